@@ -1,0 +1,3 @@
+module github.com/lithair/lithair-go
+
+go 1.26

@@ -1,0 +1,2 @@
+// Package binenc is a canonical binary codec.
+package binenc

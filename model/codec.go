@@ -1,0 +1,174 @@
+package model
+
+import (
+	"fmt"
+	"math"
+	"reflect"
+	"strconv"
+
+	"github.com/lithair/lithair-go/binenc"
+)
+
+// Codec turns values of the model's type into records of a schema and back. It is safe
+// for concurrent use.
+type Codec struct {
+	model   *Model
+	plan    *binenc.Plan
+	knows   []bool // by field number
+	kind    binenc.Kind
+	primary []int
+}
+
+// Bind ties the model to the schema that the log declares. Every stored field of the
+// struct must be in it.
+func (m *Model) Bind(s *Schema) (*Codec, error) {
+	plan, err := binenc.Compile(m.Type, s.Type(), storedName)
+	if err != nil {
+		return nil, fmt.Errorf("model: %s: %w", m.Name, err)
+	}
+	c := &Codec{model: m, plan: plan, kind: m.Primary.Type.Kind, primary: m.Primary.Index}
+	for _, f := range m.Fields {
+		n := int(s.Field(f.Name).Number)
+		for len(c.knows) <= n {
+			c.knows = append(c.knows, false)
+		}
+		c.knows[n] = true
+	}
+	return c, nil
+}
+
+// Append appends the record of *ptr.
+func (c *Codec) Append(dst []byte, ptr any) ([]byte, error) { return c.plan.Append(dst, ptr) }
+
+// Decode fills *ptr from a record.
+func (c *Codec) Decode(rec []byte, ptr any) error { return c.plan.Decode(rec, ptr) }
+
+// New returns a new *T.
+func (c *Codec) New() any { return reflect.New(c.model.Type).Interface() }
+
+// Knows says whether the struct has a field of that number. Others were written by
+// newer code, or dropped.
+func (c *Codec) Knows(number uint32) bool { return int(number) < len(c.knows) && c.knows[number] }
+
+// KeyError is text or a value that is no key of the model.
+type KeyError struct {
+	Model, Text, Want string
+}
+
+// Error says what a key looks like.
+func (e *KeyError) Error() string {
+	return fmt.Sprintf("model: %q is no key of %s: want %s", e.Text, e.Model, e.Want)
+}
+
+func (c *Codec) keyError(text string) error {
+	want := map[binenc.Kind]string{binenc.KindID: "an id such as " + ID{}.String(), binenc.KindString: "text of 1 to 512 bytes", binenc.KindInt: "a whole number", binenc.KindUint: "a whole number, 0 or more"}
+	return &KeyError{Model: c.model.Name, Text: text, Want: want[c.kind]}
+}
+
+// MaxKeyBytes bounds a text key.
+const MaxKeyBytes = 512
+
+// Key returns the order-preserving primary key of *ptr. Zero ids and empty texts are no
+// keys.
+func (c *Codec) Key(ptr any) (string, error) {
+	return c.key(reflect.ValueOf(ptr).Elem().FieldByIndex(c.primary))
+}
+
+func (c *Codec) key(v reflect.Value) (string, error) {
+	switch c.kind {
+	case binenc.KindID:
+		var id ID
+		reflect.Copy(reflect.ValueOf(&id).Elem(), v)
+		if id.IsZero() {
+			return "", c.keyError("")
+		}
+		return string(binenc.AppendKeyID(nil, id)), nil
+	case binenc.KindInt:
+		return string(binenc.AppendKeyInt(nil, v.Int())), nil
+	case binenc.KindUint:
+		return string(binenc.AppendKeyUint(nil, v.Uint())), nil
+	}
+	s := v.String()
+	if s == "" || len(s) > MaxKeyBytes {
+		return "", c.keyError(s)
+	}
+	return string(binenc.AppendKeyString(nil, s)), nil
+}
+
+// ParseKey reads a key from a segment of a URL path.
+func (c *Codec) ParseKey(text string) (string, error) {
+	v := reflect.New(c.model.Primary.GoType).Elem()
+	switch c.kind {
+	case binenc.KindID:
+		id, err := ParseID(text)
+		if err != nil {
+			return "", c.keyError(text)
+		}
+		if id.IsZero() {
+			return "", c.keyError(text)
+		}
+		return string(binenc.AppendKeyID(nil, id)), nil
+	case binenc.KindInt:
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil || v.OverflowInt(n) {
+			return "", c.keyError(text)
+		}
+		return string(binenc.AppendKeyInt(nil, n)), nil
+	case binenc.KindUint:
+		n, err := strconv.ParseUint(text, 10, 64)
+		if err != nil || v.OverflowUint(n) {
+			return "", c.keyError(text)
+		}
+		return string(binenc.AppendKeyUint(nil, n)), nil
+	}
+	v.SetString(text)
+	return c.key(v)
+}
+
+// KeyText renders a key as it stands in URLs; what is no key is rendered as hex.
+func (c *Codec) KeyText(key string) string {
+	switch c.kind {
+	case binenc.KindID:
+		if id, _, err := binenc.DecodeKeyID([]byte(key)); err == nil {
+			return ID(id).String()
+		}
+	case binenc.KindInt:
+		if n, _, err := binenc.DecodeKeyInt([]byte(key)); err == nil {
+			return strconv.FormatInt(n, 10)
+		}
+	case binenc.KindUint:
+		if n, _, err := binenc.DecodeKeyUint([]byte(key)); err == nil {
+			return strconv.FormatUint(n, 10)
+		}
+	case binenc.KindString:
+		if s, _, err := binenc.DecodeKeyString([]byte(key)); err == nil {
+			return s
+		}
+	}
+	return fmt.Sprintf("%x", key)
+}
+
+// KeyOf returns the key for a Go value: one of the key's own type, its text, or any
+// integer that fits.
+func (c *Codec) KeyOf(v any) (string, error) {
+	rv := reflect.ValueOf(v)
+	if !rv.IsValid() {
+		return "", c.keyError("nil")
+	}
+	if rv.Kind() == reflect.String {
+		return c.ParseKey(rv.String())
+	}
+	switch {
+	case c.kind == binenc.KindID && rv.Kind() == reflect.Array && rv.Len() == 16 && rv.Type().Elem().Kind() == reflect.Uint8:
+		return c.key(rv)
+	case c.kind == binenc.KindInt && rv.CanInt():
+		return c.key(rv)
+	case c.kind == binenc.KindInt && rv.CanUint() && rv.Uint() <= math.MaxInt64:
+		return string(binenc.AppendKeyInt(nil, int64(rv.Uint()))), nil
+	case c.kind == binenc.KindUint && rv.CanUint():
+		return c.key(rv)
+	case c.kind == binenc.KindUint && rv.CanInt() && rv.Int() >= 0:
+		return string(binenc.AppendKeyUint(nil, uint64(rv.Int()))), nil
+	}
+	return "", c.keyError(fmt.Sprint(v))
+}

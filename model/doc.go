@@ -1,0 +1,2 @@
+// Package model reads what a struct says about itself.
+package model

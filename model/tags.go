@@ -1,0 +1,234 @@
+package model
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// TagError is a mistake in what a struct says about itself.
+type TagError struct {
+	Type, Field string
+	Tag         string // the key of the struct tag: lithair, http...
+	Problem     string
+	Allowed     []string
+	DidYouMean  string
+}
+
+// Error names type, field and tag, says what is wrong and what would be right.
+func (e *TagError) Error() string {
+	var b strings.Builder
+	b.WriteString("model: " + e.Type)
+	if e.Field != "" {
+		b.WriteString("." + e.Field)
+	}
+	if e.Tag != "" {
+		b.WriteString(": tag " + e.Tag)
+	}
+	b.WriteString(": " + e.Problem)
+	if e.DidYouMean != "" {
+		fmt.Fprintf(&b, "; did you mean %q?", e.DidYouMean)
+	}
+	if len(e.Allowed) > 0 {
+		b.WriteString(" (allowed: " + strings.Join(e.Allowed, ", ") + ")")
+	}
+	return b.String()
+}
+
+// tagWords lists what each tag may hold; a word ending in = takes a value.
+var tagWords = map[string][]string{
+	"lithair":   {"primary_key", "unique", "indexed", "fk=", "on_delete=", "was=", "created", "updated"},
+	"http":      {"expose", "hidden", "validate="},
+	"lifecycle": {"immutable", "audited"},
+	"persist":   {"replicate", "track_history"},
+}
+
+// later lists words of the tag grammar that this release does not carry out; they are
+// refused rather than ignored.
+var later = map[string][]string{
+	"lifecycle": {"versioned", "retention", "snapshot_only"},
+	"persist":   {"memory_only", "auto_persist"},
+	"perm":      {"read", "write", "delete"},
+	"rbac":      {"owner_field"},
+}
+
+func (f *Field) readTags(typ string, sf reflect.StructField) error {
+	for _, key := range []string{"lithair", "http", "lifecycle", "persist", "perm", "rbac"} {
+		tag := sf.Tag.Get(key)
+		if tag == "" {
+			continue
+		}
+		words, err := splitTag(tag)
+		if err != nil {
+			return &TagError{Type: typ, Field: sf.Name, Tag: key, Problem: err.Error()}
+		}
+		for _, w := range words {
+			if err := f.readWord(typ, key, w); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// splitTag splits at commas outside quotes and parentheses.
+func splitTag(tag string) (words []string, err error) {
+	depth, quoted, start := 0, false, 0
+	for i := 0; i < len(tag); i++ {
+		switch c := tag[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '(':
+			depth++
+		case c == ')':
+			depth--
+		case c == ',' && depth == 0:
+			words = append(words, strings.TrimSpace(tag[start:i]))
+			start = i + 1
+		}
+	}
+	if quoted || depth != 0 {
+		return nil, fmt.Errorf("%q has an open quote or parenthesis", tag)
+	}
+	return append(words, strings.TrimSpace(tag[start:])), nil
+}
+
+func (f *Field) readWord(typ, key, w string) error {
+	name, value, has := strings.Cut(w, "=")
+	bad := func(problem string, allowed []string) error {
+		return &TagError{Type: typ, Field: f.GoName, Tag: key, Problem: problem, Allowed: allowed, DidYouMean: nearest(name, allowed)}
+	}
+	if slices.Contains(later[key], name) {
+		return bad(fmt.Sprintf("%s is not enforced by this release; remove it, so that nobody relies on it", name), nil)
+	}
+	allowed := tagWords[key]
+	switch {
+	case slices.Contains(allowed, name) && !has:
+	case slices.Contains(allowed, name+"=") && has && value != "":
+	case slices.Contains(allowed, name+"="):
+		return bad(name+" needs a value", nil)
+	case slices.Contains(allowed, name):
+		return bad(name+" takes no value", nil)
+	default:
+		return bad(fmt.Sprintf("unknown word %q", name), allowed)
+	}
+	switch name {
+	case "primary_key":
+		f.Primary = true
+	case "unique":
+		f.Unique = true
+	case "indexed":
+		f.Indexed = true
+	case "fk":
+		f.FK = value
+	case "on_delete":
+		if f.OnDelete = value; value == "restrict" {
+			f.OnDelete = ""
+		} else if value != "cascade" && value != "set_null" {
+			actions := []string{"restrict", "cascade", "set_null"}
+			return &TagError{Type: typ, Field: f.GoName, Tag: key, Problem: fmt.Sprintf("on_delete=%s", value), Allowed: actions, DidYouMean: nearest(value, actions)}
+		}
+	case "was":
+		f.Was = value
+	case "created":
+		f.Created = true
+	case "updated":
+		f.Updated = true
+	case "hidden":
+		f.Hidden = true
+	case "immutable":
+		f.Immutable = true
+	case "audited":
+		f.Audited = true // every change is in the log
+	case "validate":
+		for _, rule := range splitRules(value) {
+			v, err := parseValidator(rule, f)
+			if err != nil {
+				return &TagError{Type: typ, Field: f.GoName, Tag: key, Problem: err.Error(), Allowed: validatorForms, DidYouMean: nearest(ruleName(rule), validatorNames())}
+			}
+			f.validators = append(f.validators, v)
+		}
+	}
+	return nil
+}
+
+// splitRules splits a validate value at semicolons outside quotes.
+func splitRules(s string) (rules []string) {
+	quoted, start := false, 0
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case c == ';' && !quoted:
+			rules = append(rules, strings.TrimSpace(s[start:i]))
+			start = i + 1
+		}
+	}
+	return append(rules, strings.TrimSpace(s[start:]))
+}
+
+func ruleName(rule string) string {
+	name, _, _ := strings.Cut(rule, "(")
+	return name
+}
+
+// nearest returns the allowed word closest to what was written, if one is close.
+func nearest(word string, allowed []string) string {
+	best, at := "", 1+len(word)/3
+	for _, a := range allowed {
+		if d := distance(word, strings.TrimSuffix(a, "=")); d <= at {
+			best, at = strings.TrimSuffix(a, "="), d-1
+		}
+	}
+	return best
+}
+
+// distance is the number of single-letter edits between two words.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		prev := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := prev
+			if a[i] != b[j] {
+				cost++
+			}
+			prev = row[j+1]
+			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}
+
+func parseArgs(rule string) (name string, args []string, err error) {
+	name, rest, has := strings.Cut(rule, "(")
+	if !has {
+		return name, nil, nil
+	}
+	if !strings.HasSuffix(rest, ")") {
+		return name, nil, fmt.Errorf("%q lacks its closing parenthesis", rule)
+	}
+	rest = rest[:len(rest)-1]
+	if strings.HasPrefix(rest, `"`) {
+		s, err := strconv.Unquote(rest)
+		if err != nil {
+			return name, nil, fmt.Errorf("%q: %s is no quoted string", rule, rest)
+		}
+		return name, []string{s}, nil
+	}
+	for _, a := range strings.Split(rest, ",") {
+		args = append(args, strings.TrimSpace(a))
+	}
+	return name, args, nil
+}

@@ -1,0 +1,55 @@
+package state
+
+import "fmt"
+
+// SchemaModel is the number of the built-in model whose records are the schemas of all
+// others (model.Schema); the key of one is [SchemaKey] of the model's name.
+const SchemaModel uint32 = 0
+
+// SchemaKey returns the key of a model's declaration.
+func SchemaKey(name string) string { return name }
+
+// EventKind says what happened to a record.
+type EventKind uint8
+
+// The kinds of events. Their numbers are part of the log's format.
+const (
+	Created EventKind = 1
+	Updated EventKind = 2
+	Deleted EventKind = 3
+)
+
+// String returns the kind's name.
+func (k EventKind) String() string {
+	switch k {
+	case Created:
+		return "created"
+	case Updated:
+		return "updated"
+	case Deleted:
+		return "deleted"
+	}
+	return fmt.Sprintf("kind(%d)", uint8(k))
+}
+
+// Event is a fact about one record.
+type Event struct {
+	Model   uint32
+	Kind    EventKind
+	Key     string   // primary key, order-preserving
+	Fields  []byte   // created: the whole record; updated: the changed fields
+	Cleared []uint32 // updated: numbers of fields that are gone, ascending
+}
+
+// FactError is an event that cannot have happened to the state it is applied to: the
+// log and the state do not belong together, or one of them is damaged.
+type FactError struct {
+	Seq    uint64
+	Event  Event
+	Reason string
+}
+
+// Error names model, key and reason.
+func (e *FactError) Error() string {
+	return fmt.Sprintf("state: sequence %d: model %d, key %x %s: %s", e.Seq, e.Event.Model, e.Event.Key, e.Event.Kind, e.Reason)
+}

@@ -1,0 +1,132 @@
+package node_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/lithair/lithair-go/consensus/node"
+	"github.com/lithair/lithair-go/eventlog"
+)
+
+const app = 16 // a kind of the layer above
+
+// event is one call of the sink, as the tests compare them.
+type event struct {
+	what    string
+	records []eventlog.Record
+	number  uint64
+	known   bool
+	err     error
+}
+
+// recorder is a sink that keeps what it was told.
+type recorder struct {
+	events chan event
+	replay []eventlog.Record
+}
+
+func newRecorder() *recorder { return &recorder{events: make(chan event, 4096)} }
+
+func (r *recorder) Replay(records []eventlog.Record) error {
+	for _, rec := range records {
+		rec.Payload = bytes.Clone(rec.Payload) // valid during the call only
+		r.replay = append(r.replay, rec)
+	}
+	return nil
+}
+
+func (r *recorder) Committed(records []eventlog.Record) {
+	r.events <- event{what: "committed", records: records}
+}
+func (r *recorder) Leading(epoch uint64) { r.events <- event{what: "leading", number: epoch} }
+func (r *recorder) Lost(epoch uint64, known bool, cause error) {
+	r.events <- event{what: "lost", number: epoch, known: known, err: cause}
+}
+func (r *recorder) Barrier(ticket, index uint64, err error) {
+	r.events <- event{what: fmt.Sprint("barrier ", ticket), number: index, err: err}
+}
+
+func (r *recorder) next(t *testing.T, what string) event {
+	t.Helper()
+	e := <-r.events
+	if e.what != what {
+		t.Fatalf("got %s (%v), want %s", e.what, e.err, what)
+	}
+	return e
+}
+
+func open(t *testing.T, dir string) *eventlog.Log {
+	t.Helper()
+	log, err := eventlog.Open(eventlog.Config{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return log
+}
+
+func TestLeadsAfterReplayAndNoop(t *testing.T) {
+	dir := t.TempDir()
+	for run := uint64(1); run <= 3; run++ {
+		sink := newRecorder()
+		n, err := node.Start(node.Config{Log: open(t, dir), Sink: sink})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := int(run-1) * 11; len(sink.replay) != want {
+			t.Fatalf("run %d replayed %d records, want %d", run, len(sink.replay), want)
+		}
+		noop := sink.next(t, "committed").records[0]
+		if noop.Kind != node.KindNoop || noop.Term != run {
+			t.Fatalf("run %d opened with kind %d, term %d", run, noop.Kind, noop.Term)
+		}
+		epoch := sink.next(t, "leading").number
+		for i := range 10 {
+			payload := []byte(fmt.Sprintf("run %d entry %d", run, i))
+			if _, err := n.Propose(epoch, app, noop.Time+int64(i)+1, payload); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var got []eventlog.Record
+		for len(got) < 10 {
+			got = append(got, sink.next(t, "committed").records...)
+		}
+		for i, r := range got {
+			if r.Index != noop.Index+uint64(i)+1 || string(r.Payload) != fmt.Sprintf("run %d entry %d", run, i) {
+				t.Fatalf("committed %d %q at place %d", r.Index, r.Payload, i)
+			}
+		}
+		read, err := n.Read(noop.Index, 1<<20)
+		if err != nil || len(read) != 11 {
+			t.Fatalf("read %d records, %v", len(read), err)
+		}
+		n.Barrier(2, 7)
+		if b := sink.next(t, "barrier 7"); b.number != got[9].Index || b.err != nil {
+			t.Fatalf("barrier at %d, %v", b.number, b.err)
+		}
+		if err := n.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestProposeIsRefused(t *testing.T) {
+	sink := newRecorder()
+	n, err := node.Start(node.Config{Log: open(t, t.TempDir()), Sink: sink})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := n.Propose(2, app, 1, nil); !errors.Is(err, node.ErrNotLeader) {
+		t.Errorf("another epoch: %v", err)
+	}
+	if _, err := n.Propose(1, node.KindNoop, 1, nil); err == nil {
+		t.Error("a kind of the node's own was taken")
+	}
+	if err := n.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := n.Propose(1, app, 1, nil); !errors.Is(err, node.ErrClosed) {
+		t.Errorf("after Close: %v", err)
+	}
+}

@@ -1,0 +1,41 @@
+// Package engine is the write path: it runs transactions one at a time on the
+// newest state, turns what they changed into events, has the batch ordered and made
+// durable, publishes the new state, and only then answers.
+//
+//	commands -> Executor -> entry -> Order (log, later Raft) -> Committed -> root published -> answers
+//
+// # Calls, in order
+//
+//	e, err := engine.New(engine.Config{Open: openOrder})
+//	articles, err := e.Register(m)        // a *model.Model, before Start
+//	err = e.Start(ctx)                    // replays, leads, declares schemas
+//	res, err := e.Do(ctx, engine.Command{Run: func(tx *engine.Tx) (engine.Answer, error) {
+//		return engine.Answer{}, tx.Insert(articles, &Article{Title: "hello"})
+//	}})
+//	root := e.Root()                      // an immutable snapshot of everything
+//	err = e.Close(ctx)
+//
+// # Core and shell
+//
+// [Executor] is a plain struct stepped by its owner: commands, committed entries,
+// leadership and time go in; proposals, answers and new roots come out. It reads no
+// clock, starts no goroutine and does no I/O. [Engine] is the shell around it: one
+// goroutine owns the executor, everybody else hands it work through a bounded queue
+// or loads the published root.
+//
+// # Guarantees
+//
+//   - Transactions are serialisable: they run one after the other on the head root.
+//   - All or nothing: an error or a panic leaves no trace, in state or in the log.
+//   - No answer leaves before everything its transaction read is committed. That
+//     holds for refusals and for transactions that changed nothing, too.
+//   - Time inside a transaction is the entry's timestamp, max(last + 1 ns, clock).
+//   - A command with an idempotency key takes effect once; a retry gets the first
+//     answer, also after a restart, for [IdempotencyWindow] of log time.
+//
+// # Sequence
+//
+// Transactions that change something count 1, 2, 3...; that number is the sequence
+// users see. An entry, one batch of the executor, holds its first sequence and the
+// count. The position in the log (term, index) stays inside.
+package engine

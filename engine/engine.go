@@ -1,0 +1,435 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/lithair/lithair-go/eventlog"
+	"github.com/lithair/lithair-go/model"
+	"github.com/lithair/lithair-go/state"
+)
+
+// Config says how an engine works. Open is required; zero values elsewhere take the
+// defaults.
+type Config struct {
+	ExecutorConfig
+
+	// Open makes the order with the engine as its sink. It replays what is durable
+	// before it returns.
+	Open func(sink Sink) (Order, error)
+
+	MaxQueue int              // commands waiting; more end with ErrBusy. Default 10,000
+	SlowTx   time.Duration    // a function running longer is logged with its stack; default 1 s
+	Clock    func() time.Time // default time.Now
+	Logger   *slog.Logger     // default slog.Default()
+
+	// Positions keeps how far each Committed hook has come. Required only when there
+	// are such hooks.
+	Positions Positions
+}
+
+// Engine runs the write path and publishes the state. All methods are safe for
+// concurrent use; Register, Before and Committed come before Start.
+type Engine struct {
+	cfg    Config
+	log    *slog.Logger
+	tables []*Table
+	hooks  []*hook
+	store  *state.Store
+	order  Order
+	watch  *watchdog
+
+	mu       sync.Mutex
+	work     sync.Cond // inbox or events is not empty, or closing
+	inbox    []*Call
+	queued   int // calls in the inbox or the executor's queue
+	events   []event
+	waiters  []*waiter
+	barriers map[uint64]*barrier
+	tickets  uint64
+	started  bool
+	closing  bool
+	failure  error
+
+	ex      *Executor     // owned by the loop once that runs
+	settled chan struct{} // closed when the first leadership is settled
+	idle    chan struct{} // closed when the loop has ended
+	changed atomic.Pointer[chan struct{}]
+	stats   counters
+}
+
+// event is what the order said, on its way to the loop.
+type event struct {
+	records []eventlog.Record
+	epoch   uint64
+	leading bool
+	lost    bool
+	known   bool
+	cause   error
+}
+
+// New returns an engine that is not started.
+func New(cfg Config) (*Engine, error) {
+	if cfg.Open == nil {
+		return nil, errors.New("engine: Config.Open is nil")
+	}
+	if cfg.MaxQueue == 0 {
+		cfg.MaxQueue = 10_000
+	}
+	if cfg.SlowTx == 0 {
+		cfg.SlowTx = time.Second
+	}
+	if cfg.MaxQueue < 0 || cfg.SlowTx < 0 {
+		return nil, errors.New("engine: Config: MaxQueue and SlowTx cannot be negative")
+	}
+	if cfg.Clock == nil {
+		cfg.Clock = time.Now
+	}
+	if cfg.Entropy == nil {
+		cfg.Entropy = rand.Uint64
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.Default()
+	}
+	e := &Engine{cfg: cfg, log: cfg.Logger, store: state.NewStore(state.Empty()),
+		barriers: map[uint64]*barrier{}, settled: make(chan struct{}), idle: make(chan struct{})}
+	e.work.L = &e.mu
+	e.watch = newWatchdog(e.log, cfg.SlowTx)
+	e.cfg.Running = e.watch.running
+	ch := make(chan struct{})
+	e.changed.Store(&ch)
+	return e, nil
+}
+
+// Register adds a model. Its schema is declared in the log when this node leads.
+func (e *Engine) Register(m *model.Model) (*Table, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.started {
+		return nil, errors.New("engine: Register after Start")
+	}
+	for _, t := range e.tables {
+		if t.model.Name == m.Name {
+			return nil, fmt.Errorf("engine: model %s is registered twice (%s and %s)", m.Name, t.model.Type, m.Type)
+		}
+	}
+	t := &Table{model: m}
+	e.tables = append(e.tables, t)
+	return t, nil
+}
+
+// Tables returns the registered tables in order of registration.
+func (e *Engine) Tables() []*Table { return append([]*Table(nil), e.tables...) }
+
+// Before adds a hook that runs inside every transaction that changes a record of that
+// table, before the change is checked. It may change the record or refuse it.
+func (e *Engine) Before(t *Table, fn func(tx *Tx, c *Change) error) {
+	t.before = append(t.before, fn)
+}
+
+// Start replays the log, takes up work and returns once this node leads and its models
+// are declared, or with why that cannot be.
+func (e *Engine) Start(ctx context.Context) error {
+	ex, err := NewExecutor(e.cfg.ExecutorConfig, e.tables)
+	if err != nil {
+		return err
+	}
+	e.mu.Lock()
+	if e.started {
+		e.mu.Unlock()
+		return errors.New("engine: started twice")
+	}
+	e.started, e.ex = true, ex
+	e.mu.Unlock()
+	e.order, err = e.cfg.Open(sink{e})
+	if err != nil {
+		close(e.idle)
+		return err
+	}
+	e.store.Publish(ex.Root())
+	go e.loop()
+	if err := e.startHooks(); err != nil {
+		return errors.Join(err, e.Close(context.WithoutCancel(ctx)))
+	}
+	select {
+	case <-e.settled:
+		return nil
+	case <-e.idle:
+		return e.Err()
+	case <-ctx.Done():
+		return errors.Join(context.Cause(ctx), e.Close(context.WithoutCancel(ctx)))
+	}
+}
+
+// Err returns why the engine stopped taking writes for good; nil while it works.
+func (e *Engine) Err() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.failure
+}
+
+// Root returns the newest committed state: an immutable snapshot, without waiting.
+func (e *Engine) Root() *state.Root { return e.store.Load() }
+
+// Do runs a command and returns when everything its answer depends on is committed.
+//
+// Errors: those of the function; *[PanicError]; [ErrBusy], [ErrNotLeader], [ErrClosed],
+// [ErrNested] (it did not run); *[LostError] (see there); and ctx's error: alone when
+// the command was not proposed, with [ErrOutcomeUnknown] when it was.
+func (e *Engine) Do(ctx context.Context, cmd Command) (Result, error) {
+	c := NewCall(ctx, cmd)
+	if err := e.enqueue(c); err != nil {
+		return Result{}, err
+	}
+	for {
+		select {
+		case <-c.done:
+			return c.Result, c.Err
+		case <-ctx.Done():
+			if c.Withdraw() {
+				e.unqueue()
+				return Result{}, context.Cause(ctx)
+			}
+			select {
+			case <-c.done:
+				return c.Result, c.Err
+			default:
+				return Result{}, errors.Join(ErrOutcomeUnknown, context.Cause(ctx))
+			}
+		case <-e.watch.suspected():
+			if insideTx() && c.Withdraw() {
+				e.unqueue()
+				return Result{}, ErrNested
+			}
+		}
+	}
+}
+
+func (e *Engine) enqueue(c *Call) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	switch {
+	case e.failure != nil:
+		return fmt.Errorf("%w: %w", ErrNotLeader, e.failure)
+	case e.closing || !e.started:
+		return ErrClosed
+	case e.queued >= e.cfg.MaxQueue:
+		e.stats.busy.Add(1)
+		return ErrBusy
+	}
+	e.queued++
+	e.inbox = append(e.inbox, c)
+	if len(e.inbox) == 1 {
+		e.work.Signal()
+	}
+	return nil
+}
+
+// unqueue gives back the place of a call that was withdrawn.
+func (e *Engine) unqueue() {
+	e.mu.Lock()
+	e.queued--
+	e.mu.Unlock()
+}
+
+// Close takes no more commands, finishes those it has, stops the hooks and closes the
+// order. When ctx ends first, commands still open end with *[LostError].
+func (e *Engine) Close(ctx context.Context) error {
+	e.mu.Lock()
+	if !e.started {
+		e.closing = true
+		e.mu.Unlock()
+		return nil
+	}
+	already := e.closing
+	e.closing = true
+	e.work.Signal()
+	e.mu.Unlock()
+	var err error
+	select {
+	case <-e.idle:
+	case <-ctx.Done():
+		err = context.Cause(ctx)
+	}
+	if already {
+		return err
+	}
+	e.stopHooks()
+	if e.order != nil {
+		err = errors.Join(err, e.order.Close())
+	}
+	return err
+}
+
+// sink is the engine's face to the order.
+type sink struct{ e *Engine }
+
+// Replay implements [Sink].
+func (s sink) Replay(records []eventlog.Record) error {
+	s.e.ex.Committed(records)
+	s.e.stats.replayed.Add(uint64(len(records)))
+	return s.e.ex.Failure()
+}
+
+// Committed implements [Sink].
+func (s sink) Committed(records []eventlog.Record) { s.e.tell(event{records: records}) }
+
+// Leading implements [Sink].
+func (s sink) Leading(epoch uint64) { s.e.tell(event{leading: true, epoch: epoch}) }
+
+// Lost implements [Sink].
+func (s sink) Lost(epoch uint64, known bool, cause error) {
+	s.e.tell(event{lost: true, epoch: epoch, known: known, cause: cause})
+}
+
+// Barrier implements [Sink].
+func (s sink) Barrier(ticket, index uint64, err error) { s.e.barrierDone(ticket, index, err) }
+
+func (e *Engine) tell(ev event) {
+	e.mu.Lock()
+	e.events = append(e.events, ev)
+	e.work.Signal()
+	e.mu.Unlock()
+}
+
+// loop is the goroutine that owns the executor.
+func (e *Engine) loop() {
+	e.watch.enter()
+	returned := false
+	defer func() {
+		if !returned { // a transaction function ended the goroutine, by runtime.Goexit
+			e.stop(errors.New("engine: a transaction function ended its goroutine (runtime.Goexit, as t.FailNow does)"))
+		}
+		close(e.idle)
+	}()
+	for {
+		calls, events, closing := e.take()
+		for _, ev := range events {
+			e.handle(ev)
+		}
+		for _, c := range calls {
+			e.ex.Submit(c)
+		}
+		e.execute()
+		e.publish()
+		if err := e.ex.Failure(); err != nil {
+			e.stop(err)
+			break
+		}
+		if closing && e.ex.Queued() == 0 && e.ex.Outstanding() == 0 {
+			e.stop(nil)
+			break
+		}
+	}
+	returned = true
+}
+
+// take waits for something to do.
+func (e *Engine) take() (calls []*Call, events []event, closing bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for len(e.inbox) == 0 && len(e.events) == 0 && !e.ex.Ready() && !e.drained() {
+		e.work.Wait()
+	}
+	calls, events = e.inbox, e.events
+	e.inbox, e.events = nil, nil
+	return calls, events, e.closing
+}
+
+// drained says that the engine is closing and nothing is left to wait for.
+func (e *Engine) drained() bool {
+	return e.closing && e.ex.Queued() == 0 && e.ex.Outstanding() == 0
+}
+
+func (e *Engine) handle(ev event) {
+	switch {
+	case ev.leading:
+		e.ex.Leading(ev.epoch)
+	case ev.lost:
+		e.log.Warn("writes interrupted", "epoch", ev.epoch, "cause", ev.cause)
+		e.ex.Lost(ev.epoch, ev.known, ev.cause)
+	default:
+		e.ex.Committed(ev.records)
+	}
+}
+
+func (e *Engine) execute() {
+	if !e.ex.Ready() {
+		return
+	}
+	e.watch.arm()
+	p, ok := e.ex.Execute(e.cfg.Clock().UnixNano())
+	e.watch.disarm()
+	if ok {
+		_, err := e.order.Propose(p.Epoch, KindBatch, p.Time, p.Payload)
+		e.ex.Proposed(err)
+	}
+}
+
+// publish makes the newest committed root visible, then lets answers go.
+func (e *Engine) publish() {
+	root := e.ex.Root()
+	if old := e.store.Load(); root != old {
+		e.stats.transactions.Add(root.Seq() - old.Seq())
+		e.stats.entries.Add(1)
+		e.store.Publish(root)
+		ch := make(chan struct{})
+		close(*e.changed.Swap(&ch))
+	}
+	e.stats.leading.Store(e.ex.Leads())
+	e.stats.inflight.Store(int64(e.ex.Inflight()))
+	e.stats.applied.Store(e.ex.Applied())
+	if e.ex.Settled() {
+		select {
+		case <-e.settled:
+		default:
+			close(e.settled)
+		}
+	}
+	done := e.ex.TakeFinished()
+	e.mu.Lock()
+	e.queued -= len(done)
+	e.wakeWaiters(root)
+	e.mu.Unlock()
+	for _, c := range done {
+		e.count(c)
+		close(c.done)
+	}
+}
+
+// stop ends everything still open; err is nil after a clean drain.
+func (e *Engine) stop(err error) {
+	e.mu.Lock()
+	e.closing = true
+	if err != nil {
+		e.failure = err
+	}
+	rest := e.inbox
+	e.inbox = nil
+	for _, w := range e.waiters {
+		close(w.done)
+	}
+	e.waiters = nil
+	for _, b := range e.barriers {
+		b.finish(0, ErrClosed)
+	}
+	clear(e.barriers)
+	e.mu.Unlock()
+	if err != nil {
+		e.ex.fail(err)
+		e.ex.abandon(err)
+	}
+	for _, c := range e.ex.TakeFinished() {
+		close(c.done)
+	}
+	for _, c := range rest {
+		c.Err = errors.Join(ErrClosed, err)
+		close(c.done)
+	}
+}

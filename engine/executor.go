@@ -1,0 +1,562 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync/atomic"
+
+	"github.com/lithair/lithair-go/eventlog"
+	"github.com/lithair/lithair-go/model"
+	"github.com/lithair/lithair-go/state"
+)
+
+// ExecutorConfig holds the executor's limits. Zero fields take the defaults.
+type ExecutorConfig struct {
+	MaxTxBytes    int64         // events of one transaction; default 16 MiB
+	MaxBatch      int           // commands in one entry; default 1024
+	MaxBatchBytes int           // an entry is closed when its transactions pass this; default 1 MiB
+	MaxInflight   int           // entries proposed and not yet committed; default 4
+	Entropy       func() uint64 // chance; required
+	Running       func(*Call)   // told before each function runs, and with nil after; may be nil
+}
+
+func (c *ExecutorConfig) defaults() error {
+	if c.MaxTxBytes == 0 {
+		c.MaxTxBytes = 16 << 20
+	}
+	if c.MaxBatch == 0 {
+		c.MaxBatch = 1024
+	}
+	if c.MaxBatchBytes == 0 {
+		c.MaxBatchBytes = 1 << 20
+	}
+	if c.MaxInflight == 0 {
+		c.MaxInflight = 4
+	}
+	if c.MaxTxBytes < 0 || c.MaxBatch < 0 || c.MaxBatchBytes < 0 || c.MaxInflight < 0 {
+		return errors.New("engine: ExecutorConfig: a limit is negative")
+	}
+	if c.Entropy == nil {
+		return errors.New("engine: ExecutorConfig.Entropy is nil")
+	}
+	return nil
+}
+
+// Command is a write: a function to run on the newest state, and for whom.
+type Command struct {
+	Name      string // for logs and the event log; may be empty
+	Actor     string // who it is for; empty for anonymous callers
+	RequestID string
+	TraceID   string
+	IdemKey   string   // makes retries safe; empty for none
+	IdemHash  [32]byte // of the whole request; a retry must have the same
+
+	// Run makes the changes. It is called once, on the executor's goroutine, and must
+	// be short: nobody else writes meanwhile. An error or a panic rolls back.
+	Run func(tx *Tx) (Answer, error)
+}
+
+// Answer is what a command returns. Status, Header and Body are kept for retries when
+// the command has an idempotency key; Value is not.
+type Answer struct {
+	Status int
+	Header [][2]string
+	Body   []byte
+	Value  any
+}
+
+// Result is what [Engine.Do] returns.
+type Result struct {
+	Answer
+	Seq      uint64 // of the transaction; of the state it read, when it changed nothing
+	Replayed bool   // the answer is that of an earlier try
+}
+
+// Call is a command on its way through the executor.
+type Call struct {
+	ctx    context.Context
+	cmd    Command
+	wait   uint64 // the answer may leave once this sequence is committed
+	wrote  bool   // it is part of an entry
+	Result Result
+	Err    error
+	taken  atomic.Bool   // by the executor, to run it, or by the caller, to withdraw it
+	done   chan struct{} // closed by the shell
+	system bool          // made by the engine itself: nobody waits
+}
+
+// NewCall wraps a command. ctx is the caller's: when it is done before the function
+// has returned, nothing is proposed.
+func NewCall(ctx context.Context, cmd Command) *Call {
+	return &Call{ctx: ctx, cmd: cmd, done: make(chan struct{})}
+}
+
+// Name returns the command's name.
+func (c *Call) Name() string { return c.cmd.Name }
+
+// Withdraw takes the call back; false when it runs already, or has run.
+func (c *Call) Withdraw() bool { return c.taken.CompareAndSwap(false, true) }
+
+// Proposal is an entry to be ordered.
+type Proposal struct {
+	Epoch   uint64
+	Time    int64 // Unix ns, later than that of every entry before
+	Payload []byte
+}
+
+// flight is an entry that was proposed and is not committed yet.
+type flight struct {
+	first uint64
+	root  *state.Root // what the state will be
+}
+
+// Executor is the core of the write path. Its owner steps it: it hands in commands
+// (Submit), what the order says (Committed, Leading, Lost) and the time (Execute), and
+// takes out proposals, finished calls and the newest committed root. It is not safe for
+// concurrent use.
+type Executor struct {
+	cfg    ExecutorConfig
+	tables []*Table
+	stored *Table // answers kept for idempotency keys
+	ids    *model.Generator
+
+	committed *state.Root // what readers see
+	head      *state.Root // committed plus everything in flight
+	applied   uint64      // log index of the newest record seen
+	schemaSeq uint64      // sequence of the newest schema declaration in head
+	kept      int64       // bytes of answers kept, about
+
+	leading  bool
+	epoch    uint64
+	declared bool // schemas are declared in this epoch
+	lost     error
+
+	queue    []*Call
+	inflight []flight
+	waiting  []*Call // by wait, ascending
+	finished []*Call
+
+	proposed   flight // of the last Execute, until Proposed
+	beforeHead int    // len(waiting) when that Execute began
+	scratch    []byte
+	failure    error // the log holds something this code cannot apply
+}
+
+// NewExecutor returns an executor over an empty state.
+func NewExecutor(cfg ExecutorConfig, tables []*Table) (*Executor, error) {
+	if err := cfg.defaults(); err != nil {
+		return nil, err
+	}
+	own, err := newStoredTable()
+	if err != nil {
+		return nil, err
+	}
+	ex := &Executor{cfg: cfg, stored: own, ids: &model.Generator{}, committed: state.Empty()}
+	ex.tables = append(append(ex.tables, tables...), own)
+	ex.head = ex.committed
+	return ex, nil
+}
+
+// Submit queues a call. Without leadership it ends at once.
+func (ex *Executor) Submit(c *Call) {
+	if !ex.leading {
+		c.Err = ex.notLeader()
+		ex.finished = append(ex.finished, c)
+		return
+	}
+	ex.queue = append(ex.queue, c)
+}
+
+func (ex *Executor) notLeader() error {
+	if ex.lost != nil {
+		return fmt.Errorf("%w: %w", ErrNotLeader, ex.lost)
+	}
+	return ErrNotLeader
+}
+
+// Leads says whether commands are taken.
+func (ex *Executor) Leads() bool { return ex.leading }
+
+// Queued returns how many calls wait to be run.
+func (ex *Executor) Queued() int { return len(ex.queue) }
+
+// Inflight returns how many entries are proposed and not committed.
+func (ex *Executor) Inflight() int { return len(ex.inflight) }
+
+// Outstanding returns how many calls wait for a commit.
+func (ex *Executor) Outstanding() int { return len(ex.waiting) }
+
+// abandon ends the calls that wait for a commit nobody will report any more.
+func (ex *Executor) abandon(cause error) {
+	for _, c := range ex.waiting {
+		ex.end(c, &LostError{Unknown: c.wrote, Cause: cause})
+	}
+	ex.waiting = nil
+}
+
+// Applied returns the log index of the newest record handed in.
+func (ex *Executor) Applied() uint64 { return ex.applied }
+
+// Root returns the newest committed state.
+func (ex *Executor) Root() *state.Root { return ex.committed }
+
+// Failure returns why the log could not be applied, if that happened. The executor
+// then takes nothing more.
+func (ex *Executor) Failure() error { return ex.failure }
+
+// TakeFinished returns the calls that ended since the last time.
+func (ex *Executor) TakeFinished() []*Call {
+	done := ex.finished
+	ex.finished = nil
+	return done
+}
+
+// Ready says whether Execute would do something.
+func (ex *Executor) Ready() bool {
+	return ex.leading && ex.failure == nil && len(ex.inflight) < ex.cfg.MaxInflight && (len(ex.queue) > 0 || !ex.declared)
+}
+
+// Execute runs the next batch of commands at the given time, in Unix nanoseconds. When
+// it returns a proposal, the owner hands it to the order and says how that went by
+// Proposed, before anything else.
+func (ex *Executor) Execute(clock int64) (p Proposal, ok bool) {
+	if !ex.Ready() {
+		return p, false
+	}
+	b := &batchRun{ex: ex, batch: ex.head.Begin(), now: max(ex.head.Time()+1, clock), seq: ex.head.Seq()}
+	ex.beforeHead = len(ex.waiting)
+	ex.systemWork(b)
+	n := 0
+	for n < len(ex.queue) && n < ex.cfg.MaxBatch && len(b.txs) < ex.cfg.MaxBatchBytes {
+		b.run(ex.queue[n])
+		n++
+	}
+	clear(ex.queue[:n])
+	if ex.queue = ex.queue[n:]; len(ex.queue) == 0 {
+		ex.queue = nil
+	}
+	if b.count == 0 {
+		ex.release()
+		return p, false
+	}
+	first := ex.head.Seq() + 1
+	ex.proposed = flight{first: first, root: b.batch.Seal(b.seq, b.now)}
+	return Proposal{Epoch: ex.epoch, Time: b.now, Payload: encodeEntry(first, b.count, b.txs)}, true
+}
+
+// Proposed tells how handing over the last proposal went.
+func (ex *Executor) Proposed(err error) {
+	if err == nil {
+		ex.inflight = append(ex.inflight, ex.proposed)
+		ex.head = ex.proposed.root
+	} else {
+		for _, c := range ex.waiting[ex.beforeHead:] {
+			if c.wait > ex.head.Seq() {
+				ex.end(c, &LostError{Cause: err})
+			} else {
+				ex.end(c, c.Err)
+			}
+		}
+		ex.waiting = ex.waiting[:ex.beforeHead]
+		ex.measure()
+	}
+	ex.proposed = flight{}
+	ex.release()
+}
+
+// systemWork runs what the engine itself has to do in front of a batch.
+func (ex *Executor) systemWork(b *batchRun) {
+	if !ex.declared {
+		c := &Call{ctx: context.Background(), system: true, cmd: Command{Name: "schema", Actor: System,
+			Run: func(tx *Tx) (Answer, error) { return Answer{}, tx.declare() }}}
+		b.run(c)
+		ex.declared = true
+		if c.Err != nil {
+			ex.fail(c.Err)
+			return
+		}
+		if err := bindTables(ex.tables, b.batch); err != nil {
+			ex.fail(err)
+			return
+		}
+	}
+	if ex.expiryDue(b.now) {
+		c := &Call{ctx: context.Background(), system: true, cmd: Command{Name: "expire", Actor: System,
+			Run: func(tx *Tx) (Answer, error) { return Answer{}, tx.expire() }}}
+		b.run(c)
+		if c.Err != nil {
+			ex.fail(c.Err)
+		}
+	}
+}
+
+// fail stops the executor: everything queued ends with the reason.
+func (ex *Executor) fail(err error) {
+	ex.failure = err
+	ex.leading, ex.lost = false, err
+	for _, c := range ex.queue {
+		ex.end(c, ex.notLeader())
+	}
+	ex.queue = nil
+}
+
+// Committed applies records that are final. Own entries are in the head already; those
+// of others are applied to the committed state.
+func (ex *Executor) Committed(records []eventlog.Record) {
+	for len(records) > 0 && len(ex.inflight) > 0 && ex.failure == nil {
+		r := records[0]
+		if r.Kind == KindBatch {
+			f := ex.inflight[0]
+			if h, err := decodeEntryHead(r.Payload); err != nil || h.first != f.first {
+				panic(fmt.Sprintf("engine: entry %d committed while leading is not the one in flight (sequence %d, want %d, %v)", r.Index, h.first, f.first, err))
+			}
+			ex.committed = f.root
+			ex.inflight = ex.inflight[1:]
+		}
+		ex.applied = r.Index
+		records = records[1:]
+	}
+	if len(records) > 0 && ex.failure == nil {
+		if err := ex.apply(records); err != nil {
+			ex.fail(err)
+		}
+	}
+	ex.release()
+}
+
+// apply applies entries made elsewhere, or before a restart.
+func (ex *Executor) apply(records []eventlog.Record) error {
+	batch := ex.committed.Begin()
+	seq, now, schema := ex.committed.Seq(), ex.committed.Time(), false
+	for _, r := range records {
+		if r.Kind == KindBatch {
+			h, err := decodeEntryHead(r.Payload)
+			if err != nil {
+				return fmt.Errorf("log index %d: %w", r.Index, err)
+			}
+			if h.first != seq+1 {
+				return fmt.Errorf("engine: log index %d begins at sequence %d, the state ends at %d", r.Index, h.first, seq)
+			}
+			err = eachTx(h, func(s uint64, msg []byte) error {
+				seq = s
+				changed, err := applyTx(batch, s, msg)
+				if changed {
+					schema, ex.schemaSeq = true, s
+				}
+				return err
+			})
+			if err != nil {
+				return fmt.Errorf("log index %d: %w", r.Index, err)
+			}
+			now = r.Time
+		}
+		ex.applied = r.Index
+	}
+	ex.committed = batch.Seal(seq, now)
+	ex.head = ex.committed
+	if schema {
+		return bindTables(ex.tables, ex.committed)
+	}
+	return nil
+}
+
+// applyTx applies one transaction's events; schema says whether it declared a model.
+func applyTx(batch *state.Batch, seq uint64, msg []byte) (schema bool, err error) {
+	events, err := txEvents(msg)
+	if err != nil {
+		return false, err
+	}
+	err = eachEvent(events, func(ev state.Event) error {
+		schema = schema || ev.Model == state.SchemaModel
+		return batch.Apply(seq, ev)
+	})
+	return schema, err
+}
+
+// Leading begins a stint of leadership. All earlier entries must have been handed in.
+func (ex *Executor) Leading(epoch uint64) {
+	if ex.failure != nil {
+		return
+	}
+	ex.leading, ex.epoch, ex.lost = true, epoch, nil
+	ex.head = ex.committed
+	ex.measure()
+}
+
+// measure computes from the head what is otherwise carried along. Schemas are declared
+// again, which does nothing where they are.
+func (ex *Executor) measure() {
+	ex.declared = false
+	ex.schemaSeq = 0
+	for _, row := range ex.head.Scan(state.SchemaModel, state.Range{}) {
+		ex.schemaSeq = max(ex.schemaSeq, row.Seq())
+	}
+	ex.measureKept()
+}
+
+// Settled says that this node leads and that all its models are declared and committed.
+func (ex *Executor) Settled() bool {
+	return ex.leading && ex.declared && ex.schemaSeq <= ex.committed.Seq()
+}
+
+// Lost ends a stint. The head falls back to the committed state; calls whose answer
+// depends on something uncommitted end with a *[LostError].
+func (ex *Executor) Lost(epoch uint64, known bool, cause error) {
+	if epoch != ex.epoch || !ex.leading {
+		return
+	}
+	ex.leading, ex.lost = false, cause
+	ex.head, ex.inflight = ex.committed, nil
+	for _, c := range ex.waiting {
+		// one that wrote nothing has nothing in doubt but what it read
+		ex.end(c, &LostError{Unknown: !known && c.wrote, Cause: cause})
+	}
+	ex.waiting = nil
+	for _, c := range ex.queue {
+		ex.end(c, &LostError{Cause: cause})
+	}
+	ex.queue = nil
+}
+
+// release finishes the calls whose answers depend on nothing uncommitted any more.
+func (ex *Executor) release() {
+	n := 0
+	for n < len(ex.waiting) && ex.waiting[n].wait <= ex.committed.Seq() {
+		ex.end(ex.waiting[n], ex.waiting[n].Err)
+		n++
+	}
+	if n == 0 {
+		return
+	}
+	clear(ex.waiting[:n])
+	if ex.waiting = ex.waiting[n:]; len(ex.waiting) == 0 {
+		ex.waiting = nil
+	}
+}
+
+func (ex *Executor) end(c *Call, err error) {
+	if c.Err = err; err != nil {
+		c.Result = Result{Seq: c.Result.Seq}
+	}
+	if !c.system {
+		ex.finished = append(ex.finished, c)
+	}
+}
+
+func (ex *Executor) tableByNumber(number uint32) *Table {
+	for _, t := range ex.tables {
+		if t.Number() == number && t.Schema() != nil {
+			return t
+		}
+	}
+	return nil
+}
+
+// keyText renders a key for an error message.
+func (ex *Executor) keyText(number uint32, key string) string {
+	if t := ex.tableByNumber(number); t != nil {
+		return t.Codec().KeyText(key)
+	}
+	return fmt.Sprintf("%x", key)
+}
+
+// batchRun is one entry under construction.
+type batchRun struct {
+	ex    *Executor
+	batch *state.Batch
+	now   int64
+	seq   uint64 // of the last transaction that changed something
+	count uint64
+	txs   []byte // as appendTx wrote them
+}
+
+// run executes one call and puts it among those waiting for a commit.
+func (b *batchRun) run(c *Call) {
+	ex := b.ex
+	if !c.taken.CompareAndSwap(false, true) {
+		return // withdrawn: nobody waits
+	}
+	if err := context.Cause(c.ctx); err != nil {
+		ex.end(c, err)
+		return
+	}
+	tx := &Tx{ex: ex, call: c, batch: b.batch, now: b.now, seq: b.seq + 1, ids: ex.ids}
+	mark := b.batch.Mark()
+	if ex.cfg.Running != nil {
+		ex.cfg.Running(c)
+	}
+	c.Err = tx.execute()
+	if ex.cfg.Running != nil {
+		ex.cfg.Running(nil)
+	}
+	tx.batch = nil
+	switch {
+	case c.Err != nil:
+		b.batch.Rollback(mark)
+		c.Result.Seq = b.seq
+	case tx.count == 0:
+		if !c.Result.Replayed { // then it is the sequence of the first try
+			c.Result.Seq = b.seq
+		}
+	default:
+		b.seq++
+		b.count++
+		c.Result.Seq, c.wrote = b.seq, true
+		ex.kept += tx.kept
+		if tx.schema {
+			ex.schemaSeq = b.seq
+		}
+		b.add(tx)
+	}
+	c.wait = b.seq
+	ex.waiting = append(ex.waiting, c)
+}
+
+func (b *batchRun) add(tx *Tx) {
+	c := &tx.call.cmd
+	t := Transaction{Actor: c.Actor, RequestID: c.RequestID, TraceID: c.TraceID, Command: c.Name, SchemaVersion: b.ex.schemaSeq}
+	if c.IdemKey != "" {
+		id := storedID(c)
+		t.IdemKey = id[:]
+	}
+	b.txs, b.ex.scratch = appendTx(b.txs, &t, tx.events, b.ex.scratch)
+}
+
+// execute runs the function with everything around it. A panic is an error.
+func (tx *Tx) execute() (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = &PanicError{Value: v, Stack: debug.Stack()}
+		}
+	}()
+	c := tx.call
+	var id model.ID
+	if c.cmd.IdemKey != "" {
+		id = storedID(&c.cmd)
+		ans, seq, found, err := tx.replay(id)
+		if err != nil {
+			return err
+		}
+		if found {
+			c.Result = Result{Answer: ans, Seq: seq, Replayed: true}
+			return nil
+		}
+	}
+	ans, err := c.cmd.Run(tx)
+	if err != nil {
+		return err
+	}
+	if err := tx.finish(); err != nil {
+		return err
+	}
+	if err := context.Cause(c.ctx); err != nil {
+		return err
+	}
+	c.Result.Answer = ans
+	if c.cmd.IdemKey != "" {
+		return tx.remember(id, ans)
+	}
+	return nil
+}

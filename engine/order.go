@@ -1,0 +1,90 @@
+package engine
+
+import "github.com/lithair/lithair-go/eventlog"
+
+// KindBatch is the kind of a log record whose payload is an [Entry]. Kinds below 16
+// belong to whoever orders the log (no-ops, configurations).
+const KindBatch uint8 = 16
+
+// Order is what the engine needs from whoever puts entries into one order and makes
+// them durable: a log with one voter, or a Raft node. Its answers come back through
+// [Sink].
+type Order interface {
+	// Propose hands over one entry of the leadership stint epoch and never blocks.
+	// The payload belongs to the order from then on. An error means that the entry
+	// was not taken and never will be.
+	Propose(epoch uint64, kind uint8, time int64, payload []byte) (ticket uint64, err error)
+
+	// Barrier asks from which log index on a read at the given level is right. The
+	// answer comes by Sink.Barrier, possibly before Barrier returns.
+	Barrier(level uint8, ticket uint64)
+
+	// Read returns committed records from an index on, at least one if there is one
+	// and at most about maxBytes; none when from is past the end. Records of every
+	// kind are returned.
+	Read(from uint64, maxBytes int) ([]eventlog.Record, error)
+
+	// Close stops ordering; proposals still open end by Sink.Lost.
+	Close() error
+}
+
+// Sink is what an [Order] tells the engine. Calls come from one goroutine at a time,
+// in the order of what happened.
+type Sink interface {
+	// Replay reports records that were final before this process began, in order,
+	// before any other call. Payloads are valid during the call only.
+	Replay(records []eventlog.Record) error
+
+	// Committed reports records that are final, whoever proposed them, in order. The
+	// sink may keep them; nobody changes them.
+	Committed(records []eventlog.Record)
+
+	// Leading says that this node may propose with the given epoch. All entries of
+	// earlier leaders have been reported by Committed before.
+	Leading(epoch uint64)
+
+	// Lost ends the epoch: none of its open proposals will be reported as its own.
+	// known says that they are certainly not in the log; otherwise they may yet be
+	// committed. cause is what went wrong.
+	Lost(epoch uint64, known bool, cause error)
+
+	// Barrier answers the ticket: a read may be served once the entry at index is
+	// applied, or not at all when err is set.
+	Barrier(ticket, index uint64, err error)
+}
+
+// Level is how fresh a read has to be.
+type Level uint8
+
+// The levels, in the words of ROADMAP: weaker first.
+const (
+	None         Level = iota // whatever this node has
+	Weak                      // whatever the node that believes to lead has
+	Linearizable              // everything acknowledged before the read began
+	Strong                    // as Linearizable, through the log
+)
+
+// String returns the level's name as used in queries.
+func (l Level) String() string {
+	switch l {
+	case None:
+		return "none"
+	case Weak:
+		return "weak"
+	case Linearizable:
+		return "linearizable"
+	case Strong:
+		return "strong"
+	}
+	return "unknown"
+}
+
+// ParseLevel returns the level of that name; ok is false when there is none.
+func ParseLevel(name string) (l Level, ok bool) {
+	for l := None; l <= Strong; l++ {
+		if l.String() == name {
+			return l, true
+		}
+	}
+	return None, false
+}

@@ -1,0 +1,140 @@
+package engine
+
+import (
+	"fmt"
+	"sync/atomic"
+
+	"github.com/lithair/lithair-go/model"
+	"github.com/lithair/lithair-go/state"
+)
+
+// Table is a model registered with an engine: the Go side of one collection of the
+// state. It is safe for concurrent use.
+type Table struct {
+	model  *model.Model
+	before []func(tx *Tx, c *Change) error
+	bound  atomic.Pointer[binding]
+}
+
+// binding ties the Go type to the schema that the log declares. It changes only when
+// a schema entry is committed.
+type binding struct {
+	codec  *model.Codec
+	schema *model.Schema
+	unique []*model.SchemaField // by field number
+	refs   []reference          // foreign keys of this model
+	froms  []backReference      // foreign keys of other models to this one
+}
+
+// reference is a foreign key: a field and the model it points to.
+type reference struct {
+	field    *model.SchemaField
+	target   uint32 // number of the model it points to
+	optional bool   // the zero value is no reference
+}
+
+// backReference is a foreign key of another model that points here.
+type backReference struct {
+	schema *model.Schema
+	field  *model.SchemaField
+}
+
+// Name returns the model's name.
+func (t *Table) Name() string { return t.model.Name }
+
+// Model returns what the struct says about itself.
+func (t *Table) Model() *model.Model { return t.model }
+
+// Codec returns the codec bound to the schema in the log; nil before Start.
+func (t *Table) Codec() *model.Codec {
+	if b := t.bound.Load(); b != nil {
+		return b.codec
+	}
+	return nil
+}
+
+// Number returns the model's number in the log; 0 before Start.
+func (t *Table) Number() uint32 {
+	if b := t.bound.Load(); b != nil {
+		return b.schema.Number
+	}
+	return 0
+}
+
+// Schema returns the schema that the log declares; nil before Start. It must not be
+// changed.
+func (t *Table) Schema() *model.Schema {
+	if b := t.bound.Load(); b != nil {
+		return b.schema
+	}
+	return nil
+}
+
+// bindTables computes the binding of every table to the schemas that r declares. A
+// table not declared yet stays unbound: the leader declares it.
+func bindTables(tables []*Table, r state.Reader) error {
+	for _, t := range tables {
+		s := r.SchemaByName(t.model.Name)
+		if s == nil {
+			continue
+		}
+		b, err := newBinding(t.model, s, r)
+		if err != nil {
+			return err
+		}
+		t.bound.Store(b)
+	}
+	return nil
+}
+
+func newBinding(m *model.Model, s *model.Schema, r state.Reader) (*binding, error) {
+	codec, err := m.Bind(s)
+	if err != nil {
+		return nil, err
+	}
+	b := &binding{codec: codec, schema: s}
+	for i := range s.Fields {
+		f := &s.Fields[i]
+		if f.Dropped {
+			continue
+		}
+		if f.Unique {
+			b.unique = append(b.unique, f)
+		}
+		if f.FK != "" {
+			target := r.SchemaByName(f.FK)
+			if target == nil {
+				return nil, fmt.Errorf("engine: %s.%s refers to model %s, which is not registered", m.Name, f.Name, f.FK)
+			}
+			own := m.FieldByName(f.Name)
+			b.refs = append(b.refs, reference{field: f, target: target.Number, optional: own != nil && own.Optional})
+		}
+	}
+	return b, b.findReferrers(m.Name, r)
+}
+
+// findReferrers collects the foreign keys that point here, those of models that this
+// program does not register included.
+func (b *binding) findReferrers(name string, r state.Reader) error {
+	for _, row := range r.Scan(state.SchemaModel, state.Range{}) {
+		s, err := model.ParseSchema(row.Bytes())
+		if err != nil {
+			return err
+		}
+		for i := range s.Fields {
+			if f := &s.Fields[i]; !f.Dropped && f.FK == name {
+				b.froms = append(b.froms, backReference{schema: s, field: f})
+			}
+		}
+	}
+	return nil
+}
+
+// Change is what a Before hook sees of one write.
+type Change struct {
+	Kind  state.EventKind // created, updated or deleted
+	Table *Table
+	Key   string // order-preserving key; empty for a created record whose key is still to be made
+	Old   any    // *T, nil when created; changing it has no effect
+	New   any    // *T, nil when deleted; the hook may change it, but not its primary key
+}

@@ -1,0 +1,180 @@
+package engine
+
+import (
+	"context"
+	"slices"
+	"sync/atomic"
+
+	"github.com/lithair/lithair-go/state"
+)
+
+// waiter is somebody who waits for a sequence to be committed.
+type waiter struct {
+	seq  uint64
+	done chan struct{}
+}
+
+// barrier is a read that waits to be told from which log index on it is right.
+type barrier struct {
+	index uint64
+	err   error
+	told  bool
+	done  chan struct{}
+}
+
+func (b *barrier) finish(index uint64, err error) {
+	if !b.told {
+		b.told, b.index, b.err = true, index, err
+		close(b.done)
+	}
+}
+
+// Barrier returns a root on which a read at that level may be served. None and Weak
+// never wait.
+func (e *Engine) Barrier(ctx context.Context, level Level) (*state.Root, error) {
+	if level < Linearizable {
+		return e.Root(), nil
+	}
+	b := &barrier{done: make(chan struct{})}
+	e.mu.Lock()
+	if e.failure != nil || e.closing || !e.started {
+		err := e.failure
+		e.mu.Unlock()
+		if err == nil {
+			err = ErrClosed
+		}
+		return nil, err
+	}
+	e.tickets++
+	ticket := e.tickets
+	e.barriers[ticket] = b
+	e.mu.Unlock()
+	e.order.Barrier(uint8(level), ticket)
+	select {
+	case <-b.done:
+	case <-ctx.Done():
+		e.mu.Lock()
+		delete(e.barriers, ticket)
+		e.mu.Unlock()
+		return nil, context.Cause(ctx)
+	}
+	if b.err != nil {
+		return nil, b.err
+	}
+	return e.waitApplied(ctx, b.index)
+}
+
+// barrierDone answers a ticket.
+func (e *Engine) barrierDone(ticket, index uint64, err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if b := e.barriers[ticket]; b != nil {
+		delete(e.barriers, ticket)
+		b.finish(index, err)
+	}
+}
+
+// waitApplied waits until the record at index is applied and published.
+func (e *Engine) waitApplied(ctx context.Context, index uint64) (*state.Root, error) {
+	for {
+		changed := *e.changed.Load()
+		if e.stats.applied.Load() >= index {
+			return e.Root(), nil
+		}
+		select {
+		case <-changed:
+		case <-e.idle:
+			return nil, ErrClosed
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+// Wait returns a root that holds at least the given sequence, waiting for it if need
+// be. It is how a client reads what it has written, on any node.
+func (e *Engine) Wait(ctx context.Context, seq uint64) (*state.Root, error) {
+	if root := e.Root(); root.Seq() >= seq {
+		return root, nil
+	}
+	w := &waiter{seq: seq, done: make(chan struct{})}
+	e.mu.Lock()
+	if root := e.Root(); root.Seq() >= seq || e.closing {
+		e.mu.Unlock()
+		if root.Seq() >= seq {
+			return root, nil
+		}
+		return nil, ErrClosed
+	}
+	e.waiters = append(e.waiters, w)
+	e.mu.Unlock()
+	select {
+	case <-w.done:
+	case <-ctx.Done():
+		e.mu.Lock()
+		e.waiters = slices.DeleteFunc(e.waiters, func(o *waiter) bool { return o == w })
+		e.mu.Unlock()
+		return nil, context.Cause(ctx)
+	}
+	if root := e.Root(); root.Seq() >= seq {
+		return root, nil
+	}
+	return nil, ErrClosed
+}
+
+// wakeWaiters wakes those whose sequence is published. e.mu is held.
+func (e *Engine) wakeWaiters(root *state.Root) {
+	if len(e.waiters) == 0 {
+		return
+	}
+	e.waiters = slices.DeleteFunc(e.waiters, func(w *waiter) bool {
+		if w.seq > root.Seq() {
+			return false
+		}
+		close(w.done)
+		return true
+	})
+}
+
+// counters are what Stats reports.
+type counters struct {
+	transactions, entries, refused, panics, busy, replayed, applied atomic.Uint64
+	inflight                                                        atomic.Int64
+	leading                                                         atomic.Bool
+}
+
+func (e *Engine) count(c *Call) {
+	if c.Err == nil {
+		return
+	}
+	e.stats.refused.Add(1)
+	if _, ok := c.Err.(*PanicError); ok {
+		e.stats.panics.Add(1)
+	}
+}
+
+// Stats are figures of the write path since the start.
+type Stats struct {
+	Transactions uint64 // committed since the start, those of the replay left out
+	Publications uint64 // roots published; one may hold several entries
+	Refused      uint64 // commands that ended with an error
+	Panics       uint64 // of these, by a panic
+	Busy         uint64 // commands turned away because the queue was full
+	Replayed     uint64 // log records replayed at the start
+	Applied      uint64 // log index of the newest record applied
+	Queued       int    // commands waiting or in flight
+	Inflight     int    // entries in flight
+	Leading      bool   // this node takes writes
+}
+
+// Stats returns the current figures.
+func (e *Engine) Stats() Stats {
+	e.mu.Lock()
+	queued := e.queued
+	e.mu.Unlock()
+	return Stats{
+		Transactions: e.stats.transactions.Load(), Publications: e.stats.entries.Load(), Refused: e.stats.refused.Load(),
+		Panics: e.stats.panics.Load(), Busy: e.stats.busy.Load(), Replayed: e.stats.replayed.Load(),
+		Applied: e.stats.applied.Load(), Queued: queued, Inflight: int(e.stats.inflight.Load()), Leading: e.stats.leading.Load(),
+	}
+}

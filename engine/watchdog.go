@@ -1,0 +1,110 @@
+package engine
+
+import (
+	"bytes"
+	"log/slog"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// suspectAfter is how long a transaction function runs before those who wait look
+// whether it is they who block it, see insideTx.
+const suspectAfter = 20 * time.Millisecond
+
+// watchdog looks after functions that run long on the executor's goroutine: it names
+// the slow ones in the log, and wakes callers that may be waiting for themselves.
+type watchdog struct {
+	log       *slog.Logger
+	slow      time.Duration
+	timer     *time.Timer
+	current   atomic.Pointer[running]
+	suspect   atomic.Pointer[chan struct{}]
+	goroutine []byte // "goroutine 12 [": how the executor's stack begins in a dump
+}
+
+// running is the function that runs now.
+type running struct {
+	call     *Call
+	since    time.Time
+	reported atomic.Bool
+}
+
+func newWatchdog(log *slog.Logger, slow time.Duration) *watchdog {
+	w := &watchdog{log: log, slow: slow}
+	ch := make(chan struct{})
+	w.suspect.Store(&ch)
+	w.timer = time.AfterFunc(time.Hour, w.look)
+	w.timer.Stop()
+	return w
+}
+
+// enter is called on the goroutine to be watched.
+func (w *watchdog) enter() {
+	buf := make([]byte, 64)
+	buf = buf[:runtime.Stack(buf, false)]
+	if i := bytes.IndexByte(buf, '['); i > 0 {
+		w.goroutine = buf[:i+1]
+	}
+}
+
+// arm and disarm stand around every batch.
+func (w *watchdog) arm()    { w.timer.Reset(suspectAfter) }
+func (w *watchdog) disarm() { w.timer.Stop() }
+
+// running is told which function runs; nil: none.
+func (w *watchdog) running(c *Call) {
+	if c == nil {
+		w.current.Store(nil)
+		return
+	}
+	w.current.Store(&running{call: c, since: time.Now()})
+}
+
+// suspected returns a channel that is closed when a function has run for some time.
+func (w *watchdog) suspected() <-chan struct{} { return *w.suspect.Load() }
+
+// look runs when a batch has taken long.
+func (w *watchdog) look() {
+	r := w.current.Load()
+	if r == nil {
+		return
+	}
+	ch := make(chan struct{})
+	close(*w.suspect.Swap(&ch))
+	took := time.Since(r.since)
+	if took >= w.slow && r.reported.CompareAndSwap(false, true) {
+		w.log.Warn("slow transaction: nobody else can write while it runs",
+			"command", r.call.Name(), "request_id", r.call.cmd.RequestID, "running_for", took.Round(time.Millisecond).String(), "stack", w.stack())
+	}
+	w.timer.Reset(max(suspectAfter, min(w.slow-took, w.slow)))
+}
+
+// stack returns the watched goroutine's stack.
+func (w *watchdog) stack() string {
+	buf := make([]byte, 1<<20)
+	dump := buf[:runtime.Stack(buf, true)]
+	for _, part := range bytes.Split(dump, []byte("\n\n")) {
+		if len(w.goroutine) > 0 && bytes.HasPrefix(part, w.goroutine) {
+			return string(part)
+		}
+	}
+	return ""
+}
+
+// insideTx says whether the calling goroutine is inside a transaction function, which
+// is so when the executor's frame lies below on its own stack.
+func insideTx() bool {
+	pcs := make([]uintptr, 256)
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs)])
+	for {
+		f, more := frames.Next()
+		if strings.HasSuffix(f.Function, "engine.(*Tx).execute") {
+			return true
+		}
+		if !more {
+			return false
+		}
+	}
+}

@@ -1,0 +1,386 @@
+package engine
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"reflect"
+	"time"
+
+	"github.com/lithair/lithair-go/binenc"
+	"github.com/lithair/lithair-go/model"
+	"github.com/lithair/lithair-go/state"
+)
+
+// maxCascade bounds how deep on_delete=cascade may go.
+const maxCascade = 64
+
+// Insert adds the record ptr, a *T, points to. A zero primary key of type ID is made
+// here; created and updated times are set when they are zero. *ptr then holds what was
+// stored.
+//
+// Errors: *[ValidationError]; *[ConflictError] of kind exists or unique; after the
+// function has returned, of kind reference.
+func (tx *Tx) Insert(t *Table, ptr any) error {
+	b, err := tx.usable(t)
+	if err != nil {
+		return err
+	}
+	if err := tx.fillNew(t, ptr); err != nil {
+		return err
+	}
+	if err := tx.runBefore(t, &Change{Kind: state.Created, Table: t, New: ptr}); err != nil {
+		return err
+	}
+	key, rec, err := encodeRecord(t, b, ptr)
+	if err != nil {
+		return err
+	}
+	if tx.batch.Get(b.schema.Number, key) != nil {
+		return &ConflictError{Kind: ConflictExists, Model: t.Name(), Field: t.model.Primary.Name, Key: b.codec.KeyText(key)}
+	}
+	if err := tx.checkRecord(t, b, key, nil, rec); err != nil {
+		return err
+	}
+	return tx.record(state.Event{Model: b.schema.Number, Kind: state.Created, Key: key, Fields: rec})
+}
+
+// Put replaces the record that has ptr's primary key. A created time that is zero is
+// kept as it was; the updated time is set. Fields stored by newer code are kept. When
+// nothing differs, nothing is recorded.
+//
+// Errors: [ErrNotFound]; *[ValidationError]; *[ConflictError] of kind unique, immutable
+// or read_only; after the function has returned, of kind reference.
+func (tx *Tx) Put(t *Table, ptr any) error {
+	b, err := tx.usable(t)
+	if err != nil {
+		return err
+	}
+	key, err := b.codec.Key(ptr)
+	if err != nil {
+		return err
+	}
+	row := tx.batch.Get(b.schema.Number, key)
+	if row == nil {
+		return ErrNotFound
+	}
+	return tx.replace(t, b, key, row, ptr)
+}
+
+// Upsert inserts the record or, where its primary key is taken, replaces that one.
+func (tx *Tx) Upsert(t *Table, ptr any) error {
+	b, err := tx.usable(t)
+	if err != nil {
+		return err
+	}
+	if key, err := b.codec.Key(ptr); err == nil {
+		if row := tx.batch.Get(b.schema.Number, key); row != nil {
+			return tx.replace(t, b, key, row, ptr)
+		}
+	}
+	return tx.Insert(t, ptr)
+}
+
+func (tx *Tx) replace(t *Table, b *binding, key string, row *state.Row, ptr any) error {
+	old := b.codec.New()
+	if err := b.codec.Decode(row.Bytes(), old); err != nil {
+		return err
+	}
+	if err := keepServerFields(t, old, ptr); err != nil {
+		return err
+	}
+	if err := tx.runBefore(t, &Change{Kind: state.Updated, Table: t, Key: key, Old: old, New: ptr}); err != nil {
+		return err
+	}
+	newKey, rec, err := encodeRecord(t, b, ptr)
+	if err != nil {
+		return err
+	}
+	if newKey != key {
+		return &ConflictError{Kind: ConflictImmutable, Model: t.Name(), Field: t.model.Primary.Name, Key: b.codec.KeyText(key)}
+	}
+	patch, cleared, err := diffRecord(b, row.Bytes(), rec)
+	if err != nil || len(patch) == 0 && len(cleared) == 0 {
+		return err
+	}
+	if touch(t, ptr, tx.Now()) {
+		if _, rec, err = encodeRecord(t, b, ptr); err != nil {
+			return err
+		}
+		if patch, cleared, err = diffRecord(b, row.Bytes(), rec); err != nil {
+			return err
+		}
+	}
+	if err := tx.checkRecord(t, b, key, row.Bytes(), rec); err != nil {
+		return err
+	}
+	return tx.record(state.Event{Model: b.schema.Number, Kind: state.Updated, Key: key, Fields: patch, Cleared: cleared})
+}
+
+// Delete removes the record with that key. Records that refer to it are deleted, have
+// their reference cleared, or forbid it, as their on_delete says.
+//
+// Errors: [ErrNotFound]; after the function has returned, *[ConflictError] of kind
+// referenced.
+func (tx *Tx) Delete(t *Table, key string) error {
+	b, err := tx.usable(t)
+	if err != nil {
+		return err
+	}
+	row := tx.batch.Get(b.schema.Number, key)
+	if row == nil {
+		return ErrNotFound
+	}
+	if len(t.before) > 0 {
+		old := b.codec.New()
+		if err := b.codec.Decode(row.Bytes(), old); err != nil {
+			return err
+		}
+		if err := tx.runBefore(t, &Change{Kind: state.Deleted, Table: t, Key: key, Old: old}); err != nil {
+			return err
+		}
+	}
+	if err := tx.record(state.Event{Model: b.schema.Number, Kind: state.Deleted, Key: key}); err != nil {
+		return err
+	}
+	if len(b.froms) == 0 {
+		return nil
+	}
+	tx.deletes = append(tx.deletes, pendingDelete{table: t, key: key})
+	return tx.followDelete(t, b, key)
+}
+
+// followDelete does what on_delete=cascade and set_null ask for.
+func (tx *Tx) followDelete(t *Table, b *binding, key string) error {
+	if tx.depth++; tx.depth > maxCascade {
+		return fmt.Errorf("engine: deleting %s %s cascades more than %d levels deep", t.Name(), b.codec.KeyText(key), maxCascade)
+	}
+	defer func() { tx.depth-- }()
+	for _, from := range b.froms {
+		if from.field.OnDelete != "cascade" && from.field.OnDelete != "set_null" {
+			continue
+		}
+		other := tx.ex.tableByNumber(from.schema.Number)
+		if other == nil {
+			return fmt.Errorf("engine: model %s refers to %s and is not registered", from.schema.Model, t.Name())
+		}
+		var keys []string
+		for k := range tx.batch.ScanIndex(from.schema.Number, from.field.Number, exactly(key)) {
+			keys = append(keys, k)
+		}
+		for _, k := range keys {
+			if err := tx.followOne(other, from, k); err != nil && !errors.Is(err, ErrNotFound) {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (tx *Tx) followOne(other *Table, from backReference, key string) error {
+	if from.field.OnDelete == "cascade" {
+		return tx.Delete(other, key)
+	}
+	ptr := other.Codec().New()
+	if _, err := tx.Load(other, key, ptr); err != nil {
+		return err
+	}
+	other.model.FieldValue(ptr, other.model.FieldByName(from.field.Name)).SetZero()
+	return tx.Put(other, ptr)
+}
+
+// fillNew sets what the server gives a new record.
+func (tx *Tx) fillNew(t *Table, ptr any) error {
+	if err := checkPointer(t, ptr); err != nil {
+		return err
+	}
+	if v := t.model.FieldValue(ptr, t.model.Primary); v.Type() == reflect.TypeFor[model.ID]() && v.IsZero() {
+		v.Set(reflect.ValueOf(tx.NewID()))
+	}
+	for _, f := range t.model.Fields {
+		if f.Created || f.Updated {
+			if v := t.model.FieldValue(ptr, f); v.IsZero() {
+				v.Set(reflect.ValueOf(tx.Now()))
+			}
+		}
+	}
+	return nil
+}
+
+// keepServerFields carries created times over from the old record, and refuses a
+// changed one. Updated times are left to touch.
+func keepServerFields(t *Table, old, ptr any) error {
+	if err := checkPointer(t, ptr); err != nil {
+		return err
+	}
+	for _, f := range t.model.Fields {
+		if !f.Created && !f.Updated {
+			continue
+		}
+		was, is := t.model.FieldValue(old, f), t.model.FieldValue(ptr, f)
+		if f.Created && !is.IsZero() && !is.Interface().(time.Time).Equal(was.Interface().(time.Time)) {
+			return &ConflictError{Kind: ConflictReadOnly, Model: t.Name(), Field: f.Name}
+		}
+		is.Set(was)
+	}
+	return nil
+}
+
+// touch sets the updated times; it says whether there are any.
+func touch(t *Table, ptr any, now time.Time) (any bool) {
+	for _, f := range t.model.Fields {
+		if f.Updated {
+			t.model.FieldValue(ptr, f).Set(reflect.ValueOf(now))
+			any = true
+		}
+	}
+	return any
+}
+
+func checkPointer(t *Table, ptr any) error {
+	if v := reflect.ValueOf(ptr); v.Kind() != reflect.Pointer || v.IsNil() || v.Type().Elem() != t.model.Type {
+		return fmt.Errorf("engine: %s wants a *%s, not %T", t.Name(), t.model.Type, ptr)
+	}
+	return nil
+}
+
+func (tx *Tx) runBefore(t *Table, c *Change) error {
+	for _, fn := range t.before {
+		if err := fn(tx, c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// encodeRecord validates and encodes a record.
+func encodeRecord(t *Table, b *binding, ptr any) (key string, rec []byte, err error) {
+	if v := t.model.Validate(ptr); len(v) > 0 {
+		return "", nil, &ValidationError{Model: t.Name(), Violations: v}
+	}
+	if key, err = b.codec.Key(ptr); err != nil {
+		return "", nil, err
+	}
+	rec, err = b.codec.Append(nil, ptr)
+	return key, rec, err
+}
+
+// diffRecord compares only the fields this code knows, so that fields written by newer
+// code stay as they are.
+func diffRecord(b *binding, old, rec []byte) (patch []byte, cleared []uint32, err error) {
+	return binenc.Diff(old, rec, b.codec.Knows)
+}
+
+// checkRecord holds a record that is to be stored (old nil when it is new) against the
+// rules that need the state: unique, immutable, and, later, foreign keys.
+func (tx *Tx) checkRecord(t *Table, b *binding, key string, old, rec []byte) error {
+	for _, f := range b.unique {
+		value, present, err := indexValue(f, rec)
+		if err != nil || !present {
+			if err != nil {
+				return err
+			}
+			continue
+		}
+		if holder, taken := tx.batch.Unique(b.schema.Number, f.Number, value); taken && holder != key {
+			return &ConflictError{Kind: ConflictUnique, Model: t.Name(), Field: f.Name, Key: b.codec.KeyText(key), Ref: b.codec.KeyText(holder)}
+		}
+	}
+	for _, ref := range b.refs {
+		value, present, err := indexValue(ref.field, rec)
+		if err != nil {
+			return err
+		}
+		if _, _, set := binenc.Lookup(rec, ref.field.Number); present && (set || !ref.optional) {
+			tx.refs = append(tx.refs, pendingRef{table: t, ref: ref, key: key, value: value})
+		}
+	}
+	if old == nil {
+		return nil
+	}
+	return checkImmutable(t, b, key, old, rec)
+}
+
+func checkImmutable(t *Table, b *binding, key string, old, rec []byte) error {
+	for _, f := range t.model.Fields {
+		if !f.Immutable {
+			continue
+		}
+		number := b.schema.Field(f.Name).Number
+		was, _, _ := binenc.Lookup(old, number)
+		is, _, _ := binenc.Lookup(rec, number)
+		if !bytes.Equal(was, is) {
+			return &ConflictError{Kind: ConflictImmutable, Model: t.Name(), Field: f.Name, Key: b.codec.KeyText(key)}
+		}
+	}
+	return nil
+}
+
+// indexValue returns the key encoding of a field of a record; present is false for an
+// optional field that is not set.
+func indexValue(f *model.SchemaField, rec []byte) (value string, present bool, err error) {
+	raw, _, ok := binenc.Lookup(rec, f.Number)
+	if !ok && f.Type.Optional {
+		return "", false, nil
+	}
+	k, err := binenc.AppendKeyRaw(nil, &f.Type, raw, ok)
+	if err != nil {
+		return "", false, fmt.Errorf("engine: field %s: %w", f.Name, err)
+	}
+	return string(k), true, nil
+}
+
+// finish makes the checks that wait for the end of the transaction.
+func (tx *Tx) finish() error {
+	for _, p := range tx.refs {
+		if tx.batch.Get(p.ref.target, p.value) != nil {
+			continue
+		}
+		b := p.table.bound.Load()
+		row := tx.batch.Get(b.schema.Number, p.key)
+		if row == nil {
+			continue // deleted again
+		}
+		if value, present, err := indexValue(p.ref.field, row.Bytes()); err != nil {
+			return err
+		} else if !present || value != p.value {
+			continue // changed again
+		}
+		return &ConflictError{Kind: ConflictReference, Model: p.table.Name(), Field: p.ref.field.Name,
+			Key: b.codec.KeyText(p.key), Ref: p.ref.field.FK + " " + tx.ex.keyText(p.ref.target, p.value)}
+	}
+	for _, d := range tx.deletes {
+		if err := tx.checkReferrers(d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkReferrers refuses a delete that leaves a reference dangling.
+func (tx *Tx) checkReferrers(d pendingDelete) error {
+	b := d.table.bound.Load()
+	if tx.batch.Get(b.schema.Number, d.key) != nil {
+		return nil // made again
+	}
+	for _, from := range b.froms {
+		for k := range tx.batch.ScanIndex(from.schema.Number, from.field.Number, exactly(d.key)) {
+			return &ConflictError{Kind: ConflictReferenced, Model: d.table.Name(), Field: d.table.model.Primary.Name,
+				Key: b.codec.KeyText(d.key), Ref: from.schema.Model + " " + tx.ex.keyText(from.schema.Number, k)}
+		}
+	}
+	return nil
+}
+
+// exactly is the range of index entries whose field has that value: every key that
+// begins with it, since encodings are self-delimiting.
+func exactly(value string) state.Range {
+	end := []byte(value)
+	for len(end) > 0 && end[len(end)-1] == 0xFF {
+		end = end[:len(end)-1]
+	}
+	if len(end) > 0 {
+		end[len(end)-1]++
+	}
+	return state.Range{From: value, To: string(end)}
+}

@@ -1,0 +1,39 @@
+// Package eventlog keeps records in one order on one disk, and loses none that it
+// acknowledged.
+//
+//	log, err := eventlog.Open(eventlog.Config{Dir: "data/log"})
+//	err = log.Append(eventlog.Record{Index: log.Last() + 1, Kind: 16, Payload: p}) // durable on return
+//	err = log.Replay(log.First(), func(r eventlog.Record) error { ... })
+//	err = log.Close()
+//
+// The format is described in SPEC.md.
+//
+// # What is promised
+//
+//   - Append returns nil after the records are durable (written and fdatasync'ed).
+//     Concurrent appenders share a sync: while one batch is being synced the next
+//     gathers.
+//   - After a crash the log holds every acknowledged record, in order, byte for byte. A
+//     batch that was not acknowledged is there whole or not at all.
+//   - A torn tail is told from damage. What cannot have been acknowledged is cut, and
+//     reported by [Log.Recovery]; anything else is a *[CorruptError], and Open refuses.
+//   - A failed sync poisons the log: nothing is acknowledged afterwards ([ErrPoisoned]).
+//     A full disk refuses the append, and the log goes on when there is room ([ErrFull]).
+//   - A second process is kept out (*disk.LockedError).
+//   - Each record is bound to all before it by a SHA-256 chain, which does not depend on
+//     how records were grouped on disk.
+//
+// One window is left: damage to the last batch, before a batch or a mark follows it
+// (50 ms after the last append, and at Close), looks as if it had been torn.
+//
+// # Core and shell
+//
+// format.go, scan.go and the queue in commit.go are pure: bytes and records in, bytes
+// and records out. In Manual mode the log starts no goroutine: its owner calls Begin,
+// Work.Do (the I/O) and End. Otherwise a goroutine does exactly that.
+//
+// # Concurrency
+//
+// All methods of a Log are safe for concurrent use; in Manual mode Begin and End belong
+// to one goroutine.
+package eventlog

@@ -1,0 +1,46 @@
+package eventlog
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Errors of appends.
+var (
+	// ErrPoisoned: a write or sync failed, and nobody knows what is durable. The log
+	// takes nothing more; open it again to find out.
+	ErrPoisoned = errors.New("eventlog: a write failed, the log takes nothing more until it is opened again")
+	// ErrFull: there is no room. Nothing of the append is in the log, and the log goes
+	// on when there is room.
+	ErrFull = errors.New("eventlog: no space left on the disk")
+	// ErrClosed: the log is closed.
+	ErrClosed = errors.New("eventlog: closed")
+	// ErrOrder: the index of a record does not follow the one before.
+	ErrOrder = errors.New("eventlog: the index does not continue the log")
+	// ErrTooLarge: a record is over Config.MaxRecordBytes.
+	ErrTooLarge = errors.New("eventlog: the record is too large")
+)
+
+// Errors of reads.
+var (
+	// ErrCompacted: the records asked for were removed by TruncateBefore.
+	ErrCompacted = errors.New("eventlog: compacted away")
+	// ErrOutOfRange: the index is beyond the end of the log.
+	ErrOutOfRange = errors.New("eventlog: beyond the end of the log")
+)
+
+// CorruptError says that acknowledged bytes are damaged. The log does not open: nothing
+// is dropped or guessed.
+type CorruptError struct {
+	Segment string // file
+	Offset  int64  // in the file, of the frame at fault
+	Index   uint64 // of the first record that cannot be trusted; 0 when unknown
+	Reason  string
+}
+
+// Error says where the damage is and what to do.
+func (e *CorruptError) Error() string {
+	return fmt.Sprintf("eventlog: %s is damaged at offset %d (log index %d): %s. "+
+		"Nothing was changed. Restore this data directory from a backup or another node, or keep a copy of it and ask for help; "+
+		"to see every damaged place, call eventlog.Verify on the directory", e.Segment, e.Offset, e.Index, e.Reason)
+}

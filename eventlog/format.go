@@ -1,0 +1,255 @@
+package eventlog
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"hash/crc32"
+)
+
+// Record is an entry of the log.
+type Record struct {
+	Index   uint64 // position in the log, from 1, without gaps
+	Term    uint64 // for a consensus layer above; opaque here
+	Time    int64  // Unix ns; opaque here
+	Kind    uint8  // opaque here
+	Payload []byte
+}
+
+// FormatVersion is the version of the files this code writes and reads.
+const FormatVersion = 1
+
+const (
+	headerSize = 4096 // of a segment; the first 124 bytes are used
+	frameHead  = 48   // before a frame's records
+	chainSize  = sha256.Size
+	recordHead = 33 // before a record's payload
+	frameAlign = 8
+
+	frameMagic = 0x4C465242 // "BRFL" in the file
+)
+
+// The kinds of frames.
+const (
+	frameBatch    uint32 = 1 // records
+	frameMark     uint32 = 2 // none: says that everything up to durable is so
+	frameTruncate uint32 = 3 // none: what lies behind index durable is no longer there
+)
+
+var segmentMagic = [8]byte{'L', 'I', 'T', 'H', 'L', 'O', 'G', FormatVersion}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+var le = binary.LittleEndian
+
+// Sum is a value of the chain.
+type Sum [chainSize]byte
+
+// chain returns the value after r, given that before it:
+// SHA-256(before | index | term | time | kind | SHA-256(payload)).
+func (before Sum) chain(r *Record) Sum {
+	var b [chainSize + 25 + chainSize]byte
+	copy(b[:], before[:])
+	le.PutUint64(b[32:], r.Index)
+	le.PutUint64(b[40:], r.Term)
+	le.PutUint64(b[48:], uint64(r.Time))
+	b[56] = r.Kind
+	p := sha256.Sum256(r.Payload)
+	copy(b[57:], p[:])
+	return sha256.Sum256(b[:])
+}
+
+// segmentHeader is the first block of a segment.
+//
+//	0  magic "LITHLOG", version      8 bytes
+//	8  flags, 0                      4
+//	12 key id, 0: not encrypted      4
+//	16 first index                   8
+//	24 number of the first frame     8
+//	32 salt, random per segment      8
+//	40 chain value before it        32
+//	72 zeros                        52
+//	124 CRC-32C of the above         4
+type segmentHeader struct {
+	first uint64
+	frame uint64
+	salt  uint64
+	chain Sum
+}
+
+func (h *segmentHeader) encode() []byte {
+	b := make([]byte, headerSize)
+	copy(b, segmentMagic[:])
+	le.PutUint64(b[16:], h.first)
+	le.PutUint64(b[24:], h.frame)
+	le.PutUint64(b[32:], h.salt)
+	copy(b[40:], h.chain[:])
+	le.PutUint32(b[124:], crc32.Checksum(b[:124], castagnoli))
+	return b
+}
+
+// decodeHeader returns why b is no segment header, or "".
+func (h *segmentHeader) decode(b []byte) (problem string) {
+	switch {
+	case len(b) < headerSize:
+		return "the file is shorter than its header"
+	case string(b[:7]) != string(segmentMagic[:7]):
+		return "this is no log segment: the magic is missing"
+	case b[7] != FormatVersion:
+		return "the format version is unknown here; a newer release wrote it"
+	case le.Uint32(b[124:]) != crc32.Checksum(b[:124], castagnoli):
+		return "the header's checksum does not fit"
+	case le.Uint32(b[8:]) != 0 || le.Uint32(b[12:]) != 0:
+		return "flags or key id are set, which this release does not know"
+	}
+	h.first, h.frame, h.salt = le.Uint64(b[16:]), le.Uint64(b[24:]), le.Uint64(b[32:])
+	copy(h.chain[:], b[40:])
+	return ""
+}
+
+// A frame is what is written and synced at once:
+//
+//	0  magic "BRFL"                           4 bytes
+//	4  CRC-32C of salt and all that follows   4
+//	8  length of the records                  4
+//	12 number of records                      4
+//	16 frame number, from 1 without gaps      8
+//	24 durable index when it was written      8
+//	32 first index                            8
+//	40 kind of frame                          4
+//	44 zeros                                  4
+//	48 records
+//	   chain value after the last one        32
+//	   zeros up to a multiple of 8
+//
+// and a record:
+//
+//	0  length of the payload   4
+//	4  CRC-32C of what follows 4
+//	8  index                   8
+//	16 term                    8
+//	24 time                    8
+//	32 kind                    1
+//	33 payload
+type frame struct {
+	kind    uint32
+	number  uint64
+	durable uint64
+	first   uint64
+	count   uint32
+	records []byte
+	chain   Sum
+	size    int64 // in the file, padding included
+}
+
+func frameSize(records int) int64 {
+	return (frameHead + int64(records) + chainSize + frameAlign - 1) &^ (frameAlign - 1)
+}
+
+// appendRecord appends a record.
+func appendRecord(dst []byte, r *Record) []byte {
+	at := len(dst)
+	dst = append(dst, make([]byte, recordHead)...)
+	b := dst[at:]
+	le.PutUint32(b, uint32(len(r.Payload)))
+	le.PutUint64(b[8:], r.Index)
+	le.PutUint64(b[16:], r.Term)
+	le.PutUint64(b[24:], uint64(r.Time))
+	b[32] = r.Kind
+	dst = append(dst, r.Payload...)
+	le.PutUint32(dst[at+4:], crc32.Checksum(dst[at+8:], castagnoli))
+	return dst
+}
+
+// parseRecord reads the record at the start of b; problem says why there is none.
+func parseRecord(b []byte) (r Record, size int, problem string) {
+	if len(b) < recordHead {
+		return r, 0, "a record is cut off"
+	}
+	n := le.Uint32(b)
+	if uint64(n) > uint64(len(b)-recordHead) {
+		return r, 0, "a record's length passes the frame"
+	}
+	size = recordHead + int(n)
+	if le.Uint32(b[4:]) != crc32.Checksum(b[8:size], castagnoli) {
+		return r, 0, "a record's checksum does not fit"
+	}
+	r = Record{Index: le.Uint64(b[8:]), Term: le.Uint64(b[16:]), Time: int64(le.Uint64(b[24:])), Kind: b[32], Payload: b[recordHead:size:size]}
+	return r, size, ""
+}
+
+// finishFrame completes the frame in b, whose records stand from frameHead on.
+func finishFrame(b []byte, f *frame, salt uint64) []byte {
+	n := len(b) - frameHead
+	b = append(b, f.chain[:]...)
+	b = append(b, make([]byte, frameSize(n)-int64(len(b)))...)
+	le.PutUint32(b, frameMagic)
+	le.PutUint32(b[8:], uint32(n))
+	le.PutUint32(b[12:], f.count)
+	le.PutUint64(b[16:], f.number)
+	le.PutUint64(b[24:], f.durable)
+	le.PutUint64(b[32:], f.first)
+	le.PutUint32(b[40:], f.kind)
+	le.PutUint32(b[4:], frameCRC(b, salt))
+	return b
+}
+
+func frameCRC(b []byte, salt uint64) uint32 {
+	var s [8]byte
+	le.PutUint64(s[:], salt)
+	return crc32.Update(crc32.Checksum(s[:], castagnoli), castagnoli, b[8:])
+}
+
+// parseFrame reads the frame at the start of b. problem is "" for a valid frame; empty
+// is true when there is nothing but zeros where a frame's head would be.
+func parseFrame(b []byte, salt uint64) (f frame, problem string, empty bool) {
+	if len(b) < frameHead {
+		return f, "the segment ends inside a frame", allZero(b)
+	}
+	if le.Uint32(b) != frameMagic {
+		return f, "no frame begins here", allZero(b[:frameHead])
+	}
+	n := int64(le.Uint32(b[8:]))
+	f.size = frameSize(int(n))
+	if f.size > int64(len(b)) {
+		return f, "a frame's length passes the segment", false
+	}
+	if le.Uint32(b[4:]) != frameCRC(b[:f.size], salt) {
+		return f, "a frame's checksum does not fit", false
+	}
+	f.count, f.number, f.durable = le.Uint32(b[12:]), le.Uint64(b[16:]), le.Uint64(b[24:])
+	f.first, f.kind = le.Uint64(b[32:]), le.Uint32(b[40:])
+	f.records = b[frameHead : frameHead+n : frameHead+n]
+	copy(f.chain[:], b[frameHead+n:])
+	return f, "", false
+}
+
+func allZero(b []byte) bool {
+	for _, c := range b {
+		if c != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// eachRecord calls fn with the records of a batch; problem says what is wrong.
+func (f *frame) eachRecord(fn func(r Record) error) (problem string, err error) {
+	b, want := f.records, f.first
+	for range f.count {
+		r, size, problem := parseRecord(b)
+		if problem != "" {
+			return problem, nil
+		}
+		if r.Index != want {
+			return "record indexes do not continue", nil
+		}
+		if err := fn(r); err != nil {
+			return "", err
+		}
+		b, want = b[size:], want+1
+	}
+	if len(b) > 0 {
+		return "bytes are left behind the last record", nil
+	}
+	return "", nil
+}

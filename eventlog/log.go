@@ -1,0 +1,265 @@
+package eventlog
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"path"
+	"sync"
+	"time"
+
+	"github.com/lithair/lithair-go/internal/disk"
+)
+
+// Config says where a log lives and how. Dir is required.
+type Config struct {
+	Dir            string
+	FS             FS            // default: the real disk
+	SegmentBytes   int64         // size of a segment; default 64 MiB
+	MaxRecordBytes int           // of a payload; default 64 MiB
+	MaxBatchBytes  int           // records written at once, a larger one alone; default 4 MiB
+	MarkAfter      time.Duration // idle time after which a durable mark is written; default 50 ms
+	Manual         bool          // no goroutine: the owner calls Begin, Work.Do and End
+	Salt           func() uint64 // default: from crypto/rand
+	Logger         *slog.Logger  // default slog.Default()
+}
+
+func (c *Config) defaults() error {
+	if c.Dir == "" {
+		return errors.New("eventlog: Config.Dir is empty")
+	}
+	if c.FS == nil {
+		c.FS = disk.Real()
+	}
+	if c.SegmentBytes == 0 {
+		c.SegmentBytes = 64 << 20
+	}
+	if c.MaxRecordBytes == 0 {
+		c.MaxRecordBytes = 64 << 20
+	}
+	if c.MaxBatchBytes == 0 {
+		c.MaxBatchBytes = 4 << 20
+	}
+	if c.MarkAfter == 0 {
+		c.MarkAfter = 50 * time.Millisecond
+	}
+	if c.SegmentBytes < 2*headerSize || c.MaxRecordBytes < 0 || c.MaxRecordBytes > 1<<30 || c.MaxBatchBytes < 0 {
+		return fmt.Errorf("eventlog: Config: SegmentBytes is at least %d, MaxRecordBytes at most %d", 2*headerSize, 1<<30)
+	}
+	if c.Salt == nil {
+		c.Salt = func() uint64 {
+			var b [8]byte
+			if _, err := rand.Read(b[:]); err != nil {
+				panic(err) // crypto/rand never fails on supported systems
+			}
+			return le.Uint64(b[:])
+		}
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	return nil
+}
+
+// Recovery is what Open did to a log that was not closed.
+type Recovery struct {
+	Segments int    // read
+	Records  uint64 // in the log
+	CutBytes int64  // of a torn tail that cannot have been acknowledged, padding included
+	CutFile  string // where
+	CutAt    int64
+}
+
+// Log is an open log. See the package doc for what it promises.
+type Log struct {
+	cfg      Config
+	lock     io.Closer
+	recovery Recovery
+
+	mu      sync.Mutex
+	wake    sync.Cond
+	im      image     // what is durable
+	queue   []pending // in order
+	next    uint64    // index that the next record queued must have
+	busy    bool      // a Work is out
+	wantEnd bool      // the goroutine is to end when the queue is empty
+	failed  error     // poisoned
+	closed  bool
+	changed chan struct{} // closed when something became durable, or the log ended
+
+	buf   []byte // owned by whoever steps Begin and End
+	ended chan struct{}
+}
+
+// Open opens the log in a directory, which is made if need be, and recovers it.
+//
+// Errors: *[CorruptError], *disk.LockedError, those of the file system.
+func Open(cfg Config) (*Log, error) {
+	if err := cfg.defaults(); err != nil {
+		return nil, err
+	}
+	if err := cfg.FS.MkdirAll(cfg.Dir); err != nil {
+		return nil, fmt.Errorf("eventlog: %w", err)
+	}
+	lock, err := cfg.FS.Lock(path.Join(cfg.Dir, "LOCK"))
+	if err != nil {
+		return nil, fmt.Errorf("eventlog: %w", err)
+	}
+	l := &Log{cfg: cfg, lock: lock, changed: make(chan struct{}), ended: make(chan struct{})}
+	l.wake.L = &l.mu
+	if err := l.recover(); err != nil {
+		var corrupt *CorruptError
+		if !errors.As(err, &corrupt) {
+			err = fmt.Errorf("eventlog: open %s: %w", cfg.Dir, err)
+		}
+		return nil, errors.Join(err, lock.Close())
+	}
+	l.next = l.im.last + 1
+	if cfg.Manual {
+		close(l.ended)
+	} else {
+		go l.run()
+	}
+	return l, nil
+}
+
+// recover reads the segments, cuts a torn tail and makes the first segment of a new log.
+func (l *Log) recover() error {
+	fs, dir := l.cfg.FS, l.cfg.Dir
+	_, leftovers, err := listSegments(fs, dir)
+	if err != nil {
+		return err
+	}
+	for _, n := range leftovers {
+		if err := fs.Remove(path.Join(dir, n)); err != nil {
+			return err
+		}
+	}
+	s := &scanner{fs: fs, dir: dir}
+	im, err := s.scan()
+	if err != nil {
+		return err
+	}
+	l.im = *im
+	if len(im.segments) == 0 {
+		h := segmentHeader{first: 1, frame: 1, salt: l.cfg.Salt()}
+		seg, err := createSegment(fs, dir, h, l.cfg.SegmentBytes)
+		if err != nil {
+			return err
+		}
+		l.im.segments = []*segment{seg}
+	}
+	l.recovery = Recovery{Segments: len(im.segments), Records: im.last - im.base}
+	if im.cut > 0 {
+		return errors.Join(l.cutTail(), nil)
+	}
+	return nil
+}
+
+// cutTail removes a torn tail, so that nothing of it can be read behind later frames.
+func (l *Log) cutTail() error {
+	seg := l.active()
+	l.recovery.CutBytes, l.recovery.CutFile, l.recovery.CutAt = l.im.cut, seg.name, l.im.cutAt
+	l.cfg.Logger.Warn("cut a torn tail off the log: a batch that was being written when the process ended, never acknowledged",
+		"segment", seg.name, "offset", l.im.cutAt, "last_index", l.im.last)
+	if err := wipe(seg, l.im.cutAt); err != nil {
+		for _, s := range l.im.segments {
+			err = errors.Join(err, s.file.Close())
+		}
+		return err
+	}
+	return nil
+}
+
+// wipe makes everything from off on zeros, durably.
+func wipe(seg *segment, off int64) error {
+	if err := seg.file.Truncate(off); err != nil {
+		return err
+	}
+	if err := seg.file.Allocate(off, seg.size-off); err != nil {
+		if !disk.IsFull(err) {
+			return err
+		}
+		seg.size = off // it grows again when there is room
+	}
+	return seg.file.Sync()
+}
+
+func (l *Log) active() *segment { return l.im.segments[len(l.im.segments)-1] }
+
+// Recovery returns what Open found.
+func (l *Log) Recovery() Recovery { return l.recovery }
+
+// First returns the index of the oldest record; one more than Last in an empty log.
+func (l *Log) First() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.im.base + 1
+}
+
+// Last returns the index of the newest record that was taken, durable or not; 0 in an
+// empty log.
+func (l *Log) Last() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.next - 1
+}
+
+// Durable returns the index up to which everything is durable.
+func (l *Log) Durable() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.im.last
+}
+
+// Chain returns the durable index and the chain value there.
+func (l *Log) Chain() (index uint64, sum [32]byte) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.im.last, l.im.chain
+}
+
+// Size returns the bytes of all segments, reserved ones included.
+func (l *Log) Size() (n int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, s := range l.im.segments {
+		n += s.size
+	}
+	return n
+}
+
+// Err returns why the log takes nothing more; nil while it does.
+func (l *Log) Err() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.failed
+}
+
+// Close finishes what is queued, writes a durable mark and closes the files.
+func (l *Log) Close() error {
+	l.mu.Lock()
+	if l.closed {
+		l.mu.Unlock()
+		return nil
+	}
+	l.closed, l.wantEnd = true, true
+	l.wake.Broadcast()
+	l.mu.Unlock()
+	<-l.ended
+	if l.cfg.Manual {
+		l.drain()
+	}
+	err := l.mark()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, s := range l.im.segments {
+		if s.removed = true; s.readers == 0 {
+			err = errors.Join(err, s.file.Close())
+		}
+	}
+	close(l.changed)
+	return errors.Join(err, l.lock.Close())
+}

@@ -1,0 +1,266 @@
+package eventlog
+
+import (
+	"errors"
+	"io"
+	"path"
+	"sort"
+
+	"github.com/lithair/lithair-go/internal/disk"
+)
+
+// place is where a batch stands.
+type place struct {
+	seg         *segment
+	off, size   int64
+	first, last uint64 // last is lower than written when the tail was truncated
+	chain       Sum    // after last
+}
+
+// image is what a scan of the segments finds.
+type image struct {
+	segments []*segment
+	places   []place
+	base     uint64 // index before the first record
+	baseSum  Sum    // chain value there
+	last     uint64
+	chain    Sum
+	frame    uint64 // number of the next frame
+	marked   bool   // the last frame is a mark: nothing more is to be said about durability
+	cut      int64  // bytes of a torn tail
+	cutAt    int64  // its place in the last segment
+}
+
+// scanner walks the segments of a directory.
+type scanner struct {
+	fs       FS
+	dir      string
+	deep     bool                    // check every record and the chain
+	progress func(done, total int64) // may be nil
+	im       image
+	read     int64
+	total    int64
+}
+
+// scan reads all segments. With deep, it also checks every record and the whole chain.
+func (s *scanner) scan() (*image, error) {
+	names, _, err := listSegments(s.fs, s.dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range names {
+		seg, err := s.open(path.Join(s.dir, n))
+		if err != nil {
+			return nil, errors.Join(err, s.close())
+		}
+		s.im.segments = append(s.im.segments, seg)
+		s.total += seg.size
+	}
+	s.im.frame = 1
+	for i, seg := range s.im.segments {
+		if err := s.segment(seg, i == 0, i == len(s.im.segments)-1); err != nil {
+			return nil, errors.Join(err, s.close())
+		}
+	}
+	return &s.im, nil
+}
+
+func (s *scanner) close() (err error) {
+	for _, seg := range s.im.segments {
+		err = errors.Join(err, seg.file.Close())
+	}
+	return err
+}
+
+func (s *scanner) open(name string) (*segment, error) {
+	f, err := s.fs.Open(name, disk.ReadWrite)
+	if err != nil {
+		return nil, err
+	}
+	size, err := f.Size()
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return &segment{name: name, file: f, size: size, end: headerSize}, nil
+}
+
+// segment checks one file and adds what it holds to the image.
+func (s *scanner) segment(seg *segment, first, last bool) error {
+	im := &s.im
+	b := make([]byte, seg.size)
+	if n, err := seg.file.ReadAt(b, 0); err != nil && !(err == io.EOF && n == len(b)) {
+		return err
+	}
+	bad := func(off int64, reason string) error {
+		return &CorruptError{Segment: seg.name, Offset: off, Index: im.last + 1, Reason: reason}
+	}
+	if problem := seg.header.decode(b); problem != "" {
+		return bad(0, problem)
+	}
+	h := &seg.header
+	if first {
+		im.base, im.baseSum, im.last, im.chain, im.frame = h.first-1, h.chain, h.first-1, h.chain, h.frame
+	}
+	if h.first != im.last+1 || h.chain != im.chain || h.frame != im.frame {
+		return bad(0, "the segment does not continue the one before; a segment is missing or foreign")
+	}
+	for off := int64(headerSize); ; {
+		f, problem, empty := parseFrame(b[off:], h.salt)
+		if problem == "" {
+			if problem, err := s.frame(seg, off, &f); problem != "" || err != nil {
+				return errors.Join(err, bad(off, problem))
+			}
+			off += f.size
+			seg.end = off
+			s.advance(f.size)
+			continue
+		}
+		if empty && allZero(b[off:]) {
+			s.advance(seg.size - off)
+			return nil
+		}
+		if !last {
+			return bad(off, problem+", and a later segment follows")
+		}
+		if at := findFrame(b, off, h.salt, im.frame); at >= 0 {
+			return bad(off, problem+", and a later frame follows")
+		}
+		im.cut, im.cutAt = seg.size-off, off
+		return nil
+	}
+}
+
+func (s *scanner) advance(n int64) {
+	if s.read += n; s.progress != nil {
+		s.progress(s.read, s.total)
+	}
+}
+
+// findFrame looks behind off for a valid frame with a number of its own.
+func findFrame(b []byte, off int64, salt, number uint64) int64 {
+	for at := off + frameAlign; at+frameHead <= int64(len(b)); at += frameAlign {
+		if le.Uint32(b[at:]) != frameMagic {
+			continue
+		}
+		if f, problem, _ := parseFrame(b[at:], salt); problem == "" && f.number >= number {
+			return at
+		}
+	}
+	return -1
+}
+
+// frame adds a valid frame to the image; problem says why it cannot stand here.
+func (s *scanner) frame(seg *segment, off int64, f *frame) (problem string, err error) {
+	im := &s.im
+	if f.number != im.frame {
+		return "frame numbers do not continue", nil
+	}
+	im.frame++
+	im.marked = f.kind == frameMark
+	switch f.kind {
+	case frameMark:
+		if f.durable != im.last || f.count != 0 {
+			return "a mark does not fit what lies before it", nil
+		}
+		return "", nil
+	case frameTruncate:
+		if f.durable > im.last || f.durable < im.base || f.count != 0 {
+			return "a truncation does not fit what lies before it", nil
+		}
+		if s.deep {
+			sum, err := im.chainAt(f.durable)
+			if err != nil {
+				return "", err
+			}
+			if sum != f.chain {
+				return "the chain is broken at a truncation", nil
+			}
+		}
+		im.truncate(f.durable, f.chain)
+		return "", nil
+	case frameBatch:
+	default:
+		return "the kind of frame is unknown", nil
+	}
+	if f.first != im.last+1 || f.count == 0 {
+		return "a batch does not continue the one before", nil
+	}
+	if s.deep {
+		sum := im.chain
+		if problem, err := f.eachRecord(func(r Record) error { sum = sum.chain(&r); return nil }); problem != "" || err != nil {
+			return problem, err
+		}
+		if sum != f.chain {
+			return "the chain is broken: what was recorded is not what was written", nil
+		}
+	}
+	im.last += uint64(f.count)
+	im.chain = f.chain
+	im.places = append(im.places, place{seg, off, f.size, f.first, im.last, f.chain})
+	return "", nil
+}
+
+// truncate forgets what lies behind index.
+func (im *image) truncate(index uint64, chain Sum) {
+	n := sort.Search(len(im.places), func(i int) bool { return im.places[i].first > index })
+	im.places = im.places[:n]
+	if n > 0 {
+		im.places[n-1].last, im.places[n-1].chain = index, chain
+	}
+	im.last, im.chain = index, chain
+}
+
+// chainAt computes the chain value at an index, reading at most one batch.
+func (im *image) chainAt(index uint64) (Sum, error) {
+	n := sort.Search(len(im.places), func(i int) bool { return im.places[i].last >= index })
+	if n == len(im.places) || index <= im.base {
+		if index == im.base {
+			return im.baseSum, nil
+		}
+		return Sum{}, ErrOutOfRange
+	}
+	p := im.places[n]
+	if p.last == index {
+		return p.chain, nil
+	}
+	sum := im.baseSum
+	if n > 0 {
+		sum = im.places[n-1].chain
+	}
+	if n > 0 && im.places[n-1].last == index {
+		return sum, nil
+	}
+	f, err := p.load(nil)
+	if err != nil {
+		return Sum{}, err
+	}
+	problem, err := f.eachRecord(func(r Record) error {
+		if r.Index <= index {
+			sum = sum.chain(&r)
+		}
+		return nil
+	})
+	if problem != "" {
+		return Sum{}, &CorruptError{Segment: p.seg.name, Offset: p.off, Index: p.first, Reason: problem}
+	}
+	return sum, err
+}
+
+// load reads and checks the frame at a place, into buf if it is large enough.
+func (p *place) load(buf []byte) (f frame, err error) {
+	if int64(cap(buf)) < p.size {
+		buf = make([]byte, p.size)
+	}
+	buf = buf[:p.size]
+	if n, err := p.seg.file.ReadAt(buf, p.off); err != nil && !(err == io.EOF && n == len(buf)) {
+		return f, err
+	}
+	f, problem, _ := parseFrame(buf, p.seg.header.salt)
+	if problem == "" && (f.first != p.first || f.size != p.size) {
+		problem = "another frame stands here than was written"
+	}
+	if problem != "" {
+		return f, &CorruptError{Segment: p.seg.name, Offset: p.off, Index: p.first, Reason: problem}
+	}
+	return f, nil
+}

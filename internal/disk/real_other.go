@@ -1,0 +1,25 @@
+//go:build !linux
+
+package disk
+
+import (
+	"errors"
+	"os"
+	"runtime"
+)
+
+var errLocked = errors.New("disk: locked")
+
+func syncData(f *os.File) error { return f.Sync() }
+
+// syncDir does nothing where directories cannot be synced.
+func syncDir(f *os.File) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
+	return f.Sync()
+}
+
+func allocate(f *os.File, off, n int64) error { return extend(f, off, n) }
+
+func freeBytes(string) (int64, error) { return -1, nil }

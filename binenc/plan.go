@@ -78,9 +78,15 @@ func (p *Plan) append(dst []byte, v reflect.Value) ([]byte, error) {
 		if f.codec.absent(fv) {
 			continue
 		}
+		start := len(dst)
 		dst = AppendTag(dst, f.number, f.codec.wire)
+		body := len(dst)
 		if dst, err = f.codec.element(dst, fv); err != nil {
 			return nil, fmt.Errorf("field %d: %w", f.number, err)
+		}
+		// A struct or text whose Go value is not zero can still have an empty encoding.
+		if k := f.typ.Kind; !f.typ.Optional && (k == KindMessage || k == KindString) && len(dst) == body+1 {
+			dst = dst[:start]
 		}
 	}
 	return dst, nil
@@ -241,7 +247,7 @@ func codecOf(t reflect.Type, ty *Type, name Namer) (codec, error) {
 			return nil
 		}, func(v reflect.Value) bool { return math.Float64bits(v.Float()) == 0 }}, nil
 	case KindString:
-		if t.Kind() != reflect.String || isText(t) && t.Kind() != reflect.String {
+		if t.Kind() != reflect.String {
 			return textCodec(t)
 		}
 		return codec{WireBytes, func(dst []byte, v reflect.Value) ([]byte, error) { return append(dst, v.String()...), nil },

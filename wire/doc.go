@@ -1,0 +1,47 @@
+// Package wire is HTTP/1.1 (RFC 9110, 9112) on package net: server, router and client.
+//
+//	r := wire.NewRouter()
+//	err := r.Handle("GET /hello/{name}", func(w *wire.Response, r *wire.Request) error {
+//		_, err := w.WriteString("Hello, " + r.PathValue("name") + "!\n")
+//		return err
+//	})
+//	s, err := wire.NewServer(wire.Config{Handler: r.Handler()})
+//	err = s.ListenAndServe("tcp", "127.0.0.1:8080")
+//
+// # Layers
+//
+// The protocol is pure: head.go, framing.go and chunked.go turn bytes into a request
+// head and body bytes and know no socket. "Need more" and "malformed" are different
+// results. conn.go and server.go own sockets, deadlines and goroutines.
+//
+// # Strictness
+//
+// Where laxness is a hole, wire is strict. Refused with 400, and the connection closed
+// with nothing behind it read: Content-Length together with Transfer-Encoding, several
+// Content-Lengths, one that is not plain digits, a transfer coding but chunked (501), a
+// transfer coding in HTTP/1.0, line ends but CRLF, white space before a colon, folded
+// lines, control bytes in values, more or less than one Host, bytes outside visible
+// ASCII in the target.
+//
+// # Values
+//
+// Strings that a [Request] gives to a handler are ordinary strings, valid for ever. The
+// one exception says so in its name: [Request.BorrowBody]. The Request and Response
+// themselves belong to the handler until it returns.
+//
+// # RFC map
+//
+//	request line, targets      9112 §3      head.go
+//	field lines                9112 §5      head.go, token.go
+//	message body length        9112 §6      framing.go
+//	chunked coding, trailers   9112 §7      chunked.go
+//	persistence, pipelining    9112 §9      conn.go
+//	Expect, Connection, Date   9110 §6-10   conn.go, response.go
+//	routing, 405, OPTIONS      9110 §9, 15  router.go
+//	problem details            9457         errors.go
+//
+// # Concurrency
+//
+// A Server and a Router may be used by many goroutines; each request is handled on the
+// goroutine of its connection.
+package wire

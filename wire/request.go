@@ -1,0 +1,263 @@
+package wire
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"encoding/hex"
+	"io"
+	"iter"
+	"net"
+	"net/netip"
+	"strings"
+)
+
+// Request is a request being handled. It belongs to the handler until that returns;
+// strings it gave out stay valid for ever.
+type Request struct {
+	c     *conn
+	head  head
+	ctx   context.Context
+	id    string
+	path  string // decoded; "" until asked for
+	query *Query
+	route *route
+	spans [maxParams]span // of the route's wildcards, in the head
+	nvals int
+	body  body
+
+	fallback *fallback // no route matched
+}
+
+// Method returns the request method, in the case it was sent in.
+func (r *Request) Method() string { return internMethod(r.head.method.of(r.head.buf)) }
+
+// internMethod makes a string of a method without an allocation for the usual ones.
+func internMethod(b []byte) string {
+	switch string(b) {
+	case "GET":
+		return "GET"
+	case "HEAD":
+		return "HEAD"
+	case "POST":
+		return "POST"
+	case "PUT":
+		return "PUT"
+	case "PATCH":
+		return "PATCH"
+	case "DELETE":
+		return "DELETE"
+	case "OPTIONS":
+		return "OPTIONS"
+	}
+	return string(b)
+}
+
+// Target returns the request target as it was sent.
+func (r *Request) Target() string { return string(r.head.target.of(r.head.buf)) }
+
+// RawPath returns the path as it was sent, without the query.
+func (r *Request) RawPath() string { return string(r.head.path.of(r.head.buf)) }
+
+// Path returns the percent-decoded path; "*" for OPTIONS *.
+func (r *Request) Path() string {
+	if r.path == "" {
+		raw := r.RawPath()
+		p, err := unescape(raw, false)
+		if err != nil {
+			p = raw // refused by the router before any handler runs
+		}
+		if raw == "" {
+			p = r.Target()
+		}
+		r.path = p
+	}
+	return r.path
+}
+
+// RawQuery returns the query string as it was sent, without the question mark.
+func (r *Request) RawQuery() string { return string(r.head.query.of(r.head.buf)) }
+
+// Query returns the decoded query. It is parsed when first asked for.
+func (r *Request) Query() Query {
+	if r.query == nil {
+		q := ParseQuery(r.RawQuery())
+		r.query = &q
+	}
+	return *r.query
+}
+
+// Host returns the effective host: of an absolute target, else of the Host field.
+func (r *Request) Host() string { return string(r.head.host.of(r.head.buf)) }
+
+// Proto returns "HTTP/1.1" or "HTTP/1.0".
+func (r *Request) Proto() string {
+	if r.head.minor == 0 {
+		return "HTTP/1.0"
+	}
+	return "HTTP/1.1"
+}
+
+// Header returns the first value of a header field; "" when there is none. Names are
+// compared without regard to case.
+func (r *Request) Header(name string) string {
+	v, _ := r.head.field(name)
+	return string(v)
+}
+
+// HasHeader says whether there is a field of that name.
+func (r *Request) HasHeader(name string) bool {
+	_, ok := r.head.field(name)
+	return ok
+}
+
+// HeaderIs says whether the first field of that name has exactly that value, without an
+// allocation.
+func (r *Request) HeaderIs(name, value string) bool {
+	v, ok := r.head.field(name)
+	return ok && string(v) == value
+}
+
+// Headers iterates over all field lines in order, names as they were sent.
+func (r *Request) Headers() iter.Seq2[string, string] {
+	return func(yield func(string, string) bool) {
+		for _, f := range r.head.fields {
+			if !yield(string(f.name.of(r.head.buf)), string(f.value.of(r.head.buf))) {
+				return
+			}
+		}
+	}
+}
+
+// Cookie returns the value of a cookie; ok is false when there is none.
+func (r *Request) Cookie(name string) (value string, ok bool) {
+	for n, v := range r.Headers() {
+		if !equalFold(n, "cookie") {
+			continue
+		}
+		for part := range strings.SplitSeq(v, ";") {
+			k, val, _ := strings.Cut(strings.TrimSpace(part), "=")
+			if k == name {
+				return strings.Trim(val, `"`), true
+			}
+		}
+	}
+	return "", false
+}
+
+// PathValue returns the decoded value of a wildcard of the route's pattern; "" when it
+// has none of that name.
+func (r *Request) PathValue(name string) string {
+	if r.route == nil {
+		return ""
+	}
+	for i, n := range r.route.params {
+		if n == name && i < r.nvals {
+			raw := string(r.spans[i].of(r.head.buf))
+			v, err := unescape(raw, false)
+			if err != nil {
+				return raw // cannot be: the router checked
+			}
+			return v
+		}
+	}
+	return ""
+}
+
+// Route returns the pattern that matched, such as "GET /articles/{id}"; "" when none did.
+func (r *Request) Route() string {
+	if r.route == nil {
+		return ""
+	}
+	return r.route.pattern
+}
+
+// ContentLength returns the length of the body as announced; -1 when it is chunked.
+func (r *Request) ContentLength() int64 {
+	if r.head.framing.chunked {
+		return -1
+	}
+	return r.head.framing.length
+}
+
+// Body returns the message body. Its Read returns an *[Error] when the body is broken,
+// too slow or too large.
+func (r *Request) Body() io.Reader { return &r.body }
+
+// BorrowBody reads the whole body, of at most max bytes (0: the server's limit), and
+// returns it. The slice is valid until the handler returns and must not be kept: it is
+// part of the connection's buffers.
+//
+// Errors: *[Error] with status 413 when it is larger, 400 or 408 when it does not come
+// whole.
+func (r *Request) BorrowBody(max int64) ([]byte, error) { return r.body.borrow(max) }
+
+// Trailers returns the fields behind a chunked body, once that has been read to its end.
+func (r *Request) Trailers() []Trailer { return r.body.chunk.trailers }
+
+// Context returns the request's context. It ends when the server closes by force.
+func (r *Request) Context() context.Context {
+	if r.ctx == nil {
+		return r.c.srv.ctx
+	}
+	return r.ctx
+}
+
+// SetContext replaces the context, for middleware.
+func (r *Request) SetContext(ctx context.Context) { r.ctx = ctx }
+
+// RemoteAddr returns the address of the connection's other end.
+func (r *Request) RemoteAddr() net.Addr { return r.c.nc.RemoteAddr() }
+
+// ClientAddr returns the IP address of the connection's other end; the zero Addr where
+// it has none, as on Unix sockets.
+func (r *Request) ClientAddr() netip.Addr {
+	if a, ok := r.c.nc.RemoteAddr().(*net.TCPAddr); ok {
+		return a.AddrPort().Addr().Unmap()
+	}
+	return netip.Addr{}
+}
+
+// LocalAddr returns the address the connection came in at.
+func (r *Request) LocalAddr() net.Addr { return r.c.nc.LocalAddr() }
+
+// TLS returns the state of the connection's TLS; nil without.
+func (r *Request) TLS() *tls.ConnectionState {
+	if c, ok := r.c.nc.(*tls.Conn); ok {
+		s := c.ConnectionState()
+		return &s
+	}
+	return nil
+}
+
+// maxRequestID bounds an id that a client may choose.
+const maxRequestID = 128
+
+// ID returns the request's id: the client's X-Request-Id where that is visible ASCII of
+// at most 128 bytes, else a new random one.
+func (r *Request) ID() string {
+	if r.id == "" {
+		if v, ok := r.head.field("x-request-id"); ok && len(v) > 0 && len(v) <= maxRequestID && all(v, classTarget) {
+			r.id = string(v)
+		} else {
+			r.id = newID()
+		}
+	}
+	return r.id
+}
+
+// SetID replaces the request's id.
+func (r *Request) SetID(id string) { r.id = id }
+
+func newID() string {
+	var b [16]byte
+	if _, err := rand.Read(b[:]); err != nil {
+		panic(err) // crypto/rand never fails on supported systems
+	}
+	return hex.EncodeToString(b[:])
+}
+
+// Hijack takes the connection over, for protocols that begin with an HTTP request. What
+// was received behind the head comes with it. The caller writes its own response and
+// closes the connection; the Response must not be used.
+func (r *Request) Hijack() (nc net.Conn, buffered []byte, err error) { return r.c.hijack() }

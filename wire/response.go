@@ -1,0 +1,333 @@
+package wire
+
+import (
+	"fmt"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// maxHeld is how much body is gathered before it is sent in chunks; up to this size a
+// response gets its Content-Length by itself.
+const maxHeld = 64 << 10
+
+// Response is the answer to a request. Up to 64 KiB of body are held back, so that
+// Content-Length is set by itself; more, or Flush, make it chunked. It belongs to the
+// handler until that returns.
+type Response struct {
+	c        *conn
+	status   int
+	fields   []byte // "name: value\r\n"..., as set by the handler
+	body     []byte // not sent yet
+	written  int64  // bytes of body the handler wrote
+	length   int64  // of Content-Length, when the handler set it; -1 otherwise
+	hasDate  bool
+	hasType  bool
+	close    bool // the handler asked for it
+	started  bool // the header section is out
+	broken   bool // an error came after the start: the client must see a cut
+	chunked  bool
+	head     bool // the request was HEAD
+	err      error
+	trailers []byte
+}
+
+func (w *Response) reset(c *conn, head bool) {
+	*w = Response{c: c, status: 200, fields: w.fields[:0], body: w.body[:0], trailers: w.trailers[:0], length: -1, head: head}
+}
+
+// Status sets the status code; the default is 200. After the start it has no effect.
+func (w *Response) Status(code int) {
+	if !w.started && code >= 200 && code <= 999 {
+		w.status = code
+	}
+}
+
+// StatusCode returns the status code.
+func (w *Response) StatusCode() int { return w.status }
+
+// Started says whether the header section has been sent.
+func (w *Response) Started() bool { return w.started }
+
+// BytesWritten returns the bytes of body written so far.
+func (w *Response) BytesWritten() int64 { return w.written }
+
+// SetHeader sets a field, in place of those of the same name. A name or value that could
+// break the header section is an error, kept and returned by the end of the response
+// too: nothing of it is sent.
+func (w *Response) SetHeader(name, value string) error {
+	w.DelHeader(name)
+	return w.AddHeader(name, value)
+}
+
+// AddHeader adds a field.
+func (w *Response) AddHeader(name, value string) error {
+	if w.started {
+		return w.fail(ErrStarted)
+	}
+	if len(name) == 0 || !all(name, classToken) || !all(value, classValue) {
+		return w.fail(fmt.Errorf("%w: %.40q: %.60q", ErrHeader, name, value))
+	}
+	switch {
+	case len(name) == 14 && equalFold(name, "content-length"):
+		n, ok := parseLength([]byte(value))
+		if !ok {
+			return w.fail(fmt.Errorf("%w: Content-Length: %.40q", ErrHeader, value))
+		}
+		w.length = n
+		return nil
+	case len(name) == 17 && equalFold(name, "transfer-encoding"):
+		return w.fail(fmt.Errorf("%w: Transfer-Encoding is set by the server", ErrHeader))
+	case len(name) == 10 && equalFold(name, "connection"):
+		if equalFold(value, "close") {
+			w.close = true
+			return nil
+		}
+	case len(name) == 4 && equalFold(name, "date"):
+		w.hasDate = true
+	case len(name) == 12 && equalFold(name, "content-type"):
+		w.hasType = true
+	}
+	w.fields = append(append(append(append(w.fields, name...), ": "...), value...), "\r\n"...)
+	return nil
+}
+
+func (w *Response) fail(err error) error {
+	if w.err == nil {
+		w.err = err
+	}
+	return err
+}
+
+// DelHeader removes all fields of a name.
+func (w *Response) DelHeader(name string) {
+	if w.started {
+		return
+	}
+	if equalFold(name, "content-length") {
+		w.length = -1
+	}
+	out := w.fields[:0]
+	for rest := w.fields; len(rest) > 0; {
+		n := lineLen(rest)
+		if !(n > len(name) && rest[len(name)] == ':' && equalFold(rest[:len(name)], name)) {
+			out = append(out, rest[:n]...)
+		}
+		rest = rest[n:]
+	}
+	w.fields = out
+	w.hasDate = w.hasDate && !equalFold(name, "date")
+	w.hasType = w.hasType && !equalFold(name, "content-type")
+}
+
+func lineLen(b []byte) int {
+	for i := 1; i < len(b); i++ {
+		if b[i] == '\n' {
+			return i + 1
+		}
+	}
+	return len(b)
+}
+
+// HeaderValue returns the first value of a field set so far.
+func (w *Response) HeaderValue(name string) string {
+	for rest := w.fields; len(rest) > 0; {
+		n := lineLen(rest)
+		if n > len(name) && rest[len(name)] == ':' && equalFold(rest[:len(name)], name) {
+			return string(rest[len(name)+2 : n-2])
+		}
+		rest = rest[n:]
+	}
+	return ""
+}
+
+// Write adds to the body. For HEAD the bytes count and are not sent.
+func (w *Response) Write(p []byte) (int, error) {
+	if err := w.admit(len(p)); err != nil {
+		return 0, err
+	}
+	w.body = append(w.body, p...)
+	return len(p), w.spill()
+}
+
+// WriteString adds to the body.
+func (w *Response) WriteString(s string) (int, error) {
+	if err := w.admit(len(s)); err != nil {
+		return 0, err
+	}
+	w.body = append(w.body, s...)
+	return len(s), w.spill()
+}
+
+func (w *Response) admit(n int) error {
+	switch {
+	case w.c.hijacked:
+		return ErrHijacked
+	case w.err != nil:
+		return w.err
+	case bodyless(w.status) && n > 0:
+		return ErrNoBody
+	case w.length >= 0 && w.written+int64(n) > w.length:
+		return w.fail(ErrLength)
+	}
+	w.written += int64(n)
+	return nil
+}
+
+// spill sends what is held when it is much.
+func (w *Response) spill() error {
+	if len(w.body) < maxHeld {
+		return nil
+	}
+	return w.Flush()
+}
+
+// Send sets status, content type and body at once.
+func (w *Response) Send(status int, contentType string, body []byte) error {
+	w.Status(status)
+	if contentType != "" && !w.hasType {
+		if err := w.AddHeader("Content-Type", contentType); err != nil {
+			return err
+		}
+	}
+	_, err := w.Write(body)
+	return err
+}
+
+// Redirect answers with a Location. Only a path on this server is taken, or a URL whose
+// host the caller has checked.
+func (w *Response) Redirect(status int, location string) error {
+	if len(location) > 1 && location[0] == '/' && (location[1] == '/' || location[1] == '\\') {
+		return fmt.Errorf("wire: redirect to %.60q would leave this host", location)
+	}
+	w.Status(status)
+	return w.SetHeader("Location", location)
+}
+
+// Trailer adds a field behind the body, which makes the response chunked.
+func (w *Response) Trailer(name, value string) error {
+	if len(name) == 0 || !all(name, classToken) || !all(value, classValue) || forbiddenTrailer(name) {
+		return w.fail(fmt.Errorf("%w: trailer %.40q", ErrHeader, name))
+	}
+	w.trailers = append(append(append(append(w.trailers, name...), ": "...), value...), "\r\n"...)
+	return nil
+}
+
+// Flush sends what was written so far.
+func (w *Response) Flush() error {
+	if w.c.hijacked {
+		return ErrHijacked
+	}
+	if w.err != nil {
+		return w.err
+	}
+	if !w.started {
+		w.start(false)
+	}
+	w.emit()
+	return w.c.flush()
+}
+
+// start puts the header section into the connection's output. final says that the body
+// held is all there is.
+func (w *Response) start(final bool) {
+	w.started = true
+	c := w.c
+	out := c.out
+	if line := statusLines[w.status]; line != nil {
+		out = append(out, line...)
+	} else {
+		out = append(appendStatus(out, w.status), "\r\n"...)
+	}
+	if !w.hasDate {
+		out = appendDate(out)
+	}
+	out = append(out, w.fields...)
+	switch {
+	case bodyless(w.status):
+		if w.status == 304 && w.length >= 0 {
+			out = appendLength(out, w.length)
+		}
+	case w.length >= 0:
+		out = appendLength(out, w.length)
+	case final && len(w.trailers) == 0:
+		out = appendLength(out, w.written)
+	case c.req.head.minor == 0:
+		c.close = true // a 1.0 client reads to the end
+	default:
+		w.chunked = !w.head
+		out = append(out, "Transfer-Encoding: chunked\r\n"...)
+	}
+	c.close = c.close || w.close
+	switch {
+	case c.close:
+		out = append(out, "Connection: close\r\n"...)
+	case c.req.head.minor == 0:
+		out = append(out, "Connection: keep-alive\r\n"...)
+	}
+	c.out = append(out, "\r\n"...)
+}
+
+func appendLength(out []byte, n int64) []byte {
+	out = append(out, "Content-Length: "...)
+	return append(strconv.AppendInt(out, n, 10), "\r\n"...)
+}
+
+// emit moves the held body into the output, as a chunk where need be.
+func (w *Response) emit() {
+	if len(w.body) == 0 {
+		return
+	}
+	switch {
+	case w.head || bodyless(w.status):
+	case w.chunked:
+		w.c.out = strconv.AppendUint(w.c.out, uint64(len(w.body)), 16)
+		w.c.out = append(append(append(w.c.out, "\r\n"...), w.body...), "\r\n"...)
+	default:
+		w.c.out = append(w.c.out, w.body...)
+	}
+	w.body = w.body[:0]
+}
+
+// finish completes the response in the connection's output.
+func (w *Response) finish() error {
+	if w.err != nil {
+		return w.err
+	}
+	if w.length >= 0 && w.written != w.length && !w.head && !bodyless(w.status) {
+		return ErrLength
+	}
+	if !w.started {
+		w.start(true)
+	}
+	w.emit()
+	if w.chunked {
+		w.c.out = append(append(append(w.c.out, "0\r\n"...), w.trailers...), "\r\n"...)
+	}
+	return nil
+}
+
+// dateField is the Date field of the current second.
+type dateField struct {
+	second int64
+	line   []byte
+}
+
+var (
+	dateNow  atomic.Pointer[dateField]
+	dateLock sync.Mutex
+)
+
+// appendDate appends the Date field (RFC 9110 §6.6.1), rendered once per second.
+func appendDate(out []byte) []byte {
+	now := time.Now()
+	d := dateNow.Load()
+	if d == nil || d.second != now.Unix() {
+		dateLock.Lock()
+		d = &dateField{now.Unix(), now.UTC().AppendFormat(nil, "Date: Mon, 02 Jan 2006 15:04:05 GMT\r\n")}
+		dateNow.Store(d)
+		dateLock.Unlock()
+	}
+	return append(out, d.line...)
+}

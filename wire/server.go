@@ -1,0 +1,286 @@
+package wire
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Handler answers a request. A returned *[Error] becomes the response; any other error
+// becomes a 500, is logged with the request id and never sent. A panic likewise.
+type Handler func(w *Response, r *Request) error
+
+// Middleware wraps a handler.
+type Middleware func(Handler) Handler
+
+// Config says how a server works. Handler is required; zero values elsewhere take the
+// defaults.
+type Config struct {
+	Handler Handler
+	Logger  *slog.Logger // default slog.Default()
+
+	MaxHeaderBytes  int   // request line and header section; default 64 KiB; 414 or 431
+	MaxHeaderFields int   // default 200; 431
+	MaxBodyBytes    int64 // default 16 MiB; 413
+	MaxTrailerBytes int   // default 8 KiB; 431
+	MaxDrainBytes   int64 // unread body that is read to keep the connection; default 256 KiB
+	MaxConns        int   // connections at a time; more get 503. Default 100,000
+
+	ReadHeaderTimeout time.Duration // first byte of a head to its end; default 10 s; 408
+	ReadBodyTimeout   time.Duration // grace for a body beyond what MinBodyRate allows; default 30 s; 408
+	MinBodyRate       int64         // bytes per second; default 1 KiB
+	WriteTimeout      time.Duration // for one write; default 30 s
+	IdleTimeout       time.Duration // between requests; default 2 min
+	LingerTimeout     time.Duration // after the last response; default 1 s
+
+	// ErrorBody renders an error response. The default writes problem details (RFC
+	// 9457). r has no target when the head could not be read.
+	ErrorBody func(r *Request, e *Error) (contentType string, body []byte)
+}
+
+func (c *Config) defaults() error {
+	if c.Handler == nil {
+		return errors.New("wire: Config.Handler is nil")
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	if c.ErrorBody == nil {
+		c.ErrorBody = problemBody
+	}
+	for _, f := range []struct {
+		name string
+		v    *int64
+		def  int64
+	}{
+		{"MaxBodyBytes", &c.MaxBodyBytes, 16 << 20}, {"MaxDrainBytes", &c.MaxDrainBytes, 256 << 10}, {"MinBodyRate", &c.MinBodyRate, 1 << 10},
+		{"ReadHeaderTimeout", (*int64)(&c.ReadHeaderTimeout), int64(10 * time.Second)}, {"ReadBodyTimeout", (*int64)(&c.ReadBodyTimeout), int64(30 * time.Second)},
+		{"WriteTimeout", (*int64)(&c.WriteTimeout), int64(30 * time.Second)}, {"IdleTimeout", (*int64)(&c.IdleTimeout), int64(2 * time.Minute)},
+		{"LingerTimeout", (*int64)(&c.LingerTimeout), int64(time.Second)},
+	} {
+		if *f.v < 0 {
+			return fmt.Errorf("wire: Config.%s is negative", f.name)
+		}
+		if *f.v == 0 {
+			*f.v = f.def
+		}
+	}
+	for _, f := range []struct {
+		name string
+		v    *int
+		def  int
+	}{{"MaxHeaderBytes", &c.MaxHeaderBytes, 64 << 10}, {"MaxHeaderFields", &c.MaxHeaderFields, 200}, {"MaxTrailerBytes", &c.MaxTrailerBytes, 8 << 10}, {"MaxConns", &c.MaxConns, 100_000}} {
+		if *f.v < 0 {
+			return fmt.Errorf("wire: Config.%s is negative", f.name)
+		}
+		if *f.v == 0 {
+			*f.v = f.def
+		}
+	}
+	return nil
+}
+
+// Server serves HTTP/1.1 on any number of listeners. Its methods are safe for concurrent
+// use.
+type Server struct {
+	cfg     Config
+	log     *slog.Logger
+	ctx     context.Context // ends at Close
+	cancel  context.CancelFunc
+	closing atomic.Bool
+
+	mu        sync.Mutex
+	listeners map[net.Listener]bool
+	conns     map[*conn]bool
+	gone      chan struct{} // closed when the last connection of a closing server ends
+}
+
+// ErrServerClosed is what Serve returns after Shutdown or Close.
+var ErrServerClosed = errors.New("wire: the server is closed")
+
+// NewServer returns a server that is not listening.
+func NewServer(cfg Config) (*Server, error) {
+	if err := cfg.defaults(); err != nil {
+		return nil, err
+	}
+	s := &Server{cfg: cfg, log: cfg.Logger, listeners: map[net.Listener]bool{}, conns: map[*conn]bool{}}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	return s, nil
+}
+
+// ListenAndServe listens on a network ("tcp", "unix") and address, and serves.
+func (s *Server) ListenAndServe(network, addr string) error {
+	l, err := net.Listen(network, addr)
+	if err != nil {
+		return fmt.Errorf("wire: %w", err)
+	}
+	return s.Serve(l)
+}
+
+// ListenAndServeTLS is ListenAndServe with TLS. cfg needs certificates.
+func (s *Server) ListenAndServeTLS(network, addr string, cfg *tls.Config) error {
+	l, err := net.Listen(network, addr)
+	if err != nil {
+		return fmt.Errorf("wire: %w", err)
+	}
+	cfg = cfg.Clone()
+	cfg.NextProtos = []string{"http/1.1"}
+	if cfg.MinVersion == 0 {
+		cfg.MinVersion = tls.VersionTLS12
+	}
+	return s.Serve(tls.NewListener(l, cfg))
+}
+
+// Serve accepts connections until the server is closed, and returns [ErrServerClosed]
+// then. It closes the listener. When descriptors run out it waits and goes on.
+func (s *Server) Serve(l net.Listener) error {
+	if !s.track(l) {
+		return errors.Join(ErrServerClosed, l.Close())
+	}
+	defer s.untrack(l)
+	pause := 5 * time.Millisecond
+	for {
+		nc, err := l.Accept()
+		if err != nil {
+			if s.closing.Load() {
+				return ErrServerClosed
+			}
+			if !passing(err) {
+				return fmt.Errorf("wire: accept: %w", err)
+			}
+			s.log.Error("a connection could not be accepted", "error", err, "again_in", pause.String())
+			time.Sleep(pause)
+			pause = min(2*pause, time.Second)
+			continue
+		}
+		pause = 5 * time.Millisecond
+		s.start(nc)
+	}
+}
+
+// passing says that an error of Accept may pass: no descriptors left, or a connection
+// that was gone again.
+func passing(err error) bool {
+	var t interface{ Temporary() bool }
+	return errors.As(err, &t) && t.Temporary()
+}
+
+func (s *Server) start(nc net.Conn) {
+	c := &conn{srv: s, nc: nc}
+	s.mu.Lock()
+	full := len(s.conns) >= s.cfg.MaxConns
+	if !full && !s.closing.Load() {
+		s.conns[c] = true
+	}
+	s.mu.Unlock()
+	switch {
+	case s.closing.Load() && !full:
+		s.forget(c)
+		nc.Close()
+	case full:
+		go func() {
+			defer nc.Close()
+			c.refuse(&Error{Status: 503, Detail: "too many connections", Header: [][2]string{{"Retry-After", "1"}}, Close: true})
+		}()
+	default:
+		go c.serve()
+	}
+}
+
+func (s *Server) track(l net.Listener) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing.Load() {
+		return false
+	}
+	s.listeners[l] = true
+	return true
+}
+
+func (s *Server) untrack(l net.Listener) {
+	s.mu.Lock()
+	delete(s.listeners, l)
+	s.mu.Unlock()
+	l.Close() // Shutdown may have closed it already
+}
+
+func (s *Server) forget(c *conn) {
+	c.state.Store(stateClosed)
+	s.mu.Lock()
+	delete(s.conns, c)
+	if len(s.conns) == 0 && s.gone != nil {
+		close(s.gone)
+		s.gone = nil
+	}
+	s.mu.Unlock()
+}
+
+// Conns returns the number of open connections.
+func (s *Server) Conns() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.conns)
+}
+
+// Shutdown stops accepting, lets requests under way finish, closes idle connections and
+// returns when all are gone. When ctx ends first, the rest are closed by force and its
+// error is returned.
+func (s *Server) Shutdown(ctx context.Context) error {
+	err := s.stop()
+	s.mu.Lock()
+	var gone chan struct{}
+	if len(s.conns) > 0 {
+		if s.gone == nil {
+			s.gone = make(chan struct{})
+		}
+		gone = s.gone
+	}
+	for c := range s.conns {
+		if c.state.Load() == stateIdle {
+			c.nc.SetReadDeadline(time.Unix(1, 0)) // wakes its goroutine, which then ends it
+		}
+	}
+	s.mu.Unlock()
+	if gone == nil {
+		s.cancel()
+		return err
+	}
+	select {
+	case <-gone:
+		s.cancel()
+		return err
+	case <-ctx.Done():
+		return errors.Join(context.Cause(ctx), s.Close())
+	}
+}
+
+// stop closes the listeners.
+func (s *Server) stop() (err error) {
+	s.closing.Store(true)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for l := range s.listeners {
+		if e := l.Close(); e != nil && !errors.Is(e, net.ErrClosed) {
+			err = errors.Join(err, e)
+		}
+	}
+	return err
+}
+
+// Close closes listeners and connections at once.
+func (s *Server) Close() error {
+	err := s.stop()
+	s.cancel()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.conns {
+		c.nc.Close() // its goroutine sees the error and ends
+	}
+	return err
+}

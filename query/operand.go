@@ -1,0 +1,87 @@
+package query
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"time"
+
+	"github.com/lithair/lithair-go/binenc"
+	"github.com/lithair/lithair-go/model"
+)
+
+// operand turns the text of a value into the key encoding of the field's kind.
+func operand(f *model.SchemaField, text string) ([]byte, error) {
+	bad := func(want string) error { return fmt.Errorf("wants %s, not %s", want, quote(text)) }
+	switch f.Type.Kind {
+	case binenc.KindBool:
+		switch text {
+		case "true":
+			return binenc.AppendKeyBool(nil, true), nil
+		case "false":
+			return binenc.AppendKeyBool(nil, false), nil
+		}
+		return nil, bad("true or false")
+	case binenc.KindInt:
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			return nil, bad("a whole number")
+		}
+		return binenc.AppendKeyInt(nil, n), nil
+	case binenc.KindUint:
+		n, err := strconv.ParseUint(text, 10, 64)
+		if err != nil {
+			return nil, bad("a whole number from 0")
+		}
+		return binenc.AppendKeyUint(nil, n), nil
+	case binenc.KindFloat32, binenc.KindFloat64:
+		x, err := strconv.ParseFloat(text, floatBits(f.Type.Kind))
+		if err != nil || math.IsNaN(x) || math.IsInf(x, 0) {
+			return nil, bad("a number")
+		}
+		return binenc.AppendKeyFloat64(nil, x), nil
+	case binenc.KindString:
+		return binenc.AppendKeyString(nil, text), nil
+	case binenc.KindTime:
+		t, err := parseTime(text)
+		if err != nil {
+			return nil, bad("a time such as 2006-01-02T15:04:05Z, or a date")
+		}
+		return binenc.AppendKeyTime(nil, t), nil
+	case binenc.KindDuration:
+		d, err := parseDuration(text)
+		if err != nil {
+			return nil, bad("a duration such as 1h30m, or nanoseconds")
+		}
+		return binenc.AppendKeyDuration(nil, d), nil
+	case binenc.KindID:
+		id, err := model.ParseID(text)
+		if err != nil {
+			return nil, bad("an id such as " + model.ID{}.String())
+		}
+		return binenc.AppendKeyID(nil, id), nil
+	}
+	return nil, fmt.Errorf("cannot be compared")
+}
+
+func floatBits(k binenc.Kind) int {
+	if k == binenc.KindFloat32 {
+		return 32
+	}
+	return 64
+}
+
+// parseTime reads RFC 3339, or a date, which is its first moment in UTC.
+func parseTime(text string) (time.Time, error) {
+	if t, err := time.Parse(time.DateOnly, text); err == nil {
+		return t, nil
+	}
+	return time.Parse(time.RFC3339Nano, text)
+}
+
+func parseDuration(text string) (time.Duration, error) {
+	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
+		return time.Duration(n), nil
+	}
+	return time.ParseDuration(text)
+}

@@ -1,0 +1,112 @@
+package query
+
+import (
+	"bytes"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/lithair/lithair-go/binenc"
+	"github.com/lithair/lithair-go/model"
+)
+
+// op is a comparison.
+type op uint8
+
+const (
+	equal op = iota
+	unequal
+	less
+	atMost
+	greater
+	atLeast
+	contains
+)
+
+var opText = [...]string{"=", "!=", "<", "<=", ">", ">=", "~"}
+
+// predicate is one condition on one field.
+type predicate struct {
+	field *model.SchemaField
+	op    op
+	key   []byte // key encoding of the operand
+	text  string // of contains, in lower case
+	null  bool   // the operand is "no value"
+}
+
+// Match says whether a record, in canonical bytes, meets every condition. Bytes that are
+// no record do not match.
+func (q *Query) Match(rec []byte) bool {
+	var space [64]byte
+	return matchAll(q.where, rec, space[:0])
+}
+
+func matchAll(where []predicate, rec, buf []byte) bool {
+	for i := range where {
+		if !where[i].match(rec, buf) {
+			return false
+		}
+	}
+	return true
+}
+
+func (p *predicate) match(rec, buf []byte) bool {
+	raw, _, present := binenc.Lookup(rec, p.field.Number)
+	if p.op == contains {
+		return (present || !p.field.Type.Optional) && containsFold(raw, p.text)
+	}
+	if !present && p.field.Type.Optional && !p.null {
+		return p.op == unequal
+	}
+	key, err := binenc.AppendKeyRaw(buf[:0], &p.field.Type, raw, present)
+	if err != nil {
+		return false
+	}
+	c := bytes.Compare(key, p.key)
+	switch p.op {
+	case equal:
+		return c == 0
+	case unequal:
+		return c != 0
+	case less:
+		return c < 0
+	case atMost:
+		return c <= 0
+	case greater:
+		return c > 0
+	}
+	return c >= 0
+}
+
+// containsFold says whether text, lowered, contains low.
+func containsFold(text []byte, low string) bool {
+	if low == "" {
+		return true
+	}
+	for _, c := range text {
+		if c >= utf8.RuneSelf {
+			return strings.Contains(strings.ToLower(string(text)), low)
+		}
+	}
+	for i := 0; i+len(low) <= len(text); i++ {
+		if lower(text[i]) == low[0] && hasFold(text[i:], low) {
+			return true
+		}
+	}
+	return false
+}
+
+func hasFold(text []byte, low string) bool {
+	for i := range len(low) {
+		if lower(text[i]) != low[i] {
+			return false
+		}
+	}
+	return true
+}
+
+func lower(c byte) byte {
+	if 'A' <= c && c <= 'Z' {
+		return c + 'a' - 'A'
+	}
+	return c
+}

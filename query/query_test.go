@@ -1,0 +1,281 @@
+package query_test
+
+import (
+	"cmp"
+	"iter"
+	"math/rand/v2"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lithair/lithair-go/binenc"
+	"github.com/lithair/lithair-go/model"
+	"github.com/lithair/lithair-go/query"
+)
+
+type item struct {
+	ID     uint64     `json:"id" lithair:"primary_key"`
+	Slug   string     `json:"slug" lithair:"unique"`
+	Title  string     `json:"title"`
+	Price  int        `json:"price" lithair:"indexed"`
+	Rating *float64   `json:"rating" lithair:"indexed"`
+	Live   bool       `json:"live"`
+	Made   time.Time  `json:"made" lithair:"indexed"`
+	Gone   *time.Time `json:"gone"`
+	Tags   []string   `json:"tags"`
+	Secret string     `json:"secret" http:"hidden"`
+}
+
+// record and table are a source made of sorted slices.
+type record []byte
+
+func (r record) Bytes() []byte { return r }
+
+type table struct {
+	t      testing.TB
+	m      *model.Model
+	s      *model.Schema
+	keys   []string // ascending
+	rows   map[string]record
+	values []item // in order of keys
+}
+
+func newTable(t testing.TB, items []item) *table {
+	m, err := model.Of(reflect.TypeFor[item]())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, _, err := m.Evolve(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := m.Bind(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	items = slices.Clone(items)
+	slices.SortFunc(items, func(a, b item) int { return cmp.Compare(a.ID, b.ID) })
+	tb := &table{t: t, m: m, s: s, rows: map[string]record{}, values: items}
+	for i := range items {
+		key, err := c.Key(&items[i])
+		if err != nil {
+			t.Fatal(err)
+		}
+		rec, err := c.Append(nil, &items[i])
+		if err != nil {
+			t.Fatal(err)
+		}
+		tb.keys = append(tb.keys, key)
+		tb.rows[key] = rec
+	}
+	return tb
+}
+
+func (tb *table) Len() int { return len(tb.keys) }
+func (tb *table) Get(key string) (record, bool) {
+	r, ok := tb.rows[key]
+	return r, ok
+}
+
+type pair struct{ at, key string }
+
+func cut(all []pair, r query.Range) []pair {
+	all = slices.DeleteFunc(all, func(p pair) bool { return p.at < r.From || r.To != "" && p.at >= r.To })
+	if r.Reverse {
+		slices.Reverse(all)
+	}
+	return all[min(r.Skip, len(all)):]
+}
+
+func (tb *table) index(field uint32) (all []pair) {
+	f := tb.s.ByNumber(field)
+	for _, key := range tb.keys {
+		raw, _, ok := binenc.Lookup(tb.rows[key], field)
+		if !ok && f.Type.Optional && f.Unique {
+			continue
+		}
+		k, err := binenc.AppendKeyRaw(nil, &f.Type, raw, ok)
+		if err != nil {
+			tb.t.Fatal(err)
+		}
+		all = append(all, pair{string(k) + key, key})
+	}
+	slices.SortFunc(all, func(a, b pair) int { return strings.Compare(a.at, b.at) })
+	return all
+}
+
+func (tb *table) seq(all []pair) iter.Seq2[string, record] {
+	return func(yield func(string, record) bool) {
+		for _, p := range all {
+			if !yield(p.key, tb.rows[p.key]) {
+				return
+			}
+		}
+	}
+}
+
+func (tb *table) Scan(r query.Range) iter.Seq2[string, record] {
+	var all []pair
+	for _, k := range tb.keys {
+		all = append(all, pair{k, k})
+	}
+	return tb.seq(cut(all, r))
+}
+
+func (tb *table) ScanIndex(field uint32, r query.Range) iter.Seq2[string, record] {
+	return tb.seq(cut(tb.index(field), r))
+}
+func (tb *table) CountIndex(field uint32, r query.Range) int { return len(cut(tb.index(field), r)) }
+
+func (tb *table) Unique(field uint32, value string) (string, bool) {
+	for _, p := range tb.index(field) {
+		if strings.TrimSuffix(p.at, p.key) == value {
+			return p.key, true
+		}
+	}
+	return "", false
+}
+
+func sample(n int, seed uint64) []item {
+	rng := rand.New(rand.NewPCG(seed, 1))
+	words := []string{"Ångström", "apple", "Banana", "null", "", "Zebra apple", "a\x00b"}
+	out := make([]item, n)
+	for i := range out {
+		it := item{ID: uint64(i * 3), Slug: "s" + strconv.Itoa(i), Title: words[rng.IntN(len(words))], Price: rng.IntN(7) - 3, Live: rng.IntN(2) == 0,
+			Made: time.Unix(int64(rng.IntN(5))*86400, 0).UTC()}
+		if rng.IntN(3) > 0 {
+			r := float64(rng.IntN(5)) / 2
+			it.Rating = &r
+		}
+		if rng.IntN(2) > 0 {
+			g := it.Made.Add(time.Hour)
+			it.Gone = &g
+		}
+		out[i] = it
+	}
+	return out
+}
+
+func pairs(raw string) (out [][2]string) {
+	for part := range strings.SplitSeq(raw, "&") {
+		if name, value, _ := strings.Cut(part, "="); name != "" {
+			out = append(out, [2]string{name, value})
+		}
+	}
+	return out
+}
+
+// check runs a query both ways and compares.
+func check(t testing.TB, tb *table, raw string) {
+	t.Helper()
+	q, err := query.Parse(tb.m, tb.s, pairs(raw), query.Options{DefaultTake: 10, MaxTake: 40})
+	if err != nil {
+		return
+	}
+	want := oracle(tb.values, pairs(raw))
+	page, err := query.Run(q, tb)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := query.Count(q, tb)
+	if err != nil || n != len(want) || page.Total != len(want) {
+		t.Fatalf("%s (%s): total %d, count %d, %v; want %d", raw, query.Explain(q, tb), page.Total, n, err, len(want))
+	}
+	lo := min(q.Skip, len(want))
+	hi := min(lo+q.Take, len(want))
+	if page.HasMore != (q.Skip+hi-lo < len(want)) {
+		t.Fatalf("%s: has more %v of %d", raw, page.HasMore, len(want))
+	}
+	if len(page.Keys) != hi-lo || len(page.Rows) != hi-lo {
+		t.Fatalf("%s (%s): %d records, want %d", raw, query.Explain(q, tb), len(page.Keys), hi-lo)
+	}
+	for i, it := range want[lo:hi] {
+		if id, _, err := binenc.DecodeKeyUint([]byte(page.Keys[i])); err != nil || id != it.ID {
+			t.Fatalf("%s (%s): record %d is %d, %v; want %d", raw, query.Explain(q, tb), i, id, err, it.ID)
+		}
+		if string(page.Rows[i]) != string(tb.rows[page.Keys[i]]) || !q.Match(page.Rows[i]) {
+			t.Fatalf("%s: record %d is not the one of its key, or does not match", raw, i)
+		}
+	}
+}
+
+func TestRunAgreesWithGoValues(t *testing.T) {
+	tb := newTable(t, sample(120, 7))
+	for _, raw := range []string{
+		"", "skip=5&take=3", "skip=500", "take=0", "take=1000", "id=6", "id=7", "id=!6", "id=>30&id=<=90", "id=>=30&sort=-id&skip=2",
+		"slug=s3", "slug=s3&live=true", "slug=nosuch", "slug=>s5", "sort=slug&skip=7", "sort=-slug", "title=apple", "title==~x", "title=~APPLE", "title=~ÅNG", "title=null",
+		"title=~", "price=1", "price=!1", "price=>0&price=<2", "price=>2&price=<0", "price=>=-1&sort=price", "price=>=-1&sort=-price&skip=4", "price=1&sort=-id", "price=1&sort=price,-title",
+		"price=1&rating=0.5", "sort=price", "sort=-price&skip=50", "sort=price,title", "sort=-title,price", "rating=null", "rating=!null", "rating=<1", "rating=>=1", "rating=!1", "sort=rating", "sort=-rating",
+		"rating=null&sort=-rating", "live=true&sort=-made,title", "made=1970-01-03", "made=>1970-01-02T00:00:00Z", "gone=null", "gone=!null", "gone=<1970-01-03", "sort=gone", "sort=id,price", "sort=-id,price&price=1",
+		"price=1&price=2", "id=6&price=1", "sort=-title&skip=60&take=40",
+	} {
+		if _, err := query.Parse(tb.m, tb.s, pairs(raw), query.Options{}); err != nil {
+			t.Errorf("%s: %v", raw, err)
+			continue
+		}
+		check(t, tb, raw)
+	}
+}
+
+func TestParseRefuses(t *testing.T) {
+	tb := newTable(t, nil)
+	for _, c := range []struct{ raw, want string }{
+		{"titel=x", `did you mean "title"?`}, {"skp=3", `did you mean "skip"?`}, {"nothing_like_it=1", "is not a field of item"}, {"secret=x", "is not a field"}, {"sort=secret", "is not a field"},
+		{"fields=secret", "is not a field"}, {"sort=-prise", `did you mean "price"?`}, {"sort=", "empty name"}, {"sort=id,id", "twice"}, {"sort=tags", "cannot be sorted"}, {"tags=x", "cannot be filtered"},
+		{"take=-1", "whole number"}, {"take=x", "whole number"}, {"skip=99999999999", "whole number"}, {"skip=1&skip=2", "given twice"}, {"price=1.5", "whole number"}, {"price=null", "whole number"}, {"id=-1", "from 0"},
+		{"rating=NaN", "a number"}, {"rating=<null", "null"}, {"live=yes", "true or false"}, {"made=yesterday", "a time"}, {"price=~1", "no text"}, {"expand=x", "reserved"}, {"cursor=x", "reserved"}, {"at=1", "reserved"},
+	} {
+		_, err := query.Parse(tb.m, tb.s, pairs(c.raw), query.Options{})
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q", c.raw, err, c.want)
+		}
+	}
+}
+
+func TestExplain(t *testing.T) {
+	tb := newTable(t, sample(50, 3))
+	for _, c := range []struct{ raw, want string }{
+		{"", "scan primary key; skip by rank"}, {"sort=-id", "scan primary key backwards; skip by rank"}, {"id=3", "look up by primary key"}, {"slug=s1&live=true", "look up by unique slug; filter live ="},
+		{"price=1", "scan index price range; skip by rank"}, {"price=>1", "scan index price range; sort"}, {"price=>1&sort=-price", "scan index price range backwards; skip by rank"},
+		{"sort=price", "scan index price; skip by rank"}, {"sort=title", "scan primary key; sort"}, {"title=~a", "scan primary key; filter title ~"}, {"id=>3", "scan primary key range"},
+		{"id=>=0&price=1", "scan index price range; filter id >="}, {"sort=-slug", "scan index slug backwards; skip by rank"},
+	} {
+		q, err := query.Parse(tb.m, tb.s, pairs(c.raw), query.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := query.Explain(q, tb); got != c.want {
+			t.Errorf("%s: %s, want %s", c.raw, got, c.want)
+		}
+	}
+}
+
+func TestFieldsAndCaps(t *testing.T) {
+	tb := newTable(t, nil)
+	q, err := query.Parse(tb.m, tb.s, pairs("fields=title,id,title&take=5000&level=strong&min_index=3"), query.Options{MaxTake: 30})
+	if err != nil || !slices.Equal(q.Fields, []string{"title", "id"}) || q.Take != 30 {
+		t.Fatal(q, err)
+	}
+}
+
+func TestMatchAllocatesNothing(t *testing.T) {
+	tb := newTable(t, sample(1, 1))
+	q, err := query.Parse(tb.m, tb.s, pairs("price=>-9&live=!null&title=~x"), query.Options{})
+	if err == nil {
+		t.Fatal("live is not optional, and null is no bool")
+	}
+	if q, err = query.Parse(tb.m, tb.s, pairs("price=>-9&id=0&rating=!7"), query.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	rec := tb.rows[tb.keys[0]]
+	if n := testing.AllocsPerRun(100, func() {
+		if !q.Match(rec) {
+			t.Fatal("no match")
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}

@@ -1,0 +1,59 @@
+package jsonx
+
+// Compact appends src without white space; on an error dst comes back as it was.
+func Compact(dst, src []byte) ([]byte, error) { return reformat(dst, src, "", "", false) }
+
+// Indent appends src with each member and element on its own line, begun by prefix and one indent per level.
+func Indent(dst, src []byte, prefix, indent string) ([]byte, error) {
+	return reformat(dst, src, prefix, indent, true)
+}
+
+func reformat(dst, src []byte, prefix, indent string, lines bool) ([]byte, error) {
+	p := parser{data: src, opt: options{maxDepth: DefaultMaxDepth, dups: true}}
+	if err := p.skip(); err != nil {
+		return dst, err
+	}
+	if err := p.end(); err != nil {
+		return dst, err
+	}
+	depth := 0
+	line := func() {
+		if lines {
+			dst = append(append(dst, '\n'), prefix...)
+			for range depth {
+				dst = append(dst, indent...)
+			}
+		}
+	}
+	open := false // an array or object has just begun
+	for i := 0; i < len(src); i++ {
+		c := src[i]
+		if c == ' ' || c == '\t' || c == '\r' || c == '\n' {
+			continue
+		}
+		closing := c == '}' || c == ']'
+		if open && !closing {
+			line()
+		}
+		switch {
+		case closing:
+			if depth--; !open {
+				line()
+			}
+		case c == '{' || c == '[':
+			depth++
+		case c == '"':
+			end, _, _ := scanString(src, i+1)
+			dst = append(dst, src[i:end-1]...)
+			i = end - 1
+		}
+		dst = append(dst, c)
+		open = c == '{' || c == '['
+		if c == ',' {
+			line()
+		} else if c == ':' && lines {
+			dst = append(dst, ' ')
+		}
+	}
+	return dst, nil
+}

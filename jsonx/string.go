@@ -1,0 +1,225 @@
+package jsonx
+
+import (
+	"encoding/binary"
+	"errors"
+	"math/bits"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// ErrInvalidUTF8 is returned when a Go string to be written is not UTF-8.
+var ErrInvalidUTF8 = errors.New("jsonx: string is not valid UTF-8")
+
+const (
+	lows  = 0x0101010101010101
+	highs = 0x8080808080808080
+)
+
+// special has the high bit set in the first byte of w that is a quote, a backslash, a control character or not ASCII.
+func special(w uint64) uint64 {
+	q, s := w^(lows*'"'), w^(lows*'\\')
+	return ((q - lows) | (s - lows) | (w - lows*0x20) | w) & highs
+}
+
+// scanString reads the characters after an opening quote and the closing one (RFC 8259 §7). It returns the offset
+// after the closing quote and whether there were no escapes; bad names what was expected at end.
+func scanString(b []byte, i int) (end int, simple bool, bad string) {
+	simple = true
+	for {
+		for i+8 <= len(b) {
+			m := special(binary.LittleEndian.Uint64(b[i:]))
+			if m == 0 {
+				i += 8
+				continue
+			}
+			i += bits.TrailingZeros64(m) >> 3
+			break
+		}
+		if i >= len(b) {
+			return len(b), simple, "closing quote"
+		}
+		switch c := b[i]; {
+		case c == '"':
+			return i + 1, simple, ""
+		case c == '\\':
+			simple = false
+			n, bad := scanEscape(b, i)
+			if bad != "" {
+				return min(i+n, len(b)), simple, bad
+			}
+			i += n
+		case c < 0x20:
+			return i, simple, "an escape for a control character"
+		case c < utf8.RuneSelf:
+			i++
+		default:
+			r, n := utf8.DecodeRune(b[i:])
+			if r == utf8.RuneError && n == 1 {
+				if !utf8.FullRune(b[i:]) {
+					return len(b), simple, "the rest of a UTF-8 character"
+				}
+				return i, simple, "valid UTF-8"
+			}
+			i += n
+		}
+	}
+}
+
+func scanEscape(b []byte, i int) (n int, bad string) {
+	if i+1 >= len(b) {
+		return 1, "escaped character"
+	}
+	switch b[i+1] {
+	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+		return 2, ""
+	case 'u':
+	default:
+		return 1, "one of \"\\/bfnrtu after a backslash"
+	}
+	r, n := hex4(b, i+2)
+	if n < 4 {
+		return 2 + n, "hexadecimal digit"
+	}
+	if !utf16.IsSurrogate(r) {
+		return 6, ""
+	}
+	if r >= 0xDC00 {
+		return 0, "no lone surrogate"
+	}
+	for k, c := range []byte(`\u`) {
+		if i+6+k >= len(b) {
+			return 6 + k, "low surrogate"
+		}
+		if b[i+6+k] != c {
+			return 0, "no lone surrogate"
+		}
+	}
+	low, n := hex4(b, i+8)
+	if n < 4 {
+		return 8 + n, "hexadecimal digit"
+	}
+	if low < 0xDC00 || low > 0xDFFF {
+		return 0, "no lone surrogate"
+	}
+	return 12, ""
+}
+
+func hex4(b []byte, i int) (r rune, n int) {
+	for ; n < 4 && i+n < len(b); n++ {
+		c := b[i+n]
+		switch {
+		case '0' <= c && c <= '9':
+			c -= '0'
+		case 'a' <= c|0x20 && c|0x20 <= 'f':
+			c = c | 0x20 - 'a' + 10
+		default:
+			return r, n
+		}
+		r = r<<4 | rune(c)
+	}
+	return r, n
+}
+
+// stringOf returns the text of checked string contents.
+func stringOf(raw []byte, simple bool) string {
+	if simple {
+		return string(raw)
+	}
+	return string(unescape(make([]byte, 0, len(raw)), raw))
+}
+
+func unescape(dst, raw []byte) []byte {
+	for i := 0; i < len(raw); {
+		if raw[i] != '\\' {
+			dst = append(dst, raw[i])
+			i++
+			continue
+		}
+		c := raw[i+1]
+		i += 2
+		switch c {
+		case 'b':
+			c = '\b'
+		case 'f':
+			c = '\f'
+		case 'n':
+			c = '\n'
+		case 'r':
+			c = '\r'
+		case 't':
+			c = '\t'
+		case 'u':
+			r, _ := hex4(raw, i)
+			i += 4
+			if utf16.IsSurrogate(r) {
+				low, _ := hex4(raw, i+2)
+				r = utf16.DecodeRune(r, low)
+				i += 6
+			}
+			dst = utf8.AppendRune(dst, r)
+			continue
+		}
+		dst = append(dst, c)
+	}
+	return dst
+}
+
+// AppendQuote appends s as a JSON string, or fails with ErrInvalidUTF8 and dst as it was.
+func AppendQuote(dst []byte, s string) ([]byte, error) { return appendQuote(dst, s, false) }
+
+// AppendString appends s as a JSON string; what is not UTF-8 becomes U+FFFD.
+func AppendString(dst []byte, s string) []byte {
+	out, err := appendQuote(dst, s, false)
+	if err != nil {
+		out, _ = appendQuote(dst, string([]rune(s)), false)
+	}
+	return out
+}
+
+func appendQuote(dst []byte, s string, html bool) ([]byte, error) {
+	const digits = "0123456789abcdef"
+	n := len(dst)
+	dst = append(dst, '"')
+	from := 0
+	for i := 0; i < len(s); {
+		c := s[i]
+		if c >= 0x20 && c < utf8.RuneSelf && c != '"' && c != '\\' && !(html && (c == '<' || c == '>' || c == '&')) {
+			i++
+			continue
+		}
+		if c >= utf8.RuneSelf {
+			r, size := utf8.DecodeRuneInString(s[i:])
+			if r == utf8.RuneError && size == 1 {
+				return dst[:n], ErrInvalidUTF8
+			}
+			if html && (r == 0x2028 || r == 0x2029) {
+				dst = append(append(dst, s[from:i]...), `\u202`...)
+				dst = append(dst, digits[r&15])
+				from = i + size
+			}
+			i += size
+			continue
+		}
+		dst = append(dst, s[from:i]...)
+		switch c {
+		case '"', '\\':
+			dst = append(dst, '\\', c)
+		case '\b':
+			dst = append(dst, `\b`...)
+		case '\f':
+			dst = append(dst, `\f`...)
+		case '\n':
+			dst = append(dst, `\n`...)
+		case '\r':
+			dst = append(dst, `\r`...)
+		case '\t':
+			dst = append(dst, `\t`...)
+		default:
+			dst = append(dst, '\\', 'u', '0', '0', digits[c>>4], digits[c&15])
+		}
+		i++
+		from = i
+	}
+	return append(append(dst, s[from:]...), '"'), nil
+}

@@ -3,6 +3,7 @@ package eventlog
 import (
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/lithair/lithair-go/internal/disk"
@@ -10,7 +11,7 @@ import (
 
 // pending is something the log was asked to do.
 type pending struct {
-	kind    uint32 // frameBatch or frameTruncate
+	kind    uint32 // frameBatch, frameTruncate or dropSegments
 	records []Record
 	bytes   int
 	index   uint64 // of a truncation
@@ -61,7 +62,7 @@ func (l *Log) admit(p *pending) error {
 		}
 		p.bytes += recordHead + len(r.Payload)
 	}
-	if p.bytes > 1<<31 {
+	if p.bytes > math.MaxInt32-1<<20 {
 		return fmt.Errorf("%w: %d bytes at once", ErrTooLarge, p.bytes)
 	}
 	return nil
@@ -96,7 +97,12 @@ type Work struct {
 	create *segmentHeader // the frame goes into a new segment
 	size   int64          // of that segment
 	made   *segment
+	drop   int   // how many of the oldest segments were removed
+	kept   error // why a segment could not be removed; the log goes on
 }
+
+// dropSegments is no kind of frame: the work is to remove segments.
+const dropSegments uint32 = 1 << 31
 
 // Begin takes the next work from the queue; ok is false when there is none, or one is
 // under way. The owner calls Do, then End, before it calls Begin again.
@@ -169,7 +175,7 @@ func (w *Work) seal(f frame, b []byte) {
 	l := w.log
 	seg := l.active()
 	salt := seg.header.salt
-	f.size = frameSize(len(b) - frameHead)
+	f.size = frameSize(int64(len(b) - frameHead))
 	w.off = seg.end
 	if seg.end+f.size > max(seg.size, l.cfg.SegmentBytes) {
 		w.create = &segmentHeader{first: l.im.last + 1, frame: f.number, salt: l.cfg.Salt(), chain: l.im.chain}
@@ -185,6 +191,9 @@ func (w *Work) seal(f frame, b []byte) {
 
 // Do carries the work out: encode, write, sync. It may run on any goroutine.
 func (w *Work) Do() error {
+	if len(w.taken) > 0 && w.taken[0].kind == dropSegments {
+		return w.removeBefore(&w.taken[0])
+	}
 	if w.buf == nil {
 		if err := w.prepare(); err != nil || w.buf == nil {
 			return err
@@ -221,9 +230,11 @@ func (w *Work) Do() error {
 }
 
 // refused marks a failure that left nothing behind: a full disk before anything was
-// written. Others poison.
+// written. Others poison; so does a full disk after a new segment got its name, since
+// the segment would contradict whatever the log did next.
 func refused(err error) error {
-	if disk.IsFull(err) {
+	var named *namedError
+	if disk.IsFull(err) && !errors.As(err, &named) {
 		return fmt.Errorf("%w: %w", ErrFull, err)
 	}
 	return err
@@ -235,12 +246,20 @@ func (l *Log) End(w *Work, err error) {
 	l.busy = false
 	var behind []pending
 	if w.made != nil {
-		l.im.segments = append(l.im.segments, w.made)
+		l.adopt(w.made)
+	}
+	if e := l.forget(w.drop); e != nil && w.kept == nil {
+		w.kept = e
 	}
 	if err == nil && w.buf != nil {
 		l.settle(w)
 	}
-	if err != nil {
+	if w.kept != nil {
+		w.taken[0].err = w.kept
+	}
+	if len(w.taken) == 0 && errors.Is(err, ErrFull) {
+		l.im.marked = true // no room for a mark now: the next append brings one
+	} else if err != nil {
 		if !errors.Is(err, ErrFull) {
 			err = fmt.Errorf("%w: %w", ErrPoisoned, err)
 			l.failed = err
@@ -263,6 +282,20 @@ func (l *Log) End(w *Work, err error) {
 	}
 }
 
+// adopt makes a new segment the active one. Where the active one holds no frame yet, the
+// new one bears its name and has taken its place on disk. l.mu is held.
+func (l *Log) adopt(made *segment) {
+	old := l.active()
+	if old.name != made.name {
+		l.im.segments = append(l.im.segments, made)
+		return
+	}
+	l.im.segments[len(l.im.segments)-1] = made
+	if err := old.file.Close(); err != nil {
+		l.cfg.Logger.Warn("a replaced segment could not be closed", "segment", old.name, "error", err)
+	}
+}
+
 // settle makes a durable frame part of the image. l.mu is held.
 func (l *Log) settle(w *Work) {
 	seg, f := l.active(), &w.frame
@@ -275,14 +308,18 @@ func (l *Log) settle(w *Work) {
 		l.im.chain = f.chain
 		l.im.places = append(l.im.places, place{seg, w.off, f.size, f.first, l.im.last, f.chain})
 	case frameTruncate:
-		l.im.truncate(f.durable, f.chain)
+		l.im.truncate(seg, f.durable, f.chain)
 	}
 }
 
 // run is the log's goroutine.
 func (l *Log) run() {
 	defer close(l.ended)
-	idle := time.AfterFunc(time.Hour, func() { l.wake.Broadcast() })
+	idle := time.AfterFunc(time.Hour, func() {
+		l.mu.Lock() // or the call could fall between the look at the queue and the wait
+		defer l.mu.Unlock()
+		l.wake.Broadcast()
+	})
 	idle.Stop()
 	defer idle.Stop()
 	for {
@@ -326,28 +363,28 @@ func (l *Log) drain() {
 	}
 }
 
-// mark writes a durable mark if the last frame is none, so that damage to the last
-// batch can be told from a torn tail.
-func (l *Log) mark() error {
+// BeginMark is Begin for a durable mark, which lets damage to the last batch be told from
+// a torn tail. ok is false when none is needed, or a work is under way. In Manual mode
+// the owner calls it when the log has been idle for a while.
+func (l *Log) BeginMark() (w *Work, ok bool) {
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	if l.im.marked || l.failed != nil || l.busy || l.im.frame == 1 {
-		l.mu.Unlock()
-		return nil
+		return nil, false
 	}
 	l.busy = true
-	l.mu.Unlock()
-	w := &Work{log: l}
+	w = &Work{log: l}
 	w.mark()
-	err := w.Do()
-	if errors.Is(err, ErrFull) {
-		l.mu.Lock()
-		l.busy, l.im.marked = false, true // no room for a mark now: the next append brings one
-		if w.made != nil {
-			l.im.segments = append(l.im.segments, w.made)
-		}
-		l.mu.Unlock()
-		return err
+	return w, true
+}
+
+// mark writes a durable mark if the last frame is none.
+func (l *Log) mark() error {
+	w, ok := l.BeginMark()
+	if !ok {
+		return nil
 	}
+	err := w.Do()
 	l.End(w, err)
 	return err
 }

@@ -38,9 +38,11 @@ type CorruptError struct {
 	Reason  string
 }
 
+// advice is what to do about damage; the one place where it is worded.
+const advice = "Nothing was changed. To see how far the damage goes, call eventlog.Verify on the directory; " +
+	"then restore the directory from a backup or another node, and keep a copy of the damaged one"
+
 // Error says where the damage is and what to do.
 func (e *CorruptError) Error() string {
-	return fmt.Sprintf("eventlog: %s is damaged at offset %d (log index %d): %s. "+
-		"Nothing was changed. Restore this data directory from a backup or another node, or keep a copy of it and ask for help; "+
-		"to see every damaged place, call eventlog.Verify on the directory", e.Segment, e.Offset, e.Index, e.Reason)
+	return fmt.Sprintf("eventlog: %s is damaged at offset %d (log index %d): %s. %s", e.Segment, e.Offset, e.Index, e.Reason, advice)
 }

@@ -1,6 +1,7 @@
 package eventlog
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"hash/crc32"
@@ -16,7 +17,7 @@ type Record struct {
 }
 
 // FormatVersion is the version of the files this code writes and reads.
-const FormatVersion = 1
+const FormatVersion = 2
 
 const (
 	headerSize = 4096 // of a segment; the first 124 bytes are used
@@ -69,6 +70,7 @@ func (before Sum) chain(r *Record) Sum {
 //	40 chain value before it        32
 //	72 zeros                        52
 //	124 CRC-32C of the above         4
+//	128 zeros                     3968
 type segmentHeader struct {
 	first uint64
 	frame uint64
@@ -87,7 +89,7 @@ func (h *segmentHeader) encode() []byte {
 	return b
 }
 
-// decodeHeader returns why b is no segment header, or "".
+// decode returns why b is no segment header, or "".
 func (h *segmentHeader) decode(b []byte) (problem string) {
 	switch {
 	case len(b) < headerSize:
@@ -100,6 +102,8 @@ func (h *segmentHeader) decode(b []byte) (problem string) {
 		return "the header's checksum does not fit"
 	case le.Uint32(b[8:]) != 0 || le.Uint32(b[12:]) != 0:
 		return "flags or key id are set, which this release does not know"
+	case !allZero(b[72:124]) || !allZero(b[128:headerSize]):
+		return "bytes that must be zero are not"
 	}
 	h.first, h.frame, h.salt = le.Uint64(b[16:]), le.Uint64(b[24:]), le.Uint64(b[32:])
 	copy(h.chain[:], b[40:])
@@ -116,7 +120,7 @@ func (h *segmentHeader) decode(b []byte) (problem string) {
 //	24 durable index when it was written      8
 //	32 first index                            8
 //	40 kind of frame                          4
-//	44 zeros                                  4
+//	44 CRC-32C of salt and bytes 8 to 43      4
 //	48 records
 //	   chain value after the last one        32
 //	   zeros up to a multiple of 8
@@ -141,8 +145,8 @@ type frame struct {
 	size    int64 // in the file, padding included
 }
 
-func frameSize(records int) int64 {
-	return (frameHead + int64(records) + chainSize + frameAlign - 1) &^ (frameAlign - 1)
+func frameSize(records int64) int64 {
+	return (frameHead + records + chainSize + frameAlign - 1) &^ (frameAlign - 1)
 }
 
 // appendRecord appends a record.
@@ -181,7 +185,7 @@ func parseRecord(b []byte) (r Record, size int, problem string) {
 func finishFrame(b []byte, f *frame, salt uint64) []byte {
 	n := len(b) - frameHead
 	b = append(b, f.chain[:]...)
-	b = append(b, make([]byte, frameSize(n)-int64(len(b)))...)
+	b = append(b, make([]byte, frameSize(int64(n))-int64(len(b)))...)
 	le.PutUint32(b, frameMagic)
 	le.PutUint32(b[8:], uint32(n))
 	le.PutUint32(b[12:], f.count)
@@ -189,47 +193,57 @@ func finishFrame(b []byte, f *frame, salt uint64) []byte {
 	le.PutUint64(b[24:], f.durable)
 	le.PutUint64(b[32:], f.first)
 	le.PutUint32(b[40:], f.kind)
-	le.PutUint32(b[4:], frameCRC(b, salt))
+	le.PutUint32(b[44:], saltedCRC(salt, b[8:44]))
+	le.PutUint32(b[4:], saltedCRC(salt, b[8:]))
 	return b
 }
 
-func frameCRC(b []byte, salt uint64) uint32 {
+func saltedCRC(salt uint64, b []byte) uint32 {
 	var s [8]byte
 	le.PutUint64(s[:], salt)
-	return crc32.Update(crc32.Checksum(s[:], castagnoli), castagnoli, b[8:])
+	return crc32.Update(crc32.Checksum(s[:], castagnoli), castagnoli, b)
 }
 
-// parseFrame reads the frame at the start of b. problem is "" for a valid frame; empty
-// is true when there is nothing but zeros where a frame's head would be.
-func parseFrame(b []byte, salt uint64) (f frame, problem string, empty bool) {
-	if len(b) < frameHead {
-		return f, "the segment ends inside a frame", allZero(b)
+// parseHead reads a frame's head from b, of which it looks at the first frameHead bytes.
+// room is how many bytes the segment has from there on. The head has a checksum of its
+// own, so its length is not trusted before it is known to be ours, and a look for a later
+// frame costs no more than its head.
+func parseHead(b []byte, room int64, salt uint64) (f frame, problem string) {
+	switch {
+	case len(b) < frameHead || room < frameHead:
+		return f, "the segment ends inside a frame"
+	case le.Uint32(b) != frameMagic:
+		return f, "no frame begins here"
+	case le.Uint32(b[44:]) != saltedCRC(salt, b[8:44]):
+		return f, "the checksum of a frame's head does not fit"
 	}
-	if le.Uint32(b) != frameMagic {
-		return f, "no frame begins here", allZero(b[:frameHead])
-	}
-	n := int64(le.Uint32(b[8:]))
-	f.size = frameSize(int(n))
-	if f.size > int64(len(b)) {
-		return f, "a frame's length passes the segment", false
-	}
-	if le.Uint32(b[4:]) != frameCRC(b[:f.size], salt) {
-		return f, "a frame's checksum does not fit", false
+	f.size = frameSize(int64(le.Uint32(b[8:])))
+	if f.size > room {
+		return f, "a frame's length passes the segment"
 	}
 	f.count, f.number, f.durable = le.Uint32(b[12:]), le.Uint64(b[16:]), le.Uint64(b[24:])
 	f.first, f.kind = le.Uint64(b[32:]), le.Uint32(b[40:])
-	f.records = b[frameHead : frameHead+n : frameHead+n]
-	copy(f.chain[:], b[frameHead+n:])
-	return f, "", false
+	return f, ""
 }
 
-func allZero(b []byte) bool {
-	for _, c := range b {
-		if c != 0 {
-			return false
-		}
+// parseFrame reads the frame at the start of b; problem is "" for a valid frame.
+func parseFrame(b []byte, salt uint64) (f frame, problem string) {
+	f, problem = parseHead(b, int64(len(b)), salt)
+	if problem != "" {
+		return f, problem
 	}
-	return true
+	if le.Uint32(b[4:]) != saltedCRC(salt, b[8:f.size]) {
+		return f, "a frame's checksum does not fit"
+	}
+	n := int64(le.Uint32(b[8:]))
+	f.records = b[frameHead : frameHead+n : frameHead+n]
+	copy(f.chain[:], b[frameHead+n:])
+	return f, ""
+}
+
+// allZero compares b with itself, one byte apart, which runs at the speed of memory.
+func allZero(b []byte) bool {
+	return len(b) == 0 || b[0] == 0 && bytes.Equal(b[1:], b[:len(b)-1])
 }
 
 // eachRecord calls fn with the records of a batch; problem says what is wrong.

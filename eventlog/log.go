@@ -152,10 +152,39 @@ func (l *Log) recover() error {
 		l.im.segments = []*segment{seg}
 	}
 	l.recovery = Recovery{Segments: len(im.segments), Records: im.last - im.base}
-	if im.cut > 0 {
-		return errors.Join(l.cutTail(), nil)
+	if err := l.settleTail(); err != nil {
+		for _, s := range l.im.segments {
+			err = errors.Join(err, s.file.Close())
+		}
+		return err
 	}
 	return nil
+}
+
+// settleTail makes what was read durable, since it may stand in the page cache only: the
+// process may have been killed between write and sync, or a sync may have failed, after
+// which the system holds pages for clean that never reached the disk. So the last frame
+// is written once more, with the same bytes, and synced; all before it were durable when
+// it was begun. Then a torn tail is cut.
+func (l *Log) settleTail() error {
+	seg := l.active()
+	if l.im.tail > 0 {
+		b := make([]byte, l.im.tailSize)
+		if n, err := seg.file.ReadAt(b, l.im.tail); err != nil && !(err == io.EOF && n == len(b)) {
+			return err
+		}
+		if _, err := seg.file.WriteAt(b, l.im.tail); err != nil {
+			return err
+		}
+	}
+	if l.im.cut > 0 {
+		if err := l.cutTail(); err != nil {
+			return err
+		}
+	} else if err := seg.file.Sync(); err != nil {
+		return err
+	}
+	return l.cfg.FS.SyncDir(l.cfg.Dir)
 }
 
 // cutTail removes a torn tail, so that nothing of it can be read behind later frames.
@@ -164,13 +193,7 @@ func (l *Log) cutTail() error {
 	l.recovery.CutBytes, l.recovery.CutFile, l.recovery.CutAt = l.im.cut, seg.name, l.im.cutAt
 	l.cfg.Logger.Warn("cut a torn tail off the log: a batch that was being written when the process ended, never acknowledged",
 		"segment", seg.name, "offset", l.im.cutAt, "last_index", l.im.last)
-	if err := wipe(seg, l.im.cutAt); err != nil {
-		for _, s := range l.im.segments {
-			err = errors.Join(err, s.file.Close())
-		}
-		return err
-	}
-	return nil
+	return wipe(seg, l.im.cutAt)
 }
 
 // wipe makes everything from off on zeros, durably.

@@ -3,6 +3,7 @@ package eventlog
 import (
 	"errors"
 	"io"
+	"math"
 	"path"
 	"sort"
 
@@ -29,6 +30,8 @@ type image struct {
 	marked   bool   // the last frame is a mark: nothing more is to be said about durability
 	cut      int64  // bytes of a torn tail
 	cutAt    int64  // its place in the last segment
+	tail     int64  // where the last frame of the last segment stands; 0: it has none
+	tailSize int64
 }
 
 // scanner walks the segments of a directory.
@@ -38,8 +41,10 @@ type scanner struct {
 	deep     bool                    // check every record and the chain
 	progress func(done, total int64) // may be nil
 	im       image
+	readOnly bool
 	read     int64
 	total    int64
+	buf      []byte // the window's, handed from segment to segment
 }
 
 // scan reads all segments. With deep, it also checks every record and the whole chain.
@@ -73,7 +78,11 @@ func (s *scanner) close() (err error) {
 }
 
 func (s *scanner) open(name string) (*segment, error) {
-	f, err := s.fs.Open(name, disk.ReadWrite)
+	how := disk.ReadWrite
+	if s.readOnly {
+		how = disk.ReadOnly
+	}
+	f, err := s.fs.Open(name, how)
 	if err != nil {
 		return nil, err
 	}
@@ -81,18 +90,20 @@ func (s *scanner) open(name string) (*segment, error) {
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	return &segment{name: name, file: f, size: size, end: headerSize}, nil
+	return &segment{name: name, file: f, size: size, end: headerSize, low: math.MaxUint64}, nil
 }
 
 // segment checks one file and adds what it holds to the image.
 func (s *scanner) segment(seg *segment, first, last bool) error {
 	im := &s.im
-	b := make([]byte, seg.size)
-	if n, err := seg.file.ReadAt(b, 0); err != nil && !(err == io.EOF && n == len(b)) {
-		return err
-	}
 	bad := func(off int64, reason string) error {
 		return &CorruptError{Segment: seg.name, Offset: off, Index: im.last + 1, Reason: reason}
+	}
+	w := window{file: seg.file, size: seg.size, buf: s.buf[:0]}
+	defer func() { s.buf = w.buf }()
+	b, err := w.bytes(0, headerSize)
+	if err != nil {
+		return err
 	}
 	if problem := seg.header.decode(b); problem != "" {
 		return bad(0, problem)
@@ -101,52 +112,62 @@ func (s *scanner) segment(seg *segment, first, last bool) error {
 	if first {
 		im.base, im.baseSum, im.last, im.chain, im.frame = h.first-1, h.chain, h.first-1, h.chain, h.frame
 	}
-	if h.first != im.last+1 || h.chain != im.chain || h.frame != im.frame {
+	if h.first == 0 || h.frame == 0 || h.first != im.last+1 || h.chain != im.chain || h.frame != im.frame {
 		return bad(0, "the segment does not continue the one before; a segment is missing or foreign")
 	}
+	if path.Base(seg.name) != segmentName(h.frame) {
+		return bad(0, "the header belongs to a segment of another name")
+	}
+	im.tail, im.tailSize = 0, 0
 	for off := int64(headerSize); ; {
-		f, problem, empty := parseFrame(b[off:], h.salt)
-		if problem == "" {
-			if problem, err := s.frame(seg, off, &f); problem != "" || err != nil {
-				return errors.Join(err, bad(off, problem))
-			}
-			off += f.size
-			seg.end = off
-			s.advance(f.size)
-			continue
+		f, problem, err := w.frame(off, h.salt)
+		if err != nil {
+			return err
 		}
-		if empty && allZero(b[off:]) {
-			s.advance(seg.size - off)
-			return nil
+		if problem != "" {
+			return s.end(&w, seg, off, problem, last, bad)
 		}
-		if !last {
-			return bad(off, problem+", and a later segment follows")
+		if problem, err := s.frame(seg, off, &f); problem != "" {
+			return bad(off, problem)
+		} else if err != nil {
+			return err
 		}
-		if at := findFrame(b, off, h.salt, im.frame); at >= 0 {
-			return bad(off, problem+", and a later frame follows")
-		}
-		im.cut, im.cutAt = seg.size-off, off
+		im.tail, im.tailSize = off, f.size
+		off += f.size
+		seg.end = off
+		s.advance(f.size)
+	}
+}
+
+// end judges what lies behind the last valid frame of a segment: nothing, a torn tail,
+// or damage.
+func (s *scanner) end(w *window, seg *segment, off int64, problem string, last bool, bad func(int64, string) error) error {
+	zero, err := w.zeroFrom(off)
+	if err != nil {
+		return err
+	}
+	if zero {
+		s.advance(seg.size - off)
 		return nil
 	}
+	if !last {
+		return bad(off, problem+", and a later segment follows")
+	}
+	at, err := w.findFrame(off, seg.header.salt, s.im.frame)
+	if err != nil {
+		return err
+	}
+	if at >= 0 {
+		return bad(off, problem+", and a later frame follows")
+	}
+	s.im.cut, s.im.cutAt = seg.size-off, off
+	return nil
 }
 
 func (s *scanner) advance(n int64) {
 	if s.read += n; s.progress != nil {
 		s.progress(s.read, s.total)
 	}
-}
-
-// findFrame looks behind off for a valid frame with a number of its own.
-func findFrame(b []byte, off int64, salt, number uint64) int64 {
-	for at := off + frameAlign; at+frameHead <= int64(len(b)); at += frameAlign {
-		if le.Uint32(b[at:]) != frameMagic {
-			continue
-		}
-		if f, problem, _ := parseFrame(b[at:], salt); problem == "" && f.number >= number {
-			return at
-		}
-	}
-	return -1
 }
 
 // frame adds a valid frame to the image; problem says why it cannot stand here.
@@ -164,8 +185,11 @@ func (s *scanner) frame(seg *segment, off int64, f *frame) (problem string, err 
 		}
 		return "", nil
 	case frameTruncate:
-		if f.durable > im.last || f.durable < im.base || f.count != 0 {
+		if f.durable > im.last || f.count != 0 {
 			return "a truncation does not fit what lies before it", nil
+		}
+		if f.durable < im.base { // what it went back to was in segments that are gone
+			im.base, im.baseSum = f.durable, f.chain
 		}
 		if s.deep {
 			sum, err := im.chainAt(f.durable)
@@ -176,7 +200,7 @@ func (s *scanner) frame(seg *segment, off int64, f *frame) (problem string, err 
 				return "the chain is broken at a truncation", nil
 			}
 		}
-		im.truncate(f.durable, f.chain)
+		im.truncate(seg, f.durable, f.chain)
 		return "", nil
 	case frameBatch:
 	default:
@@ -200,8 +224,11 @@ func (s *scanner) frame(seg *segment, off int64, f *frame) (problem string, err 
 	return "", nil
 }
 
-// truncate forgets what lies behind index.
-func (im *image) truncate(index uint64, chain Sum) {
+// truncate forgets what lies behind index, as a frame in seg says.
+func (im *image) truncate(seg *segment, index uint64, chain Sum) {
+	if index < seg.low {
+		seg.low, seg.lowSum = index, chain
+	}
 	n := sort.Search(len(im.places), func(i int) bool { return im.places[i].first > index })
 	im.places = im.places[:n]
 	if n > 0 {
@@ -255,7 +282,7 @@ func (p *place) load(buf []byte) (f frame, err error) {
 	if n, err := p.seg.file.ReadAt(buf, p.off); err != nil && !(err == io.EOF && n == len(buf)) {
 		return f, err
 	}
-	f, problem, _ := parseFrame(buf, p.seg.header.salt)
+	f, problem := parseFrame(buf, p.seg.header.salt)
 	if problem == "" && (f.first != p.first || f.size != p.size) {
 		problem = "another frame stands here than was written"
 	}

@@ -3,6 +3,7 @@ package eventlog
 import (
 	"errors"
 	"fmt"
+	"math"
 	"path"
 	"strconv"
 	"strings"
@@ -25,6 +26,9 @@ type segment struct {
 	header segmentHeader
 	size   int64 // bytes reserved
 	end    int64 // where the next frame goes
+
+	low    uint64 // lowest index that a truncation in this file went back to
+	lowSum Sum    // chain value there
 
 	readers int  // guarded by Log.mu
 	removed bool // to be closed when the last reader is done; guarded by Log.mu
@@ -56,7 +60,8 @@ func listSegments(fs FS, dir string) (names, leftovers []string, err error) {
 }
 
 // createSegment makes a segment durable before it gets its name, so that a file with a
-// segment's name always has a whole header.
+// segment's name always has a whole header. An error after the rename is never one of a
+// full disk: the segment may be there, so the log must not go on in another.
 func createSegment(fs FS, dir string, h segmentHeader, size int64) (_ *segment, err error) {
 	name := path.Join(dir, segmentName(h.frame))
 	f, err := fs.Open(name+".tmp", disk.Create)
@@ -92,7 +97,13 @@ func createSegment(fs FS, dir string, h segmentHeader, size int64) (_ *segment, 
 	}
 	renamed = true
 	if err := fs.SyncDir(dir); err != nil {
-		return nil, err
+		return nil, &namedError{err}
 	}
-	return &segment{name: name, file: f, header: h, size: size, end: headerSize}, nil
+	return &segment{name: name, file: f, header: h, size: size, end: headerSize, low: math.MaxUint64}, nil
 }
+
+// namedError is a failure after a segment got its name.
+type namedError struct{ err error }
+
+func (e *namedError) Error() string { return "the directory could not be synced: " + e.err.Error() }
+func (e *namedError) Unwrap() error { return e.err }

@@ -1,7 +1,9 @@
 package eventlog
 
 import (
+	"errors"
 	"fmt"
+	"os"
 )
 
 // TruncateAfter removes all records behind an index, durably. It is written as a frame
@@ -21,7 +23,7 @@ func (l *Log) TruncateAfterAsync(index uint64, done func(error)) {
 	switch err := l.usable(); {
 	case err != nil:
 		p.err = err
-	case index <= l.im.base && l.im.base > 0:
+	case index < l.im.base:
 		p.err = fmt.Errorf("%w: the log begins at %d", ErrCompacted, l.im.base+1)
 	case index >= l.next:
 		p.err = fmt.Errorf("%w: the log ends at %d", ErrOutOfRange, l.next-1)
@@ -33,46 +35,75 @@ func (l *Log) TruncateAfterAsync(index uint64, done func(error)) {
 
 // TruncateBefore removes whole segments that hold nothing but records before an index.
 // Records before it may stay, as many as share a segment with later ones. Durable on
-// return.
+// return. A segment that cannot be removed stays, and the error says so; the log goes on.
 func (l *Log) TruncateBefore(index uint64) error {
-	for {
-		seg, err := l.dropOldest(index)
-		if err != nil || seg == nil {
-			return err
-		}
-		if err := l.cfg.FS.Remove(seg.name); err != nil {
-			return fmt.Errorf("eventlog: %w", err)
-		}
-		if err := l.cfg.FS.SyncDir(l.cfg.Dir); err != nil {
-			return fmt.Errorf("eventlog: %w", err)
-		}
-	}
+	ch := make(chan error, 1)
+	l.TruncateBeforeAsync(index, func(err error) { ch <- err })
+	return <-ch
 }
 
-// dropOldest takes the oldest segment out of the image if nothing at or behind index,
-// and nothing that a later segment needs, is in it.
-func (l *Log) dropOldest(index uint64) (*segment, error) {
+// TruncateBeforeAsync is TruncateBefore without waiting; it takes its turn among the
+// appends.
+func (l *Log) TruncateBeforeAsync(index uint64, done func(error)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if err := l.usable(); err != nil {
-		return nil, err
+	l.put(pending{kind: dropSegments, index: index, err: l.usable(), done: done})
+}
+
+// removeBefore removes the segments that are not needed, oldest first, each durably
+// before the next, so that after a crash none is missing in the middle. It needs no lock:
+// the image changes only in End.
+func (w *Work) removeBefore(p *pending) error {
+	if p.err != nil {
+		return nil
 	}
-	if len(l.im.segments) < 2 || l.busy {
-		return nil, nil
+	l := w.log
+	for l.im.droppable(w.drop, p.index) {
+		err := l.cfg.FS.Remove(l.im.segments[w.drop].name)
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			w.kept = fmt.Errorf("eventlog: %w", err)
+			return nil
+		}
+		w.drop++
+		if err := l.cfg.FS.SyncDir(l.cfg.Dir); err != nil {
+			// The name may come back after a crash, behind a gap that later removals leave.
+			return fmt.Errorf("the directory could not be synced: %w", err)
+		}
 	}
-	next := &l.im.segments[1].header
-	n := 0
-	for n < len(l.im.places) && l.im.places[n].seg == l.im.segments[0] {
-		n++
+	return nil
+}
+
+// droppable says whether segment n holds nothing at or behind index.
+func (im *image) droppable(n int, index uint64) bool {
+	return n+1 < len(im.segments) && im.segments[n+1].header.first <= index
+}
+
+// forget takes the n oldest segments out of the image. l.mu is held.
+func (l *Log) forget(n int) (err error) {
+	for _, seg := range l.im.segments[:n] {
+		k := 0
+		for k < len(l.im.places) && l.im.places[k].seg == seg {
+			k++
+		}
+		l.im.places, l.im.segments = l.im.places[k:], l.im.segments[1:]
+		if seg.removed = true; seg.readers == 0 {
+			err = errors.Join(err, seg.file.Close())
+		}
 	}
-	if next.first > index || n > 0 && l.im.places[n-1].last+1 != next.first {
-		return nil, nil // a truncation reached back into it
+	if n > 0 {
+		l.im.rebase()
 	}
-	seg := l.im.segments[0]
-	l.im.places, l.im.segments = l.im.places[n:], l.im.segments[1:]
-	l.im.base, l.im.baseSum = next.first-1, next.chain
-	if seg.removed = true; seg.readers == 0 {
-		return seg, seg.file.Close()
+	return err
+}
+
+// rebase finds where the log begins: at the oldest segment, or lower where a truncation
+// in a later one reached back behind that.
+func (im *image) rebase() {
+	h := &im.segments[0].header
+	im.base, im.baseSum = h.first-1, h.chain
+	for _, seg := range im.segments {
+		if seg.low < im.base {
+			im.base, im.baseSum = seg.low, seg.lowSum
+		}
 	}
-	return seg, nil
 }

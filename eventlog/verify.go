@@ -28,7 +28,7 @@ func Verify(fs FS, dir string, progress func(done, total int64)) (Report, error)
 	if err != nil {
 		return Report{}, fmt.Errorf("eventlog: %w", err)
 	}
-	s := &scanner{fs: cfg.FS, dir: dir, deep: true, progress: progress}
+	s := &scanner{fs: cfg.FS, dir: dir, deep: true, readOnly: true, progress: progress}
 	im, err := s.scan()
 	if err != nil {
 		return Report{}, errors.Join(err, lock.Close())

@@ -9,7 +9,6 @@ import (
 	"path"
 	"slices"
 	"sort"
-	"strings"
 	"sync"
 	"syscall"
 )
@@ -77,9 +76,22 @@ func NewSim(seed uint64) *Sim {
 	return &Sim{seed: seed, files: map[string]*inode{}, dirs: map[string]bool{".": true, "/": true}, durable: map[string]*inode{}, locks: map[string]bool{}}
 }
 
+// PartError is what a hook returns to let a write put down its first N bytes and then
+// fail with Err.
+type PartError struct {
+	N   int
+	Err error
+}
+
+// Error says how far the write came.
+func (e *PartError) Error() string { return fmt.Sprintf("after %d bytes: %v", e.N, e.Err) }
+
+// Unwrap returns Err.
+func (e *PartError) Unwrap() error { return e.Err }
+
 // Hook sets a function that sees every call before it is carried out; an error it
-// returns is the call's result, and nothing is done. It must not call the Sim, except
-// for PowerOff through the error [ErrPower]: returning that ends the power.
+// returns is the call's result, and nothing is done (but see [PartError]). It must not
+// call the Sim; returning [ErrPower] ends the power.
 func (s *Sim) Hook(fn func(op Op, name string) error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -100,6 +112,52 @@ func (s *Sim) PowerOff() {
 	s.dead = true
 }
 
+// Kill returns the disk as the next process finds it after this one was killed: nothing
+// that was written is lost, and nothing more is durable than before. Locks are gone, and
+// the receiver fails every further call with [ErrPower].
+func (s *Sim) Kill() *Sim {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.dead = true
+	after := NewSim(s.seed)
+	after.capacity = s.capacity
+	for d := range s.dirs {
+		after.dirs[d] = true
+	}
+	copies := map[*inode]*inode{nil: nil}
+	twin := func(n *inode) *inode {
+		if copies[n] == nil && n != nil {
+			copies[n] = &inode{slices.Clone(n.data), slices.Clone(n.synced), slices.Clone(n.pending)}
+		}
+		return copies[n]
+	}
+	for name, n := range s.files {
+		after.files[name] = twin(n)
+	}
+	for name, n := range s.durable {
+		after.durable[name] = twin(n)
+	}
+	for _, op := range s.names {
+		op.node = twin(op.node)
+		after.names = append(after.names, op)
+	}
+	return after
+}
+
+// Pending returns how many changes of content and of names are not durable.
+func (s *Sim) Pending() (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	seen := map[*inode]bool{}
+	for _, node := range s.files {
+		if !seen[node] {
+			seen[node] = true
+			n += len(node.pending)
+		}
+	}
+	return n + len(s.names)
+}
+
 // Crash returns the disk as it is found after a power failure now. What was synced is
 // there; the seed decides about the rest. The receiver is not changed, so many outcomes
 // of one moment can be looked at.
@@ -107,7 +165,16 @@ func (s *Sim) Crash(seed uint64) *Sim {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	rng := rand.New(rand.NewPCG(s.seed, seed))
-	after := NewSim(seed)
+	mode := rng.IntN(4) // 0: all names lost, 1: all kept, else each by itself
+	return s.crash(
+		func() bool { return mode == 1 || mode > 1 && rng.IntN(2) == 1 },
+		func(n *inode) []byte { return n.crash(rng) })
+}
+
+// crash builds the disk that is found when name says which changes of names survive, and
+// content what is left of a file. s.mu is held.
+func (s *Sim) crash(name func() bool, content func(*inode) []byte) *Sim {
+	after := NewSim(s.seed)
 	for d := range s.dirs {
 		after.dirs[d] = true
 	}
@@ -115,28 +182,48 @@ func (s *Sim) Crash(seed uint64) *Sim {
 	for n, node := range s.durable {
 		names[n] = node
 	}
-	mode := rng.IntN(4) // 0: all names lost, 1: all kept, else each by itself
 	for _, op := range s.names {
-		if mode == 0 || mode > 1 && rng.IntN(2) == 0 {
-			continue
+		if name() {
+			op.apply(names)
 		}
-		op.apply(names)
 	}
-	content := map[*inode]*inode{}
 	order := make([]string, 0, len(names))
 	for n := range names {
 		order = append(order, n)
 	}
 	sort.Strings(order)
+	found := map[*inode]*inode{}
 	for _, n := range order {
 		node := names[n]
-		if content[node] == nil {
-			data := node.crash(rng)
-			content[node] = &inode{data: data, synced: slices.Clone(data)}
+		if found[node] == nil {
+			data := content(node)
+			found[node] = &inode{data: data, synced: slices.Clone(data)}
 		}
-		after.files[n], after.durable[n] = content[node], content[node]
+		after.files[n], after.durable[n] = found[node], found[node]
 	}
 	return after
+}
+
+// CrashKeeping is Crash with the outcome named: bit i of keep says whether the i-th
+// change that is not durable (of names, in order, then of contents, by name and in
+// order) survives, whole. With Pending() <= 64 it reaches every subset.
+func (s *Sim) CrashKeeping(keep uint64) *Sim {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	take := func() bool {
+		yes := keep&1 == 1
+		keep >>= 1
+		return yes
+	}
+	return s.crash(take, func(n *inode) []byte {
+		data := slices.Clone(n.synced)
+		for _, c := range n.pending {
+			if take() {
+				data = c.apply(data)
+			}
+		}
+		return data
+	})
 }
 
 func (op nameOp) apply(names map[string]*inode) {
@@ -461,8 +548,19 @@ func (f *simFile) WriteAt(p []byte, off int64) (int, error) {
 	f.s.mu.Lock()
 	defer f.s.mu.Unlock()
 	if err := f.s.call(OpWrite, f.name); err != nil {
-		return 0, err
+		var part *PartError
+		if !errors.As(err, &part) || part.N <= 0 {
+			return 0, err
+		}
+		p = p[:min(part.N, len(p))]
+		n, full := f.write(p, off)
+		return n, errors.Join(err, full)
 	}
+	return f.write(p, off)
+}
+
+// write puts p down as far as there is room. f.s.mu is held.
+func (f *simFile) write(p []byte, off int64) (int, error) {
 	end, full := f.grow(off + int64(len(p)))
 	n := max(min(int64(len(p)), end-off), 0)
 	if n > 0 {
@@ -477,13 +575,18 @@ func (f *simFile) Sync() error {
 	f.s.mu.Lock()
 	defer f.s.mu.Unlock()
 	if err := f.s.call(OpSync, f.name); err != nil {
-		if !strings.Contains(err.Error(), ErrPower.Error()) {
+		if !errors.Is(err, ErrPower) {
 			// as Linux does: the pages count as clean although they were not written
 			f.node.pending = nil
 		}
 		return err
 	}
-	f.node.synced, f.node.pending = slices.Clone(f.node.data), nil
+	// Only what is pending reaches the disk: what an earlier failed sync dropped stays
+	// dropped, although it can be read.
+	for _, c := range f.node.pending {
+		f.node.synced = c.apply(f.node.synced)
+	}
+	f.node.pending = nil
 	return nil
 }
 

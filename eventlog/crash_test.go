@@ -1,0 +1,221 @@
+package eventlog_test
+
+import (
+	"errors"
+	"fmt"
+	"syscall"
+	"testing"
+
+	"github.com/lithair/lithair-go/eventlog"
+	"github.com/lithair/lithair-go/internal/disk"
+)
+
+// changes says whether a call changes the disk; the others are no crash points.
+func changes(op disk.Op) bool {
+	switch op {
+	case disk.OpWrite, disk.OpSync, disk.OpTruncate, disk.OpAllocate, disk.OpRename, disk.OpRemove, disk.OpSyncDir, disk.OpMkdir:
+		return true
+	}
+	return false
+}
+
+// at returns a hook that gives err at the n-th call, counted in *count.
+func at(n int, count *int, which func(disk.Op) bool, err error) func(disk.Op, string) error {
+	return func(op disk.Op, _ string) error {
+		if which(op) {
+			if *count++; *count == n {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+// TestCrash loses power before every call that changes the disk, in many ways each, and
+// looks at what is found.
+func TestCrash(t *testing.T) {
+	workloads, steps, patterns := 4, 30, 12
+	if long {
+		workloads, steps, patterns = 40, 60, 48
+	}
+	points, outcomes, again, works := 0, 0, 0, 0
+	for seed := range uint64(workloads) {
+		for n := 1; ; n++ {
+			fs, count := disk.NewSim(seed), 0
+			r := newRig(fs, seed)
+			fs.Hook(at(n, &count, changes, disk.ErrPower))
+			err := r.run(steps)
+			if err == nil {
+				works += r.works
+				break
+			}
+			if !errors.Is(err, disk.ErrPower) {
+				t.Fatalf("seed %d, call %d: %v", seed, n, err)
+			}
+			points++
+			where := func(how string, k uint64) string { return fmt.Sprintf("seed %d, call %d, %s %d", seed, n, how, k) }
+			look := func(after *disk.Sim, name string) {
+				outcomes++
+				l, s, err := r.check(after)
+				if err == nil {
+					err = goesOn(after, l, s)
+				}
+				if err != nil {
+					t.Fatalf("%s: %v", name, err)
+				}
+			}
+			if p := fs.Pending(); p <= 8 {
+				for keep := range uint64(1) << min(p, map[bool]int{false: 4, true: 8}[long]) {
+					look(fs.CrashKeeping(keep), where("subset", keep))
+				}
+			}
+			for k := range uint64(patterns) {
+				look(fs.Crash(k), where("pattern", k))
+			}
+			// and once more while it recovers
+			for m := 1; ; m++ {
+				after, calls := fs.Crash(uint64(n)), 0
+				after.Hook(at(m, &calls, changes, disk.ErrPower))
+				l, _, err := r.check(after)
+				if err == nil {
+					if err := l.Close(); err == nil || !errors.Is(err, disk.ErrPower) {
+						break
+					}
+				} else if !errors.Is(err, disk.ErrPower) {
+					t.Fatalf("%s: %v", where("recovery", uint64(m)), err)
+				}
+				again++
+				look(after.Crash(uint64(m)), where("recovery", uint64(m)))
+			}
+		}
+	}
+	t.Logf("%d workloads of %d steps, %d works: %d crash points, %d outcomes looked at, %d of them after a crash while recovering; LITHAIR_LONG=%v",
+		workloads, steps, works, points, outcomes, again, long)
+	if want := 300; points < want || again < want {
+		t.Errorf("%d points and %d crashes in recovery are too few", points, again)
+	}
+}
+
+// TestKillThenPower kills the process before every call, opens the log again, and then
+// loses power: what the second process called durable must be there.
+func TestKillThenPower(t *testing.T) {
+	workloads := 2
+	if long {
+		workloads = 20
+	}
+	points := 0
+	for seed := range uint64(workloads) {
+		for n := 1; ; n++ {
+			fs, count := disk.NewSim(seed), 0
+			r := newRig(fs, 100+seed)
+			fs.Hook(at(n, &count, changes, disk.ErrPower))
+			if err := r.run(25); err == nil {
+				break
+			}
+			second := fs.Kill()
+			l, s, err := r.check(second)
+			if err != nil {
+				t.Fatalf("seed %d, call %d: %v", seed, n, err)
+			}
+			for k := range uint64(6) {
+				points++
+				after := second.Crash(k)
+				salt := uint64(3)
+				l, err := eventlog.Open(config(after, &salt))
+				if err != nil {
+					t.Fatalf("seed %d, call %d, pattern %d: %v", seed, n, k, err)
+				}
+				if problem := s.differs(l, 0); problem != "" {
+					t.Fatalf("seed %d, call %d, pattern %d: durable after a kill, gone after a power failure: %s", seed, n, k, problem)
+				}
+				if err := l.Close(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := l.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	t.Logf("%d points; LITHAIR_LONG=%v", points, long)
+}
+
+// TestErrorAtNthCall fails every call once, in several ways: an error is reported, what
+// was acknowledged stays, a poisoned log takes nothing more, a full one goes on.
+func TestErrorAtNthCall(t *testing.T) {
+	faults := []struct {
+		name string
+		err  error
+	}{
+		{"EIO", syscall.EIO}, {"ENOSPC", syscall.ENOSPC}, {"EMFILE", syscall.EMFILE},
+		{"part, EIO", &disk.PartError{N: 60, Err: syscall.EIO}}, {"part, ENOSPC", &disk.PartError{N: 60, Err: syscall.ENOSPC}},
+	}
+	workloads := 2
+	if long {
+		workloads = 15
+	}
+	every := func(op disk.Op) bool { return true }
+	points, poisoned, full, atOpen, kept := 0, 0, 0, 0, 0
+	for seed := range uint64(workloads) {
+		for _, fault := range faults {
+			for n := 1; ; n++ {
+				fs, count := disk.NewSim(seed), 0
+				r := newRig(fs, 200+seed)
+				fs.Hook(at(n, &count, every, fault.err))
+				fatal := func(format string, args ...any) {
+					t.Helper()
+					t.Fatalf("seed %d, call %d, %s: %s", seed, n, fault.name, fmt.Sprintf(format, args...))
+				}
+				err := r.run(25)
+				if count < n {
+					break
+				}
+				points++
+				kept += r.kept
+				switch {
+				case err == nil: // a call whose failure is of no account, or was reported for a removal
+				case errors.Is(err, eventlog.ErrFull) && !r.closed:
+					full++
+					r.flight = nil // nothing of it is in the log
+					if problem := r.now.differs(r.log, 0); problem != "" {
+						fatal("after ErrFull: %s", problem)
+					}
+					if err := r.run(10); err != nil {
+						fatal("does not go on: %v", err)
+					}
+				case errors.Is(err, eventlog.ErrPoisoned) || r.log != nil && r.log.Err() != nil:
+					poisoned++
+					answer := make(chan error, 1)
+					r.log.AppendAsync([]eventlog.Record{{Index: r.log.Last() + 1}}, func(err error) { answer <- err })
+					for w, ok := r.log.Begin(); ok; w, ok = r.log.Begin() {
+						r.log.End(w, w.Do())
+					}
+					if err := <-answer; !errors.Is(err, eventlog.ErrPoisoned) && !errors.Is(err, eventlog.ErrClosed) {
+						fatal("an append to a poisoned log: %v", err)
+					}
+					_ = r.log.Close() // its error was reported already
+				default:
+					atOpen++
+				}
+				fs.Hook(nil)
+				for k := range uint64(4) {
+					after := fs.Crash(k)
+					if k == 0 {
+						after = fs.Kill()
+					}
+					l, s, err := r.check(after)
+					if err == nil {
+						err = goesOn(after, l, s)
+					}
+					if err != nil {
+						fatal("after %v: %v", r.log.Err(), err)
+					}
+				}
+			}
+		}
+	}
+	t.Logf("%d failed calls: %d poisoned, %d full, %d at open or close, %d removals put off; LITHAIR_LONG=%v", points, poisoned, full, atOpen, kept, long)
+	if poisoned == 0 || full == 0 || atOpen == 0 || kept == 0 {
+		t.Error("a way to fail was never taken")
+	}
+}

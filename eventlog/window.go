@@ -1,0 +1,82 @@
+package eventlog
+
+import "io"
+
+// windowBytes is how much of a segment is read at once.
+const windowBytes = 1 << 20
+
+// window reads a file forwards through a buffer. What it returns is valid until the next
+// call.
+type window struct {
+	file File
+	size int64
+	buf  []byte
+	at   int64 // offset of buf[0]
+}
+
+// bytes returns n bytes at off, fewer at the end of the file.
+func (w *window) bytes(off, n int64) ([]byte, error) {
+	if n = min(n, w.size-off); n <= 0 {
+		return nil, nil
+	}
+	if off < w.at || off+n > w.at+int64(len(w.buf)) {
+		want := min(max(n, windowBytes), w.size-off)
+		if int64(cap(w.buf)) < want {
+			w.buf = make([]byte, want)
+		}
+		w.buf, w.at = w.buf[:want], off
+		if got, err := w.file.ReadAt(w.buf, off); err != nil && !(err == io.EOF && got == len(w.buf)) {
+			w.buf = w.buf[:0]
+			return nil, err
+		}
+	}
+	return w.buf[off-w.at : off-w.at+n], nil
+}
+
+// frame returns the frame at off; problem says why there is none.
+func (w *window) frame(off int64, salt uint64) (f frame, problem string, err error) {
+	b, err := w.bytes(off, frameHead)
+	if err != nil {
+		return f, "", err
+	}
+	if f, problem = parseHead(b, w.size-off, salt); problem != "" {
+		return f, problem, nil
+	}
+	if b, err = w.bytes(off, f.size); err != nil {
+		return f, "", err
+	}
+	f, problem = parseFrame(b, salt)
+	return f, problem, nil
+}
+
+// zeroFrom says whether nothing but zeros stands from off on.
+func (w *window) zeroFrom(off int64) (bool, error) {
+	for off < w.size {
+		b, err := w.bytes(off, windowBytes)
+		if err != nil || !allZero(b) {
+			return false, err
+		}
+		off += int64(len(b))
+	}
+	return true, nil
+}
+
+// findFrame looks behind off for the head of a frame that was written at or after the
+// one with a given number; -1: there is none. A whole head is proof enough: the salt
+// makes it unlikely by chance, and a frame is only begun when those before it are
+// durable.
+func (w *window) findFrame(off int64, salt, number uint64) (int64, error) {
+	for at := off + frameAlign; at+frameHead <= w.size; at += frameAlign {
+		b, err := w.bytes(at, frameHead)
+		if err != nil {
+			return -1, err
+		}
+		if le.Uint32(b) != frameMagic {
+			continue
+		}
+		if f, problem := parseHead(b, w.size-at, salt); problem == "" && f.number >= number {
+			return at, nil
+		}
+	}
+	return -1, nil
+}

@@ -16,7 +16,8 @@ import (
 type conn struct {
 	srv      *Server
 	nc       net.Conn
-	in       []byte // received; in[from:to] is not consumed yet; nil while idle
+	in       []byte            // received; in[from:to] is not consumed yet; nil while idle
+	pooled   *[readBuffer]byte // what in is made of, when that came from the pool
 	from, to int
 	keep     int // in[:keep] is the head of the request being handled
 	scan     headScan
@@ -41,7 +42,7 @@ const (
 const readBuffer = 8 << 10
 
 // buffers holds read buffers of connections that are not idle.
-var buffers = sync.Pool{New: func() any { b := make([]byte, readBuffer); return &b }}
+var buffers = sync.Pool{New: func() any { return new([readBuffer]byte) }}
 
 func isTimeout(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }
 
@@ -64,11 +65,10 @@ func (c *conn) end() {
 }
 
 func (c *conn) release() {
-	if cap(c.in) == readBuffer {
-		b := c.in[:readBuffer]
-		buffers.Put(&b)
+	if c.pooled != nil {
+		buffers.Put(c.pooled)
 	}
-	c.in, c.from, c.to = nil, 0, 0
+	c.pooled, c.in, c.from, c.to = nil, nil, 0, 0
 }
 
 // one handles one request; false when the connection is to end.
@@ -183,7 +183,8 @@ func (c *conn) await(started bool) error {
 func (c *conn) receive() (n int, err error) {
 	switch {
 	case c.in == nil:
-		c.in = *buffers.Get().(*[]byte)
+		c.pooled = buffers.Get().(*[readBuffer]byte)
+		c.in = c.pooled[:]
 	case c.to < len(c.in):
 	case c.from > c.keep:
 		copy(c.in[c.keep:], c.in[c.from:c.to])
@@ -192,6 +193,7 @@ func (c *conn) receive() (n int, err error) {
 		bigger := make([]byte, max(readBuffer, 2*(c.to-c.from)))
 		c.to = copy(bigger, c.in[c.from:c.to])
 		c.in, c.from, c.keep = bigger, 0, 0
+		c.pooled = nil // the head may still stand in it: left to the garbage collector
 	}
 	if n, err = c.nc.Read(c.in[c.to:]); n > 0 {
 		c.to += n

@@ -1,0 +1,345 @@
+package wire
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+)
+
+// dial connects and gives a function that sends bytes and reads one response.
+func dial(t testing.TB, addr string) (net.Conn, func(send string) *http.Response) {
+	t.Helper()
+	nc, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { nc.Close() })
+	br := bufio.NewReader(nc)
+	return nc, func(send string) *http.Response {
+		t.Helper()
+		if _, err := nc.Write([]byte(send)); err != nil {
+			t.Fatal(err)
+		}
+		resp, err := http.ReadResponse(br, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body = io.NopCloser(bytes.NewReader(b))
+		return resp
+	}
+}
+
+func text(t testing.TB, r *http.Response) string {
+	t.Helper()
+	b, err := io.ReadAll(r.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+const sixteenFields = "GET /plain?x=1 HTTP/1.1\r\nHost: localhost:8080\r\nUser-Agent: test/1.0 (of sixteen fields)\r\nAccept: text/html,application/json;q=0.9\r\n" +
+	"Accept-Language: en,fr;q=0.5\r\nAccept-Encoding: gzip, deflate, br\r\nCookie: session=0123456789abcdef; theme=dark\r\nCache-Control: no-cache\r\n" +
+	"Pragma: no-cache\r\nX-A: 1\r\nX-B: 2\r\nX-C: 3\r\nX-D: 4\r\nX-E: 5\r\nX-F: 6\r\nX-G: 7\r\nX-H: 8\r\n\r\n"
+
+// exchange sends a request over and over on one connection and counts allocations of the
+// whole process per round trip; the client's side allocates nothing.
+func exchange(t *testing.T, addr, send string) float64 {
+	t.Helper()
+	nc, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	msg, buf := []byte(send), make([]byte, 8<<10)
+	once := func() {
+		if _, err := nc.Write(msg); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := nc.Read(buf); err != nil || !bytes.HasPrefix(buf[:n], []byte("HTTP/1.1 200 OK\r\n")) {
+			t.Fatalf("%q, %v", buf[:n], err)
+		}
+	}
+	for range 50 {
+		once()
+	}
+	return testing.AllocsPerRun(500, once)
+}
+
+func TestNoAllocationPerRequest(t *testing.T) {
+	rt := NewRouter()
+	plain := []byte("Hello, World!")
+	errs := errors.Join(
+		rt.Get("/plain", func(w *Response, r *Request) error { return w.Send(200, "text/plain", plain) }),
+		rt.Post("/echo", func(w *Response, r *Request) error {
+			b, err := r.BorrowBody(0)
+			if err != nil {
+				return err
+			}
+			return w.Send(200, "application/octet-stream", b)
+		}))
+	if errs != nil {
+		t.Fatal(errs)
+	}
+	addr, _ := serveCases(t, func(c *Config) { c.Handler = rt.Handler() })
+	if n := exchange(t, addr, sixteenFields); n > 0 {
+		t.Errorf("GET with 16 fields: %v allocations per request, want none", n)
+	}
+	post := fmt.Sprintf("POST /echo HTTP/1.1\r\nHost: t\r\nContent-Length: 1024\r\n\r\n%s", strings.Repeat("x", 1024))
+	if n := exchange(t, addr, post); n > 0 {
+		t.Errorf("POST of 1 KiB: %v allocations per request, want none", n)
+	}
+}
+
+func TestHandlerErrorsPanicsAndHeaders(t *testing.T) {
+	cause := errors.New("secret cause")
+	addr, _ := serveCases(t, func(c *Config) {
+		c.Handler = RequestID()(func(w *Response, r *Request) error {
+			switch r.Path() {
+			case "/panic":
+				panic("secret panic")
+			case "/error":
+				return cause
+			case "/known":
+				return &Error{Status: 409, Code: "taken", Detail: "say \"no\"\n", Header: [][2]string{{"Retry-After", "3"}}, Err: cause}
+			case "/inject":
+				return w.SetHeader("X-A", "a\r\nX-B: b")
+			case "/short":
+				w.SetHeader("Content-Length", "10")
+				_, err := w.WriteString("four")
+				return err
+			}
+			return w.Send(200, "text/plain", []byte("fine"))
+		})
+	})
+	nc, do := dial(t, addr)
+	for _, c := range []struct {
+		path   string
+		status int
+		has    string
+	}{
+		{"/panic", 500, `"status":500`}, {"/error", 500, `"title":"Internal Server Error"`}, {"/known", 409, `"detail":"say \"no\"\u000a","code":"taken"`},
+		{"/inject", 500, `"status":500`}, {"/fine", 200, "fine"},
+	} {
+		resp := do("GET " + c.path + " HTTP/1.1\r\nHost: t\r\nX-Request-Id: abc\r\n\r\n")
+		body := text(t, resp)
+		if resp.StatusCode != c.status || !strings.Contains(body, c.has) || strings.Contains(body, "secret") || resp.Header.Get("X-B") != "" {
+			t.Errorf("%s: %d %s", c.path, resp.StatusCode, body)
+		}
+		if resp.Header.Get("X-Request-Id") != "abc" {
+			t.Errorf("%s: request id %q", c.path, resp.Header.Get("X-Request-Id"))
+		}
+		if c.status >= 400 && (resp.Header.Get("Content-Type") != "application/problem+json" || !strings.Contains(body, `"request_id":"abc"`)) {
+			t.Errorf("%s: no problem details: %s", c.path, body)
+		}
+		if c.path == "/known" && resp.Header.Get("Retry-After") != "3" {
+			t.Error("the error's field is missing")
+		}
+	}
+	if _, err := nc.Write([]byte("GET /short HTTP/1.1\r\nHost: t\r\n\r\n")); err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(nc), nil)
+	if err != nil || resp.StatusCode != 500 {
+		t.Errorf("a body shorter than announced: %v, %v", resp, err)
+	}
+}
+
+func TestShutdownFinishesWhatIsInFlight(t *testing.T) {
+	in, hold := make(chan struct{}), make(chan struct{})
+	addr, s := serveCases(t, func(c *Config) {
+		c.Handler = func(w *Response, r *Request) error {
+			if r.Path() == "/slow" {
+				close(in)
+				<-hold
+			}
+			return w.Send(200, "text/plain", []byte("done"))
+		}
+	})
+	idle, do := dial(t, addr)
+	do("GET / HTTP/1.1\r\nHost: t\r\n\r\n")
+	_, slow := dial(t, addr)
+	answer := make(chan string, 1)
+	go func() { answer <- text(t, slow("GET /slow HTTP/1.1\r\nHost: t\r\n\r\n")) }()
+	<-in
+	stopped := make(chan error, 1)
+	go func() { stopped <- s.Shutdown(context.Background()) }()
+	if _, err := idle.Read(make([]byte, 1)); err != io.EOF {
+		t.Errorf("the idle connection: %v, want EOF", err)
+	}
+	select {
+	case err := <-stopped:
+		t.Fatalf("Shutdown returned with a request in flight: %v", err)
+	default:
+	}
+	close(hold)
+	if got := <-answer; got != "done" {
+		t.Errorf("the request in flight got %q", got)
+	}
+	if err := <-stopped; err != nil {
+		t.Error(err)
+	}
+	if _, err := net.Dial("tcp", addr); err == nil {
+		t.Error("the listener is still open")
+	}
+}
+
+func TestDeadlines(t *testing.T) {
+	addr, _ := serveCases(t, func(c *Config) {
+		c.ReadHeaderTimeout, c.ReadBodyTimeout, c.IdleTimeout = 80*time.Millisecond, 80*time.Millisecond, 80*time.Millisecond
+		c.MinBodyRate = 1 << 20
+	})
+	for name, c := range map[string]struct{ send, want string }{
+		"slow head": {"GET / HTT", "HTTP/1.1 408 "},
+		"slow body": {"POST /echo HTTP/1.1\r\nHost: t\r\nContent-Length: 10\r\n\r\nabc", "HTTP/1.1 408 "},
+		"idle":      {"", ""},
+	} {
+		nc, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := nc.Write([]byte(c.send)); err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(nc) // ends when the server closes
+		if err != nil || !strings.HasPrefix(string(got), c.want) || c.want == "" && len(got) > 0 {
+			t.Errorf("%s: %q, %v", name, got, err)
+		}
+		nc.Close()
+	}
+}
+
+func TestHijackHandsOverBufferedBytes(t *testing.T) {
+	addr, _ := serveCases(t, func(c *Config) {
+		c.Handler = func(w *Response, r *Request) error {
+			nc, buffered, err := r.Hijack()
+			if err != nil {
+				return err
+			}
+			go func() {
+				defer nc.Close()
+				fmt.Fprintf(nc, "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\n\r\n%s", bytes.ToUpper(buffered))
+			}()
+			return nil
+		}
+	})
+	nc, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	if _, err := nc.Write([]byte("GET / HTTP/1.1\r\nHost: t\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\nearly")); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := io.ReadAll(nc); err != nil || !strings.HasSuffix(string(got), "\r\n\r\nEARLY") {
+		t.Errorf("%q, %v", got, err)
+	}
+}
+
+func TestUnixSocket(t *testing.T) {
+	s, err := NewServer(Config{Handler: caseHandler, Logger: quiet()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := t.TempDir() + "/s"
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- s.Serve(l) }()
+	nc, err := net.Dial("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprint(nc, "GET / HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n")
+	if b, err := io.ReadAll(nc); err != nil || !strings.HasPrefix(string(b), "HTTP/1.1 200 OK") {
+		t.Errorf("%q, %v", b, err)
+	}
+	if err := s.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := <-done; err != ErrServerClosed {
+		t.Error(err)
+	}
+}
+
+func TestNothingLeaksOverManyConnections(t *testing.T) {
+	addr, s := serveCases(t)
+	before := runtime.NumGoroutine()
+	for i := range 300 {
+		nc, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		send := []string{"GET / HTTP/1.1\r\nHost: t\r\n\r\n", "GET / HT", "", "bad\r\n\r\n", "POST /echo HTTP/1.1\r\nHost: t\r\nContent-Length: 5\r\n\r\nab"}[i%5]
+		if _, err := nc.Write([]byte(send)); err != nil {
+			t.Fatal(err)
+		}
+		nc.Close()
+	}
+	for deadline := time.Now().Add(10 * time.Second); s.Conns() > 0 || runtime.NumGoroutine() > before+2; {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d connections and %d goroutines are left (%d before)", s.Conns(), runtime.NumGoroutine(), before)
+		}
+		runtime.Gosched()
+	}
+}
+
+func TestMiddleware(t *testing.T) {
+	cors, err := CORS(CORSConfig{Origins: []string{"https://app.example.org", "https://*.example.net"}, Credentials: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := CORS(CORSConfig{Origins: []string{"*"}, Credentials: true}); err == nil {
+		t.Error("credentials with * were taken")
+	}
+	var logged bytes.Buffer
+	rt := NewRouter()
+	rt.Use(AccessLog(slog.New(slog.NewJSONHandler(&logged, nil))), SecurityHeaders(), cors, SameOrigin("https://app.example.org"))
+	h := func(w *Response, r *Request) error { return w.Send(200, "text/plain", []byte("ok")) }
+	if err := errors.Join(rt.Get("/x/{id}", h), rt.Post("/x/{id}", h)); err != nil {
+		t.Fatal(err)
+	}
+	addr, s := serveCases(t, func(c *Config) { c.Handler = rt.Handler() })
+	_, do := dial(t, addr)
+	for _, c := range []struct {
+		name, send, header, value string
+		status                    int
+	}{
+		{"plain", "GET /x/1 HTTP/1.1\r\nHost: t\r\n\r\n", "X-Content-Type-Options", "nosniff", 200},
+		{"allowed origin", "GET /x/1 HTTP/1.1\r\nHost: t\r\nOrigin: https://app.example.org\r\n\r\n", "Access-Control-Allow-Origin", "https://app.example.org", 200},
+		{"subdomain", "GET /x/1 HTTP/1.1\r\nHost: t\r\nOrigin: https://a.b.example.net\r\n\r\n", "Access-Control-Allow-Credentials", "true", 200},
+		{"suffix is no subdomain", "GET /x/1 HTTP/1.1\r\nHost: t\r\nOrigin: https://evilexample.net\r\n\r\n", "Access-Control-Allow-Origin", "", 200},
+		{"preflight", "OPTIONS /x/1 HTTP/1.1\r\nHost: t\r\nOrigin: https://app.example.org\r\nAccess-Control-Request-Method: PUT\r\n\r\n", "Access-Control-Max-Age", "600", 204},
+		{"cross-site post", "POST /x/1 HTTP/1.1\r\nHost: t\r\nContent-Length: 0\r\nOrigin: https://evil.example\r\n\r\n", "Access-Control-Allow-Origin", "", 403},
+		{"trusted post", "POST /x/1 HTTP/1.1\r\nHost: t\r\nContent-Length: 0\r\nOrigin: https://app.example.org\r\nSec-Fetch-Site: cross-site\r\n\r\n", "Vary", "Origin", 200},
+		{"not found", "GET /y HTTP/1.1\r\nHost: t\r\n\r\n", "X-Frame-Options", "DENY", 404},
+		{"method", "PUT /x/1 HTTP/1.1\r\nHost: t\r\nContent-Length: 0\r\n\r\n", "Allow", "GET, HEAD, OPTIONS, POST", 405},
+	} {
+		resp := do(c.send)
+		if resp.StatusCode != c.status || resp.Header.Get(c.header) != c.value {
+			t.Errorf("%s: %d, %s: %q", c.name, resp.StatusCode, c.header, resp.Header.Get(c.header))
+		}
+	}
+	if err := s.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if n := strings.Count(logged.String(), `"msg":"request"`); n != 9 || !strings.Contains(logged.String(), `"route":"GET /x/{id}"`) {
+		t.Errorf("%d access records: %s", n, logged.String())
+	}
+}

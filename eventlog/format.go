@@ -85,7 +85,7 @@ func (h *segmentHeader) encode() []byte {
 	le.PutUint64(b[24:], h.frame)
 	le.PutUint64(b[32:], h.salt)
 	copy(b[40:], h.chain[:])
-	le.PutUint32(b[124:], crc32.Checksum(b[:124], castagnoli))
+	le.PutUint32(b[124:], checksum(b[:124]))
 	return b
 }
 
@@ -98,7 +98,7 @@ func (h *segmentHeader) decode(b []byte) (problem string) {
 		return "this is no log segment: the magic is missing"
 	case b[7] != FormatVersion:
 		return "the format version is unknown here; a newer release wrote it"
-	case le.Uint32(b[124:]) != crc32.Checksum(b[:124], castagnoli):
+	case le.Uint32(b[124:]) != checksum(b[:124]):
 		return "the header's checksum does not fit"
 	case le.Uint32(b[8:]) != 0 || le.Uint32(b[12:]) != 0:
 		return "flags or key id are set, which this release does not know"
@@ -160,7 +160,7 @@ func appendRecord(dst []byte, r *Record) []byte {
 	le.PutUint64(b[24:], uint64(r.Time))
 	b[32] = r.Kind
 	dst = append(dst, r.Payload...)
-	le.PutUint32(dst[at+4:], crc32.Checksum(dst[at+8:], castagnoli))
+	le.PutUint32(dst[at+4:], checksum(dst[at+8:]))
 	return dst
 }
 
@@ -174,7 +174,7 @@ func parseRecord(b []byte) (r Record, size int, problem string) {
 		return r, 0, "a record's length passes the frame"
 	}
 	size = recordHead + int(n)
-	if le.Uint32(b[4:]) != crc32.Checksum(b[8:size], castagnoli) {
+	if le.Uint32(b[4:]) != checksum(b[8:size]) {
 		return r, 0, "a record's checksum does not fit"
 	}
 	r = Record{Index: le.Uint64(b[8:]), Term: le.Uint64(b[16:]), Time: int64(le.Uint64(b[24:])), Kind: b[32], Payload: b[recordHead:size:size]}
@@ -198,10 +198,12 @@ func finishFrame(b []byte, f *frame, salt uint64) []byte {
 	return b
 }
 
+func checksum(b []byte) uint32 { return crc32.Checksum(b, castagnoli) }
+
 func saltedCRC(salt uint64, b []byte) uint32 {
 	var s [8]byte
 	le.PutUint64(s[:], salt)
-	return crc32.Update(crc32.Checksum(s[:], castagnoli), castagnoli, b)
+	return crc32.Update(checksum(s[:]), castagnoli, b)
 }
 
 // parseHead reads a frame's head from b, of which it looks at the first frameHead bytes.
@@ -236,6 +238,9 @@ func parseFrame(b []byte, salt uint64) (f frame, problem string) {
 		return f, "a frame's checksum does not fit"
 	}
 	n := int64(le.Uint32(b[8:]))
+	if !allZero(b[frameHead+n+chainSize : f.size]) {
+		return f, "a frame's padding is not zero"
+	}
 	f.records = b[frameHead : frameHead+n : frameHead+n]
 	copy(f.chain[:], b[frameHead+n:])
 	return f, ""

@@ -1,0 +1,40 @@
+// Package rest gives models an HTTP interface: lists, records, bulk changes and
+// transactions over several models, with problem details (RFC 9457) for every error.
+//
+//	r := wire.NewRouter()
+//	err := rest.Mount(r, e, articles, "/api/articles", rest.Options{})
+//	err = rest.MountTx(r, e, e.Tables(), "/api/_tx", rest.Options{})
+//	srv, err := wire.NewServer(wire.Config{Handler: r.Handler(), ErrorBody: rest.ErrorBody})
+//
+// # Routes of a model
+//
+//	GET    base            list: data, total, skip, take, has_more; grammar in package query
+//	GET    base/count      {"count": n}, with the same filters
+//	GET    base/{id}       one record
+//	POST   base            create: 201, Location, ETag, the record
+//	PUT    base/{id}       replace: 200; with If-None-Match: * create under that id: 201
+//	PATCH  base/{id}       merge patch (RFC 7396): 200
+//	DELETE base/{id}       204
+//	POST   base/_bulk      an array of records to create, or of operations; all or nothing
+//
+// A PUT does not create by itself: a mistyped id is 404, not a new record. HEAD and OPTIONS
+// are the router's.
+//
+// # Versions
+//
+// The ETag is strong: the sequence of the transaction that wrote the record. If-None-Match
+// on a GET answers 304, If-Match on a change that fails is 412. Lithair-Index, on every
+// answer, is the sequence of the state that was read or written; min_index=N makes a read
+// wait for it (412 when it does not come in time), level= is none, weak (default),
+// linearizable or strong. freshness is accepted: one node is never behind itself.
+//
+// # Writes
+//
+// Fields that are hidden never leave and are unknown in input; a PUT keeps their value.
+// Fields set by the server (created, updated) and the id of a replaced record may be sent
+// as they are; others are 422 read_only. With an Idempotency-Key the answer is kept with
+// the transaction, and a retry gets it again with Idempotency-Replayed: true.
+//
+// Handlers are safe for concurrent use. A record is encoded once per version; the bytes
+// stay with the row.
+package rest

@@ -1,0 +1,141 @@
+package rest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"syscall"
+
+	"github.com/lithair/lithair-go/engine"
+	"github.com/lithair/lithair-go/jsonx"
+	"github.com/lithair/lithair-go/model"
+	"github.com/lithair/lithair-go/query"
+	"github.com/lithair/lithair-go/wire"
+)
+
+// ToError turns an error of the layers below into one with a status and a code. What it
+// does not know becomes a 500 whose cause is for the log alone.
+func ToError(err error) *wire.Error { return toError(err, "") }
+
+// toError is ToError for a value that stands at a pointer of the body.
+func toError(err error, at string) *wire.Error {
+	var e *wire.Error
+	if errors.As(err, &e) {
+		c := *e
+		return &c
+	}
+	if e = inputError(err, at); e == nil {
+		e = stateError(err, at)
+	}
+	if e == nil {
+		e = runError(err)
+	}
+	e.Err = err
+	return e
+}
+
+// inputError is what is wrong with the request itself.
+func inputError(err error, at string) *wire.Error {
+	var syntax *jsonx.SyntaxError
+	var value *jsonx.UnmarshalError
+	var q *query.Error
+	var key *model.KeyError
+	switch {
+	case errors.As(err, &syntax):
+		if errors.Is(err, jsonx.ErrTooLarge) {
+			return fault(CodeTooLarge, "the body is too large")
+		}
+		return fault(CodeMalformed, fmt.Sprintf("line %d, column %d: %s", syntax.Line, syntax.Column, err), Item{Pointer: at + syntax.Pointer, Code: "malformed", Message: fmt.Sprintf("line %d, column %d", syntax.Line, syntax.Column)})
+	case errors.As(err, &value):
+		it := Item{Field: topField(value.Pointer), Pointer: at + value.Pointer, Code: "type", Message: "cannot be a " + value.Got}
+		if value.Unknown != "" {
+			it.Code, it.Message = "unknown", "is not a member"
+			return fault(CodeUnknownField, fmt.Sprintf("%q %s", value.Unknown, it.Message), it)
+		}
+		detail := it.Pointer + " " + it.Message
+		if at == "" {
+			detail = fmt.Sprintf("line %d, column %d: %s", value.Line, value.Column, detail)
+		}
+		return fault(CodeWrongType, detail, it)
+	case errors.As(err, &q):
+		message := q.Problem
+		if q.DidYouMean != "" {
+			message += "; did you mean " + q.DidYouMean + "?"
+		}
+		return fault(CodeQuery, q.Error(), Item{Field: q.Field, Code: "query", Message: message})
+	case errors.As(err, &key):
+		return fault(CodeNotFound, fmt.Sprintf("there is no %s %.100q", key.Model, key.Text))
+	}
+	return nil
+}
+
+// stateError is what stands against a change.
+func stateError(err error, at string) *wire.Error {
+	var invalid *engine.ValidationError
+	var conflict *engine.ConflictError
+	var large *engine.TooLargeError
+	var idem *engine.IdempotencyError
+	switch {
+	case errors.As(err, &invalid):
+		items := make([]Item, len(invalid.Violations))
+		for i, v := range invalid.Violations {
+			items[i] = Item{Field: v.Field, Pointer: at + v.Pointer, Code: v.Code, Message: v.Message}
+		}
+		return fault(CodeInvalid, fmt.Sprintf("%d of the values of %s are not valid", len(items), invalid.Model), items...)
+	case errors.As(err, &conflict):
+		return conflictError(conflict, at)
+	case errors.As(err, &large):
+		return fault(CodeTooLarge, fmt.Sprintf("%s is over the limit of %d bytes", large.What, large.Limit))
+	case errors.As(err, &idem):
+		return fault(CodeIdempotency, fmt.Sprintf("the idempotency key %q was used for a different request", idem.Key))
+	case errors.Is(err, engine.ErrNotFound):
+		return fault(CodeNotFound, "there is no such record")
+	}
+	return nil
+}
+
+func conflictError(c *engine.ConflictError, at string) *wire.Error {
+	it := Item{Field: c.Field, Pointer: at + "/" + escape(c.Field), Code: c.Kind}
+	code, detail := CodeExists, fmt.Sprintf("%s %s exists already", c.Model, c.Key)
+	switch c.Kind {
+	case engine.ConflictExists:
+		it.Message = "is taken"
+		if c.Field == "" {
+			it.Pointer = at
+		}
+	case engine.ConflictUnique:
+		code, it.Message = CodeUnique, "must be unique, and another record has this value"
+	case engine.ConflictReference:
+		code, it.Message = CodeReference, "refers to "+c.Ref+", which does not exist"
+	case engine.ConflictReferenced:
+		code, it.Message, it.Pointer = CodeReferenced, "is still referred to by "+c.Ref, at
+		return fault(code, fmt.Sprintf("%s %s %s", c.Model, c.Key, it.Message), it)
+	case engine.ConflictImmutable:
+		code, it.Message = CodeImmutable, "cannot be changed after creation"
+	case engine.ConflictReadOnly:
+		code, it.Message = CodeReadOnly, "is set by the server"
+	}
+	if c.Kind != engine.ConflictExists {
+		detail = fmt.Sprintf("%s.%s %s", c.Model, c.Field, it.Message)
+	}
+	return fault(code, detail, it)
+}
+
+// runError is what kept the server from answering.
+func runError(err error) *wire.Error {
+	switch {
+	case errors.Is(err, syscall.ENOSPC):
+		return fault(CodeFull, "the server's disk is full; reads go on")
+	case errors.Is(err, engine.ErrBusy):
+		return fault(CodeBusy, "too many writes are waiting")
+	case errors.Is(err, engine.ErrOutcomeUnknown):
+		return fault(CodeUnknown, "it is not known whether the change was made")
+	case errors.Is(err, engine.ErrNotCommitted):
+		return fault(CodeNotCommitted, "the change was not made")
+	case errors.Is(err, engine.ErrClosed), errors.Is(err, engine.ErrNotLeader):
+		return fault(CodeUnavailable, "the server takes no requests of this kind at the moment")
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return fault(CodeCancelled, "the request was given up")
+	}
+	return fault(CodeInternal, "")
+}

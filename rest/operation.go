@@ -1,0 +1,230 @@
+package rest
+
+import (
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/lithair/lithair-go/engine"
+	"github.com/lithair/lithair-go/jsonx"
+	"github.com/lithair/lithair-go/state"
+)
+
+// operation is one change of a record, or a check without one.
+type operation struct {
+	c       *collection
+	verb    string // create put patch delete check
+	id      string
+	data    []byte // JSON of the record or the merge patch
+	at      string // pointer of data in the body
+	ifMatch string // list of entity tags; "" for none
+	ifNone  string
+	expect  *bool // check: the record is there, or is not
+}
+
+// outcome is what an operation did.
+type outcome struct {
+	c      *collection
+	status int
+	row    *state.Row // nil when there is none
+	key    string
+}
+
+// reservedIDs are segments with a meaning of their own.
+var reservedIDs = []string{"count", "random-id", "stream", "_bulk"}
+
+// run carries an operation out inside a transaction.
+func (o *operation) run(tx *engine.Tx) (outcome, error) {
+	if o.verb == "create" {
+		return o.create(tx, "")
+	}
+	key, err := o.c.t.Codec().ParseKey(o.id)
+	if err != nil {
+		return outcome{}, err
+	}
+	row := tx.Get(o.c.t.Number(), key)
+	if err := o.precondition(row); err != nil {
+		return outcome{}, err
+	}
+	out := outcome{c: o.c, status: 200, row: row, key: key}
+	if o.verb == "check" {
+		return out, nil
+	}
+	if row == nil {
+		if o.verb == "put" && o.ifNone == "*" {
+			return o.create(tx, key)
+		}
+		return outcome{}, o.c.missing(o.id)
+	}
+	switch o.verb {
+	case "delete":
+		return outcome{c: o.c, status: 204, key: key}, tx.Delete(o.c.t, key)
+	case "put":
+		err = o.replace(tx, key, o.data)
+	default:
+		err = o.patch(tx, key, row)
+	}
+	if err != nil {
+		return outcome{}, err
+	}
+	out.row = tx.Get(o.c.t.Number(), key)
+	return out, nil
+}
+
+// precondition checks If-Match, If-None-Match and expect against the current version.
+func (o *operation) precondition(row *state.Row) error {
+	failed := func(detail string) error {
+		e := fault(CodePrecondition, o.c.t.Name()+" "+strconv.Quote(o.id)+" "+detail)
+		if row != nil {
+			e.Header = append(e.Header, [2]string{"ETag", etag(row)})
+		}
+		return e
+	}
+	if o.expect != nil && *o.expect != (row != nil) {
+		if row == nil {
+			return failed("does not exist")
+		}
+		return failed("exists")
+	}
+	if o.ifMatch != "" && (row == nil || !listed(o.ifMatch, etag(row), false)) {
+		if row == nil {
+			return failed("does not exist")
+		}
+		return failed("has version " + etag(row) + ", not " + o.ifMatch)
+	}
+	if o.ifNone != "" && row != nil && listed(o.ifNone, etag(row), true) {
+		return failed("has that version, or exists")
+	}
+	return nil
+}
+
+// create makes a record. key is that of the path; "" when the body or the server names it.
+func (o *operation) create(tx *engine.Tx, key string) (outcome, error) {
+	c := o.c
+	ptr := c.t.Codec().New()
+	if err := c.shape.decode(o.data, ptr, o.at); err != nil {
+		return outcome{}, err
+	}
+	if err := c.serverFields(ptr, nil, o.at); err != nil {
+		return outcome{}, err
+	}
+	if key != "" {
+		if err := c.setKey(ptr, key, o.id, o.at); err != nil {
+			return outcome{}, err
+		}
+	}
+	if v := c.t.Model().FieldValue(ptr, c.t.Model().Primary); v.Kind() == reflect.String && slices.Contains(reservedIDs, v.String()) {
+		name := c.t.Model().Primary.Name
+		return outcome{}, fault(CodeReservedID, "the id "+v.String()+" is a path of the collection", Item{Field: name, Pointer: o.at + "/" + escape(name), Code: "reserved", Message: "is reserved"})
+	}
+	if err := tx.Insert(c.t, ptr); err != nil {
+		return outcome{}, c.badKey(err, o.at)
+	}
+	made, err := c.t.Codec().Key(ptr)
+	if err != nil {
+		return outcome{}, err
+	}
+	return outcome{c: c, status: 201, row: tx.Get(c.t.Number(), made), key: made}, nil
+}
+
+// badKey turns a body's unusable id, which is no unknown path, into a violation.
+func (c *collection) badKey(err error, at string) error {
+	e := toError(err, at)
+	if e.Status == 404 {
+		name := c.t.Model().Primary.Name
+		return fault(CodeInvalid, err.Error(), Item{Field: name, Pointer: at + "/" + escape(name), Code: "id", Message: "is missing or no id"})
+	}
+	return e
+}
+
+// setKey puts the key of the path into a record whose body has none, and refuses another.
+func (c *collection) setKey(ptr any, key, id, at string) error {
+	m := c.t.Model()
+	v := m.FieldValue(ptr, m.Primary)
+	if v.IsZero() {
+		if v.Kind() == reflect.String {
+			v.SetString(id)
+			return nil
+		}
+		text := jsonx.AppendString(nil, id)
+		if v.CanInt() || v.CanUint() {
+			text = []byte(id)
+		}
+		return jsonx.Unmarshal(text, v.Addr().Interface())
+	}
+	if own, err := c.t.Codec().Key(ptr); err != nil || own != key {
+		return c.readOnly(m.Primary.Name, "is not the id of the path", at)
+	}
+	return nil
+}
+
+func (c *collection) readOnly(field, message, at string) error {
+	return fault(CodeReadOnly, c.t.Name()+"."+field+" "+message, Item{Field: field, Pointer: at + "/" + escape(field), Code: "read_only", Message: message})
+}
+
+// serverFields refuses times that the server sets, unless they are what is stored. The
+// engine then sets them.
+func (c *collection) serverFields(ptr, old any, at string) error {
+	m := c.t.Model()
+	for _, f := range m.Fields {
+		if !f.Created && !f.Updated {
+			continue
+		}
+		v := m.FieldValue(ptr, f)
+		given := v.Interface().(time.Time)
+		if given.IsZero() {
+			continue
+		}
+		if old == nil || !given.Equal(m.FieldValue(old, f).Interface().(time.Time)) {
+			return c.readOnly(f.Name, "is set by the server", at)
+		}
+	}
+	return nil
+}
+
+// replace puts the record of data, with the hidden fields of the present one.
+func (o *operation) replace(tx *engine.Tx, key string, data []byte) error {
+	c := o.c
+	old, ptr := c.t.Codec().New(), c.t.Codec().New()
+	if _, err := tx.Load(c.t, key, old); err != nil {
+		return err
+	}
+	if _, err := tx.Load(c.t, key, ptr); err != nil {
+		return err
+	}
+	if err := c.shape.decode(data, ptr, o.at); err != nil {
+		return err
+	}
+	if err := c.setKey(ptr, key, o.id, o.at); err != nil {
+		return err
+	}
+	if err := c.serverFields(ptr, old, o.at); err != nil {
+		return err
+	}
+	return tx.Put(c.t, ptr)
+}
+
+// patch applies a merge patch (RFC 7396) to the present record.
+func (o *operation) patch(tx *engine.Tx, key string, row *state.Row) error {
+	now, err := o.c.render(row)
+	if err != nil {
+		return err
+	}
+	if err := jsonx.Unmarshal(o.data, new(map[string]jsonx.Value)); err != nil {
+		return toError(err, o.at)
+	}
+	merged, err := jsonx.MergePatch(nil, now.body, o.data)
+	if err != nil {
+		return err
+	}
+	if err := o.replace(tx, key, merged); err != nil {
+		e := toError(err, o.at)
+		if _, rest, ok := strings.Cut(e.Detail, ": "); ok && strings.HasPrefix(e.Detail, "line ") {
+			e.Detail = rest // a position in the merged record means nothing to the client
+		}
+		return e
+	}
+	return nil
+}

@@ -1,0 +1,259 @@
+package rest
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/lithair/lithair-go/engine"
+	"github.com/lithair/lithair-go/query"
+	"github.com/lithair/lithair-go/state"
+	"github.com/lithair/lithair-go/wire"
+)
+
+// rendered is what a row's cache holds.
+type rendered struct {
+	body []byte
+	etag string
+}
+
+// render returns a row's JSON, from its cache where it is.
+func (c *collection) render(row *state.Row) (*rendered, error) {
+	if have, ok := row.Cached().(*rendered); ok {
+		return have, nil
+	}
+	ptr := c.t.Codec().New()
+	if err := c.t.Codec().Decode(row.Bytes(), ptr); err != nil {
+		return nil, err
+	}
+	body, err := c.shape.append(nil, ptr)
+	if err != nil {
+		return nil, err
+	}
+	made := &rendered{body: body, etag: etag(row)}
+	row.SetCached(made)
+	return made, nil
+}
+
+// etag is the strong entity tag of a record's version (RFC 9110 §8.8.3).
+func etag(row *state.Row) string { return `"` + strconv.FormatUint(row.Seq(), 10) + `"` }
+
+// root returns the state to read from, as level and min_index ask.
+func (c *collection) root(r *wire.Request) (*state.Root, error) {
+	if r.RawQuery() == "" {
+		return c.e.Root(), nil
+	}
+	q := r.Query()
+	if q.Err != nil {
+		return nil, fault(CodeQuery, q.Err.Error())
+	}
+	root := c.e.Root()
+	if q.Has("level") {
+		level, ok := engine.ParseLevel(q.Get("level"))
+		if !ok {
+			return nil, &query.Error{Field: "level", Problem: "is none, weak, linearizable or strong"}
+		}
+		var err error
+		if root, err = c.e.Barrier(r.Context(), level); err != nil {
+			return nil, err
+		}
+	}
+	if q.Has("freshness") {
+		if d, err := time.ParseDuration(q.Get("freshness")); err != nil || d < 0 {
+			return nil, &query.Error{Field: "freshness", Problem: "is a duration such as 1s"}
+		}
+	}
+	if q.Has("min_index") {
+		return c.atLeast(r.Context(), root, q.Get("min_index"))
+	}
+	return root, nil
+}
+
+// atLeast waits for a sequence.
+func (c *collection) atLeast(ctx context.Context, root *state.Root, text string) (*state.Root, error) {
+	seq, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		return nil, &query.Error{Field: "min_index", Problem: "is a whole number, as Lithair-Index has it"}
+	}
+	if root.Seq() >= seq {
+		return root, nil
+	}
+	wait, cancel := context.WithTimeout(ctx, c.opt.IndexWait)
+	defer cancel()
+	root, err = c.e.Wait(wait, seq)
+	if err != nil && ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
+		return nil, fault(CodeIndex, "this server is at "+strconv.FormatUint(c.e.Root().Seq(), 10)+" and did not come to "+text+" in time")
+	}
+	return root, err
+}
+
+// onlyRead refuses query parameters that a single record does not know.
+func onlyRead(r *wire.Request) error {
+	if r.RawQuery() == "" {
+		return nil
+	}
+	for _, p := range r.Query().Pairs {
+		switch p[0] {
+		case "level", "freshness", "freshness_strict", "min_index":
+		default:
+			return &query.Error{Field: p[0], Problem: "has no meaning here", DidYouMean: query.Nearest(p[0], []string{"level", "freshness", "min_index"})}
+		}
+	}
+	return nil
+}
+
+func (c *collection) get(w *wire.Response, r *wire.Request) error {
+	id := r.PathValue("id")
+	if _, err := c.opt.admit(r, Action{Verb: "read", Model: c.t.Name(), Key: id}); err != nil {
+		return err
+	}
+	if err := onlyRead(r); err != nil {
+		return err
+	}
+	root, err := c.root(r)
+	if err != nil {
+		return err
+	}
+	w.SetHeader("Lithair-Index", c.indexText(root.Seq()))
+	row, err := c.find(root, id)
+	if err != nil {
+		return err
+	}
+	if r.HasHeader("If-None-Match") {
+		if tag := etag(row); anyTag(r, "If-None-Match", tag, true) {
+			w.SetHeader("ETag", tag)
+			w.Status(304)
+			return nil
+		}
+	}
+	body, err := c.render(row)
+	if err != nil {
+		return err
+	}
+	w.SetHeader("ETag", body.etag)
+	return w.Send(200, "application/json", body.body)
+}
+
+// find looks a record up by the text of its id.
+func (c *collection) find(r state.Reader, id string) (*state.Row, error) {
+	key, err := c.t.Codec().ParseKey(id)
+	if err != nil {
+		return nil, err
+	}
+	if row := r.Get(c.t.Number(), key); row != nil {
+		return row, nil
+	}
+	return nil, c.missing(id)
+}
+
+func (c *collection) missing(id string) error {
+	return fault(CodeNotFound, "there is no "+c.t.Name()+" "+strconv.Quote(id))
+}
+
+// anyTag says whether a header field lists the tag (RFC 9110 §13.1.1, §13.1.2): "*" stands
+// for any; weak comparison takes W/ for nothing, strong refuses it.
+func anyTag(r *wire.Request, field, tag string, weak bool) bool {
+	for name, v := range r.Headers() {
+		if !strings.EqualFold(name, field) {
+			continue
+		}
+		if listed(v, tag, weak) {
+			return true
+		}
+	}
+	return false
+}
+
+func listed(list, tag string, weak bool) bool {
+	for part := range strings.SplitSeq(list, ",") {
+		part = strings.TrimSpace(part)
+		if weak {
+			part = strings.TrimPrefix(part, "W/")
+		}
+		if part == "*" || part == tag {
+			return true
+		}
+	}
+	return false
+}
+
+// parse reads the list grammar of a request.
+func (c *collection) parse(r *wire.Request) (*query.Query, error) {
+	return query.Parse(c.t.Model(), c.t.Schema(), r.Query().Pairs, c.opt.Query)
+}
+
+func (c *collection) list(w *wire.Response, r *wire.Request) error {
+	if _, err := c.opt.admit(r, Action{Verb: "list", Model: c.t.Name()}); err != nil {
+		return err
+	}
+	root, err := c.root(r)
+	if err != nil {
+		return err
+	}
+	w.SetHeader("Lithair-Index", c.indexText(root.Seq()))
+	q, err := c.parse(r)
+	if err != nil {
+		return err
+	}
+	page, err := query.Run(q, Records(root, c.t.Number()))
+	if err != nil {
+		return err
+	}
+	w.SetHeader("Content-Type", "application/json")
+	w.WriteString(`{"data":[`)
+	for i, row := range page.Rows {
+		if i > 0 {
+			w.WriteString(",")
+		}
+		if err := c.writeRow(w, row, q.Fields); err != nil {
+			return err
+		}
+	}
+	b := strconv.AppendInt([]byte(`],"total":`), int64(page.Total), 10)
+	b = strconv.AppendInt(append(b, `,"skip":`...), int64(q.Skip), 10)
+	b = strconv.AppendInt(append(b, `,"take":`...), int64(q.Take), 10)
+	b = strconv.AppendBool(append(b, `,"has_more":`...), page.HasMore)
+	_, err = w.Write(append(b, '}'))
+	return err
+}
+
+func (c *collection) writeRow(w *wire.Response, row *state.Row, fields []string) error {
+	if fields == nil {
+		body, err := c.render(row)
+		if err == nil {
+			_, err = w.Write(body.body)
+		}
+		return err
+	}
+	ptr := c.t.Codec().New()
+	if err := c.t.Codec().Decode(row.Bytes(), ptr); err != nil {
+		return err
+	}
+	b, err := c.shape.appendFields(nil, ptr, fields)
+	if err == nil {
+		_, err = w.Write(b)
+	}
+	return err
+}
+
+func (c *collection) count(w *wire.Response, r *wire.Request) error {
+	if _, err := c.opt.admit(r, Action{Verb: "count", Model: c.t.Name()}); err != nil {
+		return err
+	}
+	root, err := c.root(r)
+	if err != nil {
+		return err
+	}
+	w.SetHeader("Lithair-Index", c.indexText(root.Seq()))
+	q, err := c.parse(r)
+	if err != nil {
+		return err
+	}
+	n, err := query.Count(q, Records(root, c.t.Number()))
+	if err != nil {
+		return err
+	}
+	return w.Send(200, "application/json", append(strconv.AppendInt([]byte(`{"count":`), int64(n), 10), '}'))
+}

@@ -7,6 +7,9 @@ import (
 )
 
 func TestReadAllocations(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates by itself")
+	}
 	r := newRig(t, rest.Options{})
 	id := r.want(201, "", "POST", "/api/articles", `{"slug":"a","title":"A"}`).json["id"].(string)
 	read := rest.ReadOnce(r.e, r.tables[1])

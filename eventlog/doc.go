@@ -6,7 +6,7 @@
 //	err = log.Replay(log.First(), func(r eventlog.Record) error { ... })
 //	err = log.Close()
 //
-// The format is described in SPEC.md.
+// The format, its crash states and recovery are described in SPEC.md.
 //
 // # What is promised
 //

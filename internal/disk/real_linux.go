@@ -62,5 +62,5 @@ func freeBytes(dir string) (int64, error) {
 	if err := retry(func() error { return syscall.Statfs(dir, &s) }); err != nil {
 		return 0, &os.PathError{Op: "statfs", Path: dir, Err: err}
 	}
-	return int64(s.Bavail) * s.Bsize, nil
+	return int64(s.Bavail) * int64(s.Bsize), nil
 }

@@ -40,18 +40,26 @@ func check(t *testing.T, tree *Tree[int], want map[string]int) {
 		}
 	}
 	if tree.root != nil {
-		checkNode(t, tree.root, true)
+		checkNode(t, tree.root, true, true)
 	}
 }
 
-func checkNode(t *testing.T, n *node[int], root bool) int {
+// checkNode holds a node against the rules of its shape and returns its size.
+func checkNode(t *testing.T, n *node[int], root, last bool) int {
 	t.Helper()
-	if !slices.IsSorted(n.keys) || len(n.keys) > maxEntries || !root && len(n.keys) < minEntries {
-		t.Fatalf("node of %d keys, sorted %v", len(n.keys), slices.IsSorted(n.keys))
+	least := minEntries
+	switch {
+	case n.kids != nil && (root || last):
+		least = 2
+	case root || last:
+		least = 1
+	}
+	if !slices.IsSorted(n.keys) || len(n.keys) > maxEntries || len(n.keys) < least {
+		t.Fatalf("node of %d keys, want %d to %d, sorted %v", len(n.keys), least, maxEntries, slices.IsSorted(n.keys))
 	}
 	size := len(n.vals)
 	for i, k := range n.kids {
-		size += checkNode(t, k, false)
+		size += checkNode(t, k, false, last && i == len(n.kids)-1)
 		if k.keys[0] < n.keys[i] || i > 0 && n.kids[i-1].keys[len(n.kids[i-1].keys)-1] >= n.keys[i] {
 			t.Fatalf("kid %d lies outside its bounds", i)
 		}
@@ -129,53 +137,117 @@ func TestReadsDoNotAllocate(t *testing.T) {
 	}
 }
 
-func FuzzTree(f *testing.F) {
-	f.Add([]byte{1, 2, 3, 0x81, 2})
-	f.Fuzz(func(t *testing.T, ops []byte) {
+func TestDescendFrom(t *testing.T) {
+	var tree Tree[int]
+	for i := range 500 {
+		tree.Set(fmt.Sprintf("%04d", i*2), i)
+	}
+	for from := range 1002 {
+		got := ""
+		for k := range tree.Descend(fmt.Sprintf("%04d", from)) {
+			got = k
+			break
+		}
+		if want := fmt.Sprintf("%04d", min(from/2*2, 998)); got != want {
+			t.Fatalf("from %d: %q, want %q", from, got, want)
+		}
+	}
+	for k := range tree.Descend("!") {
+		t.Fatalf("below the first key there is %q", k)
+	}
+	for k := range tree.Descend("") {
+		if k != "0998" {
+			t.Fatalf("the last key is %q", k)
+		}
+		break
+	}
+}
+
+// Keys in order fill all nodes but the last of each level.
+func TestAscendingKeysPack(t *testing.T) {
+	var tree Tree[int]
+	const n = 64 * 64 * 3
+	want := map[string]int{}
+	for i := range n {
+		key := fmt.Sprintf("%08d", i)
+		tree.Set(key, i)
+		want[key] = i
+		if i%97 == 0 {
+			tree.Freeze()
+		}
+	}
+	check(t, &tree, want)
+	leaves := 0
+	var walk func(*node[int])
+	walk = func(n *node[int]) {
+		if n.kids == nil {
+			leaves++
+		}
+		for _, k := range n.kids {
+			walk(k)
+		}
+	}
+	walk(tree.root)
+	if leaves != n/maxEntries {
+		t.Errorf("%d leaves for %d entries, want %d", leaves, n, n/maxEntries)
+	}
+}
+
+// The last nodes of a level may hold next to nothing; taking from there must keep the shape.
+func TestDeleteAtTheEdge(t *testing.T) {
+	for size := range 64*64 + 3 {
+		if size < 64*63 && size%61 != 0 {
+			continue
+		}
 		var tree Tree[int]
-		model := map[string]int{}
-		for i, op := range ops {
-			key := string([]byte{op & 0x7F, byte(i % 7)})
-			if op&0x80 != 0 {
-				tree.Delete(key)
-				delete(model, key)
-			} else {
-				tree.Set(key, i)
-				model[key] = i
-			}
-			if i%13 == 0 {
-				tree.Clone()
+		want := map[string]int{}
+		for i := range size {
+			key := fmt.Sprintf("%05d", i)
+			tree.Set(key, i)
+			want[key] = i
+		}
+		for range min(size, 70) {
+			key, _, _ := tree.At(tree.Len() - 1)
+			tree.Delete(key)
+			delete(want, key)
+			if tree.root != nil {
+				checkNode(t, tree.root, true, true)
 			}
 		}
-		check(t, &tree, model)
-	})
+		if tree.Len() != len(want) {
+			t.Fatalf("%d entries, want %d", tree.Len(), len(want))
+		}
+	}
 }
 
-func BenchmarkSet(b *testing.B) {
-	keys := make([]string, 1<<16)
-	for i := range keys {
-		keys[i] = fmt.Sprintf("%08d", rand.IntN(1<<30))
-	}
+func TestIterationSeesTheCloneWhileTheTreeChanges(t *testing.T) {
 	var tree Tree[int]
+	for i := range 5000 {
+		tree.Set(fmt.Sprintf("%05d", i), i)
+	}
+	version := tree.Clone()
 	i := 0
-	b.ReportAllocs()
-	for b.Loop() {
-		tree.Set(keys[i&(1<<16-1)], i)
+	for k, v := range version.Ascend("") {
+		if v != i || k != fmt.Sprintf("%05d", i) {
+			t.Fatalf("entry %d is %q=%d", i, k, v)
+		}
+		tree.Delete(k)
+		tree.Set(fmt.Sprintf("%05d", 4999-i), -1)
 		i++
 	}
+	if i != 5000 {
+		t.Fatalf("saw %d entries", i)
+	}
 }
 
-func BenchmarkGet(b *testing.B) {
+func TestChangesInOneBatchAreInPlace(t *testing.T) {
 	var tree Tree[int]
-	keys := make([]string, 1<<16)
-	for i := range keys {
-		keys[i] = fmt.Sprintf("%08d", i*7)
-		tree.Set(keys[i], i)
+	for i := range 5000 {
+		tree.Set(fmt.Sprintf("%05d", i), i)
 	}
-	i := 0
-	b.ReportAllocs()
-	for b.Loop() {
-		tree.Get(keys[i&(1<<16-1)])
-		i += 4099
+	tree.Freeze()
+	tree.Set("02500", 0) // copies the path and takes an owner
+	if n := testing.AllocsPerRun(100, func() { tree.Set("02500", 1) }); n != 0 {
+		t.Errorf("%v allocations, want none", n)
 	}
 }

@@ -165,7 +165,7 @@ func (tx *Tx) followDelete(t *Table, b *binding, key string) error {
 			return fmt.Errorf("engine: model %s refers to %s and is not registered", from.schema.Model, t.Name())
 		}
 		var keys []string
-		for k := range tx.batch.ScanIndex(from.schema.Number, from.field.Number, exactly(key)) {
+		for k := range tx.batch.ScanIndex(from.schema.Number, from.field.Number, Exactly(key)) {
 			keys = append(keys, k)
 		}
 		for _, k := range keys {
@@ -364,7 +364,7 @@ func (tx *Tx) checkReferrers(d pendingDelete) error {
 		return nil // made again
 	}
 	for _, from := range b.froms {
-		for k := range tx.batch.ScanIndex(from.schema.Number, from.field.Number, exactly(d.key)) {
+		for k := range tx.batch.ScanIndex(from.schema.Number, from.field.Number, Exactly(d.key)) {
 			return &ConflictError{Kind: ConflictReferenced, Model: d.table.Name(), Field: d.table.model.Primary.Name,
 				Key: b.codec.KeyText(d.key), Ref: from.schema.Model + " " + tx.ex.keyText(from.schema.Number, k)}
 		}
@@ -372,9 +372,9 @@ func (tx *Tx) checkReferrers(d pendingDelete) error {
 	return nil
 }
 
-// exactly is the range of index entries whose field has that value: every key that
+// Exactly is the range of index entries whose field has that value: every key that
 // begins with it, since encodings are self-delimiting.
-func exactly(value string) state.Range {
+func Exactly(value string) state.Range {
 	end := []byte(value)
 	for len(end) > 0 && end[len(end)-1] == 0xFF {
 		end = end[:len(end)-1]

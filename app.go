@@ -1,0 +1,361 @@
+package lithair
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"regexp"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/lithair/lithair-go/consensus/node"
+	"github.com/lithair/lithair-go/engine"
+	"github.com/lithair/lithair-go/eventlog"
+	"github.com/lithair/lithair-go/internal/disk"
+	"github.com/lithair/lithair-go/model"
+	"github.com/lithair/lithair-go/observe"
+	"github.com/lithair/lithair-go/rest"
+	"github.com/lithair/lithair-go/wire"
+)
+
+// App is an application: models, commands and routes over one data directory.
+type App struct {
+	cfg    Config
+	log    *slog.Logger
+	router *wire.Router
+	ops    *wire.Router // of the operator socket
+	engine *engine.Engine
+	guard  *guard
+	errs   []error // mistakes made before Start
+
+	metrics  *observe.Registry
+	health   *observe.Health
+	requests observe.HistogramVec
+
+	mu        sync.Mutex
+	files     disk.FS
+	events    *eventlog.Log
+	listener  net.Listener
+	server    *wire.Server
+	operator  *operator
+	serving   chan error // what Serve returned
+	started   time.Time
+	restored  restored
+	identity  identity
+	tx        atomic.Pointer[wire.Handler] // of /api/_tx, once all models are known
+	durations sync.Map                     // seriesKey -> *observe.Histogram
+	ready     atomic.Bool                  // the engine leads
+	draining  atomic.Bool
+}
+
+// restored is what a start found on disk.
+type restored struct {
+	records uint64
+	took    time.Duration
+}
+
+// New returns an application that is not started. Nothing is opened yet.
+func New(cfg Config) *App {
+	cfg.defaults()
+	a := &App{cfg: cfg, router: wire.NewRouter(), ops: wire.NewRouter(), guard: &guard{}, metrics: observe.NewRegistry(), health: &observe.Health{}}
+	a.router.Use(a.measure, wire.RequestID(), a.gate)
+	e, err := engine.New(engine.Config{
+		Open:      a.openOrder,
+		Clock:     cfg.Clock,
+		Positions: lazyPositions{a},
+		Logger:    slog.New(lateHandler{a: a}),
+	})
+	a.note(err)
+	a.engine = e
+	a.requests = a.metrics.HistogramVec("http_server_request_duration_seconds", "Duration of HTTP requests by method, route and status.",
+		observe.RequestBuckets, "http_request_method", "http_route", "http_response_status_code")
+	a.note(a.operations())
+	return a
+}
+
+// note keeps a mistake for Start.
+func (a *App) note(err error) {
+	if err != nil {
+		a.errs = append(a.errs, err)
+	}
+}
+
+// lazyPositions reads the data directory's place when it is needed: flags may change it.
+type lazyPositions struct{ a *App }
+
+func (l lazyPositions) at() positions {
+	return positions{l.a.cfg.FS, l.a.cfg.Dir + "/positions"}
+}
+
+// Load implements engine.Positions.
+func (l lazyPositions) Load(name string) (uint64, error) { return l.at().Load(name) }
+
+// Save implements engine.Positions.
+func (l lazyPositions) Save(name string, index uint64) error { return l.at().Save(name, index) }
+
+// lateHandler hands log records to the logger that Start makes.
+type lateHandler struct {
+	a     *App
+	attrs []slog.Attr
+}
+
+func (h lateHandler) handler() slog.Handler {
+	if h.a.log != nil {
+		return h.a.log.Handler()
+	}
+	return slog.Default().Handler()
+}
+
+// Enabled implements slog.Handler.
+func (h lateHandler) Enabled(ctx context.Context, l slog.Level) bool {
+	return h.handler().Enabled(ctx, l)
+}
+
+// Handle implements slog.Handler.
+func (h lateHandler) Handle(ctx context.Context, r slog.Record) error {
+	r.AddAttrs(h.attrs...)
+	return h.handler().Handle(ctx, r)
+}
+
+// WithAttrs implements slog.Handler.
+func (h lateHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	h.attrs = append(append([]slog.Attr(nil), h.attrs...), attrs...)
+	return h
+}
+
+// WithGroup implements slog.Handler; the layers below use no groups.
+func (h lateHandler) WithGroup(string) slog.Handler { return h }
+
+// Use adds middleware around all routes, REST included. The operations endpoints are
+// outside of it.
+func (a *App) Use(mw ...wire.Middleware) { a.router.Use(mw...) }
+
+// Handle registers a handler for a pattern such as "GET /hello/{name}"; see wire.Router.
+func (a *App) Handle(pattern string, h wire.Handler) {
+	a.note(a.router.Handle(pattern, a.guard.route(pattern, h)))
+}
+
+// Get registers a handler for GET, and HEAD.
+func (a *App) Get(path string, h wire.Handler) { a.Handle("GET "+path, h) }
+
+// Post registers a handler for POST.
+func (a *App) Post(path string, h wire.Handler) { a.Handle("POST "+path, h) }
+
+// Put registers a handler for PUT.
+func (a *App) Put(path string, h wire.Handler) { a.Handle("PUT "+path, h) }
+
+// Patch registers a handler for PATCH.
+func (a *App) Patch(path string, h wire.Handler) { a.Handle("PATCH "+path, h) }
+
+// Delete registers a handler for DELETE.
+func (a *App) Delete(path string, h wire.Handler) { a.Handle("DELETE "+path, h) }
+
+// Routes lists all routes in order of registration.
+func (a *App) Routes() []wire.Route { return a.router.Routes() }
+
+// Before adds a hook to a model, by its name: it runs inside every transaction that
+// changes a record, before the change is checked, and may alter or refuse it.
+func (a *App) Before(modelName string, fn func(tx *Tx, c *Change) error) {
+	for _, t := range a.engine.Tables() {
+		if t.Name() == modelName {
+			a.engine.Before(t, func(tx *engine.Tx, c *engine.Change) error { return fn(&Tx{tx: tx}, c) })
+			return
+		}
+	}
+	a.note(fmt.Errorf("lithair: Before: no model %s is registered (yet)", modelName))
+}
+
+var hookName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,63}$`)
+
+// Committed adds a function that is called behind the commit with every entry in order,
+// at least once, on each node; its position is kept in the data directory under name.
+// See engine.Committed.
+func (a *App) Committed(name string, fn func(ctx context.Context, e Entry) error) {
+	if !hookName.MatchString(name) {
+		a.note(fmt.Errorf("lithair: Committed: %q is no name: want small letters, digits, - and _", name))
+		return
+	}
+	a.note(a.engine.Committed(name, fn))
+}
+
+// Update runs fn as one transaction: alone, on the newest state, all or nothing. It
+// returns when everything fn read and wrote is durable; an error or a panic of fn leaves
+// no trace. fn must be short: nobody else writes meanwhile.
+//
+// Errors: those of fn; see engine.Do for the rest.
+func (a *App) Update(ctx context.Context, fn func(tx *Tx) error) error {
+	_, err := a.engine.Do(ctx, engine.Command{Run: func(tx *engine.Tx) (engine.Answer, error) {
+		return engine.Answer{}, fn(&Tx{tx: tx})
+	}})
+	return err
+}
+
+// View gives fn an immutable snapshot of everything. It never waits. The snapshot must
+// not be used after fn has returned.
+func (a *App) View(fn func(s *Snapshot) error) error {
+	s := &Snapshot{root: a.engine.Root()}
+	defer s.close()
+	return fn(s)
+}
+
+// Metrics returns the registry, for metrics of the application's own.
+func (a *App) Metrics() *observe.Registry { return a.metrics }
+
+// Health returns the checks behind /ready, for checks of the application's own.
+func (a *App) Health() *observe.Health { return a.health }
+
+// openOrder opens the log and starts ordering; called by engine.Start.
+func (a *App) openOrder(sink engine.Sink) (engine.Order, error) {
+	log, err := eventlog.Open(eventlog.Config{Dir: a.cfg.Dir + "/log", FS: a.cfg.FS, Logger: a.log})
+	if err != nil {
+		return nil, err
+	}
+	n, err := node.Start(node.Config{Log: log, Sink: sink, Clock: a.cfg.Clock})
+	if err != nil {
+		return nil, errors.Join(err, log.Close())
+	}
+	a.events = log
+	return n, nil
+}
+
+// Start opens the data directory, replays it and serves. It returns when requests are
+// answered, or with what is wrong. Flags and environment are left alone; see Run.
+func (a *App) Start(ctx context.Context) error {
+	if a.log == nil {
+		a.log = a.cfg.logger(os.Stderr)
+	}
+	if err := errors.Join(append(a.errs, a.cfg.check())...); err != nil {
+		return &startError{err: err, kind: startConfig}
+	}
+	if err := a.mountTx(); err != nil {
+		return &startError{err: err, kind: startConfig}
+	}
+	a.started = time.Now()
+	l, err := net.Listen("tcp", a.cfg.Addr)
+	if err != nil {
+		return &startError{err: err, kind: startListen, addr: a.cfg.Addr}
+	}
+	if err := a.openData(ctx); err != nil {
+		return errors.Join(err, l.Close())
+	}
+	if err := a.serve(l); err != nil {
+		return errors.Join(err, l.Close(), a.engine.Close(context.WithoutCancel(ctx)))
+	}
+	return nil
+}
+
+// openData makes the state ready.
+func (a *App) openData(ctx context.Context) error {
+	dir := a.cfg.Dir
+	if err := a.cfg.FS.MkdirAll(dir); err != nil {
+		return &startError{err: err, kind: startData, dir: dir}
+	}
+	before := time.Now()
+	if err := a.engine.Start(ctx); err != nil {
+		return &startError{err: err, kind: startData, dir: dir}
+	}
+	id, err := loadIdentity(a.cfg.FS, dir, time.Now())
+	if err != nil {
+		return &startError{err: errors.Join(err, a.engine.Close(context.WithoutCancel(ctx))), kind: startData, dir: dir}
+	}
+	a.identity = id
+	a.restored = restored{a.engine.Stats().Replayed, time.Since(before)}
+	a.registerStats()
+	a.ready.Store(true)
+	return nil
+}
+
+// mountTx makes the handler of /api/_tx, when all models are registered.
+func (a *App) mountTx() error {
+	r := wire.NewRouter()
+	if err := rest.MountTx(r, a.engine, a.engine.Tables(), "/api/_tx", a.restOptions()); err != nil {
+		return err
+	}
+	h := r.Handler()
+	a.tx.Store(&h)
+	return nil
+}
+
+// serve begins to answer requests.
+func (a *App) serve(l net.Listener) error {
+	s, err := wire.NewServer(wire.Config{
+		Handler: a.router.Handler(), Logger: a.log, MaxBodyBytes: a.cfg.MaxBodyBytes, ErrorBody: rest.ErrorBody,
+	})
+	if err != nil {
+		return err
+	}
+	op, err := a.startOperator()
+	if err != nil {
+		return err
+	}
+	serving := make(chan error, 1)
+	a.mu.Lock()
+	a.listener, a.server, a.operator, a.serving = l, s, op, serving
+	a.mu.Unlock()
+	go func() { serving <- s.Serve(l) }()
+	return nil
+}
+
+// Addr returns the address that is listened on, such as "127.0.0.1:8080"; "" before
+// Start.
+func (a *App) Addr() string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.listener == nil {
+		return ""
+	}
+	return a.listener.Addr().String()
+}
+
+// Shutdown takes no more requests, finishes those in flight and closes the data
+// directory. When ctx ends first, what is left is cut off, and its error returned;
+// acknowledged writes are durable in any case.
+func (a *App) Shutdown(ctx context.Context) error {
+	a.draining.Store(true)
+	a.mu.Lock()
+	server, op, serving := a.server, a.operator, a.serving
+	a.server, a.operator = nil, nil
+	a.mu.Unlock()
+	var err error
+	if server != nil {
+		err = server.Shutdown(ctx)
+		if e := <-serving; !errors.Is(e, wire.ErrServerClosed) {
+			err = errors.Join(err, e)
+		}
+	}
+	if op != nil {
+		err = errors.Join(err, op.close(ctx))
+	}
+	return errors.Join(err, a.engine.Close(ctx))
+}
+
+// measure counts requests and their durations.
+func (a *App) measure(next wire.Handler) wire.Handler {
+	return func(w *wire.Response, r *wire.Request) error {
+		start := time.Now()
+		err := next(w, r)
+		a.series(r, wire.StatusOf(w, err)).Observe(time.Since(start).Seconds())
+		return err
+	}
+}
+
+// gate refuses requests while the application starts, and gives the others a deadline.
+func (a *App) gate(next wire.Handler) wire.Handler {
+	return func(w *wire.Response, r *wire.Request) error {
+		err := next(w, r)
+		if err != nil {
+			return rest.ToError(err)
+		}
+		return nil
+	}
+}
+
+// ID is a 128-bit time-ordered identifier, see model.ID.
+type ID = model.ID
+
+// ParseID reads the text of an id.
+func ParseID(s string) (ID, error) { return model.ParseID(s) }

@@ -1,0 +1,76 @@
+// Command bench measures the framework beside what one would otherwise use, and serves
+// and works as a contestant for outside measuring tools.
+//
+//	bench                         the canonical workload, as "bench app"
+//	bench app    [flags]          GET by id and durable POST against net/http, in one run
+//	bench start  [flags]          how long a start with 100,000 records on disk takes
+//	bench serve  [flags]          a server for outside tools: -profile cases, peers or app
+//	bench worker json|bin|log     answers measuring requests on standard input, a line each
+//
+// All figures of one table come from the same run on the same machine: contestants take
+// turns, round after round, and what is reported is the median, the spread
+// ((max-min)/median) and the ratio to the first row. With clients on the same cores as
+// the server, CPU time per request is the steadiest figure.
+//
+// -json prints the same figures for machines, one document.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+)
+
+type command struct {
+	name, args, what string
+	run              func(args []string) error
+}
+
+var commands = []command{
+	{"app", "[flags]", "GET by id and durable POST against net/http", runApp},
+	{"start", "[flags]", "how long a start with many records on disk takes", runStart},
+	{"serve", "[flags]", "serve a profile for outside tools: cases, peers, app", runServe},
+	{"worker", "json|bin|log", "answer measuring requests on standard input", runWorker},
+	{"rival", "get|post -addr A [-data DIR]", "the net/http server that app measures against", runRival},
+}
+
+func main() {
+	args := os.Args[1:]
+	if len(args) == 0 || strings.HasPrefix(args[0], "-") && !wantsHelp(args[0]) {
+		args = append([]string{"app"}, args...)
+	}
+	for _, c := range commands {
+		if c.name == args[0] {
+			if err := c.run(args[1:]); err != nil {
+				fmt.Fprintf(os.Stderr, "bench %s: %v\n", c.name, err)
+				os.Exit(1)
+			}
+			return
+		}
+	}
+	out, code := os.Stdout, 0
+	if !wantsHelp(args[0]) {
+		out, code = os.Stderr, 2
+		fmt.Fprintf(out, "bench: no such command: %s\n", args[0])
+	}
+	fmt.Fprintln(out, "usage: bench [COMMAND] [flags]    (no command: app)")
+	for _, c := range commands {
+		fmt.Fprintf(out, "  %-36s %s\n", c.name+" "+c.args, c.what)
+	}
+	os.Exit(code)
+}
+
+func wantsHelp(arg string) bool {
+	return arg == "help" || arg == "-h" || arg == "-help" || arg == "--help"
+}
+
+// parse reads flags; a bad flag ends the program with usage and code 2.
+func parse(fs *flag.FlagSet, args []string) {
+	fs.Parse(args) // flag.ExitOnError
+	if fs.NArg() > 0 {
+		fmt.Fprintf(fs.Output(), "unexpected argument: %s\n", fs.Arg(0))
+		fs.Usage()
+		os.Exit(2)
+	}
+}

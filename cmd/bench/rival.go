@@ -1,0 +1,140 @@
+package main
+
+import (
+	stdjson "encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+)
+
+// runRival serves /items the way one would write it on net/http in half an hour: a map,
+// a sync.RWMutex and encoding/json. "get" keeps records in memory alone; "post" makes
+// each durable by a write and an fdatasync of its own before it answers.
+func runRival(args []string) error {
+	if len(args) == 0 || args[0] != "get" && args[0] != "post" {
+		return fmt.Errorf("want get or post")
+	}
+	fs := flag.NewFlagSet("bench rival", flag.ExitOnError)
+	addr := fs.String("addr", "127.0.0.1:9001", "address to listen on")
+	data := fs.String("data", "", "folder for the file of post")
+	records := fs.Int("records", 0, "records to begin with")
+	parse(fs, args[1:])
+	r := &rival{items: map[string]Item{}}
+	for n := range *records {
+		r.items[itemID(n)] = newItem(itemID(n))
+	}
+	if args[0] == "post" {
+		var err error
+		if r.file, err = openSyncFile(filepath.Join(*data, "items")); err != nil {
+			return err
+		}
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /items/{id}", r.get)
+	mux.HandleFunc("POST /items", r.post)
+	go exitWithInput()
+	return http.ListenAndServe(*addr, mux)
+}
+
+// exitWithInput ends the program when its standard input ends: whoever started it has
+// gone.
+func exitWithInput() {
+	io.Copy(io.Discard, os.Stdin) // an error is an end, too
+	os.Exit(0)
+}
+
+type rival struct {
+	mu    sync.RWMutex
+	items map[string]Item
+	file  *syncFile // nil: memory alone
+}
+
+func (r *rival) get(w http.ResponseWriter, q *http.Request) {
+	r.mu.RLock()
+	it, ok := r.items[q.PathValue("id")]
+	r.mu.RUnlock()
+	if !ok {
+		http.NotFound(w, q)
+		return
+	}
+	reply(w, http.StatusOK, it)
+}
+
+func (r *rival) post(w http.ResponseWriter, q *http.Request) {
+	var it Item
+	if err := stdjson.NewDecoder(q.Body).Decode(&it); err != nil || it.ID == "" {
+		http.Error(w, "bad item", http.StatusBadRequest)
+		return
+	}
+	if r.file != nil {
+		b, err := stdjson.Marshal(it)
+		if err == nil {
+			err = r.file.append(b)
+		}
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+	}
+	r.mu.Lock()
+	r.items[it.ID] = it
+	r.mu.Unlock()
+	reply(w, http.StatusCreated, it)
+}
+
+func reply(w http.ResponseWriter, status int, it Item) {
+	b, err := stdjson.Marshal(it)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(len(b)))
+	w.WriteHeader(status)
+	w.Write(b)
+}
+
+// syncFile appends records, each with a write and an fdatasync of its own. Writers do
+// not wait for each other: a place is reserved under the lock, written and synced
+// outside it, which is the best this design can do. Blocks are zeroed beforehand, so
+// that a sync has no file size to journal; when they are used up it begins again.
+type syncFile struct {
+	f    *os.File
+	mu   sync.Mutex
+	next int64
+}
+
+const syncFileBytes = 64 << 20
+
+func openSyncFile(name string) (*syncFile, error) {
+	f, err := os.Create(name)
+	if err != nil {
+		return nil, err
+	}
+	zeros := make([]byte, 1<<20)
+	for at := int64(0); at < syncFileBytes; at += int64(len(zeros)) {
+		if _, err := f.WriteAt(zeros, at); err != nil {
+			return nil, err
+		}
+	}
+	return &syncFile{f: f}, f.Sync()
+}
+
+func (s *syncFile) append(b []byte) error {
+	s.mu.Lock()
+	if s.next+int64(len(b)) > syncFileBytes {
+		s.next = 0
+	}
+	at := s.next
+	s.next += int64(len(b))
+	s.mu.Unlock()
+	if _, err := s.f.WriteAt(b, at); err != nil {
+		return err
+	}
+	return datasync(s.f)
+}

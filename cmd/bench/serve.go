@@ -1,0 +1,104 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	lithair "github.com/lithair/lithair-go"
+	"github.com/lithair/lithair-go/wire"
+)
+
+// runServe is the target of outside tools.
+func runServe(args []string) error {
+	fs := flag.NewFlagSet("bench serve", flag.ExitOnError)
+	addr := fs.String("addr", "127.0.0.1:9000", "address to listen on")
+	profile := fs.String("profile", "cases", `what to serve:
+cases  /echo /empty /notmod /stream /drop and a mirror of the request elsewhere;
+       /plaintext, /json?bytes=N, /bytes?n=N
+peers  /plain, /json, /echo; ends with its standard input
+app    /items, durable; ends with its standard input where that is a pipe`)
+	data := fs.String("data", "", "folder of the app profile; default a fresh temporary one")
+	parse(fs, args)
+	switch *profile {
+	case "cases":
+		return serveWire(*addr, casesHandler)
+	case "peers":
+		go exitWithInput()
+		h, err := peersHandler()
+		if err != nil {
+			return err
+		}
+		return serveWire(*addr, h)
+	case "app":
+		st, err := os.Stdin.Stat()
+		return serveApp(*addr, *data, err == nil && st.Mode()&os.ModeNamedPipe != 0)
+	}
+	return fmt.Errorf("no such profile: %s (cases, peers, app)", *profile)
+}
+
+// interrupted ends with the first SIGINT or SIGTERM.
+func interrupted() (context.Context, context.CancelFunc) {
+	return signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+}
+
+// serveWire serves one handler until it is interrupted.
+func serveWire(addr string, h wire.Handler) error {
+	s, err := wire.NewServer(wire.Config{Handler: h})
+	if err != nil {
+		return err
+	}
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return err
+	}
+	ctx, stop := interrupted()
+	defer stop()
+	ended := make(chan error, 1)
+	go func() { ended <- s.Serve(l) }()
+	fmt.Printf("listening on http://%s\n", l.Addr())
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	return s.Shutdown(ctx)
+}
+
+// serveApp serves /items from a data folder until it is interrupted or, when
+// untilInputEnds is set, its standard input ends; then it shuts down cleanly.
+func serveApp(addr, dir string, untilInputEnds bool) (err error) {
+	if dir == "" {
+		if dir, err = os.MkdirTemp("", "lithair-bench-app"); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	}
+	app := lithair.New(lithair.Config{Name: "bench", Addr: addr, Dir: dir, LogLevel: "warn"})
+	lithair.Model[Item](app, "/items")
+	ctx, stop := interrupted()
+	defer stop()
+	if untilInputEnds {
+		go func() {
+			io.Copy(io.Discard, os.Stdin) // an error is an end, too
+			stop()
+		}()
+	}
+	if err := app.Start(ctx); err != nil {
+		return err
+	}
+	fmt.Printf("listening on http://%s, data in %s\n", app.Addr(), dir)
+	<-ctx.Done()
+	end, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	return app.Shutdown(end)
+}

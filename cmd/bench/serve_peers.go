@@ -1,0 +1,45 @@
+package main
+
+import (
+	"github.com/lithair/lithair-go/jsonx"
+	"github.com/lithair/lithair-go/wire"
+)
+
+// peersHandler serves what an HTTP comparison asks of a contestant: plain text, a 1 KiB
+// value encoded for each request, and a record decoded and encoded back.
+func peersHandler() (wire.Handler, error) {
+	plain, value := []byte("Hello, World!"), newPage()
+	r := wire.NewRouter()
+	for pattern, h := range map[string]wire.Handler{
+		"GET /plain": func(w *wire.Response, r *wire.Request) error {
+			return w.Send(200, "text/plain", plain)
+		},
+		"GET /json": func(w *wire.Response, r *wire.Request) error {
+			b, err := jsonx.Marshal(&value)
+			if err != nil {
+				return err
+			}
+			return w.Send(200, "application/json", b)
+		},
+		"POST /echo": func(w *wire.Response, r *wire.Request) error {
+			body, err := r.BorrowBody(maxBody)
+			if err != nil {
+				return err
+			}
+			var s small
+			if err := jsonx.Unmarshal(body, &s); err != nil {
+				return &wire.Error{Status: 400, Detail: err.Error()}
+			}
+			b, err := jsonx.Marshal(&s)
+			if err != nil {
+				return err
+			}
+			return w.Send(200, "application/json", b)
+		},
+	} {
+		if err := r.Handle(pattern, h); err != nil {
+			return nil, err
+		}
+	}
+	return r.Handler(), nil
+}

@@ -1,0 +1,130 @@
+package main
+
+import (
+	"bufio"
+	"flag"
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+)
+
+var startColumns = []column{
+	{name: "ms", head: "ms to first answer", low: true},
+	{name: "cpu_ms", head: "CPU ms", low: true},
+	{name: "rss_mb", head: "RSS MB", low: true},
+	{name: "log_mb", head: "on disk MB", low: true},
+}
+
+// runStart measures how long a start takes with many records on disk: from starting
+// the process to the first answered request, after a clean stop and after a kill.
+func runStart(args []string) error {
+	fs := flag.NewFlagSet("bench start", flag.ExitOnError)
+	records := fs.Int("records", 100_000, "records on disk")
+	rounds := fs.Int("rounds", 7, "starts of each kind; the median is reported")
+	data := fs.String("data", "", "folder for data; default the temporary folder")
+	asJSON := fs.Bool("json", false, "print one JSON document")
+	parse(fs, args)
+	dir, err := os.MkdirTemp(*data, "lithair-bench-start")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	p, err := spawn("lithair", "serve", "-profile", "app", "-addr", "{addr}", "-data", dir)
+	if err != nil {
+		return err
+	}
+	err = seed(p.addr, *records)
+	p.stop()
+	if err != nil {
+		return fmt.Errorf("seeding: %w", err)
+	}
+	all := map[string]samples{"after a clean stop": {}, "after SIGKILL": {}}
+	for range *rounds {
+		for _, how := range []string{"after a clean stop", "after SIGKILL"} {
+			m, err := timedStart(dir, *records, how == "after a clean stop")
+			if err != nil {
+				return err
+			}
+			all[how].add(m)
+		}
+	}
+	title := fmt.Sprintf("start with %d records of 250 bytes, one transaction each, on disk", *records)
+	rep := newReport()
+	rep.add(title, fmt.Sprintf("%d starts of each kind", *rounds), []string{"after a clean stop", "after SIGKILL"}, all, startColumns)
+	return rep.print(os.Stdout, *asJSON, map[string][]column{title: startColumns})
+}
+
+// timedStart starts a server on dir and ends it in the way that the next start of the
+// other kind wants: cleanly before a kill is measured, and the other way round.
+func timedStart(dir string, records int, clean bool) (figures, error) {
+	begin := time.Now()
+	p, err := spawn("lithair", "serve", "-profile", "app", "-addr", "{addr}", "-data", dir)
+	if err != nil {
+		return nil, err
+	}
+	status, err := getOnce(p.addr, records-1)
+	took := time.Since(begin)
+	m := figures{"ms": float64(took.Microseconds()) / 1e3, "cpu_ms": float64(p.cpu().Milliseconds()), "rss_mb": float64(p.rss()) / (1 << 20), "log_mb": float64(folderBytes(dir)) / (1 << 20)}
+	if clean {
+		p.kill()
+	} else {
+		p.stop()
+	}
+	if err == nil && status != 200 {
+		err = fmt.Errorf("the last record is answered with status %d", status)
+	}
+	return m, err
+}
+
+func getOnce(addr string, n int) (status int, err error) {
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		return 0, err
+	}
+	defer c.Close()
+	if _, err := c.Write(appendGet(nil, n)); err != nil {
+		return 0, err
+	}
+	return answer(bufio.NewReader(c))
+}
+
+// kill ends the process with SIGKILL.
+func (p *process) kill() {
+	p.cmd.Process.Kill()
+	p.cmd.Wait() // it was killed
+}
+
+// rss is the memory the process has resident, in bytes; zero where the system does not
+// say.
+func (p *process) rss() int64 {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(b)) {
+		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+			n, _ := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
+			return n << 10
+		}
+	}
+	return 0
+}
+
+// folderBytes is the disk space under a folder in use; preallocated space counts.
+func folderBytes(dir string) (n int64) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return 0
+	}
+	for _, e := range entries {
+		if e.IsDir() {
+			n += folderBytes(dir + "/" + e.Name())
+		} else if info, err := e.Info(); err == nil {
+			n += info.Size()
+		}
+	}
+	return n
+}

@@ -1,0 +1,250 @@
+package lithair
+
+import (
+	"errors"
+	"fmt"
+	"iter"
+	"reflect"
+
+	"github.com/lithair/lithair-go/binenc"
+	"github.com/lithair/lithair-go/engine"
+	"github.com/lithair/lithair-go/model"
+	"github.com/lithair/lithair-go/query"
+	"github.com/lithair/lithair-go/rest"
+	"github.com/lithair/lithair-go/state"
+	"github.com/lithair/lithair-go/wire"
+)
+
+// Collection is the records of one model, typed. It is safe for concurrent use; what it
+// returns are copies.
+type Collection[T any] struct {
+	app   *App
+	table *engine.Table
+}
+
+// Model registers T as a model and serves it under path, such as "/api/articles"; with
+// an empty path it is not served. What is wrong with T is reported by Start.
+func Model[T any](a *App, path string) *Collection[T] {
+	c := &Collection[T]{app: a}
+	m, err := model.Of(reflect.TypeFor[T]())
+	if err != nil {
+		a.note(err)
+		return c
+	}
+	if c.table, err = a.engine.Register(m); err != nil {
+		a.note(err)
+		return c
+	}
+	if path != "" {
+		a.note(rest.Mount(a.router, a.engine, c.table, path, a.restOptions()))
+	}
+	return c
+}
+
+func (a *App) restOptions() rest.Options { return rest.Options{Guard: a.guard} }
+
+// errUnusable is what a collection gives whose model was refused, or before Start.
+var errUnusable = errors.New("lithair: the application has not started")
+
+func (c *Collection[T]) codec() (*model.Codec, error) {
+	if c.table == nil || c.table.Codec() == nil {
+		return nil, errUnusable
+	}
+	return c.table.Codec(), nil
+}
+
+// Get returns the record with that key: an [ID], text or an integer, after the type of
+// the primary key. [ErrNotFound] when there is none; *model.KeyError when key cannot be
+// one.
+func (c *Collection[T]) Get(r Reader, key any) (v T, err error) {
+	codec, err := c.codec()
+	if err != nil {
+		return v, err
+	}
+	k, err := codec.KeyOf(key)
+	if err != nil {
+		return v, err
+	}
+	return c.decode(r.reader().Get(c.table.Number(), k))
+}
+
+func (c *Collection[T]) decode(row *state.Row) (v T, err error) {
+	if row == nil {
+		return v, ErrNotFound
+	}
+	err = c.table.Codec().Decode(row.Bytes(), &v)
+	return v, err
+}
+
+// Insert adds *v. A zero primary key of type ID is made, created and updated times are
+// set; *v then holds what is stored. Errors: *[ValidationError], *[ConflictError].
+func (c *Collection[T]) Insert(tx *Tx, v *T) error {
+	if c.table == nil {
+		return errUnusable
+	}
+	return tx.tx.Insert(c.table, v)
+}
+
+// Put replaces the record that has *v's primary key. [ErrNotFound] when there is none.
+func (c *Collection[T]) Put(tx *Tx, v *T) error {
+	if c.table == nil {
+		return errUnusable
+	}
+	return tx.tx.Put(c.table, v)
+}
+
+// Upsert inserts *v or replaces the record with its primary key.
+func (c *Collection[T]) Upsert(tx *Tx, v *T) error {
+	if c.table == nil {
+		return errUnusable
+	}
+	return tx.tx.Upsert(c.table, v)
+}
+
+// Delete removes the record with that key. [ErrNotFound] when there is none; a
+// *[ConflictError] when another record refers to it.
+func (c *Collection[T]) Delete(tx *Tx, key any) error {
+	codec, err := c.codec()
+	if err != nil {
+		return err
+	}
+	k, err := codec.KeyOf(key)
+	if err != nil {
+		return err
+	}
+	return tx.tx.Delete(c.table, k)
+}
+
+// Len returns the number of records.
+func (c *Collection[T]) Len(r Reader) int {
+	if _, err := c.codec(); err != nil {
+		return 0
+	}
+	return r.reader().Len(c.table.Number())
+}
+
+// Scan iterates over all records in order of primary keys. Changes made meanwhile by the
+// same transaction are not seen.
+func (c *Collection[T]) Scan(r Reader) iter.Seq2[T, error] {
+	if _, err := c.codec(); err != nil {
+		return failed[T](err)
+	}
+	return c.each(r.reader().Scan(c.table.Number(), state.Range{}))
+}
+
+// each decodes rows; an error ends the iteration.
+func (c *Collection[T]) each(rows iter.Seq2[string, *state.Row]) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		for _, row := range rows {
+			v, err := c.decode(row)
+			if !yield(v, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+func failed[T any](err error) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		var zero T
+		yield(zero, err)
+	}
+}
+
+// By returns the record with that value in a unique field. [ErrNotFound] when there is
+// none.
+func (c *Collection[T]) By(r Reader, field string, value any) (v T, err error) {
+	f, key, err := c.index(field, value)
+	if err != nil {
+		return v, err
+	}
+	if !f.Unique {
+		return v, fmt.Errorf("lithair: %s.%s is not unique; use Where", c.table.Name(), field)
+	}
+	pk, ok := r.reader().Unique(c.table.Number(), f.Number, key)
+	if !ok {
+		return v, ErrNotFound
+	}
+	return c.decode(r.reader().Get(c.table.Number(), pk))
+}
+
+// Where iterates over the records with that value in an indexed field (indexed, unique
+// or fk), in order of primary keys.
+func (c *Collection[T]) Where(r Reader, field string, value any) iter.Seq2[T, error] {
+	f, key, err := c.index(field, value)
+	if err != nil {
+		return failed[T](err)
+	}
+	if f.Unique {
+		v, err := c.By(r, field, value)
+		if errors.Is(err, ErrNotFound) {
+			return func(func(T, error) bool) {}
+		}
+		return func(yield func(T, error) bool) { yield(v, err) }
+	}
+	return c.each(r.reader().ScanIndex(c.table.Number(), f.Number, engine.Exactly(key)))
+}
+
+// index finds an indexed field and the key encoding of a Go value in it.
+func (c *Collection[T]) index(field string, value any) (f *model.SchemaField, key string, err error) {
+	if _, err := c.codec(); err != nil {
+		return nil, "", err
+	}
+	f = c.table.Schema().Field(field)
+	if f == nil || !f.Unique && !f.Indexed && f.FK == "" {
+		return nil, "", fmt.Errorf("lithair: %s has no indexed field %q", c.table.Name(), field)
+	}
+	key, err = model.KeyFor(&f.Type, value)
+	if err != nil {
+		return nil, "", fmt.Errorf("lithair: %s.%s: %w", c.table.Name(), field, err)
+	}
+	return f, key, nil
+}
+
+// Page is a part of the answer to a query.
+type Page[T any] struct {
+	Data    []T
+	Total   int // records that meet the conditions, of all pages
+	HasMore bool
+}
+
+// Query answers a list query in the grammar of REST, such as
+// "published=true&title=~go&sort=-created_at&take=20"; see package query. A mistake in
+// it is a *query.Error.
+func (c *Collection[T]) Query(r Reader, rawQuery string) (page Page[T], err error) {
+	if _, err := c.codec(); err != nil {
+		return page, err
+	}
+	parsed := wire.ParseQuery(rawQuery)
+	if parsed.Err != nil {
+		return page, parsed.Err
+	}
+	q, err := query.Parse(c.table.Model(), c.table.Schema(), parsed.Pairs, query.Options{})
+	if err != nil {
+		return page, err
+	}
+	found, err := query.Run(q, rest.Records(r.reader(), c.table.Number()))
+	if err != nil {
+		return page, err
+	}
+	page = Page[T]{Data: make([]T, len(found.Rows)), Total: found.Total, HasMore: found.HasMore}
+	for i, row := range found.Rows {
+		if page.Data[i], err = c.decode(row); err != nil {
+			return Page[T]{}, err
+		}
+	}
+	return page, nil
+}
+
+// Kind returns the kind of a field, for code that builds queries; ok is false when there
+// is no such field.
+func (c *Collection[T]) Kind(field string) (k binenc.Kind, ok bool) {
+	if c.table == nil {
+		return 0, false
+	}
+	f := c.table.Model().FieldByName(field)
+	if f == nil {
+		return 0, false
+	}
+	return f.Type.Kind, true
+}

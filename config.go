@@ -1,0 +1,395 @@
+package lithair
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/lithair/lithair-go/internal/disk"
+	"github.com/lithair/lithair-go/jsonx"
+)
+
+// Config says how an application runs. The zero value works. Fields with a flag can also
+// be set from outside when the program uses [App.Run]: a flag counts before the
+// environment variable LITHAIR_<NAME>, that before the configuration file, that before
+// what stands here.
+type Config struct {
+	// Name is the application's name, for the data directory and the banner. Default:
+	// the program's.
+	Name string
+
+	Addr            string        `flag:"addr" usage:"address to listen on"`
+	Dir             string        `flag:"data" usage:"data directory (default ./data/<name>)"`
+	LogLevel        string        `flag:"log-level" usage:"debug, info, warn or error"`
+	LogFormat       string        `flag:"log-format" usage:"text, json or auto: text on a terminal"`
+	MaxBodyBytes    int64         `flag:"max-body-size" usage:"largest request body, in bytes"`
+	RequestTimeout  time.Duration `flag:"request-timeout" usage:"longest time a request may take"`
+	ShutdownTimeout time.Duration `flag:"shutdown-timeout" usage:"longest time to finish requests when stopping"`
+	ObservePublic   bool          `flag:"observe-public" usage:"answer /observe/* and the details of /info off loopback, too"`
+
+	// Logger, when set, is used as it is; LogLevel and LogFormat then have no effect.
+	Logger *slog.Logger
+	// Clock, when set, is the time of transactions; for tests.
+	Clock func() time.Time
+	// FS, when set, is where the data directory lives; for tests.
+	FS disk.FS
+
+	origin map[string]string // where each setting comes from, when not from the program
+}
+
+// origins lists the settings with their values and where they come from.
+func (c *Config) origins() map[string]string {
+	all := map[string]string{}
+	for _, s := range c.settings() {
+		from := c.origin[s.flag]
+		if from == "" {
+			from = "program"
+		}
+		all[s.flag] = s.String() + " (" + from + ")"
+	}
+	return all
+}
+
+func (c *Config) defaults() {
+	if c.Name == "" {
+		c.Name = strings.TrimSuffix(filepath.Base(os.Args[0]), ".exe")
+	}
+	set := func(s *string, v string) {
+		if *s == "" {
+			*s = v
+		}
+	}
+	set(&c.Addr, "127.0.0.1:8080")
+	set(&c.Dir, filepath.Join("data", c.Name))
+	set(&c.LogLevel, "info")
+	set(&c.LogFormat, "auto")
+	if c.MaxBodyBytes == 0 {
+		c.MaxBodyBytes = 16 << 20
+	}
+	if c.RequestTimeout == 0 {
+		c.RequestTimeout = 30 * time.Second
+	}
+	if c.ShutdownTimeout == 0 {
+		c.ShutdownTimeout = 20 * time.Second
+	}
+	if c.FS == nil {
+		c.FS = disk.Real()
+	}
+}
+
+// check returns what is wrong with the values, each naming its field.
+func (c *Config) check() error {
+	var errs []error
+	if _, err := parseLevel(c.LogLevel); err != nil {
+		errs = append(errs, err)
+	}
+	if !slices.Contains([]string{"auto", "text", "json"}, c.LogFormat) {
+		errs = append(errs, fmt.Errorf("log-format: %q is not text, json or auto", c.LogFormat))
+	}
+	if c.MaxBodyBytes < 0 || c.RequestTimeout < 0 || c.ShutdownTimeout < 0 {
+		errs = append(errs, errors.New("max-body-size, request-timeout and shutdown-timeout cannot be negative"))
+	}
+	return errors.Join(errs...)
+}
+
+func parseLevel(s string) (l slog.Level, err error) {
+	if err := l.UnmarshalText([]byte(s)); err != nil {
+		return l, fmt.Errorf("log-level: %q is not debug, info, warn or error", s)
+	}
+	return l, nil
+}
+
+// logger makes the logger; words go to w.
+func (c *Config) logger(w *os.File) *slog.Logger {
+	if c.Logger != nil {
+		return c.Logger
+	}
+	level, err := parseLevel(c.LogLevel)
+	if err != nil {
+		level = slog.LevelInfo // check refuses it
+	}
+	opts := &slog.HandlerOptions{Level: level}
+	if c.LogFormat == "json" || c.LogFormat == "auto" && !terminal(w) {
+		return slog.New(slog.NewJSONHandler(w, opts))
+	}
+	return slog.New(slog.NewTextHandler(w, opts))
+}
+
+func terminal(f *os.File) bool {
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+// envPrefix begins the environment variables of the settings.
+const envPrefix = "LITHAIR_"
+
+// ignoredEnv are variables with the prefix that belong to others: tests, tools.
+var ignoredEnv = []string{"LITHAIR_LONG"}
+
+// setting is a field of Config that can be set from outside.
+type setting struct {
+	flag, env, usage string
+	value            reflect.Value
+}
+
+func (c *Config) settings() (list []setting) {
+	v := reflect.ValueOf(c).Elem()
+	for i := range v.NumField() {
+		if name := v.Type().Field(i).Tag.Get("flag"); name != "" {
+			env := envPrefix + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
+			list = append(list, setting{name, env, v.Type().Field(i).Tag.Get("usage"), v.Field(i)})
+		}
+	}
+	return list
+}
+
+// Set and String make a setting a flag.Value.
+func (s setting) Set(text string) error {
+	switch p := s.value.Addr().Interface().(type) {
+	case *string:
+		*p = text
+	case *bool:
+		return scan(text, p, "true or false")
+	case *int64:
+		return scan(text, p, "a whole number")
+	case *time.Duration:
+		d, err := time.ParseDuration(text)
+		if err != nil {
+			return fmt.Errorf("%q is no duration such as 30s", text)
+		}
+		*p = d
+	default:
+		return fmt.Errorf("setting %s has a type that cannot be set", s.flag)
+	}
+	return nil
+}
+
+func scan(text string, p any, want string) error {
+	if n, err := fmt.Sscanf(text+"\n", "%v\n", p); n != 1 || err != nil {
+		return fmt.Errorf("%q is not %s", text, want)
+	}
+	return nil
+}
+
+func (s setting) String() string {
+	if !s.value.IsValid() {
+		return ""
+	}
+	return fmt.Sprint(s.value.Interface())
+}
+
+// IsBoolFlag lets a bool be set by its name alone.
+func (s setting) IsBoolFlag() bool { return s.value.Kind() == reflect.Bool }
+
+// usageError is a mistake on the command line or in the settings: exit code 2.
+type usageError struct{ err error }
+
+func (e *usageError) Error() string { return e.err.Error() }
+func (e *usageError) Unwrap() error { return e.err }
+
+// errHelp: help was asked for and printed.
+var errHelp = flag.ErrHelp
+
+// load applies file, environment and flags over what the program set.
+func (c *Config) load(args, environ []string, out io.Writer) error {
+	all := c.settings()
+	fs := flag.NewFlagSet(c.Name, flag.ContinueOnError)
+	fs.SetOutput(io.Discard)
+	file := fs.String("config", "", "configuration file: JSON, comments allowed (LITHAIR_CONFIG)")
+	given := map[string]string{}
+	for _, s := range all {
+		fs.Var(capture{s, given}, s.flag, s.usage)
+	}
+	if err := fs.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			c.help(out, all)
+			return errHelp
+		}
+		return &usageError{c.suggest(err, all)}
+	}
+	if fs.NArg() > 0 {
+		return &usageError{fmt.Errorf("unexpected argument %q", fs.Arg(0))}
+	}
+	env, err := readEnv(environ, all, file)
+	if err != nil {
+		return &usageError{err}
+	}
+	values, err := c.readFile(*file, all)
+	if err != nil {
+		return &usageError{err}
+	}
+	for _, s := range all {
+		for _, from := range []struct {
+			values map[string]string
+			name   string
+		}{{values, "file " + *file}, {env, "environment " + s.env}, {given, "flag -" + s.flag}} {
+			if text, ok := from.values[s.flag]; ok {
+				if err := s.Set(text); err != nil {
+					return &usageError{fmt.Errorf("%s: %w", from.name, err)}
+				}
+				if c.origin == nil {
+					c.origin = map[string]string{}
+				}
+				c.origin[s.flag] = from.name
+			}
+		}
+	}
+	return nil
+}
+
+// capture keeps a flag's text, so that flags can be applied last.
+type capture struct {
+	setting
+	given map[string]string
+}
+
+// Set implements flag.Value: it checks the text on a copy and keeps it.
+func (c capture) Set(text string) error {
+	probe := c.setting
+	probe.value = reflect.New(c.value.Type()).Elem()
+	if err := probe.Set(text); err != nil {
+		return err
+	}
+	c.given[c.flag] = text
+	return nil
+}
+
+func (c *Config) suggest(err error, all []setting) error {
+	_, name, ok := strings.Cut(err.Error(), "not defined: -")
+	if !ok {
+		return err
+	}
+	names := []string{"config", "help"}
+	for _, s := range all {
+		names = append(names, s.flag)
+	}
+	if near := nearest(name, names); near != "" {
+		return fmt.Errorf("unknown flag -%s; did you mean -%s?", name, near)
+	}
+	return fmt.Errorf("unknown flag -%s; -h lists all", name)
+}
+
+// readEnv collects the settings in the environment; unknown names with the prefix are
+// mistakes.
+func readEnv(environ []string, all []setting, file *string) (map[string]string, error) {
+	values := map[string]string{}
+	names := []string{envPrefix + "CONFIG"}
+	for _, s := range all {
+		names = append(names, s.env)
+	}
+	for _, kv := range environ {
+		name, v, _ := strings.Cut(kv, "=")
+		if !strings.HasPrefix(name, envPrefix) || slices.Contains(ignoredEnv, name) {
+			continue
+		}
+		i := slices.Index(names, name)
+		switch {
+		case i < 0:
+			if near := nearest(name, names); near != "" {
+				return nil, fmt.Errorf("unknown environment variable %s; did you mean %s?", name, near)
+			}
+			return nil, fmt.Errorf("unknown environment variable %s; known are %s", name, strings.Join(names, ", "))
+		case i == 0:
+			if *file == "" {
+				*file = v
+			}
+		default:
+			values[all[i-1].flag] = v
+		}
+	}
+	return values, nil
+}
+
+// readFile reads the configuration file: one JSON object of settings by flag name.
+func (c *Config) readFile(name string, all []setting) (map[string]string, error) {
+	if name == "" {
+		return nil, nil
+	}
+	b, err := os.ReadFile(name)
+	if err != nil {
+		return nil, fmt.Errorf("configuration file: %w", err)
+	}
+	if b, err = jsonx.Standardize(b); err != nil {
+		return nil, fmt.Errorf("configuration file %s: %w", name, err)
+	}
+	var members map[string]any
+	if err := jsonx.Unmarshal(b, &members); err != nil {
+		return nil, fmt.Errorf("configuration file %s: %w", name, err)
+	}
+	values := map[string]string{}
+	for key, v := range members {
+		if !slices.ContainsFunc(all, func(s setting) bool { return s.flag == key }) {
+			var names []string
+			for _, s := range all {
+				names = append(names, s.flag)
+			}
+			if near := nearest(key, names); near != "" {
+				return nil, fmt.Errorf("configuration file %s: unknown setting %q; did you mean %q?", name, key, near)
+			}
+			return nil, fmt.Errorf("configuration file %s: unknown setting %q; known are %s", name, key, strings.Join(names, ", "))
+		}
+		switch v := v.(type) {
+		case string, bool:
+			values[key] = fmt.Sprint(v)
+		case float64:
+			values[key] = fmt.Sprintf("%.0f", v)
+		default:
+			return nil, fmt.Errorf("configuration file %s: %s must be text, a number, true or false", name, key)
+		}
+	}
+	return values, nil
+}
+
+func (c *Config) help(out io.Writer, all []setting) {
+	fmt.Fprintf(out, "%s is an application on Lithair.\n\n  %s -addr 127.0.0.1:9000 -data /var/lib/%s\n\nFlags, each with its environment variable and default. A flag counts before the\nvariable, that before the configuration file.\n\n", c.Name, c.Name, c.Name)
+	row := func(flag, env, usage, def string) {
+		if def != "" {
+			usage += " (" + def + ")"
+		}
+		fmt.Fprintf(out, "  -%-17s %-25s %s\n", flag, env, usage)
+	}
+	row("config", envPrefix+"CONFIG", "configuration file: JSON, comments allowed", "")
+	for _, s := range all {
+		row(s.flag, s.env, s.usage, s.String())
+	}
+}
+
+// nearest returns the name closest to word, if one is close.
+func nearest(word string, names []string) string {
+	best, at := "", 2+len(word)/4
+	for _, n := range names {
+		if d := distance(word, n); d < at {
+			best, at = n, d
+		}
+	}
+	return best
+}
+
+// distance is the number of single-letter edits between two words.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,245 @@
+package lithair
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/lithair/lithair-go/eventlog"
+	"github.com/lithair/lithair-go/internal/disk"
+)
+
+// Exit codes of Run.
+const (
+	exitFailed = 1  // something went wrong
+	exitUsage  = 2  // wrong flags or settings
+	exitForced = 3  // the second signal
+	exitConfig = 78 // configuration or data do not let it start: restarting does not help
+)
+
+// The kinds of a startError.
+const (
+	startConfig = iota // models, tags, patterns, settings
+	startListen
+	startData
+)
+
+// startError is why an application could not start.
+type startError struct {
+	err  error
+	kind int
+	addr string
+	dir  string
+}
+
+// Error says what happened and what to do.
+func (e *startError) Error() string {
+	var locked *disk.LockedError
+	var corrupt *eventlog.CorruptError
+	switch {
+	case e.kind == startListen && errors.Is(e.err, syscall.EADDRINUSE):
+		return fmt.Sprintf("address %s is in use%s; choose another, such as -addr %s", e.addr, holder(e.addr), otherPort(e.addr))
+	case e.kind == startListen:
+		return fmt.Sprintf("cannot listen on %s: %v", e.addr, e.err)
+	case errors.As(e.err, &locked):
+		who := "another process"
+		if locked.PID > 0 {
+			who = fmt.Sprintf("process %d", locked.PID)
+		}
+		return fmt.Sprintf("data directory %s is in use by %s; stop that, or choose another with -data", e.dir, who)
+	case errors.As(e.err, &corrupt):
+		return fmt.Sprintf("the log is damaged and nothing was changed: %v", corrupt)
+	case e.kind == startData && disk.IsFull(e.err):
+		return fmt.Sprintf("the disk with data directory %s is full: %v; free some space, or choose another with -data", e.dir, e.err)
+	case e.kind == startData && errors.Is(e.err, os.ErrPermission):
+		return fmt.Sprintf("data directory %s cannot be written: %v; change its owner, or choose another with -data", e.dir, e.err)
+	case e.kind == startData:
+		return fmt.Sprintf("data directory %s: %v", e.dir, e.err)
+	}
+	return e.err.Error()
+}
+
+// Unwrap returns the cause.
+func (e *startError) Unwrap() error { return e.err }
+
+// exitCode is what a program should end with after err.
+func exitCode(err error) int {
+	var start *startError
+	var usage *usageError
+	switch {
+	case errors.As(err, &usage):
+		return exitUsage
+	case errors.As(err, &start) && start.kind != startListen:
+		return exitConfig
+	}
+	return exitFailed
+}
+
+// otherPort suggests an address with a port that is free now.
+func otherPort(addr string) string {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return "127.0.0.1:0"
+	}
+	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
+	if err != nil {
+		return net.JoinHostPort(host, "0")
+	}
+	free := l.Addr().String()
+	if l.Close() != nil {
+		return net.JoinHostPort(host, "0")
+	}
+	return free
+}
+
+// holder names the process that listens on an address, where /proc tells; else "".
+func holder(addr string) string {
+	_, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return ""
+	}
+	n, err := strconv.Atoi(port)
+	if err != nil {
+		return ""
+	}
+	inode := listeningInode(n)
+	if inode == "" {
+		return ""
+	}
+	fds, err := filepath.Glob("/proc/[0-9]*/fd/*")
+	if err != nil {
+		return ""
+	}
+	for _, fd := range fds {
+		if target, err := os.Readlink(fd); err == nil && target == "socket:["+inode+"]" {
+			return " by process " + strings.Split(fd, "/")[2]
+		}
+	}
+	return ""
+}
+
+// listeningInode finds the socket that listens on a TCP port in /proc/net.
+func listeningInode(port int) string {
+	for _, file := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			continue
+		}
+		for line := range bytes.Lines(b) {
+			f := strings.Fields(string(line))
+			const listening = "0A"
+			if len(f) > 9 && f[3] == listening && strings.HasSuffix(f[1], fmt.Sprintf(":%04X", port)) {
+				return f[9]
+			}
+		}
+	}
+	return ""
+}
+
+// Run is the main function of an application: it reads flags, environment and
+// configuration file, starts, prints where it serves, and stops gracefully on SIGINT or
+// SIGTERM; a second signal stops it at once. addr is the address where nothing else says
+// one. It returns after a clean stop; otherwise it prints what is wrong and exits: 2 for
+// wrong flags, 78 when configuration or data do not let it start, 3 after the second
+// signal, 1 for the rest.
+func (a *App) Run(addr string) {
+	if code := a.run(addr, os.Args[1:], os.Environ(), os.Stderr); code != 0 {
+		os.Exit(code)
+	}
+}
+
+func (a *App) run(addr string, args, environ []string, out io.Writer) int {
+	if addr != "" {
+		a.cfg.Addr = addr
+	}
+	err := a.cfg.load(args, environ, out)
+	switch {
+	case errors.Is(err, errHelp):
+		return 0
+	case err != nil:
+		fmt.Fprintf(out, "%s: %v\nRun %s -h for all flags.\n", a.cfg.Name, err, a.cfg.Name)
+		return exitUsage
+	}
+	a.log = a.cfg.logger(os.Stderr)
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(signals)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	begun := make(chan error, 1)
+	go func() { begun <- a.Start(ctx) }()
+	select {
+	case err = <-begun:
+	case s := <-signals:
+		cancel()
+		<-begun
+		fmt.Fprintf(out, "%s: stopped by %s while starting\n", a.cfg.Name, s)
+		return exitForced
+	}
+	if err != nil {
+		fmt.Fprintf(out, "%s: %v\n", a.cfg.Name, err)
+		return exitCode(err)
+	}
+	a.banner(out)
+	return a.untilStopped(signals, out)
+}
+
+// untilStopped waits for a signal, or for the server to break, and stops.
+func (a *App) untilStopped(signals chan os.Signal, out io.Writer) int {
+	var failed error
+	select {
+	case s := <-signals:
+		a.log.Info("stopping", "signal", s.String(), "at_most", a.cfg.ShutdownTimeout.String())
+	case failed = <-a.serving:
+		a.serving <- failed
+		a.log.Error("the server broke", "error", failed)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), a.cfg.ShutdownTimeout)
+	defer cancel()
+	stopped := make(chan error, 1)
+	go func() { stopped <- a.Shutdown(ctx) }()
+	select {
+	case err := <-stopped:
+		if err = errors.Join(failed, err); err != nil {
+			fmt.Fprintf(out, "%s: %v\n", a.cfg.Name, err)
+			return exitFailed
+		}
+		a.log.Info("stopped")
+		return 0
+	case <-signals:
+		fmt.Fprintf(out, "%s: stopped at once by a second signal; what was acknowledged is on disk\n", a.cfg.Name)
+		return exitForced
+	}
+}
+
+// banner says where everything is: as lines for people, or one record in JSON logs.
+func (a *App) banner(out io.Writer) {
+	url := "http://" + a.Addr()
+	version, _ := buildVersion()
+	if a.cfg.LogFormat == "json" {
+		a.log.Info("started", "name", a.cfg.Name, "url", url, "data", a.cfg.Dir, "restored_records", a.restored.records,
+			"restored_in", a.restored.took.String(), "durability", durability, "node_id", a.identity.NodeID.String(), "version", version)
+		return
+	}
+	fmt.Fprintf(out, "%s is up: %s\n", a.cfg.Name, url)
+	row := func(label, value string) { fmt.Fprintf(out, "  %-11s %s\n", label, value) }
+	for _, r := range a.Routes() {
+		if base, ok := strings.CutSuffix(r.Path, "/_bulk"); ok {
+			row("REST", url+base)
+		}
+	}
+	row("health", url+"/health  "+url+"/ready?verbose")
+	row("metrics", url+"/observe/metrics")
+	row("data", fmt.Sprintf("%s, %d log records restored in %s", a.cfg.Dir, a.restored.records, a.restored.took.Round(100_000)))
+	row("durability", durability)
+	row("stop", "Ctrl-C")
+}

@@ -208,3 +208,14 @@ func TestProgress(t *testing.T) {
 		t.Errorf("%q", out.String())
 	}
 }
+
+func TestOwnFlagsAreTakenOut(t *testing.T) {
+	own := map[string]string{"file": "default", "format": ""}
+	rest, err := takeFlags([]string{"-addr", "127.0.0.1:1", "-file", "a.csv", "--format=csv", "-log-level=warn"}, own)
+	if err != nil || strings.Join(rest, " ") != "-addr 127.0.0.1:1 -log-level=warn" || own["file"] != "a.csv" || own["format"] != "csv" {
+		t.Errorf("%v, %v, %v", rest, own, err)
+	}
+	if _, err := takeFlags([]string{"-file"}, own); err == nil {
+		t.Error("a flag without a value is accepted")
+	}
+}

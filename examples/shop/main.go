@@ -10,17 +10,25 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 
 	lithair "github.com/lithair/lithair-go"
+	"github.com/lithair/lithair-go/examples/internal/web"
 )
 
 func main() {
 	app := lithair.New(lithair.Config{Name: "shop"})
-	if _, err := newShop(app); err != nil {
+	s, err := newShop(app)
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "shop:", err)
 		os.Exit(1)
 	}
+	web.AfterStart(app, func() {
+		if err := s.stockUp(context.Background()); err != nil {
+			fmt.Fprintln(os.Stderr, "shop: filling the shelves:", err)
+		}
+	})
 	app.Run("127.0.0.1:8080")
 }

@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 )
@@ -11,16 +12,22 @@ import (
 // appCase is one kind of work of the app comparison.
 type appCase struct {
 	name, what string
-	conns      int    // 0: as -conns says
-	rival      string // mode of the net/http server
-	rivalName  string
+	conns      int      // 0: as -conns says
+	rivals     []string // modes of the net/http server, the base of the ratios first
 	post       bool
 }
 
 var appCases = []appCase{
-	{name: "get", what: "GET by id of one of the records", rival: "get", rivalName: "net/http+map+RWMutex+encoding/json"},
-	{name: "post", what: "POST of a new record, durable before the answer", rival: "post", rivalName: "net/http, one fdatasync a request", post: true},
-	{name: "post1", what: "the same from one connection", conns: 1, rival: "post", rivalName: "net/http, one fdatasync a request", post: true},
+	{name: "get", what: "GET by id of one of the records", rivals: []string{"memory"}},
+	{name: "post", what: "POST of a new record, durable before the answer", rivals: []string{"turns", "parallel"}, post: true},
+	{name: "post1", what: "the same from one connection", conns: 1, rivals: []string{"turns"}, post: true},
+}
+
+// rivalNames are the modes of the net/http server as tables call them.
+var rivalNames = map[string]string{
+	"memory":   "net/http+map+RWMutex+encoding/json",
+	"turns":    "net/http, an fdatasync each, in turn",
+	"parallel": "net/http, an fdatasync each, at once",
 }
 
 // appOptions are the flags of bench app.
@@ -92,39 +99,27 @@ func findCase(name string) (appCase, error) {
 	return appCase{}, fmt.Errorf("no such case: %s (get, post, post1)", name)
 }
 
-// run measures one case: both servers alive, taking turns; the first turn warms up.
+// run measures one case: all servers alive, taking turns; the first turn warms up.
 func (c appCase) run(o appOptions, rep *report, title string) error {
-	dirs := [2]string{}
-	for i := range dirs {
-		var err error
-		if dirs[i], err = os.MkdirTemp(o.dir, c.name); err != nil {
-			return err
-		}
+	servers, err := c.start(o)
+	for _, p := range servers {
+		defer p.stop()
 	}
-	them, err := spawn(c.rivalName, "rival", c.rival, "-addr", "{addr}", "-data", dirs[0], "-records", fmt.Sprint(o.records))
 	if err != nil {
 		return err
 	}
-	defer them.stop()
-	us, err := spawn("lithair", "serve", "-profile", "app", "-addr", "{addr}", "-data", dirs[1])
-	if err != nil {
-		return err
-	}
-	defer us.stop()
+	us := servers[len(servers)-1]
 	if !c.post {
 		if err := seed(us.addr, o.records); err != nil {
 			return fmt.Errorf("seeding: %w", err)
 		}
 	}
 	before := busy(250 * time.Millisecond)
-	all := map[string]samples{them.name: {}, us.name: {}}
+	all := map[string]samples{}
 	next := 1_000_000_000 // ids of new records
 	for round := -1; round < o.rounds; round++ {
-		pair := []*process{them, us}
-		if round%2 == 0 { // another one goes first each round
-			pair[0], pair[1] = us, them
-		}
-		for _, p := range pair {
+		for i := range servers {
+			p := servers[(i+round+1)%len(servers)] // another one goes first each round
 			cpu := p.cpu()
 			m, err := c.load(o, p.addr, next).run()
 			if err != nil {
@@ -132,14 +127,41 @@ func (c appCase) run(o appOptions, rep *report, title string) error {
 			}
 			next += 100_000_000
 			m["cpu_us"] = float64((p.cpu() - cpu).Microseconds()) / m["requests"]
+			if all[p.name] == nil {
+				all[p.name] = samples{}
+			}
 			if round >= 0 {
 				all[p.name].add(m)
 			}
 		}
 	}
+	var names []string
+	for _, p := range servers {
+		names = append(names, p.name)
+	}
 	note := fmt.Sprintf("%d rounds of %v; others used %.0f%% of the machine before and %.0f%% after", o.rounds, o.d, 100*before, 100*busy(250*time.Millisecond))
-	rep.add(title, note, []string{them.name, us.name}, all, appColumns)
+	rep.add(title, note, names, all, appColumns)
 	return nil
+}
+
+// start starts the servers of a case, ours last; on an error, those that did start.
+func (c appCase) start(o appOptions) (servers []*process, err error) {
+	for _, mode := range append(slices.Clone(c.rivals), "") {
+		dir, err := os.MkdirTemp(o.dir, c.name)
+		if err != nil {
+			return servers, err
+		}
+		name, args := "lithair", []string{"serve", "-profile", "app", "-addr", "{addr}", "-data", dir}
+		if mode != "" {
+			name, args = rivalNames[mode], []string{"rival", mode, "-addr", "{addr}", "-data", dir, "-records", fmt.Sprint(o.records)}
+		}
+		p, err := spawn(name, args...)
+		if err != nil {
+			return servers, err
+		}
+		servers = append(servers, p)
+	}
+	return servers, nil
 }
 
 func (c appCase) load(o appOptions, addr string, next int) load {

@@ -32,7 +32,7 @@ var commands = []command{
 	{"start", "[flags]", "how long a start with many records on disk takes", runStart},
 	{"serve", "[flags]", "serve a profile for outside tools: cases, peers, app", runServe},
 	{"worker", "json|bin|log", "answer measuring requests on standard input", runWorker},
-	{"rival", "get|post -addr A [-data DIR]", "the net/http server that app measures against", runRival},
+	{"rival", "MODE -addr A [-data DIR]", "the net/http server that app measures against", runRival},
 }
 
 func main() {

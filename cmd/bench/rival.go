@@ -8,31 +8,34 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 )
 
 // runRival serves /items the way one would write it on net/http in half an hour: a map,
-// a sync.RWMutex and encoding/json. "get" keeps records in memory alone; "post" makes
-// each durable by a write and an fdatasync of its own before it answers.
+// a sync.RWMutex and encoding/json. "memory" keeps records in memory alone; "turns" and
+// "parallel" make each durable by a write and an fdatasync of its own before they answer:
+// one after the other under a lock, or as many at once as there are requests.
 func runRival(args []string) error {
-	if len(args) == 0 || args[0] != "get" && args[0] != "post" {
-		return fmt.Errorf("want get or post")
+	if len(args) == 0 || !slices.Contains([]string{"memory", "turns", "parallel"}, args[0]) {
+		return fmt.Errorf("want memory, turns or parallel")
 	}
 	fs := flag.NewFlagSet("bench rival", flag.ExitOnError)
 	addr := fs.String("addr", "127.0.0.1:9001", "address to listen on")
-	data := fs.String("data", "", "folder for the file of post")
+	data := fs.String("data", "", "folder for the file of turns and parallel")
 	records := fs.Int("records", 0, "records to begin with")
 	parse(fs, args[1:])
 	r := &rival{items: map[string]Item{}}
 	for n := range *records {
 		r.items[itemID(n)] = newItem(itemID(n))
 	}
-	if args[0] == "post" {
+	if args[0] != "memory" {
 		var err error
 		if r.file, err = openSyncFile(filepath.Join(*data, "items")); err != nil {
 			return err
 		}
+		r.file.turns = args[0] == "turns"
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /items/{id}", r.get)
@@ -99,14 +102,16 @@ func reply(w http.ResponseWriter, status int, it Item) {
 	w.Write(b)
 }
 
-// syncFile appends records, each with a write and an fdatasync of its own. Writers do
-// not wait for each other: a place is reserved under the lock, written and synced
-// outside it, which is the best this design can do. Blocks are zeroed beforehand, so
-// that a sync has no file size to journal; when they are used up it begins again.
+// syncFile appends records, each with a write and an fdatasync of its own. With turns
+// the lock is held meanwhile, as one would first write it; without, a place is reserved
+// under the lock and written and synced outside it, which is the best that one sync a
+// request can do: the file system may merge some. Blocks are zeroed beforehand, so that
+// a sync has no file size to journal; when they are used up it begins again.
 type syncFile struct {
-	f    *os.File
-	mu   sync.Mutex
-	next int64
+	f     *os.File
+	turns bool
+	mu    sync.Mutex
+	next  int64
 }
 
 const syncFileBytes = 64 << 20
@@ -126,13 +131,28 @@ func openSyncFile(name string) (*syncFile, error) {
 }
 
 func (s *syncFile) append(b []byte) error {
+	if s.turns {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.write(b, s.reserve(len(b)))
+	}
 	s.mu.Lock()
-	if s.next+int64(len(b)) > syncFileBytes {
+	at := s.reserve(len(b))
+	s.mu.Unlock()
+	return s.write(b, at)
+}
+
+// reserve returns where the next n bytes go; the lock is held.
+func (s *syncFile) reserve(n int) int64 {
+	if s.next+int64(n) > syncFileBytes {
 		s.next = 0
 	}
 	at := s.next
-	s.next += int64(len(b))
-	s.mu.Unlock()
+	s.next += int64(n)
+	return at
+}
+
+func (s *syncFile) write(b []byte, at int64) error {
 	if _, err := s.f.WriteAt(b, at); err != nil {
 		return err
 	}

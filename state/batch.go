@@ -1,21 +1,20 @@
 package state
 
 import (
-	"fmt"
-	"iter"
 	"slices"
 
 	"github.com/lithair/lithair-go/binenc"
-	"github.com/lithair/lithair-go/model"
 )
 
 // Batch is a state under construction: reads see what was applied, nothing is visible
-// elsewhere until Seal. It is not safe for concurrent use.
+// elsewhere until Seal. It is not safe for concurrent use. Scans see the state as it was
+// when they began, also while events are applied.
 type Batch struct {
 	view
-	owned []bool // tables that are the batch's own
-	undo  []undo
-	hash1 []byte // scratch for rowSum
+	owned   []bool // tables that are the batch's own
+	undo    []undo
+	frozen  [][]*table // per event in undo on SchemaModel: all tables before it
+	scratch scratch
 }
 
 // undo takes one event back.
@@ -23,21 +22,20 @@ type undo struct {
 	model    uint32
 	key      string
 	old, new *Row
-	tables   []*table // of a schema event: everything as it was
-	hash     sum
 }
 
 // Mark is a point a batch can be rolled back to.
 type Mark int
 
-// Begin starts a batch on r, which stays as it is.
+// Begin starts a batch on r, which stays as it is. Any number of batches may begin on
+// one root, at once too.
 func (r *Root) Begin() *Batch {
 	b := &Batch{view: r.view, owned: make([]bool, len(r.tables))}
 	b.tables = slices.Clone(r.tables)
 	return b
 }
 
-// own returns a table that the batch may change.
+// own returns a table that the batch may change; nil when there is none.
 func (b *Batch) own(number uint32) *table {
 	t := b.table(number)
 	if t != nil && !b.owned[number] {
@@ -48,150 +46,120 @@ func (b *Batch) own(number uint32) *table {
 }
 
 // Apply applies one event of the transaction seq. A *[FactError] says that the event
-// cannot be true here; the batch is then as before. ev.Fields and ev.Key belong to the
-// state from then on.
+// cannot be true here; the batch is then as before. ev.Fields belongs to the state from
+// then on and must not be changed by the caller; where it has much more capacity than
+// length it is copied, so that records take no more memory than they need. It must not
+// be part of a larger buffer, which would be kept alive.
 func (b *Batch) Apply(seq uint64, ev Event) error {
-	bad := func(reason string) error { return &FactError{seq, ev, reason} }
 	t := b.own(ev.Model)
 	if t == nil {
-		return bad("no such model is declared")
+		return &FactError{Seq: seq, Event: ev, Reason: "no such model is declared"}
 	}
 	old, _ := t.rows.Get(ev.Key)
-	var rec []byte
-	switch ev.Kind {
-	case Created:
-		if old != nil {
-			return bad("the record exists already")
-		}
-		rec = ev.Fields
-	case Updated, Deleted:
-		if old == nil {
-			return bad("there is no such record")
-		}
-		if ev.Kind == Updated {
-			var err error
-			if rec, err = binenc.Merge(make([]byte, 0, len(old.bytes)+len(ev.Fields)), old.bytes, ev.Fields, ev.Cleared); err != nil {
-				return bad(err.Error())
-			}
-		}
-	default:
-		return bad("the kind of event is unknown")
+	rec, reason, err := b.outcome(old, &ev)
+	if reason != "" || err != nil {
+		return &FactError{Seq: seq, Event: ev, Reason: reason, Err: err}
 	}
 	var row *Row
 	if ev.Kind != Deleted {
 		row = &Row{bytes: rec, seq: seq}
 	}
-	u := undo{model: ev.Model, key: ev.Key, old: old, new: row, hash: b.hash}
+	u := undo{model: ev.Model, key: ev.Key, old: old, new: row}
 	if ev.Model == SchemaModel {
-		u.tables = b.freeze()
-		if err := b.declare(row); err != nil {
-			b.thaw(u.tables)
-			return bad(err.Error())
+		before := b.freeze()
+		if err := b.declare(ev.Key, old, row); err != nil {
+			b.thaw(before)
+			return &FactError{Seq: seq, Event: ev, Err: err}
 		}
-		t = b.own(SchemaModel)
+		b.frozen = append(b.frozen, before)
+		t = b.own(SchemaModel) // it has no index: set cannot fail
 	}
-	if err := t.set(ev.Key, old, row); err != nil {
-		return bad(err.Error())
+	if err := t.set(ev.Key, old, row, &b.scratch); err != nil {
+		return &FactError{Seq: seq, Event: ev, Err: err}
 	}
-	b.rehash(u)
 	b.undo = append(b.undo, u)
 	return nil
 }
 
-func (b *Batch) rehash(u undo) {
-	var s sum
-	if u.old != nil {
-		s, b.hash1 = rowSum(b.hash1, u.model, u.key, u.old.bytes)
-		b.hash = b.hash.minus(s)
+// outcome returns the record after an event; reason or err say why there is none.
+func (b *Batch) outcome(old *Row, ev *Event) (rec []byte, reason string, err error) {
+	switch ev.Kind {
+	case Created:
+		if old != nil {
+			return nil, "the record exists already", nil
+		}
+		if len(ev.Cleared) > 0 {
+			return nil, "a new record has cleared fields", nil
+		}
+		return compact(ev.Fields), "", nil
+	case Updated:
+		if old == nil {
+			return nil, "there is no such record", nil
+		}
+		for i, n := range ev.Cleared {
+			if n == 0 || i > 0 && n <= ev.Cleared[i-1] {
+				return nil, "the numbers of cleared fields do not ascend", nil
+			}
+		}
+		merged, err := binenc.Merge(b.scratch.merge[:0], old.bytes, ev.Fields, ev.Cleared)
+		if err != nil {
+			return nil, "", err
+		}
+		b.scratch.merge = merged
+		return append(make([]byte, 0, len(merged)), merged...), "", nil
+	case Deleted:
+		if old == nil {
+			return nil, "there is no such record", nil
+		}
+		return nil, "", nil
 	}
-	if u.new != nil {
-		s, b.hash1 = rowSum(b.hash1, u.model, u.key, u.new.bytes)
-		b.hash = b.hash.plus(s)
-	}
+	return nil, "the kind of event is unknown", nil
 }
 
-// freeze returns all tables as they are; changes from here on are made on copies.
-func (b *Batch) freeze() []*table {
-	frozen := slices.Clone(b.tables)
-	clear(b.owned)
-	return frozen
+// compact returns b, or a copy when b holds more than an eighth and 16 bytes too much.
+func compact(b []byte) []byte {
+	if cap(b)-len(b) <= 16+len(b)/8 {
+		return b
+	}
+	return append(make([]byte, 0, len(b)), b...)
 }
 
-func (b *Batch) thaw(tables []*table) {
-	b.tables = tables
-	b.owned = make([]bool, len(tables))
-}
-
-// declare makes a schema's table, or changes it.
-func (b *Batch) declare(row *Row) error {
-	if row == nil {
-		return fmt.Errorf("a declaration cannot be deleted")
-	}
-	s, err := model.ParseSchema(row.bytes)
-	if err != nil {
-		return err
-	}
-	if s.Number == SchemaModel || s.Number > 1<<16 {
-		return fmt.Errorf("model number %d is out of range", s.Number)
-	}
-	for int(s.Number) >= len(b.tables) {
-		b.tables, b.owned = append(slices.Clip(b.tables), nil), append(b.owned, false)
-	}
-	t := b.own(s.Number)
-	if t == nil {
-		t = &table{schema: s}
-		b.tables[s.Number], b.owned[s.Number] = t, true
-	} else if t.schema.Model != s.Model {
-		return fmt.Errorf("model number %d belongs to %s, not to %s", s.Number, t.schema.Model, s.Model)
-	}
-	return t.redeclare(s)
-}
-
-// Mark returns a point to roll back to.
+// Mark returns a point to roll back to. It stays good until a Rollback to an earlier
+// one, a Forget, or Seal.
 func (b *Batch) Mark() Mark { return Mark(len(b.undo)) }
 
-// Rollback takes back every event applied since m.
+// Rollback takes back every event applied since m. The batch is then as it was at m:
+// records, indexes, counts, schemas and hash.
 func (b *Batch) Rollback(m Mark) {
 	for len(b.undo) > int(m) {
 		u := b.undo[len(b.undo)-1]
+		b.undo[len(b.undo)-1] = undo{}
 		b.undo = b.undo[:len(b.undo)-1]
-		if u.tables != nil {
-			b.thaw(u.tables)
-		} else if err := b.own(u.model).set(u.key, u.new, u.old); err != nil {
+		if u.model == SchemaModel {
+			last := len(b.frozen) - 1
+			b.thaw(b.frozen[last])
+			b.frozen = slices.Delete(b.frozen, last, last+1)
+		} else if err := b.own(u.model).set(u.key, u.new, u.old, &b.scratch); err != nil {
 			panic("state: an event cannot be taken back: " + err.Error())
 		}
-		b.hash = u.hash
 	}
 }
 
-// Seal ends the batch and returns it as a root. The batch must not be used afterwards.
+// Forget drops what is needed to take back the events so far: no mark is good any more.
+// A long replay calls it now and then, so that replaced records can be freed.
+func (b *Batch) Forget() {
+	clear(b.undo)
+	b.undo, b.frozen = b.undo[:0], nil
+}
+
+// Seal ends the batch and returns it as a root of that sequence and time (Unix
+// nanoseconds). The batch must not be used afterwards.
 func (b *Batch) Seal(seq uint64, time int64) *Root {
-	r := &Root{b.view}
-	r.seq, r.time = seq, time
-	r.tables = make([]*table, len(b.tables))
-	for i, t := range b.tables {
-		if r.tables[i] = t; t != nil && b.owned[i] {
-			r.tables[i] = t.clone() // no tree of a root has an owner
-		}
+	if b.tables == nil {
+		panic("state: a batch is sealed twice")
 	}
-	b.tables, b.undo = nil, nil
+	b.freeze()
+	r := &Root{view{seq: seq, time: time, tables: b.tables}}
+	*b = Batch{}
 	return r
-}
-
-// Scan implements [Reader]. Events applied while it runs are not seen by it.
-func (b *Batch) Scan(model uint32, r Range) iter.Seq2[string, *Row] {
-	t := b.table(model)
-	if t == nil {
-		return func(func(string, *Row) bool) {}
-	}
-	return t.scan(r)
-}
-
-// ScanIndex implements [Reader]. Events applied while it runs are not seen by it.
-func (b *Batch) ScanIndex(model, field uint32, r Range) iter.Seq2[string, *Row] {
-	t := b.table(model)
-	if t == nil {
-		return func(func(string, *Row) bool) {}
-	}
-	return t.scanIndex(field, r)
 }

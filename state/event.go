@@ -46,10 +46,18 @@ type Event struct {
 type FactError struct {
 	Seq    uint64
 	Event  Event
-	Reason string
+	Reason string // in words; empty when Err says it
+	Err    error  // what a part found wrong, e.g. a record that is no message; or nil
 }
 
-// Error names model, key and reason.
+// Error names sequence, model, key, kind and reason.
 func (e *FactError) Error() string {
-	return fmt.Sprintf("state: sequence %d: model %d, key %x %s: %s", e.Seq, e.Event.Model, e.Event.Key, e.Event.Kind, e.Reason)
+	reason := e.Reason
+	if e.Err != nil {
+		reason += e.Err.Error()
+	}
+	return fmt.Sprintf("state: sequence %d: model %d, key %x %s: %s", e.Seq, e.Event.Model, e.Event.Key, e.Event.Kind, reason)
 }
+
+// Unwrap returns Err.
+func (e *FactError) Unwrap() error { return e.Err }

@@ -2,7 +2,6 @@ package state
 
 import (
 	"iter"
-	"sync/atomic"
 
 	"github.com/lithair/lithair-go/model"
 )
@@ -13,33 +12,43 @@ type Reader interface {
 	Get(model uint32, key string) *Row
 	// Len returns the number of records.
 	Len(model uint32) int
-	// Scan iterates in order of primary keys.
+	// Scan iterates in order of primary keys over the state as it is when Scan is
+	// called; breaking off leaves nothing behind.
 	Scan(model uint32, r Range) iter.Seq2[string, *Row]
 	// ScanIndex iterates in order of an indexed field, then of primary keys, and gives
-	// primary keys and records. Bounds are on the field's key encoding. A field without
-	// an index is a panic.
+	// primary keys and records. Bounds are on the field's key encoding. A field of a
+	// declared model that has no index is a panic. Records without a value of an
+	// optional unique field are not in its index; in any other they come first.
 	ScanIndex(model, field uint32, r Range) iter.Seq2[string, *Row]
-	// CountIndex returns how many entries of an index lie in a range, in O(log n).
+	// CountIndex returns how many entries of an index lie in a range, in O(log n). A
+	// field without an index is a panic.
 	CountIndex(model, field uint32, r Range) int
 	// Unique returns the primary key of the record with that value, by its key
 	// encoding, in a unique field.
 	Unique(model, field uint32, value string) (key string, ok bool)
-	// SchemaByName returns a model's declaration; nil when there is none.
+	// SchemaByName returns a model's declaration; nil when there is none. It must not
+	// be changed.
 	SchemaByName(name string) *model.Schema
-	// Seq returns the sequence of the newest transaction.
+	// Seq returns the sequence of the newest transaction; in a batch, of the one before
+	// the batch.
 	Seq() uint64
-	// Time returns the timestamp of the newest entry in Unix nanoseconds.
+	// Time returns the timestamp of the newest entry in Unix nanoseconds; in a batch,
+	// of the one before the batch.
 	Time() int64
 }
 
-// Root is an immutable version of the whole state.
+var (
+	_ Reader = (*Root)(nil)
+	_ Reader = (*Batch)(nil)
+)
+
+// Root is an immutable version of the whole state. It is safe for concurrent use.
 type Root struct{ view }
 
 // view is what roots and batches have in common.
 type view struct {
 	seq    uint64
 	time   int64
-	hash   sum
 	tables []*table // by model number; nil where there is none
 }
 
@@ -55,16 +64,33 @@ func (v *view) Seq() uint64 { return v.seq }
 func (v *view) Time() int64 { return v.time }
 
 // Hash returns the state's hash, see the package doc.
-func (v *view) Hash() [16]byte { return v.hash.bytes() }
+func (v *view) Hash() [16]byte {
+	var all sum
+	for _, t := range v.tables {
+		if t != nil {
+			all = all.plus(t.hash)
+		}
+	}
+	return all.bytes()
+}
+
+// ModelHash returns what one model's records add to the hash, so that states that differ
+// can be searched for the place; 0 for a model without records.
+func (v *view) ModelHash(model uint32) [16]byte {
+	if t := v.table(model); t != nil {
+		return t.hash.bytes()
+	}
+	return [16]byte{}
+}
 
 func (v *view) table(number uint32) *table {
-	if int(number) < len(v.tables) {
+	if uint64(number) < uint64(len(v.tables)) {
 		return v.tables[number]
 	}
 	return nil
 }
 
-// Get implements [Reader].
+// Get implements [Reader]. It allocates nothing.
 func (v *view) Get(model uint32, key string) *Row {
 	t := v.table(model)
 	if t == nil {
@@ -100,20 +126,6 @@ func (v *view) Unique(model, field uint32, value string) (key string, ok bool) {
 	return "", false
 }
 
-// CountIndex implements [Reader].
-func (v *view) CountIndex(model, field uint32, r Range) int {
-	t := v.table(model)
-	if t == nil {
-		return 0
-	}
-	x := t.index(field)
-	if x == nil {
-		return 0
-	}
-	lo, hi := span(&x.tree, r)
-	return max(hi-lo-r.Skip, 0)
-}
-
 // SchemaByName implements [Reader].
 func (v *view) SchemaByName(name string) *model.Schema {
 	for _, t := range v.tables[1:] {
@@ -125,6 +137,7 @@ func (v *view) SchemaByName(name string) *model.Schema {
 }
 
 // Schema returns the declaration of the model with that number; nil when there is none.
+// It must not be changed.
 func (v *view) Schema(number uint32) *model.Schema {
 	if t := v.table(number); t != nil && number != SchemaModel {
 		return t.schema
@@ -132,7 +145,7 @@ func (v *view) Schema(number uint32) *model.Schema {
 	return nil
 }
 
-// Models returns the declarations of all models, by number.
+// Models returns the declarations of all models, by number. They must not be changed.
 func (v *view) Models() []*model.Schema {
 	var list []*model.Schema
 	for _, t := range v.tables[1:] {
@@ -142,43 +155,3 @@ func (v *view) Models() []*model.Schema {
 	}
 	return list
 }
-
-// Scan implements [Reader].
-func (r *Root) Scan(model uint32, rg Range) iter.Seq2[string, *Row] {
-	t := r.table(model)
-	if t == nil {
-		return func(func(string, *Row) bool) {}
-	}
-	return func(yield func(string, *Row) bool) { scan(t.rows, rg, yield) }
-}
-
-// ScanIndex implements [Reader].
-func (r *Root) ScanIndex(model, field uint32, rg Range) iter.Seq2[string, *Row] {
-	t := r.table(model)
-	if t == nil {
-		return func(func(string, *Row) bool) {}
-	}
-	x := t.mustIndex(field)
-	return func(yield func(string, *Row) bool) {
-		scan(x.tree, rg, func(_, key string) bool {
-			row, _ := t.rows.Get(key)
-			return yield(key, row)
-		})
-	}
-}
-
-// Store holds the newest root for readers. It is safe for concurrent use.
-type Store struct{ root atomic.Pointer[Root] }
-
-// NewStore returns a store that holds r.
-func NewStore(r *Root) *Store {
-	s := &Store{}
-	s.root.Store(r)
-	return s
-}
-
-// Load returns the newest root.
-func (s *Store) Load() *Root { return s.root.Load() }
-
-// Publish makes r the newest root.
-func (s *Store) Publish(r *Root) { s.root.Store(r) }

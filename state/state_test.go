@@ -335,20 +335,3 @@ func TestScanRanges(t *testing.T) {
 		}
 	}
 }
-
-func BenchmarkApplyCreated(b *testing.B) {
-	r := newRig(b)
-	batch := Empty().Begin()
-	if err := batch.Apply(1, r.declaration()); err != nil {
-		b.Fatal(err)
-	}
-	id := uint64(0)
-	b.ReportAllocs()
-	for b.Loop() {
-		id++
-		key, rec := r.record(b, &person{ID: id, Email: fmt.Sprint(id), Town: fmt.Sprint(id % 100), Note: "a note of some length"})
-		if err := batch.Apply(id, Event{Model: 1, Kind: Created, Key: key, Fields: rec}); err != nil {
-			b.Fatal(err)
-		}
-	}
-}

@@ -1,0 +1,98 @@
+package engine
+
+import (
+	"bytes"
+	"reflect"
+	"testing"
+
+	"github.com/lithair/lithair-go/state"
+)
+
+// encodeTransactions is the slow, obvious way to an entry's payload.
+func encodeTransactions(first uint64, txs []Transaction) []byte {
+	var all, scratch []byte
+	for i := range txs {
+		var events []byte
+		for j := range txs[i].Events {
+			events, scratch = appendEvent(events, &txs[i].Events[j], scratch)
+		}
+		all, scratch = appendTx(all, &txs[i], events, scratch)
+	}
+	return encodeEntry(first, uint64(len(txs)), all)
+}
+
+// FuzzEntry decodes arbitrary bytes; what is accepted, encoded again and decoded again
+// is the same entry.
+func FuzzEntry(f *testing.F) {
+	f.Add(encodeTransactions(7, []Transaction{{
+		Actor: "ada", RequestID: "r", TraceID: "t", IdemKey: bytes.Repeat([]byte{1}, 16), Command: "c", SchemaVersion: 3,
+		Events: []state.Event{
+			{Model: 2, Kind: state.Created, Key: "k", Fields: []byte{8, 1}},
+			{Model: 2, Kind: state.Updated, Key: "k", Fields: []byte{8, 2}, Cleared: []uint32{4, 9}},
+			{Model: 0, Kind: state.Deleted, Key: ""},
+		}}, {Actor: System}}))
+	f.Add([]byte{})
+	f.Add([]byte{8, 1, 16, 1, 24, 1})
+	f.Fuzz(func(t *testing.T, payload []byte) {
+		e, err := DecodeEntry(payload)
+		if err != nil {
+			return
+		}
+		again, err := DecodeEntry(encodeTransactions(e.First, e.Txs))
+		if err != nil {
+			t.Fatalf("%+v was accepted and its own encoding is not: %v", e, err)
+		}
+		for i := range e.Txs {
+			normal(&e.Txs[i])
+			normal(&again.Txs[i])
+		}
+		if !reflect.DeepEqual(e, again) {
+			t.Fatalf("%+v\nbecame\n%+v", e, again)
+		}
+	})
+}
+
+// normal makes empty and absent the same: the format does not tell them apart.
+func normal(t *Transaction) {
+	if len(t.IdemKey) == 0 {
+		t.IdemKey = nil
+	}
+	for i := range t.Events {
+		if len(t.Events[i].Fields) == 0 {
+			t.Events[i].Fields = nil
+		}
+		if len(t.Events[i].Cleared) == 0 {
+			t.Events[i].Cleared = nil
+		}
+	}
+}
+
+func TestEntriesOfANewerFormatAreRefused(t *testing.T) {
+	payload := encodeTransactions(1, []Transaction{{Actor: "x"}})
+	payload[1] = EntryVersion + 1
+	if _, err := DecodeEntry(payload); err == nil {
+		t.Error("no error")
+	}
+}
+
+func TestUnknownEnvelopeFieldsArePassedOver(t *testing.T) {
+	payload := encodeTransactions(1, []Transaction{{Actor: "x"}})
+	payload = append(payload, 0x3A, 3, 1, 2, 3) // field 7, bytes
+	if e, err := DecodeEntry(payload); err != nil || len(e.Txs) != 1 || e.Txs[0].Actor != "x" {
+		t.Errorf("%+v, %v", e, err)
+	}
+}
+
+func TestEntriesThatLieAreRefused(t *testing.T) {
+	good := encodeTransactions(5, []Transaction{{Actor: "x"}, {Actor: "y"}})
+	for name, change := range map[string]func([]byte) []byte{
+		"count":    func(b []byte) []byte { b[5] = 3; return b },
+		"sequence": func(b []byte) []byte { b[3] = 0; return b },
+		"cut":      func(b []byte) []byte { return b[:len(b)-1] },
+		"empty":    func([]byte) []byte { return nil },
+	} {
+		if _, err := DecodeEntry(change(bytes.Clone(good))); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}

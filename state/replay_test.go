@@ -286,10 +286,15 @@ func TestDiffOfRoots(t *testing.T) {
 		}
 		old = now
 	}
-	for c := range Diff(Empty(), old) {
-		if c.Model != SchemaModel || c.Old != nil || c.New == nil {
-			t.Fatalf("the first difference to the empty state is %+v", c)
+	for from, to := range map[*Root]*Root{Empty(): old, old: Empty()} {
+		n := 0
+		for c := range Diff(from, to) {
+			if n++; (from.Len(0) == 0) != (c.Old == nil) || (c.Old == nil) == (c.New == nil) {
+				t.Fatalf("to or from the empty state %+v differs", c)
+			}
 		}
-		break
+		if n != old.Len(0)+old.Len(1) {
+			t.Fatalf("%d records differ from the empty state, want %d", n, old.Len(0)+old.Len(1))
+		}
 	}
 }

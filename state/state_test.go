@@ -320,6 +320,10 @@ func TestScanRanges(t *testing.T) {
 		{Range{From: at(10), To: at(20), Skip: 3, Reverse: true}, 16, 10, 7},
 		{Range{From: at(50), Skip: 60}, 0, 0, 0},
 		{Range{To: at(1)}, 0, 0, 0},
+		{Range{From: at(20), To: at(10)}, 0, 0, 0},
+		{Range{From: at(99), Skip: -5}, 99, 100, 2},
+		{Range{To: at(2), Skip: -5, Reverse: true}, 1, 1, 1},
+		{Prefix(at(42)), 42, 42, 1},
 		{Range{Reverse: true, Skip: 99}, 1, 1, 1},
 	} {
 		var ids []uint64
@@ -333,5 +337,50 @@ func TestScanRanges(t *testing.T) {
 		if len(ids) != c.n || c.n > 0 && (ids[0] != c.first || ids[len(ids)-1] != c.last) {
 			t.Errorf("%+v gave %v", c.r, ids)
 		}
+		if n := root.Count(1, c.r); n != c.n {
+			t.Errorf("%+v counts %d, want %d", c.r, n, c.n)
+		}
+	}
+}
+
+func TestPrefix(t *testing.T) {
+	for _, c := range []struct{ p, from, to string }{
+		{"", "", ""},
+		{"a", "a", "b"},
+		{"a\xff", "a\xff", "b"},
+		{"\xff\xff", "\xff\xff", ""},
+		{"a\x00", "a\x00", "a\x01"},
+	} {
+		if got := Prefix(c.p); got.From != c.from || got.To != c.to {
+			t.Errorf("prefix %q: %+v", c.p, got)
+		}
+	}
+}
+
+func TestIndexThatIsNotThere(t *testing.T) {
+	r := newRig(t)
+	root := r.rootOf(t, r.creations(t, 3, false))
+	note := r.schema.Field("note").Number
+	for name, read := range map[string]func(){
+		"ScanIndex":  func() { root.ScanIndex(1, note, Range{}) },
+		"CountIndex": func() { root.CountIndex(1, note, Range{}) },
+	} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("%s: no panic", name)
+				}
+			}()
+			read()
+		}()
+	}
+	for range root.ScanIndex(77, note, Range{}) {
+		t.Error("a model that is not declared has records")
+	}
+	if root.CountIndex(77, note, Range{}) != 0 || root.Len(77) != 0 || root.Get(77, "x") != nil || root.Schema(77) != nil || root.Count(77, Range{}) != 0 {
+		t.Error("a model that is not declared is not empty")
+	}
+	if _, ok := root.Unique(1, note, "x"); ok {
+		t.Error("a field without an index finds a record")
 	}
 }

@@ -16,6 +16,29 @@
 // Model number 0, [SchemaModel], holds the declarations of all others: an event on it
 // declares a model or changes one, and builds or drops its indexes.
 //
+// # Events
+//
+// A created event carries the whole record, an updated one the fields that changed and
+// the numbers of those that are gone, merged by field number; so fields that this
+// program does not know survive. Apply does not judge: no validation, no references.
+// What it refuses, with a [FactError], cannot be true: creating what exists, changing
+// what does not, a second record with a unique value, bytes that are no message. A
+// refused event changes nothing. Whether values fit the types of the schema is for the
+// one who records the event (binenc.CheckMessage).
+//
+// # Indexes
+//
+// A field that is unique, indexed or a foreign key has an index: a tree ordered by the
+// field's key encoding, kept in the same step as the record. Fields of kind list, map or
+// message have no order and cannot have one. Within one batch, uniqueness holds after
+// each event, not only at the end: two records exchange a unique value by way of a
+// third one.
+//
+// # Undo
+//
+// A batch remembers what its events replaced: Mark and Rollback take events back as if
+// they had never been. A long replay calls Forget to drop that memory.
+//
 // # Concurrency
 //
 // Roots and rows may be used by any number of goroutines. A batch belongs to one.
@@ -23,8 +46,16 @@
 //
 // # Hash
 //
-// Every record counts with SHA-256 over its model number, key and bytes, cut to 128
-// bits; a root's hash is their sum modulo 2^128. So it costs time proportional to the
-// change, and does not depend on the order or grouping of events. It detects faults; it
-// is no proof against an adversary, for that there is the chain of the log.
+// Every record counts with SHA-256 over its model number (4 bytes, big-endian), the
+// length of its key (4 bytes, big-endian), key and bytes, cut to 128 bits; a model's hash
+// is their sum modulo 2^128, the root's hash the sum over models, declarations included.
+// So it costs time proportional to the change, and does not depend on the order or
+// grouping of events. It detects faults; it is no proof against an adversary, for that
+// there is the chain of the log.
+//
+// # Limits
+//
+// Model numbers are at most 65,536. Keys and records are not limited here; a key longer
+// than 4 GiB is not supported. All state is in memory: measured with two indexes and
+// records of 107 bytes, key included, a record takes about 400.
 package state

@@ -351,6 +351,7 @@ func (ex *Executor) apply(records []eventlog.Record) error {
 				return fmt.Errorf("log index %d: %w", r.Index, err)
 			}
 			now = r.Time
+			batch.Forget() // facts are not taken back
 		}
 		ex.applied = r.Index
 	}

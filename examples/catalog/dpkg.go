@@ -25,7 +25,10 @@ func readDpkg(r io.Reader) iter.Seq2[Item, error] {
 			text := sc.Text()
 			switch {
 			case strings.TrimSpace(text) == "":
-				if len(stanza) > 0 && !yield(packageItem(stanza)) {
+				if len(stanza) == 0 {
+					continue
+				}
+				if it, err := packageItem(stanza); !yield(it, err) || err != nil {
 					return
 				}
 				stanza, field = map[string]string{}, ""

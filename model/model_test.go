@@ -104,3 +104,18 @@ func TestIDsAscend(t *testing.T) {
 		last = id
 	}
 }
+
+func TestParseSchemaRefusesNumbersGivenTwice(t *testing.T) {
+	s := &Schema{Model: "m", Number: 1, Fields: []SchemaField{{Number: 1, Name: "a"}, {Number: 1, Name: "b"}}}
+	if _, err := ParseSchema(s.Append(nil)); err == nil {
+		t.Error("two fields have one number")
+	}
+	s.Fields[1].Number = 0
+	if _, err := ParseSchema(s.Append(nil)); err == nil {
+		t.Error("a field has number 0")
+	}
+	s.Fields[1].Number = 2
+	if _, err := ParseSchema(s.Append(nil)); err != nil {
+		t.Error(err)
+	}
+}

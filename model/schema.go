@@ -176,6 +176,13 @@ func ParseSchema(b []byte) (*Schema, error) {
 	if s.Model == "" {
 		return nil, errors.New("model: a schema without a name")
 	}
+	seen := make(map[uint32]string, len(s.Fields))
+	for _, f := range s.Fields {
+		if other, twice := seen[f.Number]; twice || f.Number == 0 {
+			return nil, fmt.Errorf("model: schema of %s: field %s has number %d, as %q has", s.Model, f.Name, f.Number, other)
+		}
+		seen[f.Number] = f.Name
+	}
 	return s, nil
 }
 

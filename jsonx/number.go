@@ -65,42 +65,6 @@ func digits(b []byte, i int) int {
 	return i
 }
 
-var pow10 = [...]float64{1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22}
-
-// parseFloat reads checked number text. Up to 15 digits and a power of ten up to 22 are one exact operation (Clinger);
-// strconv does the rest.
-func parseFloat(b []byte, bits int) (float64, error) {
-	if bits == 64 && len(b) < 20 {
-		var m uint64
-		n, exp, dot, i := 0, 0, false, 0
-		if b[0] == '-' {
-			i = 1
-		}
-		for ; i < len(b); i++ {
-			switch c := b[i]; {
-			case c == '.':
-				dot = true
-			case c-'0' < 10:
-				m = m*10 + uint64(c-'0')
-				n++
-				if dot {
-					exp++
-				}
-			default:
-				n = 99
-			}
-		}
-		if n <= 15 && exp <= 22 {
-			f := float64(m) / pow10[exp]
-			if b[0] == '-' {
-				f = -f
-			}
-			return f, nil
-		}
-	}
-	return strconv.ParseFloat(string(b), bits)
-}
-
 // parseUint reads digits; ok is false on overflow.
 func parseUint(b []byte) (u uint64, ok bool) {
 	for _, c := range b {
@@ -115,12 +79,14 @@ func parseUint(b []byte) (u uint64, ok bool) {
 
 // appendFloat writes the shortest text that reads back as f, laid out as ECMAScript does.
 func appendFloat(dst []byte, f float64, bits int) ([]byte, error) {
+	if bits == 64 {
+		return appendFloat64(dst, f)
+	}
 	if math.IsNaN(f) || math.IsInf(f, 0) {
 		return dst, ErrNotFinite
 	}
-	abs := math.Abs(f)
 	form := byte('f')
-	if abs != 0 && (bits == 64 && (abs < 1e-6 || abs >= 1e21) || bits == 32 && (float32(abs) < 1e-6 || float32(abs) >= 1e21)) {
+	if abs := float32(math.Abs(f)); abs != 0 && (abs < 1e-6 || abs >= 1e21) {
 		form = 'e'
 	}
 	dst = strconv.AppendFloat(dst, f, form, -1, bits)

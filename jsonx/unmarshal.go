@@ -268,11 +268,16 @@ func decNumeric(p *parser, v reflect.Value) error {
 // setNumber stores number text in v; false when it does not fit. 1.0 and 1e3 are no integers, as in encoding/json.
 func setNumber(v reflect.Value, text []byte, integer bool) bool {
 	if v.CanFloat() {
-		f, err := parseFloat(text, v.Type().Bits())
-		if err == nil {
+		f, _, ok := parseFloat64(text, 0)
+		if v.Kind() == reflect.Float32 {
+			var short float32
+			short, _, ok = parseFloat32(text, 0)
+			f = float64(short)
+		}
+		if ok {
 			v.SetFloat(f)
 		}
-		return err == nil
+		return ok
 	}
 	neg := text[0] == '-'
 	if !integer || neg && v.CanUint() {
@@ -360,8 +365,8 @@ func (p *parser) any() (any, error) {
 	if p.opt.numberInAny {
 		return Number(text), nil
 	}
-	f, err := parseFloat(text, 64)
-	if err != nil {
+	f, _, ok := parseFloat64(text, 0)
+	if !ok {
 		return nil, p.mismatch(at, reflect.TypeFor[float64](), "number", strconv.ErrRange)
 	}
 	return f, nil

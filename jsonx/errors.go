@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"reflect"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -20,6 +19,12 @@ var ErrTooLarge = errors.New("jsonx: text too large")
 // ErrDuplicateName is wrapped when an object has two members of one name.
 var ErrDuplicateName = errors.New("jsonx: duplicate member name")
 
+// ErrTooManyMembers is wrapped when an object has more than MaxMembers members.
+var ErrTooManyMembers = errors.New("jsonx: too many members")
+
+// ErrStringTooLong is wrapped when a string or a name takes more than MaxStringBytes in the text.
+var ErrStringTooLong = errors.New("jsonx: string too long")
+
 // SyntaxError says where a text is no JSON. Offset counts bytes from 0, Line and Column (in characters) from 1;
 // Pointer is the RFC 6901 pointer of the value being read.
 type SyntaxError struct {
@@ -28,7 +33,7 @@ type SyntaxError struct {
 	Pointer      string
 	Expected     string
 	Excerpt      string
-	Err          error // io.ErrUnexpectedEOF when truncated, ErrTooDeep, ErrTooLarge, ErrDuplicateName or nil
+	Err          error // io.ErrUnexpectedEOF when truncated, one of the errors above, or nil when malformed
 }
 
 func (e *SyntaxError) Error() string {
@@ -40,34 +45,6 @@ func (e *SyntaxError) Error() string {
 
 // Unwrap returns Err.
 func (e *SyntaxError) Unwrap() error { return e.Err }
-
-// UnmarshalError says which value of a well-formed text does not fit its Go type. Got is the JSON kind or the number
-// text; Unknown is the name of the refused member, if that is the reason.
-type UnmarshalError struct {
-	Offset       int64
-	Line, Column int
-	Pointer      string
-	Excerpt      string
-	GoType       reflect.Type
-	Got          string
-	Unknown      string
-	Err          error
-}
-
-func (e *UnmarshalError) Error() string {
-	at := fmt.Sprintf("jsonx: line %d column %d (offset %d, %q): ", e.Line, e.Column, e.Offset, e.Pointer)
-	if e.Unknown != "" {
-		return at + fmt.Sprintf("unknown member %q", e.Unknown)
-	}
-	s := at + fmt.Sprintf("%s does not fit Go type %v", e.Got, e.GoType)
-	if e.Err != nil {
-		s += ": " + e.Err.Error()
-	}
-	return s
-}
-
-// Unwrap returns Err, what a method of the Go type answered.
-func (e *UnmarshalError) Unwrap() error { return e.Err }
 
 func place(data []byte, off int) (line, col int, excerpt string) {
 	off = min(off, len(data))
@@ -107,13 +84,13 @@ func pointerAt(data []byte, off int) string {
 				stack[top].key = false
 			}
 		case '"':
-			end, simple, bad := scanString(data, i+1)
+			end, plain, bad := scanString(data, i+1)
 			if bad != "" {
 				i = len(data)
 				break
 			}
 			if top >= 0 && stack[top].key {
-				stack[top].name = stringOf(data[i+1:end-1], simple)
+				stack[top].name = stringOf(data[i+1:end-1], plain)
 			}
 			i = end - 1
 		}
@@ -131,17 +108,39 @@ func pointerAt(data []byte, off int) string {
 
 var pointerEscaper = strings.NewReplacer("~", "~0", "/", "~1")
 
-func (p *parser) fail(off int, expected string, err error) error {
-	if err == nil && off >= len(p.data) {
+// cause is the error behind what was expected, when it is not the grammar's.
+func cause(expected string) error {
+	switch expected {
+	case wantShallow:
+		return ErrTooDeep
+	case wantNewName:
+		return ErrDuplicateName
+	case wantFewer:
+		return ErrTooManyMembers
+	case wantShorter:
+		return ErrStringTooLong
+	}
+	return nil
+}
+
+// syntaxError describes a fault at data[off]: truncated if that is the end of data.
+func syntaxError(data []byte, off int, expected string, err error) *SyntaxError {
+	if err == nil {
+		err = cause(expected)
+	}
+	if err == nil && off >= len(data) {
 		err = io.ErrUnexpectedEOF
 	}
-	e := &SyntaxError{Offset: int64(off), Pointer: pointerAt(p.data, off), Expected: expected, Err: err}
-	e.Line, e.Column, e.Excerpt = place(p.data, off)
+	e := &SyntaxError{Offset: int64(off), Pointer: pointerAt(data, off), Expected: expected, Err: err}
+	e.Line, e.Column, e.Excerpt = place(data, off)
+	if err == ErrDuplicateName {
+		if end, plain, bad := scanString(data, off+1); bad == "" {
+			e.Pointer += "/" + pointerEscaper.Replace(stringOf(data[off+1:end-1], plain))
+		}
+	}
 	return e
 }
 
-func (p *parser) mismatch(off int, t reflect.Type, got string, err error) error {
-	e := &UnmarshalError{Offset: int64(off), Pointer: pointerAt(p.data, off), GoType: t, Got: got, Err: err}
-	e.Line, e.Column, e.Excerpt = place(p.data, off)
-	return e
+func (p *parser) fail(off int, expected string, err error) error {
+	return syntaxError(p.data, off, expected, err)
 }

@@ -9,12 +9,14 @@ func Indent(dst, src []byte, prefix, indent string) ([]byte, error) {
 }
 
 func reformat(dst, src []byte, prefix, indent string, lines bool) ([]byte, error) {
-	p := parser{data: src, opt: options{maxDepth: DefaultMaxDepth, dups: true}}
-	if err := p.skip(); err != nil {
-		return dst, err
+	end, bad := skipValue(src, 0, DefaultMaxDepth, nil)
+	if bad == "" {
+		if end = skipSpace(src, end); end < len(src) {
+			bad = wantEnd
+		}
 	}
-	if err := p.end(); err != nil {
-		return dst, err
+	if bad != "" {
+		return dst, syntaxError(src, end, bad, nil)
 	}
 	depth := 0
 	line := func() {

@@ -3,6 +3,7 @@ package jsonx
 import (
 	"errors"
 	"math"
+	"math/bits"
 	"strconv"
 )
 
@@ -21,44 +22,57 @@ func (n Number) Int64() (int64, error) { return strconv.ParseInt(string(n), 10, 
 // Float64 returns the nearest float64.
 func (n Number) Float64() (float64, error) { return strconv.ParseFloat(string(n), 64) }
 
-// scanNumber reads RFC 8259 §6: [ "-" ] int [ frac ] [ exp ].
+// scanNumber reads RFC 8259 §6 and returns the offset after it, and whether there is neither fraction nor exponent;
+// bad names what was expected at end.
+//
+//	number = [ "-" ] int [ frac ] [ exp ]     int = "0" / digit1-9 *DIGIT
+//	frac = "." 1*DIGIT                        exp = ( "e" / "E" ) [ "-" / "+" ] 1*DIGIT
 func scanNumber(b []byte, i int) (end int, integer bool, bad string) {
 	if i < len(b) && b[i] == '-' {
 		i++
 	}
-	if i >= len(b) || b[i] < '0' || b[i] > '9' {
+	if i >= len(b) || b[i]-'0' > 9 {
 		return i, false, "digit"
 	}
-	if b[i] == '0' {
-		i++
-	} else {
-		i = digits(b, i)
+	if i++; b[i-1] != '0' {
+		for i < len(b) && b[i]-'0' < 10 {
+			i++
+		}
+	}
+	if i >= len(b) {
+		return i, true, ""
 	}
 	integer = true
-	if i < len(b) && b[i] == '.' {
+	if b[i] == '.' {
 		integer = false
-		j := digits(b, i+1)
-		if j == i+1 {
-			return j, false, "digit after the decimal point"
+		j := i + 1
+		if i = digits(b, j); i == j {
+			return i, false, "digit after the decimal point"
 		}
-		i = j
 	}
 	if i < len(b) && b[i]|0x20 == 'e' {
 		integer = false
-		i++
-		if i < len(b) && (b[i] == '+' || b[i] == '-') {
+		if i++; i < len(b) && (b[i] == '+' || b[i] == '-') {
 			i++
 		}
-		j := digits(b, i)
-		if j == i {
-			return j, false, "digit of the exponent"
+		j := i
+		if i = digits(b, j); i == j {
+			return i, false, "digit of the exponent"
 		}
-		i = j
 	}
 	return i, integer, ""
 }
 
+// digits returns the offset of the first byte from b[i] that is no digit. Xor makes digits 0 to 9; adding 0x76 then
+// sets the high bit of all that is more, exactly so up to the first of them.
 func digits(b []byte, i int) int {
+	for len(b)-i >= 8 {
+		t := load64(b, i) ^ lows*'0'
+		if m := (t + lows*0x76 | t) & highs; m != 0 {
+			return i + bits.TrailingZeros64(m)>>3
+		}
+		i += 8
+	}
 	for i < len(b) && b[i]-'0' < 10 {
 		i++
 	}

@@ -1,5 +1,10 @@
 package jsonx
 
+import (
+	"math"
+	"sync"
+)
+
 // parser is a cursor on a whole text.
 type parser struct {
 	data  []byte
@@ -10,21 +15,13 @@ type parser struct {
 
 // space moves to the next byte that is no white space and returns it, 0 at the end.
 func (p *parser) space() byte {
-	for p.pos < len(p.data) {
-		c := p.data[p.pos]
-		if c > ' ' || c != ' ' && c != '\n' && c != '\r' && c != '\t' {
-			return c
-		}
-		p.pos++
+	if p.pos < len(p.data) && p.data[p.pos] > ' ' {
+		return p.data[p.pos]
+	}
+	if p.pos = skipSpace(p.data, p.pos); p.pos < len(p.data) {
+		return p.data[p.pos]
 	}
 	return 0
-}
-
-// Valid reports whether data is one JSON text (RFC 8259), nested at most DefaultMaxDepth levels. It looks at grammar
-// and UTF-8, not at whether names repeat.
-func Valid(data []byte) bool {
-	p := parser{data: data, opt: options{maxDepth: DefaultMaxDepth, dups: true}}
-	return p.skip() == nil && p.end() == nil
 }
 
 func (p *parser) end() error {
@@ -43,19 +40,18 @@ func (p *parser) size() error {
 
 func (p *parser) enter() error {
 	if p.depth++; p.depth > p.opt.maxDepth {
-		return &SyntaxError{Offset: int64(p.pos), Line: 1, Column: 1, Expected: "less nesting", Err: ErrTooDeep}
+		return p.fail(p.pos, wantShallow, nil)
 	}
 	p.pos++
 	return nil
 }
 
 func (p *parser) literal(s string) error {
-	for i := range len(s) {
-		if p.pos+i >= len(p.data) || p.data[p.pos+i] != s[i] {
-			return p.fail(p.pos+i, s, nil)
-		}
+	end, bad := scanLiteral(p.data, p.pos, s)
+	if bad != "" {
+		return p.fail(end, bad, nil)
 	}
-	p.pos += len(s)
+	p.pos = end
 	return nil
 }
 
@@ -68,7 +64,9 @@ func (p *parser) quoted() (raw []byte, simple bool, err error) {
 	if bad != "" {
 		return nil, false, p.fail(end, bad, nil)
 	}
-	raw = p.data[p.pos+1 : end-1]
+	if raw = p.data[p.pos+1 : end-1]; len(raw) > p.opt.maxString {
+		return nil, false, p.fail(p.pos, wantShorter, nil)
+	}
 	p.pos = end
 	return raw, simple, nil
 }
@@ -83,65 +81,24 @@ func (p *parser) number() (text []byte, integer bool, err error) {
 	return text, integer, nil
 }
 
-// nameSet finds repeated names: a few by looking, many by a (seeded) map.
-type nameSet struct {
-	few  [][]byte
-	many map[string]struct{}
-}
-
-// add takes a name as it stands in the text and says whether it is new.
-func (s *nameSet) add(raw []byte, simple bool) bool {
-	if !simple {
-		raw = unescape(nil, raw)
-	}
-	if s.many != nil {
-		n := len(s.many)
-		s.many[string(raw)] = struct{}{}
-		return len(s.many) > n
-	}
-	for _, x := range s.few {
-		if string(x) == string(raw) {
-			return false
-		}
-	}
-	if s.few = append(s.few, raw); len(s.few) > 16 {
-		s.many = make(map[string]struct{}, 32)
-		for _, x := range s.few {
-			s.many[string(x)] = struct{}{}
-		}
-	}
-	return true
-}
+// rulesPool keeps rules between texts: skipping a value of a dozen objects takes about ten allocations without it.
+var rulesPool = sync.Pool{New: func() any { return new(rules) }}
 
 // skip checks one value and moves past it.
 func (p *parser) skip() error {
-	switch c := p.space(); c {
-	case '{':
-		var names nameSet
-		return p.object(func(at int, raw []byte, simple bool) error {
-			if !p.opt.dups && !names.add(raw, simple) {
-				return p.fail(at, "a name not used before", ErrDuplicateName)
-			}
-			return p.skip()
-		})
-	case '[':
-		return p.array(func(int) error { return p.skip() })
-	case '"':
-		_, _, err := p.quoted()
-		return err
-	case 't':
-		return p.literal("true")
-	case 'f':
-		return p.literal("false")
-	case 'n':
-		return p.literal("null")
-	default:
-		if c == '-' || c-'0' < 10 {
-			_, _, err := p.number()
-			return err
-		}
-		return p.fail(p.pos, "value", nil)
+	var r *rules
+	if c := p.space(); c == '{' || c == '[' || p.opt.maxString < math.MaxInt {
+		r = rulesPool.Get().(*rules)
+		r.reset()
+		r.dups, r.maxString, r.maxMembers = p.opt.dups, p.opt.maxString, p.opt.maxMembers
+		defer rulesPool.Put(r)
 	}
+	end, bad := skipValue(p.data, p.pos, p.opt.maxDepth-p.depth, r)
+	if bad != "" {
+		return p.fail(end, bad, nil)
+	}
+	p.pos = end
+	return nil
 }
 
 // object reads the members of the object that begins here; member reads one value.
@@ -154,9 +111,12 @@ func (p *parser) object(member func(at int, raw []byte, simple bool) error) erro
 		p.depth--
 		return nil
 	}
-	for {
+	for n := 0; ; n++ {
 		p.space()
 		at := p.pos
+		if n >= p.opt.maxMembers {
+			return p.fail(at, wantFewer, nil)
+		}
 		raw, simple, err := p.quoted()
 		if err != nil {
 			return err

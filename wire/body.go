@@ -12,8 +12,9 @@ type body struct {
 	limit int64 // bytes of content still allowed
 	chunk chunkReader
 	kind  bodyKind
-	err   error  // sticky
-	buf   []byte // of borrow
+	err   error    // sticky
+	buf   []byte   // of borrow
+	dec   *decoder // undoes the content coding; nil without
 }
 
 type bodyKind uint8
@@ -43,6 +44,14 @@ func (b *body) done() bool { return b.err == io.EOF }
 
 // Read implements io.Reader.
 func (b *body) Read(p []byte) (int, error) {
+	if b.dec != nil {
+		return b.dec.Read(p)
+	}
+	return b.read(p)
+}
+
+// read reads content as it was sent, in its content coding.
+func (b *body) read(p []byte) (int, error) {
 	if b.err != nil {
 		return 0, b.err
 	}
@@ -59,7 +68,11 @@ func (b *body) next(max int) ([]byte, error) {
 	for b.err == nil {
 		data, need := b.take(max)
 		if len(data) > 0 {
-			if b.limit -= int64(len(data)); b.limit < 0 {
+			limit := &b.limit
+			if b.dec != nil {
+				limit = &b.dec.sent
+			}
+			if *limit -= int64(len(data)); *limit < 0 {
 				b.err = tooLarge()
 				return nil, b.err
 			}
@@ -89,6 +102,11 @@ func (b *body) take(max int) (data []byte, need bool) {
 		in = in[:max]
 	}
 	data, n, err := b.chunk.next(in)
+	if over := len(data) - max; over > 0 { // the chunk's first bytes came with its size
+		n -= over
+		data = data[:max]
+		b.chunk.unread(over)
+	}
 	b.c.from += n
 	switch {
 	case err != nil:
@@ -125,6 +143,9 @@ func tooLarge() *Error {
 func (b *body) borrow(max int64) ([]byte, error) {
 	if max <= 0 || max > b.limit {
 		max = b.limit
+	}
+	if b.dec != nil {
+		return b.borrowDecoded(max)
 	}
 	if b.done() && b.kind == bodyNone {
 		return nil, nil

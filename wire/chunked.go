@@ -72,6 +72,12 @@ func (c *chunkReader) next(b []byte) (data []byte, n int, err *Error) {
 	return nil, n, nil
 }
 
+// unread gives the last n bytes of data back.
+func (c *chunkReader) unread(n int) {
+	c.left += int64(n)
+	c.state = chunkData
+}
+
 // line returns the line at the front of b and its size with CRLF; 0 when it is not all
 // there yet.
 func (c *chunkReader) line(b []byte) (line []byte, size int, err *Error) {

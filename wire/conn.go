@@ -29,6 +29,7 @@ type conn struct {
 	awaits   bool // the client waits for 100 Continue
 	bodyAt   time.Time
 	received int64        // bytes of body since bodyAt
+	watch    *watch       // looks out for the client's leaving; nil unless asked for
 	state    atomic.Int32 // of connState
 }
 
@@ -87,6 +88,9 @@ func (c *conn) one() bool {
 	c.req.body.reset(c)
 	c.res.reset(c, string(c.req.head.method.of(c.req.head.buf)) == "HEAD")
 	c.handle()
+	if c.watch != nil {
+		c.unwatch()
+	}
 	if c.hijacked {
 		return false
 	}
@@ -178,9 +182,9 @@ func (c *conn) await(started bool) error {
 	return nil
 }
 
-// receive reads once into the buffer. What lies before keep is the head of the request
-// being handled and stays where it is.
-func (c *conn) receive() (n int, err error) {
+// room makes room in the buffer. What lies before keep is the head of the request being
+// handled and stays where it is.
+func (c *conn) room() {
 	switch {
 	case c.in == nil:
 		c.pooled = buffers.Get().(*[readBuffer]byte)
@@ -195,6 +199,11 @@ func (c *conn) receive() (n int, err error) {
 		c.in, c.from, c.keep = bigger, 0, 0
 		c.pooled = nil // the head may still stand in it: left to the garbage collector
 	}
+}
+
+// receive reads once into the buffer.
+func (c *conn) receive() (n int, err error) {
+	c.room()
 	if n, err = c.nc.Read(c.in[c.to:]); n > 0 {
 		c.to += n
 		return n, nil
@@ -329,7 +338,9 @@ func (c *conn) refuse(e *Error) {
 func (c *conn) complete() bool {
 	w := &c.res
 	c.settleBody()
-	if err := w.finish(); err != nil {
+	if w.broken {
+		// without its end
+	} else if err := w.finish(); err != nil {
 		c.close = true
 		if w.started {
 			c.srv.log.Warn("a response broke off", "request_id", c.req.ID(), "error", err)
@@ -428,6 +439,9 @@ func (c *conn) hijack() (net.Conn, []byte, error) {
 	}
 	if c.res.started {
 		return nil, nil, ErrStarted
+	}
+	if c.watch != nil {
+		c.unwatch()
 	}
 	if err := c.flush(); err != nil {
 		return nil, nil, err

@@ -9,7 +9,6 @@ import (
 	"iter"
 	"net"
 	"net/netip"
-	"strings"
 )
 
 // Request is a request being handled. It belongs to the handler until that returns;
@@ -129,22 +128,6 @@ func (r *Request) Headers() iter.Seq2[string, string] {
 	}
 }
 
-// Cookie returns the value of a cookie; ok is false when there is none.
-func (r *Request) Cookie(name string) (value string, ok bool) {
-	for n, v := range r.Headers() {
-		if !equalFold(n, "cookie") {
-			continue
-		}
-		for part := range strings.SplitSeq(v, ";") {
-			k, val, _ := strings.Cut(strings.TrimSpace(part), "=")
-			if k == name {
-				return strings.Trim(val, `"`), true
-			}
-		}
-	}
-	return "", false
-}
-
 // PathValue returns the decoded value of a wildcard of the route's pattern; "" when it
 // has none of that name.
 func (r *Request) PathValue(name string) string {
@@ -172,9 +155,10 @@ func (r *Request) Route() string {
 	return r.route.pattern
 }
 
-// ContentLength returns the length of the body as announced; -1 when it is chunked.
+// ContentLength returns the length of the body as announced; -1 when it is chunked or
+// being decompressed, and so not known.
 func (r *Request) ContentLength() int64 {
-	if r.head.framing.chunked {
+	if r.head.framing.chunked || r.body.dec != nil {
 		return -1
 	}
 	return r.head.framing.length

@@ -31,9 +31,35 @@ type Response struct {
 	head     bool // the request was HEAD
 	err      error
 	trailers []byte
+	coder    coder // nil unless a middleware offers a content coding
 }
 
+// coder is a content coding (RFC 9110 §8.4) on the way from the body that is held to the
+// connection's output. Length checks count the bytes in front of it.
+type coder interface {
+	// begin runs once, before the header section is rendered, and may change fields.
+	// final says that the body held is all there is; it may be replaced then. The coder
+	// stays in place only when begin returns true.
+	begin(w *Response, final bool) bool
+	// code returns the coded form of p, valid until the next call.
+	code(p []byte, step codeStep) []byte
+	// release ends the use of the coder; begin does that itself when it returns false.
+	release()
+}
+
+// codeStep says what is to follow the bytes given to a coder.
+type codeStep uint8
+
+const (
+	codeMore  codeStep = iota // more bytes: what the coder holds back may wait
+	codeFlush                 // all bytes so far must be decodable by the receiver
+	codeEnd                   // nothing
+)
+
 func (w *Response) reset(c *conn, head bool) {
+	if w.coder != nil {
+		w.coder.release()
+	}
 	*w = Response{c: c, status: 200, fields: w.fields[:0], body: w.body[:0], trailers: w.trailers[:0], length: -1, head: head}
 }
 
@@ -180,7 +206,7 @@ func (w *Response) spill() error {
 	if len(w.body) < maxHeld {
 		return nil
 	}
-	return w.Flush()
+	return w.send(codeMore)
 }
 
 // Send sets status, content type and body at once.
@@ -215,7 +241,9 @@ func (w *Response) Trailer(name, value string) error {
 }
 
 // Flush sends what was written so far.
-func (w *Response) Flush() error {
+func (w *Response) Flush() error { return w.send(codeFlush) }
+
+func (w *Response) send(step codeStep) error {
 	if w.c.hijacked {
 		return ErrHijacked
 	}
@@ -225,14 +253,18 @@ func (w *Response) Flush() error {
 	if !w.started {
 		w.start(false)
 	}
-	w.emit()
+	w.emit(step)
 	return w.c.flush()
 }
 
 // start puts the header section into the connection's output. final says that the body
 // held is all there is.
 func (w *Response) start(final bool) {
+	if w.coder != nil && !w.coder.begin(w, final) {
+		w.coder = nil
+	}
 	w.started = true
+	final = final && w.coder == nil // the length of a coded body is not known
 	c := w.c
 	out := c.out
 	if line := statusLines[w.status]; line != nil {
@@ -249,10 +281,10 @@ func (w *Response) start(final bool) {
 		if w.status == 304 && w.length >= 0 {
 			out = appendLength(out, w.length)
 		}
-	case w.length >= 0:
+	case w.length >= 0 && w.coder == nil:
 		out = appendLength(out, w.length)
 	case final && len(w.trailers) == 0:
-		out = appendLength(out, w.written)
+		out = appendLength(out, int64(len(w.body)))
 	case c.req.head.minor == 0:
 		c.close = true // a 1.0 client reads to the end
 	default:
@@ -275,19 +307,20 @@ func appendLength(out []byte, n int64) []byte {
 }
 
 // emit moves the held body into the output, as a chunk where need be.
-func (w *Response) emit() {
-	if len(w.body) == 0 {
-		return
+func (w *Response) emit(step codeStep) {
+	body := w.body
+	w.body = w.body[:0]
+	if w.coder != nil {
+		body = w.coder.code(body, step)
 	}
 	switch {
-	case w.head || bodyless(w.status):
+	case len(body) == 0 || w.head || bodyless(w.status):
 	case w.chunked:
-		w.c.out = strconv.AppendUint(w.c.out, uint64(len(w.body)), 16)
-		w.c.out = append(append(append(w.c.out, "\r\n"...), w.body...), "\r\n"...)
+		w.c.out = strconv.AppendUint(w.c.out, uint64(len(body)), 16)
+		w.c.out = append(append(append(w.c.out, "\r\n"...), body...), "\r\n"...)
 	default:
-		w.c.out = append(w.c.out, w.body...)
+		w.c.out = append(w.c.out, body...)
 	}
-	w.body = w.body[:0]
 }
 
 // finish completes the response in the connection's output.
@@ -301,7 +334,11 @@ func (w *Response) finish() error {
 	if !w.started {
 		w.start(true)
 	}
-	w.emit()
+	w.emit(codeEnd)
+	if w.coder != nil {
+		w.coder.release()
+		w.coder = nil
+	}
 	if w.chunked {
 		w.c.out = append(append(append(w.c.out, "0\r\n"...), w.trailers...), "\r\n"...)
 	}

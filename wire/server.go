@@ -95,6 +95,9 @@ type Server struct {
 	cancel  context.CancelFunc
 	closing atomic.Bool
 
+	draining context.Context // ends when closing begins
+	drain    context.CancelFunc
+
 	mu        sync.Mutex
 	listeners map[net.Listener]bool
 	conns     map[*conn]bool
@@ -111,6 +114,7 @@ func NewServer(cfg Config) (*Server, error) {
 	}
 	s := &Server{cfg: cfg, log: cfg.Logger, listeners: map[net.Listener]bool{}, conns: map[*conn]bool{}}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.draining, s.drain = context.WithCancel(s.ctx)
 	return s, nil
 }
 
@@ -263,6 +267,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 // stop closes the listeners.
 func (s *Server) stop() (err error) {
 	s.closing.Store(true)
+	s.drain()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for l := range s.listeners {

@@ -6,6 +6,7 @@ const (
 	classValue              // field-content: VCHAR, SP, HTAB, obs-text
 	classTarget             // visible ASCII
 	classHost               // what a host and port may hold
+	classCookie             // what a cookie's value may hold, with SP and comma
 )
 
 var classes = func() (t [256]uint8) {
@@ -14,6 +15,11 @@ var classes = func() (t [256]uint8) {
 	}
 	for c := 0x80; c <= 0xFF; c++ {
 		t[c] |= classValue
+	}
+	for c := 0x20; c < 0x7F; c++ {
+		if c != '"' && c != ';' && c != '\\' {
+			t[c] |= classCookie
+		}
 	}
 	t[' '] |= classValue
 	t['\t'] |= classValue

@@ -48,7 +48,9 @@ type App struct {
 	identity  identity
 	tx        atomic.Pointer[wire.Handler] // of /api/_tx, once all models are known
 	durations sync.Map                     // seriesKey -> *observe.Histogram
-	ready     atomic.Bool                  // the engine leads
+	opened    chan struct{}                // closed when requests are let in
+	ready     atomic.Bool                  // the same
+	probe     probe                        // of the disk
 	draining  atomic.Bool
 }
 
@@ -61,7 +63,8 @@ type restored struct {
 // New returns an application that is not started. Nothing is opened yet.
 func New(cfg Config) *App {
 	cfg.defaults()
-	a := &App{cfg: cfg, router: wire.NewRouter(), ops: wire.NewRouter(), guard: &guard{}, metrics: observe.NewRegistry(), health: &observe.Health{}}
+	a := &App{cfg: cfg, router: wire.NewRouter(), ops: wire.NewRouter(), guard: &guard{},
+		metrics: observe.NewRegistry(), health: &observe.Health{}, opened: make(chan struct{})}
 	a.router.Use(a.measure, wire.RequestID(), a.gate)
 	e, err := engine.New(engine.Config{
 		Open:      a.openOrder,
@@ -77,9 +80,13 @@ func New(cfg Config) *App {
 	return a
 }
 
-// note keeps a mistake for Start.
+// note keeps a mistake for Start. Behind Start it has nobody to tell but the log.
 func (a *App) note(err error) {
-	if err != nil {
+	switch {
+	case err == nil:
+	case a.ready.Load():
+		a.log.Error("registered too late, without effect", "error", err)
+	default:
 		a.errs = append(a.errs, err)
 	}
 }
@@ -130,9 +137,21 @@ func (h lateHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
 // WithGroup implements slog.Handler; the layers below use no groups.
 func (h lateHandler) WithGroup(string) slog.Handler { return h }
 
-// Use adds middleware around all routes, REST included. The operations endpoints are
-// outside of it.
-func (a *App) Use(mw ...wire.Middleware) { a.router.Use(mw...) }
+// Use adds middleware around all routes, REST included, and around 404 and 405. The
+// operations endpoints are outside of it.
+func (a *App) Use(mw ...wire.Middleware) {
+	for _, m := range mw {
+		a.router.Use(func(next wire.Handler) wire.Handler {
+			wrapped := m(next)
+			return func(w *wire.Response, r *wire.Request) error {
+				if isOperation(r.RawPath()) {
+					return next(w, r)
+				}
+				return wrapped(w, r)
+			}
+		})
+	}
+}
 
 // Handle registers a handler for a pattern such as "GET /hello/{name}"; see wire.Router.
 func (a *App) Handle(pattern string, h wire.Handler) {
@@ -184,13 +203,14 @@ func (a *App) Committed(name string, fn func(ctx context.Context, e Entry) error
 
 // Update runs fn as one transaction: alone, on the newest state, all or nothing. It
 // returns when everything fn read and wrote is durable; an error or a panic of fn leaves
-// no trace. fn must be short: nobody else writes meanwhile.
+// no trace. fn must be short: nobody else writes meanwhile. With the context of a request
+// the transaction carries that request's principal, id and trace id.
 //
 // Errors: those of fn; see engine.Do for the rest.
 func (a *App) Update(ctx context.Context, fn func(tx *Tx) error) error {
-	_, err := a.engine.Do(ctx, engine.Command{Run: func(tx *engine.Tx) (engine.Answer, error) {
+	_, err := a.engine.Do(ctx, onBehalf(ctx, engine.Command{Run: func(tx *engine.Tx) (engine.Answer, error) {
 		return engine.Answer{}, fn(&Tx{tx: tx})
-	}})
+	}}))
 	return err
 }
 
@@ -208,11 +228,17 @@ func (a *App) Metrics() *observe.Registry { return a.metrics }
 // Health returns the checks behind /ready, for checks of the application's own.
 func (a *App) Health() *observe.Health { return a.health }
 
+// logDir is where the log lives.
+func (a *App) logDir() string { return a.cfg.Dir + "/log" }
+
 // openOrder opens the log and starts ordering; called by engine.Start.
 func (a *App) openOrder(sink engine.Sink) (engine.Order, error) {
-	log, err := eventlog.Open(eventlog.Config{Dir: a.cfg.Dir + "/log", FS: a.cfg.FS, Logger: a.log})
+	log, err := eventlog.Open(eventlog.Config{Dir: a.logDir(), FS: a.cfg.FS, Logger: a.log})
 	if err != nil {
 		return nil, err
+	}
+	if err := a.notEmptied(log); err != nil {
+		return nil, errors.Join(err, log.Close())
 	}
 	n, err := node.Start(node.Config{Log: log, Sink: sink, Clock: a.cfg.Clock})
 	if err != nil {
@@ -223,7 +249,8 @@ func (a *App) openOrder(sink engine.Sink) (engine.Order, error) {
 }
 
 // Start opens the data directory, replays it and serves. It returns when requests are
-// answered, or with what is wrong. Flags and environment are left alone; see Run.
+// answered, or with what is wrong. Until then operations endpoints are answered already,
+// and other requests wait. Flags and environment are left alone; see Run.
 func (a *App) Start(ctx context.Context) error {
 	if a.log == nil {
 		a.log = a.cfg.logger(os.Stderr)
@@ -239,12 +266,21 @@ func (a *App) Start(ctx context.Context) error {
 	if err != nil {
 		return &startError{err: err, kind: startListen, addr: a.cfg.Addr}
 	}
-	if err := a.openData(ctx); err != nil {
+	if err := a.serve(l); err != nil {
 		return errors.Join(err, l.Close())
 	}
-	if err := a.serve(l); err != nil {
-		return errors.Join(err, l.Close(), a.engine.Close(context.WithoutCancel(ctx)))
+	if err := a.openData(ctx); err != nil {
+		return errors.Join(err, a.stopServing((*wire.Server).Close))
 	}
+	op, err := a.startOperator()
+	if err != nil {
+		return errors.Join(err, a.stopServing((*wire.Server).Close), a.engine.Close(context.WithoutCancel(ctx)))
+	}
+	a.mu.Lock()
+	a.operator = op
+	a.mu.Unlock()
+	a.ready.Store(true)
+	close(a.opened)
 	return nil
 }
 
@@ -252,11 +288,11 @@ func (a *App) Start(ctx context.Context) error {
 func (a *App) openData(ctx context.Context) error {
 	dir := a.cfg.Dir
 	if err := a.cfg.FS.MkdirAll(dir); err != nil {
-		return &startError{err: err, kind: startData, dir: dir}
+		return &startError{err: err, kind: startData, dir: dir, name: a.cfg.Name}
 	}
 	before := time.Now()
 	if err := a.engine.Start(ctx); err != nil {
-		return &startError{err: err, kind: startData, dir: dir}
+		return &startError{err: err, kind: startData, dir: dir, name: a.cfg.Name}
 	}
 	id, err := loadIdentity(a.cfg.FS, dir, time.Now())
 	if err != nil {
@@ -265,12 +301,15 @@ func (a *App) openData(ctx context.Context) error {
 	a.identity = id
 	a.restored = restored{a.engine.Stats().Replayed, time.Since(before)}
 	a.registerStats()
-	a.ready.Store(true)
 	return nil
 }
 
-// mountTx makes the handler of /api/_tx, when all models are registered.
+// mountTx makes the handler of /api/_tx, when all models are registered. Without models
+// there is none.
 func (a *App) mountTx() error {
+	if len(a.engine.Tables()) == 0 {
+		return nil
+	}
 	r := wire.NewRouter()
 	if err := rest.MountTx(r, a.engine, a.engine.Tables(), "/api/_tx", a.restOptions()); err != nil {
 		return err
@@ -288,16 +327,28 @@ func (a *App) serve(l net.Listener) error {
 	if err != nil {
 		return err
 	}
-	op, err := a.startOperator()
-	if err != nil {
-		return err
-	}
 	serving := make(chan error, 1)
 	a.mu.Lock()
-	a.listener, a.server, a.operator, a.serving = l, s, op, serving
+	a.listener, a.server, a.serving = l, s, serving
 	a.mu.Unlock()
 	go func() { serving <- s.Serve(l) }()
 	return nil
+}
+
+// stopServing stops the server in the given way, once.
+func (a *App) stopServing(stop func(*wire.Server) error) error {
+	a.mu.Lock()
+	server, serving := a.server, a.serving
+	a.server = nil
+	a.mu.Unlock()
+	if server == nil {
+		return nil
+	}
+	err := stop(server)
+	if e := <-serving; !errors.Is(e, wire.ErrServerClosed) {
+		err = errors.Join(err, e)
+	}
+	return err
 }
 
 // Addr returns the address that is listened on, such as "127.0.0.1:8080"; "" before
@@ -316,17 +367,11 @@ func (a *App) Addr() string {
 // acknowledged writes are durable in any case.
 func (a *App) Shutdown(ctx context.Context) error {
 	a.draining.Store(true)
+	err := a.stopServing(func(s *wire.Server) error { return s.Shutdown(ctx) })
 	a.mu.Lock()
-	server, op, serving := a.server, a.operator, a.serving
-	a.server, a.operator = nil, nil
+	op := a.operator
+	a.operator = nil
 	a.mu.Unlock()
-	var err error
-	if server != nil {
-		err = server.Shutdown(ctx)
-		if e := <-serving; !errors.Is(e, wire.ErrServerClosed) {
-			err = errors.Join(err, e)
-		}
-	}
 	if op != nil {
 		err = errors.Join(err, op.close(ctx))
 	}
@@ -340,17 +385,6 @@ func (a *App) measure(next wire.Handler) wire.Handler {
 		err := next(w, r)
 		a.series(r, wire.StatusOf(w, err)).Observe(time.Since(start).Seconds())
 		return err
-	}
-}
-
-// gate refuses requests while the application starts, and gives the others a deadline.
-func (a *App) gate(next wire.Handler) wire.Handler {
-	return func(w *wire.Response, r *wire.Request) error {
-		err := next(w, r)
-		if err != nil {
-			return rest.ToError(err)
-		}
-		return nil
 	}
 }
 

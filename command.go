@@ -2,9 +2,8 @@ package lithair
 
 import (
 	"context"
-	"regexp"
-
 	"fmt"
+	"regexp"
 
 	"github.com/lithair/lithair-go/engine"
 	"github.com/lithair/lithair-go/jsonx"
@@ -52,10 +51,10 @@ func (c *CommandOf[In, Out]) prepare(body []byte) (func(tx *engine.Tx) (engine.A
 // Run runs the command as one transaction, as [App.Update] does.
 func (c *CommandOf[In, Out]) Run(ctx context.Context, in In) (Out, error) {
 	var out Out
-	_, err := c.app.engine.Do(ctx, engine.Command{Name: c.name, Run: func(tx *engine.Tx) (_ engine.Answer, err error) {
+	_, err := c.app.engine.Do(ctx, onBehalf(ctx, engine.Command{Name: c.name, Run: func(tx *engine.Tx) (_ engine.Answer, err error) {
 		out, err = c.fn(&Tx{tx: tx}, in)
 		return engine.Answer{}, err
-	}})
+	}}))
 	if err != nil {
 		var zero Out
 		return zero, err

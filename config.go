@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -27,7 +29,7 @@ type Config struct {
 	Name string
 
 	Addr            string        `flag:"addr" usage:"address to listen on"`
-	Dir             string        `flag:"data" usage:"data directory (default ./data/<name>)"`
+	Dir             string        `flag:"data" usage:"data directory"`
 	LogLevel        string        `flag:"log-level" usage:"debug, info, warn or error"`
 	LogFormat       string        `flag:"log-format" usage:"text, json or auto: text on a terminal"`
 	MaxBodyBytes    int64         `flag:"max-body-size" usage:"largest request body, in bytes"`
@@ -43,6 +45,7 @@ type Config struct {
 	FS disk.FS
 
 	origin map[string]string // where each setting comes from, when not from the program
+	verify bool              // -check: read the log and exit
 }
 
 // origins lists the settings with their values and where they come from.
@@ -94,10 +97,33 @@ func (c *Config) check() error {
 	if !slices.Contains([]string{"auto", "text", "json"}, c.LogFormat) {
 		errs = append(errs, fmt.Errorf("log-format: %q is not text, json or auto", c.LogFormat))
 	}
-	if c.MaxBodyBytes < 0 || c.RequestTimeout < 0 || c.ShutdownTimeout < 0 {
-		errs = append(errs, errors.New("max-body-size, request-timeout and shutdown-timeout cannot be negative"))
+	for _, n := range []struct {
+		name string
+		bad  bool
+	}{{"max-body-size", c.MaxBodyBytes <= 0}, {"request-timeout", c.RequestTimeout <= 0}, {"shutdown-timeout", c.ShutdownTimeout <= 0}} {
+		if n.bad {
+			errs = append(errs, errors.New(n.name+": must be greater than 0"))
+		}
+	}
+	if c.Dir == "" {
+		errs = append(errs, errors.New("data: the data directory cannot be empty"))
+	}
+	if err := checkAddr(c.Addr); err != nil {
+		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
+}
+
+// checkAddr wants host:port, where the host may be empty and the port is a number.
+func checkAddr(addr string) error {
+	_, port, err := net.SplitHostPort(addr)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
+	if err != nil {
+		return fmt.Errorf("addr: %q is not host:port, such as 127.0.0.1:8080", addr)
+	}
+	return nil
 }
 
 func parseLevel(s string) (l slog.Level, err error) {
@@ -203,7 +229,8 @@ func (c *Config) load(args, environ []string, out io.Writer) error {
 	all := c.settings()
 	fs := flag.NewFlagSet(c.Name, flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
-	file := fs.String("config", "", "configuration file: JSON, comments allowed (LITHAIR_CONFIG)")
+	file := fs.String("config", "", "")
+	fs.BoolVar(&c.verify, "check", false, "")
 	given := map[string]string{}
 	for _, s := range all {
 		fs.Var(capture{s, given}, s.flag, s.usage)
@@ -242,6 +269,9 @@ func (c *Config) load(args, environ []string, out io.Writer) error {
 			}
 		}
 	}
+	if err := c.check(); err != nil {
+		return &usageError{err}
+	}
 	return nil
 }
 
@@ -267,7 +297,7 @@ func (c *Config) suggest(err error, all []setting) error {
 	if !ok {
 		return err
 	}
-	names := []string{"config", "help"}
+	names := []string{"config", "check", "help"}
 	for _, s := range all {
 		names = append(names, s.flag)
 	}
@@ -340,7 +370,7 @@ func (c *Config) readFile(name string, all []setting) (map[string]string, error)
 		case string, bool:
 			values[key] = fmt.Sprint(v)
 		case float64:
-			values[key] = fmt.Sprintf("%.0f", v)
+			values[key] = strconv.FormatFloat(v, 'f', -1, 64)
 		default:
 			return nil, fmt.Errorf("configuration file %s: %s must be text, a number, true or false", name, key)
 		}
@@ -357,6 +387,7 @@ func (c *Config) help(out io.Writer, all []setting) {
 		fmt.Fprintf(out, "  -%-17s %-25s %s\n", flag, env, usage)
 	}
 	row("config", envPrefix+"CONFIG", "configuration file: JSON, comments allowed", "")
+	row("check", "", "read the whole log in the data directory, say whether it is sound, and exit", "")
 	for _, s := range all {
 		row(s.flag, s.env, s.usage, s.String())
 	}

@@ -2,6 +2,7 @@ package lithair
 
 import (
 	"errors"
+	"time"
 
 	"github.com/lithair/lithair-go/rest"
 	"github.com/lithair/lithair-go/wire"
@@ -28,12 +29,33 @@ func (a *App) Authenticate(fn func(r *wire.Request) (Principal, error)) { a.guar
 // error that is no *wire.Error becomes 403.
 func (a *App) Authorize(fn func(p Principal, act Action) error) { a.guard.authorize = fn }
 
-// Authenticate implements rest.Guard.
+// errExpired and errRevoked are why a principal is not taken any more.
+var (
+	errExpired = errors.New("lithair: the principal has expired")
+	errRevoked = errors.New("lithair: the principal was revoked")
+)
+
+// Authenticate implements rest.Guard. A principal that has expired or was revoked is none.
 func (g *guard) Authenticate(r *wire.Request) (Principal, error) {
 	if g.authenticate == nil {
 		return Principal{}, nil
 	}
-	return g.authenticate(r)
+	p, err := g.authenticate(r)
+	if err != nil {
+		return Principal{}, err
+	}
+	if !p.Expiry.IsZero() && !time.Now().Before(p.Expiry) {
+		return Principal{}, errExpired
+	}
+	select {
+	case <-p.Revoked:
+		return Principal{}, errRevoked
+	default:
+	}
+	if c, ok := r.Context().Value(originKey{}).(*requestContext); ok {
+		c.setPrincipal(p)
+	}
+	return p, nil
 }
 
 // Authorize implements rest.Guard.

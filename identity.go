@@ -8,6 +8,7 @@ import (
 	"path"
 	"time"
 
+	"github.com/lithair/lithair-go/eventlog"
 	"github.com/lithair/lithair-go/internal/disk"
 	"github.com/lithair/lithair-go/jsonx"
 	"github.com/lithair/lithair-go/model"
@@ -46,6 +47,23 @@ func loadIdentity(files disk.FS, dir string, now time.Time) (id identity, err er
 		return id, fmt.Errorf("%s: data format %d; this release knows %d", name, id.Format, dataFormat)
 	}
 	return id, nil
+}
+
+// notEmptied refuses a log without a record in a data directory that has been in use:
+// node.json is written when the log holds records already.
+func (a *App) notEmptied(log *eventlog.Log) error {
+	name := path.Join(a.cfg.Dir, "node.json")
+	if log.Last() > 0 {
+		return nil
+	}
+	_, err := disk.ReadFile(a.cfg.FS, name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	}
+	return fmt.Errorf("the log in %s holds nothing, and %s says that this directory was in use: its data is gone. Put the log back, from a backup; to begin anew, remove %s", a.logDir(), name, name)
 }
 
 // positions keeps where the Committed hooks are, a file each.

@@ -4,10 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"path"
 	"runtime/debug"
 	"strconv"
+	"sync"
 	"time"
 
+	"github.com/lithair/lithair-go/internal/disk"
 	"github.com/lithair/lithair-go/jsonx"
 	"github.com/lithair/lithair-go/observe"
 	"github.com/lithair/lithair-go/rest"
@@ -25,6 +28,7 @@ func (a *App) operations() error {
 	})
 	a.health.Add("leader", a.checkLeader)
 	a.health.Add("disk", a.checkDisk)
+	a.health.Add("lag", a.checkLag)
 	a.health.Add("draining", func() error {
 		if a.draining.Load() {
 			return errors.New("the application is stopping")
@@ -52,8 +56,16 @@ func (a *App) operations() error {
 		errs = append(errs, a.router.Get(route.path, route.h))
 	}
 	errs = append(errs, a.router.Post("/observe/perf/echo", a.private(perfEcho)))
-	errs = append(errs, a.router.Post("/api/_tx", func(w *wire.Response, r *wire.Request) error { return (*a.tx.Load())(w, r) }))
+	errs = append(errs, a.router.Post("/api/_tx", a.transaction))
 	return errors.Join(errs...)
+}
+
+// transaction hands a request on to what mountTx made.
+func (a *App) transaction(w *wire.Response, r *wire.Request) error {
+	if h := a.tx.Load(); h != nil {
+		return (*h)(w, r)
+	}
+	return &wire.Error{Status: 404, Detail: "there are no models"}
 }
 
 // checkLeader says whether writes are taken.
@@ -70,11 +82,16 @@ func (a *App) checkLeader() error {
 // lowDisk is how little room makes the application unready.
 const lowDisk = 16 << 20
 
+// checkDisk says whether the log takes writes, files can be made, and room is left.
 func (a *App) checkDisk() error {
-	if a.events != nil {
-		if err := a.events.Err(); err != nil {
-			return err
-		}
+	if !a.ready.Load() {
+		return nil // the log is being opened
+	}
+	if err := a.events.Err(); err != nil {
+		return err
+	}
+	if err := a.probe.write(a.cfg.FS, a.cfg.Dir); err != nil {
+		return err
 	}
 	free, err := a.cfg.FS.Free(a.cfg.Dir)
 	if err != nil {
@@ -86,11 +103,62 @@ func (a *App) checkDisk() error {
 	return nil
 }
 
+// probe tries now and then whether files can be made, which no other call would tell on
+// a disk that went read-only while nobody wrote.
+type probe struct {
+	mu   sync.Mutex
+	last time.Time
+	err  error
+}
+
+// probeEvery bounds how often a probe touches the disk.
+const probeEvery = 5 * time.Second
+
+func (p *probe) write(files disk.FS, dir string) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if now := time.Now(); now.Sub(p.last) >= probeEvery {
+		p.last, p.err = now, touch(files, path.Join(dir, "probe.tmp"))
+	}
+	return p.err
+}
+
+// touch makes a file and removes it.
+func touch(files disk.FS, name string) error {
+	f, err := files.Open(name, disk.Create)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Close(), files.Remove(name))
+}
+
+// maxLag is how many log entries the state may be behind the log while the application
+// is ready.
+const maxLag = 10_000
+
+func (a *App) checkLag() error {
+	if !a.ready.Load() {
+		return nil // "replayed" says so
+	}
+	if last, applied := a.events.Last(), a.engine.Stats().Applied; last > applied+maxLag {
+		return fmt.Errorf("the state is %d entries behind the log; the limit is %d", last-applied, maxLag)
+	}
+	return nil
+}
+
 // trusted says whether a request may see what is for operators: it comes over loopback
-// from this machine, or everybody may.
+// from this machine and no proxy passed it on, or everybody may.
 func (a *App) trusted(r *wire.Request) bool {
+	if a.cfg.ObservePublic {
+		return true
+	}
+	for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Real-Ip", "Via"} {
+		if r.HasHeader(name) {
+			return false
+		}
+	}
 	addr := r.ClientAddr()
-	return a.cfg.ObservePublic || addr.IsLoopback() || addr == netip.Addr{}
+	return addr.IsLoopback() || addr == netip.Addr{}
 }
 
 // private hides an endpoint from other machines, as if it were not there.
@@ -106,7 +174,9 @@ func (a *App) private(h wire.Handler) wire.Handler {
 // info tells what runs here; details only to those who may see them.
 func (a *App) info(w *wire.Response, r *wire.Request) error {
 	info := map[string]any{"name": a.cfg.Name, "status": "healthy"}
-	if a.trusted(r) {
+	if !a.ready.Load() {
+		info["status"] = "starting"
+	} else if a.trusted(r) {
 		stats := a.engine.Stats()
 		root := a.engine.Root()
 		models := map[string]int{}

@@ -39,6 +39,7 @@ type startError struct {
 	kind int
 	addr string
 	dir  string
+	name string // of the program
 }
 
 // Error says what happened and what to do.
@@ -57,7 +58,7 @@ func (e *startError) Error() string {
 		}
 		return fmt.Sprintf("data directory %s is in use by %s; stop that, or choose another with -data", e.dir, who)
 	case errors.As(e.err, &corrupt):
-		return fmt.Sprintf("the log is damaged and nothing was changed: %v", corrupt)
+		return fmt.Sprintf("the log is damaged: %v. To see whether a restored directory is sound, run: %s -data %s -check", corrupt, e.name, e.dir)
 	case e.kind == startData && disk.IsFull(e.err):
 		return fmt.Sprintf("the disk with data directory %s is full: %v; free some space, or choose another with -data", e.dir, e.err)
 	case e.kind == startData && errors.Is(e.err, os.ErrPermission):
@@ -169,6 +170,9 @@ func (a *App) run(addr string, args, environ []string, out io.Writer) int {
 		fmt.Fprintf(out, "%s: %v\nRun %s -h for all flags.\n", a.cfg.Name, err, a.cfg.Name)
 		return exitUsage
 	}
+	if a.cfg.verify {
+		return a.verify(out)
+	}
 	a.log = a.cfg.logger(os.Stderr)
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
@@ -181,7 +185,10 @@ func (a *App) run(addr string, args, environ []string, out io.Writer) int {
 	case err = <-begun:
 	case s := <-signals:
 		cancel()
-		<-begun
+		select {
+		case <-begun:
+		case <-signals: // a replay is not interrupted
+		}
 		fmt.Fprintf(out, "%s: stopped by %s while starting\n", a.cfg.Name, s)
 		return exitForced
 	}
@@ -191,6 +198,19 @@ func (a *App) run(addr string, args, environ []string, out io.Writer) int {
 	}
 	a.banner(out)
 	return a.untilStopped(signals, out)
+}
+
+// verify reads the whole log, of an application that does not run, and says whether it
+// is sound.
+func (a *App) verify(out io.Writer) int {
+	r, err := eventlog.Verify(a.cfg.FS, a.logDir(), nil)
+	if err != nil {
+		err = &startError{err: err, kind: startData, dir: a.cfg.Dir, name: a.cfg.Name}
+		fmt.Fprintf(out, "%s: %v\n", a.cfg.Name, err)
+		return exitCode(err)
+	}
+	fmt.Fprintf(out, "%s: the log in %s is sound: %d records (%d to %d) in %d segments, chain %x\n", a.cfg.Name, a.logDir(), r.Records, r.First, r.Last, r.Segments, r.Chain)
+	return 0
 }
 
 // untilStopped waits for a signal, or for the server to break, and stops.

@@ -39,8 +39,8 @@ type CorruptError struct {
 }
 
 // advice is what to do about damage; the one place where it is worded.
-const advice = "Nothing was changed. To see how far the damage goes, call eventlog.Verify on the directory; " +
-	"then restore the directory from a backup or another node, and keep a copy of the damaged one"
+const advice = "Nothing was changed. Restore the directory from a backup or another node, and keep a copy of the damaged one; " +
+	"eventlog.Verify reads a whole log and says whether it is sound"
 
 // Error says where the damage is and what to do.
 func (e *CorruptError) Error() string {

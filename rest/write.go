@@ -35,7 +35,7 @@ func (o *Options) body(r *wire.Request, also string) ([]byte, error) {
 
 // command starts a command with who, which request, and the idempotency key.
 func command(r *wire.Request, p Principal, name string, body []byte) (engine.Command, error) {
-	cmd := engine.Command{Name: name, Actor: p.ID, RequestID: r.ID()}
+	cmd := engine.Command{Name: name, Actor: p.ID, RequestID: r.ID(), TraceID: TraceID(r)}
 	if !r.HasHeader("Idempotency-Key") {
 		return cmd, nil
 	}

@@ -190,7 +190,9 @@ func quotedLen(b []byte) int {
 		case classes[b[i]]&classValue == 0:
 			return 0
 		case b[i] == '\\':
-			i++
+			if i++; i == len(b) || classes[b[i]]&classValue == 0 {
+				return 0
+			}
 		}
 	}
 	return 0

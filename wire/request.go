@@ -2,13 +2,10 @@ package wire
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/tls"
-	"encoding/hex"
 	"io"
 	"iter"
 	"net"
-	"net/netip"
 )
 
 // Request is a request being handled. It belongs to the handler until that returns;
@@ -24,6 +21,8 @@ type Request struct {
 	spans [maxParams]span // of the route's wildcards, in the head
 	nvals int
 	body  body
+
+	client clientInfo // who sent it, once asked for
 
 	fallback *fallback // no route matched
 }
@@ -85,9 +84,6 @@ func (r *Request) Query() Query {
 	}
 	return *r.query
 }
-
-// Host returns the effective host: of an absolute target, else of the Host field.
-func (r *Request) Host() string { return string(r.head.host.of(r.head.buf)) }
 
 // Proto returns "HTTP/1.1" or "HTTP/1.0".
 func (r *Request) Proto() string {
@@ -193,15 +189,6 @@ func (r *Request) SetContext(ctx context.Context) { r.ctx = ctx }
 // RemoteAddr returns the address of the connection's other end.
 func (r *Request) RemoteAddr() net.Addr { return r.c.nc.RemoteAddr() }
 
-// ClientAddr returns the IP address of the connection's other end; the zero Addr where
-// it has none, as on Unix sockets.
-func (r *Request) ClientAddr() netip.Addr {
-	if a, ok := r.c.nc.RemoteAddr().(*net.TCPAddr); ok {
-		return a.AddrPort().Addr().Unmap()
-	}
-	return netip.Addr{}
-}
-
 // LocalAddr returns the address the connection came in at.
 func (r *Request) LocalAddr() net.Addr { return r.c.nc.LocalAddr() }
 
@@ -212,33 +199,6 @@ func (r *Request) TLS() *tls.ConnectionState {
 		return &s
 	}
 	return nil
-}
-
-// maxRequestID bounds an id that a client may choose.
-const maxRequestID = 128
-
-// ID returns the request's id: the client's X-Request-Id where that is visible ASCII of
-// at most 128 bytes, else a new random one.
-func (r *Request) ID() string {
-	if r.id == "" {
-		if v, ok := r.head.field("x-request-id"); ok && len(v) > 0 && len(v) <= maxRequestID && all(v, classTarget) {
-			r.id = string(v)
-		} else {
-			r.id = newID()
-		}
-	}
-	return r.id
-}
-
-// SetID replaces the request's id.
-func (r *Request) SetID(id string) { r.id = id }
-
-func newID() string {
-	var b [16]byte
-	if _, err := rand.Read(b[:]); err != nil {
-		panic(err) // crypto/rand never fails on supported systems
-	}
-	return hex.EncodeToString(b[:])
 }
 
 // Hijack takes the connection over, for protocols that begin with an HTTP request. What

@@ -16,9 +16,6 @@ import (
 // becomes a 500, is logged with the request id and never sent. A panic likewise.
 type Handler func(w *Response, r *Request) error
 
-// Middleware wraps a handler.
-type Middleware func(Handler) Handler
-
 // Config says how a server works. Handler is required; zero values elsewhere take the
 // defaults.
 type Config struct {
@@ -38,6 +35,9 @@ type Config struct {
 	WriteTimeout      time.Duration // for one write; default 30 s
 	IdleTimeout       time.Duration // between requests; default 2 min
 	LingerTimeout     time.Duration // after the last response; default 1 s
+
+	// Proxies are believed about who the client is. Default: none is.
+	Proxies ProxyConfig
 
 	// ErrorBody renders an error response. The default writes problem details (RFC
 	// 9457). r has no target when the head could not be read.
@@ -90,6 +90,7 @@ func (c *Config) defaults() error {
 // use.
 type Server struct {
 	cfg     Config
+	proxies *proxies // nil: none is believed
 	log     *slog.Logger
 	ctx     context.Context // ends at Close
 	cancel  context.CancelFunc
@@ -112,7 +113,11 @@ func NewServer(cfg Config) (*Server, error) {
 	if err := cfg.defaults(); err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, log: cfg.Logger, listeners: map[net.Listener]bool{}, conns: map[*conn]bool{}}
+	proxies, err := cfg.Proxies.prepare()
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{cfg: cfg, proxies: proxies, log: cfg.Logger, listeners: map[net.Listener]bool{}, conns: map[*conn]bool{}}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.draining, s.drain = context.WithCancel(s.ctx)
 	return s, nil

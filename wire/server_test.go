@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"runtime"
@@ -297,49 +296,5 @@ func TestNothingLeaksOverManyConnections(t *testing.T) {
 			t.Fatalf("%d connections and %d goroutines are left (%d before)", s.Conns(), runtime.NumGoroutine(), before)
 		}
 		runtime.Gosched()
-	}
-}
-
-func TestMiddleware(t *testing.T) {
-	cors, err := CORS(CORSConfig{Origins: []string{"https://app.example.org", "https://*.example.net"}, Credentials: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := CORS(CORSConfig{Origins: []string{"*"}, Credentials: true}); err == nil {
-		t.Error("credentials with * were taken")
-	}
-	var logged bytes.Buffer
-	rt := NewRouter()
-	rt.Use(AccessLog(slog.New(slog.NewJSONHandler(&logged, nil))), SecurityHeaders(), cors, SameOrigin("https://app.example.org"))
-	h := func(w *Response, r *Request) error { return w.Send(200, "text/plain", []byte("ok")) }
-	if err := errors.Join(rt.Get("/x/{id}", h), rt.Post("/x/{id}", h)); err != nil {
-		t.Fatal(err)
-	}
-	addr, s := serveCases(t, func(c *Config) { c.Handler = rt.Handler() })
-	_, do := dial(t, addr)
-	for _, c := range []struct {
-		name, send, header, value string
-		status                    int
-	}{
-		{"plain", "GET /x/1 HTTP/1.1\r\nHost: t\r\n\r\n", "X-Content-Type-Options", "nosniff", 200},
-		{"allowed origin", "GET /x/1 HTTP/1.1\r\nHost: t\r\nOrigin: https://app.example.org\r\n\r\n", "Access-Control-Allow-Origin", "https://app.example.org", 200},
-		{"subdomain", "GET /x/1 HTTP/1.1\r\nHost: t\r\nOrigin: https://a.b.example.net\r\n\r\n", "Access-Control-Allow-Credentials", "true", 200},
-		{"suffix is no subdomain", "GET /x/1 HTTP/1.1\r\nHost: t\r\nOrigin: https://evilexample.net\r\n\r\n", "Access-Control-Allow-Origin", "", 200},
-		{"preflight", "OPTIONS /x/1 HTTP/1.1\r\nHost: t\r\nOrigin: https://app.example.org\r\nAccess-Control-Request-Method: PUT\r\n\r\n", "Access-Control-Max-Age", "600", 204},
-		{"cross-site post", "POST /x/1 HTTP/1.1\r\nHost: t\r\nContent-Length: 0\r\nOrigin: https://evil.example\r\n\r\n", "Access-Control-Allow-Origin", "", 403},
-		{"trusted post", "POST /x/1 HTTP/1.1\r\nHost: t\r\nContent-Length: 0\r\nOrigin: https://app.example.org\r\nSec-Fetch-Site: cross-site\r\n\r\n", "Vary", "Origin", 200},
-		{"not found", "GET /y HTTP/1.1\r\nHost: t\r\n\r\n", "X-Frame-Options", "DENY", 404},
-		{"method", "PUT /x/1 HTTP/1.1\r\nHost: t\r\nContent-Length: 0\r\n\r\n", "Allow", "GET, HEAD, OPTIONS, POST", 405},
-	} {
-		resp := do(c.send)
-		if resp.StatusCode != c.status || resp.Header.Get(c.header) != c.value {
-			t.Errorf("%s: %d, %s: %q", c.name, resp.StatusCode, c.header, resp.Header.Get(c.header))
-		}
-	}
-	if err := s.Shutdown(t.Context()); err != nil {
-		t.Error(err)
-	}
-	if n := strings.Count(logged.String(), `"msg":"request"`); n != 9 || !strings.Contains(logged.String(), `"route":"GET /x/{id}"`) {
-		t.Errorf("%d access records: %s", n, logged.String())
 	}
 }

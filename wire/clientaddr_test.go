@@ -18,8 +18,8 @@ func prefixes(t testing.TB, list ...string) []netip.Prefix {
 	return p
 }
 
-// headOf parses field lines behind a plain request line.
-func headOf(t testing.TB, fields string) *head {
+// headWith parses field lines behind a plain request line.
+func headWith(t testing.TB, fields string) *head {
 	t.Helper()
 	h, n, err := parseHead([]byte("GET / HTTP/1.1\r\nHost: inner:80\r\n"+strings.ReplaceAll(fields, "\n", "\r\n")+"\r\n\r\n"), func(int) int { return 1 << 20 })
 	if err != nil || n == 0 {
@@ -81,7 +81,7 @@ func TestClientBehindProxies(t *testing.T) {
 			t.Fatal(err)
 		}
 		ci := clientInfo{addr: netip.MustParseAddr("10.0.0.1")}
-		p.resolve(&ci, headOf(t, c.fields))
+		p.resolve(&ci, headWith(t, c.fields))
 		if ci.addr.String() != c.addr || ci.scheme != c.scheme || ci.host != c.host {
 			t.Errorf("%s: %v, scheme %q, host %q; want %s, %q, %q", c.name, ci.addr, ci.scheme, ci.host, c.addr, c.scheme, c.host)
 		}
@@ -216,7 +216,7 @@ func FuzzForwardedFor(f *testing.F) {
 		}
 		peer := netip.MustParseAddr("10.0.0.1")
 		ci := clientInfo{addr: peer}
-		p.resolve(&ci, headOf(t, "X-Forwarded-For: "+strings.Join(values, "\nX-Forwarded-For: ")))
+		p.resolve(&ci, headWith(t, "X-Forwarded-For: "+strings.Join(values, "\nX-Forwarded-For: ")))
 		if want := obviousClient(peer, values, trusted.contains); ci.addr != want {
 			t.Fatalf("%q: %v, want %v", s, ci.addr, want)
 		}

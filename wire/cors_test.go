@@ -53,7 +53,7 @@ func TestOriginPatterns(t *testing.T) {
 		if !all(c.origin, classValue) {
 			t.Fatalf("%q cannot be sent", c.origin)
 		}
-		r := &Request{head: *headOf(t, "Origin: "+c.origin)}
+		r := &Request{head: *headWith(t, "Origin: "+c.origin)}
 		if o, ok := cs.allowed(r); ok != c.want || ok && o != c.origin {
 			t.Errorf("%s and %q: %q, %v, want %v", c.pattern, c.origin, o, ok, c.want)
 		}

@@ -39,6 +39,12 @@
 //	Expect, Connection, Date   9110 §6-10   conn.go, response.go
 //	routing, 405, OPTIONS      9110 §9, 15  router.go
 //	problem details            9457         errors.go
+//	proxies, client address    7239         forwarded.go, clientaddr.go
+//	origins, CORS              6454, Fetch  origin.go, cors.go, crossorigin.go
+//	Basic authentication       7617         basicauth.go
+//	rate limit fields          draft        ratelimit.go, limiter.go
+//	request ids (UUID 7)       9562 §5.7    requestid.go
+//	transport security, CSP    6797         security.go
 //
 // # Concurrency
 //

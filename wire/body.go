@@ -27,15 +27,17 @@ const (
 
 func (b *body) reset(c *conn) {
 	f := &c.req.head.framing
-	*b = body{c: c, buf: b.buf[:0], limit: c.srv.cfg.MaxBodyBytes}
+	b.c, b.limit, b.err, b.dec = c, c.srv.cfg.MaxBodyBytes, nil, nil
 	switch {
 	case f.chunked:
-		b.kind = bodyChunked
-		b.chunk.limit = c.srv.cfg.MaxTrailerBytes
+		b.kind, b.buf = bodyChunked, b.buf[:0]
+		b.chunk = chunkReader{limit: c.srv.cfg.MaxTrailerBytes}
 	case f.length > 0:
-		b.kind, b.left = bodyLength, f.length
+		b.kind, b.left, b.buf = bodyLength, f.length, b.buf[:0]
+		b.chunk.trailers = nil
 	default:
-		b.err = io.EOF
+		b.kind, b.err = bodyNone, io.EOF
+		b.chunk.trailers = nil
 	}
 }
 

@@ -22,12 +22,12 @@ import (
 
 type httpCase struct {
 	id, level, ref string
-	steps          []step
+	steps          []caseStep
 	heads          map[int]bool
 	wants          []outcome
 }
 
-type step struct {
+type caseStep struct {
 	data  []byte
 	pause time.Duration
 	shut  bool
@@ -82,15 +82,15 @@ func loadCases(t testing.TB) (cases []*httpCase) {
 			if last := len(c.steps) - 1; join && last >= 0 {
 				c.steps[last].data = append(c.steps[last].data, b...)
 			} else {
-				c.steps = append(c.steps, step{data: b})
+				c.steps = append(c.steps, caseStep{data: b})
 			}
 			join = true
 			continue
 		case "pause":
 			ms, _ := strconv.Atoi(arg)
-			c.steps = append(c.steps, step{pause: time.Duration(ms) * time.Millisecond})
+			c.steps = append(c.steps, caseStep{pause: time.Duration(ms) * time.Millisecond})
 		case "shut":
-			c.steps = append(c.steps, step{shut: true})
+			c.steps = append(c.steps, caseStep{shut: true})
 		case "heads":
 			for _, n := range strings.Fields(arg) {
 				i, _ := strconv.Atoi(n)

@@ -206,7 +206,7 @@ func (c *chunkReader) trailer(line []byte, size int) *Error {
 	if c.limit -= size; c.limit < 0 {
 		return &Error{Status: 431, Detail: "the trailer section is too large", Close: true}
 	}
-	f, err := parseField(line, span{0, uint32(len(line))})
+	f, err := parseField(line, 0, len(line))
 	if err != nil {
 		return err
 	}

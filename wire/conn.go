@@ -8,49 +8,77 @@ import (
 	"os"
 	"runtime/debug"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
-// conn is one connection of a server, owned by its goroutine.
+// conn is the working set of a connection that is not at rest: buffers, the request
+// and the response. It is owned by the connection's goroutine. Working sets are not
+// shared between connections, so that a handler that wrongly keeps a Request can see
+// no stranger's.
 type conn struct {
-	srv      *Server
-	nc       net.Conn
-	in       []byte            // received; in[from:to] is not consumed yet; nil while idle
+	*link
+	in       []byte            // received; in[from:to] is not consumed yet
 	pooled   *[readBuffer]byte // what in is made of, when that came from the pool
 	from, to int
-	keep     int // in[:keep] is the head of the request being handled
-	scan     headScan
+	keep     int    // in[:keep] is the head of the request being handled
 	out      []byte // to be sent
 	req      Request
 	res      Response
 	close    bool // after this response
-	hijacked bool
+	linger   bool // the last response needs time to arrive
+	hijacked bool // another has taken the connection over
+	left     bool // nc is not this goroutine's any more
 	awaits   bool // the client waits for 100 Continue
+	late     bool // the head being received has its deadline
+	timed    bool // a read deadline is set
 	bodyAt   time.Time
-	received int64        // bytes of body since bodyAt
-	watch    *watch       // looks out for the client's leaving; nil unless asked for
-	state    atomic.Int32 // of connState
+	received int64     // bytes of body since bodyAt
+	writeBy  time.Time // the write deadline that is set
+	watch    *watch    // looks out for the client's leaving; nil unless asked for
+	direct             // reading inside RawConn.Read, where the system can
 }
 
-// The states of a connection, for Shutdown.
+// step is what a connection does next.
+type step uint8
+
 const (
-	stateIdle   int32 = iota // between requests
-	stateActive              // a request is being received or handled
-	stateClosed
+	stepWait step = iota // all that was received is handled: wait for a request
+	stepHead             // receive more of a head
+	stepBody             // handle a request whose body has not arrived
+	stepRest             // let go of everything and wait
+	stepEnd
 )
 
-const readBuffer = 8 << 10
+const readBuffer = 4 << 10
 
-// buffers holds read buffers of connections that are not idle.
+// buffers holds read buffers of connections that are not at rest.
 var buffers = sync.Pool{New: func() any { return new([readBuffer]byte) }}
 
 func isTimeout(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }
 
-// serve handles requests until the connection ends.
-func (c *conn) serve() {
+// serve handles requests until the connection ends or rests. first is what was received
+// already.
+func (l *link) serve(first ...byte) {
+	c := &conn{link: l}
+	c.outside()
 	defer c.end()
-	for c.one() {
+	next := stepWait
+	if len(first) > 0 {
+		c.room()
+		c.to = copy(c.in, first)
+		next = c.sent(c.batch())
+	}
+	for {
+		switch next {
+		case stepWait:
+			next = c.attend()
+		case stepHead, stepBody:
+			next = c.pursue(next)
+		case stepRest:
+			next = c.rest()
+		case stepEnd:
+			return
+		}
 	}
 }
 
@@ -58,128 +86,156 @@ func (c *conn) end() {
 	if v := recover(); v != nil {
 		c.srv.log.Error("a connection ended by a panic", "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
 	}
-	c.srv.forget(c)
-	if !c.hijacked {
+	c.outside()
+	if c.linger {
+		c.lingerOn()
+	}
+	c.release()
+	if !c.left {
+		c.srv.forget(c.link)
 		c.nc.Close() // nothing is left to be said about it
-		c.release()
 	}
 }
 
+// release gives the read buffer back.
 func (c *conn) release() {
 	if c.pooled != nil {
 		buffers.Put(c.pooled)
 	}
-	c.pooled, c.in, c.from, c.to = nil, nil, 0, 0
+	c.pooled, c.in, c.from, c.to, c.keep = nil, nil, 0, 0, 0
 }
 
-// one handles one request; false when the connection is to end.
-func (c *conn) one() bool {
-	if err := c.readHead(); err != nil {
-		var e *Error
-		if errors.As(err, &e) {
-			c.refuse(e)
-		}
-		return false
+// wait waits for the first bytes of a request, and handles what comes. It is attend for
+// any net.Conn.
+func (c *conn) wait() step {
+	if !c.idle() {
+		return stepEnd
 	}
-	c.state.Store(stateActive)
-	c.close = c.req.head.framing.close
-	c.awaits = c.req.head.framing.expect && c.req.head.framing.chunked || c.req.head.framing.expect && c.req.head.framing.length > 0
-	c.bodyAt, c.received = time.Time{}, 0
-	c.req.body.reset(c)
-	c.res.reset(c, string(c.req.head.method.of(c.req.head.buf)) == "HEAD")
+	if _, err := c.receive(); err != nil {
+		if isTimeout(err) && c.interrupted() == causeRest {
+			return stepRest
+		}
+		return stepEnd // nothing was begun: nothing to answer
+	}
+	c.busy()
+	return c.sent(c.batch())
+}
+
+// pursue goes on with a request that has not arrived whole, and with what follows.
+func (c *conn) pursue(next step) step {
+	if next == stepHead {
+		if err := c.moreHead(); err != nil {
+			if e, ok := err.(*Error); ok {
+				c.refuse(e)
+			}
+			return stepEnd
+		}
+	} else if !c.exchange() {
+		return stepEnd
+	}
+	return c.sent(c.batch())
+}
+
+// sent sends the output before the connection waits, which it does without a deadline of
+// its own.
+func (c *conn) sent(next step) step {
+	if next != stepWait {
+		return next
+	}
+	if c.flush() != nil {
+		return stepEnd
+	}
+	if c.timed {
+		c.timed = false
+		c.clearReadDeadline()
+	}
+	return stepWait
+}
+
+// batch handles the requests that are buffered, one after the other, and gathers their
+// responses.
+func (c *conn) batch() step {
+	cfg := &c.srv.cfg
+	for depth := 1; ; depth++ {
+		if c.from == c.to {
+			c.from, c.to = 0, 0
+			return stepWait
+		}
+		n, err := c.req.head.parse(c.in[c.from:c.to], cfg.MaxHeaderBytes, cfg.MaxHeaderFields)
+		if err != nil {
+			c.refuse(err)
+			return stepEnd
+		}
+		if n == 0 {
+			return stepHead
+		}
+		c.begin(n)
+		if c.inside() && c.needsPeer() {
+			return stepBody
+		}
+		if !c.exchange() {
+			return stepEnd
+		}
+		if depth == cfg.MaxPipelined || len(c.out) > maxHeld {
+			if depth = 0; c.flush() != nil {
+				return stepEnd
+			}
+		}
+	}
+}
+
+// begin makes ready for the request whose head of n bytes is parsed.
+func (c *conn) begin(n int) {
+	c.from += n
+	c.keep = c.from
+	f := &c.req.head.framing
+	c.close = f.close
+	c.awaits = f.expect && (f.chunked || f.length > 0)
+	c.late, c.bodyAt, c.received = false, time.Time{}, 0
+	c.req.begin(c)
+	c.res.reset(c, c.req.head.known == "HEAD")
+}
+
+// needsPeer says that the handler may read from the connection: for a body that is not
+// all there, or a protocol that follows.
+func (c *conn) needsPeer() bool {
+	f := &c.req.head.framing
+	return f.chunked || f.upgrade || f.length > int64(c.to-c.from) || c.req.head.known == "CONNECT"
+}
+
+// exchange handles one request; false when the connection is to end.
+func (c *conn) exchange() bool {
 	c.handle()
 	if c.watch != nil {
 		c.unwatch()
 	}
-	if c.hijacked {
-		return false
-	}
-	if !c.complete() {
+	if c.hijacked || !c.complete() {
 		return false
 	}
 	if c.close || c.srv.closing.Load() {
-		c.flush()
-		c.linger()
+		c.linger = c.flush() == nil
 		return false
 	}
+	c.req.head.reset()
 	return true
 }
 
-// readHead receives a request head and parses it.
-func (c *conn) readHead() error {
-	c.scan = headScan{}
-	if c.from == c.to {
-		c.from, c.to = 0, 0
+// moreHead receives more of a head, whose time counts from its first byte.
+func (c *conn) moreHead() error {
+	if err := c.flush(); err != nil {
+		return err
 	}
-	started := c.to > c.from
-	c.scan.line, c.scan.at = 0, 0
-	if started {
-		c.state.Store(stateActive)
+	if !c.late {
+		c.late, c.timed = true, true
 		if err := c.nc.SetReadDeadline(time.Now().Add(c.srv.cfg.ReadHeaderTimeout)); err != nil {
 			return err
 		}
 	}
-	for {
-		in := c.in[c.from:c.to]
-		n, err := c.scan.end(in)
-		if err != nil {
-			return err
-		}
-		if n > 0 {
-			h := in[c.scan.start:n:n]
-			c.from += n
-			c.keep = c.from
-			c.req = Request{c: c, head: c.req.head, body: c.req.body}
-			if perr := c.req.head.parse(h, c.srv.cfg.MaxHeaderFields); perr != nil {
-				return perr
-			}
-			return nil
-		}
-		if len(in) >= c.srv.cfg.MaxHeaderBytes {
-			if c.scan.lines == 0 {
-				return &Error{Status: 414, Detail: "the request line is too long", Close: true}
-			}
-			return &Error{Status: 431, Detail: "the header section is too large", Close: true}
-		}
-		if err := c.flush(); err != nil {
-			return err
-		}
-		if err := c.await(started); err != nil {
-			return err
-		}
-		started = true
+	_, err := c.receive()
+	if isTimeout(err) {
+		return &Error{Status: 408, Detail: "the request head comes too slowly", Close: true}
 	}
-}
-
-// await receives more of a head, or the first bytes of one.
-func (c *conn) await(started bool) error {
-	cfg := &c.srv.cfg
-	if !started {
-		if c.srv.closing.Load() {
-			return io.EOF
-		}
-		c.state.Store(stateIdle)
-		if c.srv.closing.Load() { // Shutdown looked before the line above
-			return io.EOF
-		}
-		if err := c.nc.SetReadDeadline(time.Now().Add(cfg.IdleTimeout)); err != nil {
-			return err
-		}
-	}
-	if _, err := c.receive(); err != nil {
-		if !started {
-			return io.EOF // nothing was begun: nothing to answer
-		}
-		if isTimeout(err) {
-			return &Error{Status: 408, Detail: "the request head comes too slowly", Close: true}
-		}
-		return err
-	}
-	c.state.Store(stateActive)
-	if !started {
-		return c.nc.SetReadDeadline(time.Now().Add(cfg.ReadHeaderTimeout))
-	}
-	return nil
+	return err
 }
 
 // room makes room in the buffer. What lies before keep is the head of the request being
@@ -194,7 +250,7 @@ func (c *conn) room() {
 		copy(c.in[c.keep:], c.in[c.from:c.to])
 		c.from, c.to = c.keep, c.keep+c.to-c.from
 	default:
-		bigger := make([]byte, max(readBuffer, 2*(c.to-c.from)))
+		bigger := make([]byte, max(2*readBuffer, 2*(c.to-c.from)))
 		c.to = copy(bigger, c.in[c.from:c.to])
 		c.in, c.from, c.keep = bigger, 0, 0
 		c.pooled = nil // the head may still stand in it: left to the garbage collector
@@ -203,6 +259,9 @@ func (c *conn) room() {
 
 // receive reads once into the buffer.
 func (c *conn) receive() (n int, err error) {
+	if c.inside() {
+		panic("wire: a blocking read inside RawConn.Read")
+	}
 	c.room()
 	if n, err = c.nc.Read(c.in[c.to:]); n > 0 {
 		c.to += n
@@ -222,16 +281,15 @@ func (c *conn) beginBody() error {
 		c.awaits = false
 		c.out = append(c.out, "HTTP/1.1 100 Continue\r\n\r\n"...)
 	}
-	if len(c.out) > 0 {
-		if err := c.flush(); err != nil {
-			return err
-		}
+	if err := c.flush(); err != nil {
+		return err
 	}
 	if c.bodyAt.IsZero() {
 		c.bodyAt = time.Now()
 	}
 	// the body may take the grace, and a second more for each MinBodyRate bytes
 	deadline := c.bodyAt.Add(cfg.ReadBodyTimeout + time.Duration(float64(c.received)/float64(cfg.MinBodyRate)*float64(time.Second)))
+	c.timed = true
 	return c.nc.SetReadDeadline(deadline)
 }
 
@@ -324,17 +382,17 @@ func (c *conn) writeError(e *Error) {
 
 // refuse answers a request whose head could not be read.
 func (c *conn) refuse(e *Error) {
-	c.req = Request{c: c, head: head{buf: nil, fields: c.req.head.fields[:0], minor: 1}, body: c.req.body}
+	c.req.head.reset()
+	c.req.head.buf, c.req.head.minor = nil, 1
+	c.req.head.method, c.req.head.target = span{}, span{}
+	c.req.begin(c)
 	c.close = true
 	c.res.reset(c, false)
 	c.writeError(e)
-	if c.res.finish() == nil && c.flush() == nil {
-		c.linger()
-	}
+	c.linger = c.res.finish() == nil && c.flush() == nil
 }
 
-// complete ends the response and makes the connection ready for the next request; false
-// when it is to end at once.
+// complete ends the response; false when the connection is to end at once.
 func (c *conn) complete() bool {
 	w := &c.res
 	c.settleBody()
@@ -358,16 +416,7 @@ func (c *conn) complete() bool {
 	}
 	c.keep = 0
 	c.shrink()
-	if c.close {
-		return true
-	}
-	if c.from == c.to {
-		if c.flush() != nil {
-			return false
-		}
-		c.release() // an idle connection holds no buffer
-	}
-	return len(c.out) <= maxHeld || c.flush() == nil
+	return true
 }
 
 // settleBody reads what the handler left of the body, or decides to close: what cannot
@@ -398,10 +447,7 @@ func (c *conn) flush() error {
 	if len(c.out) == 0 {
 		return nil
 	}
-	if err := c.nc.SetWriteDeadline(time.Now().Add(c.srv.cfg.WriteTimeout)); err != nil {
-		return err
-	}
-	_, err := c.nc.Write(c.out)
+	err := c.write(c.out[c.writeNow(c.out):])
 	if c.out = c.out[:0]; cap(c.out) > 4*maxHeld {
 		c.out = nil
 	}
@@ -411,13 +457,29 @@ func (c *conn) flush() error {
 	return err
 }
 
-// linger gives the last response time to arrive: what the client still sends is thrown
+// write sends b under the write deadline. That is moved on only when less than
+// WriteTimeout is left of it, so it comes up to a quarter late.
+func (c *conn) write(b []byte) error {
+	if len(b) == 0 {
+		return nil
+	}
+	timeout := c.srv.cfg.WriteTimeout
+	if now := time.Now(); c.writeBy.Sub(now) < timeout {
+		c.writeBy = now.Add(timeout + timeout/4)
+		if err := c.nc.SetWriteDeadline(c.writeBy); err != nil {
+			return err
+		}
+	}
+	_, err := c.nc.Write(b)
+	return err
+}
+
+// lingerOn gives the last response time to arrive: what the client still sends is thrown
 // away for a moment, since closing at once would reset the connection and could take the
 // response with it (RFC 9112 §9.6).
-func (c *conn) linger() {
-	type closeWriter interface{ CloseWrite() error }
-	cw, ok := c.nc.(closeWriter)
-	if !ok || cw.CloseWrite() != nil {
+func (c *conn) lingerOn() {
+	h, ok := c.nc.(halves)
+	if !ok || h.CloseWrite() != nil {
 		return
 	}
 	if c.nc.SetReadDeadline(time.Now().Add(c.srv.cfg.LingerTimeout)) != nil {
@@ -433,6 +495,32 @@ func (c *conn) linger() {
 	}
 }
 
+// rest lets go of buffers, request, response and this goroutine's stack. The connection
+// waits in a goroutine that has hardly any.
+func (c *conn) rest() step {
+	c.left = true
+	if !c.idle() {
+		c.left = false
+		return stepEnd
+	}
+	c.srv.keeper.rest(c.link)
+	go c.link.awaitByte()
+	return stepEnd
+}
+
+// awaitByte waits for the first byte of a request. It holds no buffer.
+func (l *link) awaitByte() {
+	first := make([]byte, 1)
+	if n, err := l.nc.Read(first); err != nil || n == 0 {
+		l.srv.forget(l)
+		l.nc.Close() // nothing is left to be said about it
+		return
+	}
+	l.busy()
+	l.srv.keeper.add(l)
+	l.serve(first...)
+}
+
 func (c *conn) hijack() (net.Conn, []byte, error) {
 	if c.hijacked {
 		return nil, nil, ErrHijacked
@@ -446,11 +534,21 @@ func (c *conn) hijack() (net.Conn, []byte, error) {
 	if err := c.flush(); err != nil {
 		return nil, nil, err
 	}
-	if err := c.nc.SetDeadline(time.Time{}); err != nil {
-		return nil, nil, err
+	nc := c.nc
+	if c.inside() {
+		// Reads would wait for this handler to return: the new owner gets a descriptor of
+		// its own, and this one is closed behind the handler.
+		var err error
+		if nc, err = duplicate(c.nc); err != nil {
+			return nil, nil, err
+		}
+	} else {
+		if err := nc.SetDeadline(time.Time{}); err != nil {
+			return nil, nil, err
+		}
+		c.left = true
+		c.srv.forget(c.link)
 	}
 	c.hijacked = true
-	buffered := append([]byte(nil), c.in[c.from:c.to]...)
-	c.srv.forget(c)
-	return c.nc, buffered, nil
+	return nc, append([]byte(nil), c.in[c.from:c.to]...), nil
 }

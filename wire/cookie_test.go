@@ -17,7 +17,7 @@ func headOf(t testing.TB, lines ...string) *head {
 	if len(lines) == 0 {
 		b = []byte("GET / HTTP/1.1\r\nHost: t\r\n\r\n")
 	}
-	if err := h.parse(b, 100); err != nil {
+	if _, err := h.parse(b, 1<<16, 100); err != nil {
 		t.Fatalf("%q: %v", lines, err)
 	}
 	return h

@@ -8,53 +8,45 @@ type framing struct {
 	hasLength bool
 	expect    bool // Expect: 100-continue
 	close     bool // the connection ends after the answer
+	keepAlive bool // Connection: keep-alive
 	upgrade   bool // Connection: upgrade
 }
 
-// decide derives the framing from a head. Whatever could be read in two ways is
-// malformed.
-func (f *framing) decide(h *head) *Error {
-	*f = framing{close: h.minor == 0}
-	keepAlive, closing := false, false
-	for i := range h.fields {
-		fl := &h.fields[i]
-		name, value := fl.name.of(h.buf), fl.value.of(h.buf)
-		var err *Error
-		switch len(name) {
-		case 6:
-			if equalFold(name, "expect") {
-				err = f.expectation(value)
-			}
-		case 10:
-			if equalFold(name, "connection") {
-				eachElement(value, func(e []byte) bool {
-					closing = closing || equalFold(e, "close")
-					keepAlive = keepAlive || equalFold(e, "keep-alive")
-					f.upgrade = f.upgrade || equalFold(e, "upgrade")
-					return true
-				})
-			}
-		case 14:
-			if equalFold(name, "content-length") {
-				err = f.contentLength(value)
-			}
-		case 17:
-			if equalFold(name, "transfer-encoding") {
-				err = f.transferEncoding(value, h.minor)
-			}
-		}
-		if err != nil {
-			return err
-		}
+// field takes note of a field that has to do with framing. Whatever could be read in two
+// ways is malformed.
+func (f *framing) field(name, value []byte, minor int) *Error {
+	switch {
+	case equalFold(name, "expect"):
+		return f.expectation(value)
+	case equalFold(name, "connection"):
+		f.connection(value)
+	case equalFold(name, "content-length"):
+		return f.contentLength(value)
+	case equalFold(name, "transfer-encoding"):
+		return f.transferEncoding(value, minor)
 	}
+	return nil
+}
+
+// settle is called behind the last field.
+func (f *framing) settle(minor int) *Error {
 	if f.chunked && f.hasLength {
 		return badRequest("Content-Length and Transfer-Encoding together")
 	}
-	if h.minor == 0 {
-		f.expect, f.close = false, !keepAlive
+	if minor == 0 {
+		f.expect = false
+		f.close = f.close || !f.keepAlive
 	}
-	f.close = f.close || closing
 	return nil
+}
+
+func (f *framing) connection(value []byte) {
+	eachElement(value, func(e []byte) bool {
+		f.close = f.close || equalFold(e, "close")
+		f.keepAlive = f.keepAlive || equalFold(e, "keep-alive")
+		f.upgrade = f.upgrade || equalFold(e, "upgrade")
+		return true
+	})
 }
 
 func (f *framing) expectation(value []byte) *Error {

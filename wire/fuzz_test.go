@@ -13,18 +13,10 @@ import (
 // parseHead is what the connection does with a head that arrives in pieces: after each
 // piece it looks again. It returns the size of the head.
 func parseHead(b []byte, cut func(have int) int) (h head, n int, err *Error) {
-	var s headScan
 	for have := 0; ; {
 		have = min(cut(have), len(b))
-		n, err = s.end(b[:have])
-		if err != nil {
-			return h, 0, err
-		}
-		if n > 0 {
-			return h, n, h.parse(b[s.start:n:n], 100)
-		}
-		if have == len(b) {
-			return h, 0, nil // more is needed
+		if n, err = h.parse(b[:have], 64<<10, 100); n > 0 || err != nil || have == len(b) {
+			return h, n, err
 		}
 	}
 }

@@ -1,6 +1,9 @@
 package wire
 
-import "bytes"
+import (
+	"bytes"
+	"encoding/binary"
+)
 
 // span is a part of the head's bytes.
 type span struct{ from, to uint32 }
@@ -10,10 +13,14 @@ func (s span) of(b []byte) []byte { return b[s.from:s.to:s.to] }
 // fieldLine is one field line of the head.
 type fieldLine struct{ name, value span }
 
-// head is a parsed request head. Its parts are places in buf, which is the connection's
-// read buffer.
+// head is a request head that is being parsed, line by line as lines become complete,
+// or has been. Its parts are places in buf, which is the connection's read buffer.
+//
+// Each line is judged when its end has arrived and not before, and the first bad line
+// decides. So the result does not depend on how the bytes were cut on their way.
 type head struct {
 	buf     []byte
+	known   string // the method, where it is a usual one
 	method  span
 	target  span
 	path    span // of an origin or absolute form; empty for others
@@ -22,176 +29,228 @@ type head struct {
 	minor   int  // of the version HTTP/1.minor, 0 or 1
 	fields  []fieldLine
 	framing framing
-}
 
-// headScan finds the end of a head as bytes arrive. It looks at every byte once.
-type headScan struct {
-	at    int // next byte to look at
-	line  int // where the current line begins
-	lines int // complete lines, those skipped in front left out
-	start int // where the head begins, behind empty lines
+	scan    int   // where the search for a line's end goes on
+	line    int   // where the current line begins; line <= scan
+	empty   int   // empty lines skipped in front
+	begun   bool  // the request line is parsed
+	hosts   int   // Host fields seen
+	special uint8 // classes of bytes seen in the target that need a second look
 }
 
 // maxLeadingEmptyLines bounds the CRLFs that are skipped in front of a request line
 // (RFC 9112 §2.2).
 const maxLeadingEmptyLines = 2
 
-// end looks for the empty line. It returns the number of bytes up to and including it,
-// or 0 when more are needed. A line that does not end in CRLF is malformed at once.
-func (s *headScan) end(b []byte) (n int, err *Error) {
+// reset makes the head ready for another request.
+func (h *head) reset() {
+	h.buf, h.known = nil, ""
+	h.path, h.query, h.host = span{}, span{}, span{}
+	h.fields = h.fields[:0]
+	h.framing = framing{}
+	h.scan, h.line, h.empty, h.hosts, h.special, h.begun = 0, 0, 0, 0, 0, false
+}
+
+// parse goes on with the head at the front of b, where an earlier call stopped for want
+// of bytes. It returns the head's size with its empty line, or 0 when more bytes are
+// needed. No byte is searched for line ends twice. maxBytes bounds the head with what
+// is skipped in front of it, maxFields its field lines.
+func (h *head) parse(b []byte, maxBytes, maxFields int) (n int, err *Error) {
 	for {
-		i := bytes.IndexByte(b[s.at:], '\n')
+		i := bytes.IndexByte(b[h.scan:], '\n')
 		if i < 0 {
-			s.at = len(b)
-			return 0, nil
+			h.scan = len(b)
+			return 0, h.incomplete(b, maxBytes)
 		}
-		lf := s.at + i
+		lf := h.scan + i
+		if lf >= maxBytes {
+			return 0, h.tooLarge()
+		}
 		if lf == 0 || b[lf-1] != '\r' {
 			return 0, badRequest("a line ends in LF alone, want CRLF")
 		}
-		empty := lf-1 == s.line
-		s.at, s.line = lf+1, lf+1
+		from, to := h.line, lf-1
+		h.scan, h.line = lf+1, lf+1
 		switch {
-		case empty && s.lines > 0:
-			return lf + 1, nil
-		case empty:
-			if s.start = lf + 1; s.start > 2*maxLeadingEmptyLines {
-				return 0, badRequest("empty lines in front of the request line")
+		case from < to && h.begun:
+			if len(h.fields) == maxFields {
+				return 0, &Error{Status: 431, Detail: "too many header fields", Close: true}
 			}
+			err = h.fieldLine(b, from, to)
+		case from < to:
+			h.begun = true
+			err = h.requestLine(b, from, to)
+		case h.begun:
+			h.buf = b[:h.line:h.line]
+			return h.line, h.settle()
 		default:
-			s.lines++
+			if h.empty++; h.empty > maxLeadingEmptyLines {
+				err = badRequest("empty lines in front of the request line")
+			}
 		}
-	}
-}
-
-// parse reads a whole head, from the request line to the empty line. maxFields bounds
-// the field lines.
-func (h *head) parse(b []byte, maxFields int) *Error {
-	h.buf = b
-	h.fields = h.fields[:0]
-	h.path, h.query, h.host = span{}, span{}, span{}
-	line, pos := nextLine(b, 0)
-	if err := h.requestLine(line); err != nil {
-		return err
-	}
-	for {
-		line, pos = nextLine(b, pos)
-		if len(line.of(b)) == 0 {
-			break
-		}
-		if len(h.fields) == maxFields {
-			return &Error{Status: 431, Detail: "too many header fields", Close: true}
-		}
-		f, err := parseField(b, line)
 		if err != nil {
-			return err
+			return 0, err
 		}
-		h.fields = append(h.fields, f)
 	}
-	if err := h.checkTarget(); err != nil {
-		return err
-	}
-	return h.framing.decide(h)
 }
 
-// nextLine returns the line at pos without its CRLF, and where the next begins.
-func nextLine(b []byte, pos int) (line span, next int) {
-	i := pos + bytes.IndexByte(b[pos:], '\n')
-	return span{uint32(pos), uint32(i - 1)}, i + 1
+// incomplete judges a head whose last line has no end yet. That the first byte of a
+// request cannot begin one is said at once: such a peer (TLS, say) may never send a
+// line's end.
+func (h *head) incomplete(b []byte, maxBytes int) *Error {
+	if len(b) >= maxBytes {
+		return h.tooLarge()
+	}
+	if !h.begun && len(b) > h.line && b[h.line] != '\r' && classes[b[h.line]]&classToken == 0 {
+		return badRequest("the request line does not begin with a method")
+	}
+	return nil
+}
+
+func (h *head) tooLarge() *Error {
+	if !h.begun {
+		return &Error{Status: 414, Detail: "the request line is too long", Close: true}
+	}
+	return &Error{Status: 431, Detail: "the header section is too large", Close: true}
 }
 
 // requestLine parses
 //
 //	request-line = method SP request-target SP HTTP-version   (RFC 9112 §3)
-func (h *head) requestLine(line span) *Error {
-	b := line.of(h.buf)
-	sp := bytes.IndexByte(b, ' ')
-	if sp <= 0 || !all(b[:sp], classToken) {
+func (h *head) requestLine(b []byte, from, to int) *Error {
+	i := from
+	for i < to && classes[b[i]]&classToken != 0 {
+		i++
+	}
+	if i == from || i == to || b[i] != ' ' {
 		return badRequest("the request line does not begin with a method")
 	}
-	rest := b[sp+1:]
-	sp2 := bytes.IndexByte(rest, ' ')
-	if sp2 <= 0 {
+	h.method = span{uint32(from), uint32(i)}
+	h.known = internMethod(b[from:i])
+	i++
+	start := i
+	seen := uint8(0)
+	for i < to && classes[b[i]]&classTarget != 0 {
+		seen |= classes[b[i]]
+		i++
+	}
+	if i == start || i == to || b[i] != ' ' {
 		return badRequest("the request line is not method, target and version with single spaces")
 	}
-	target, version := rest[:sp2], rest[sp2+1:]
-	if !all(target, classTarget) {
-		return badRequest("the request target holds bytes that must be percent-encoded")
-	}
-	if len(version) != 8 || string(version[:5]) != "HTTP/" || version[5]-'0' > 9 || version[6] != '.' || version[7]-'0' > 9 {
+	h.target, h.special = span{uint32(start), uint32(i)}, seen
+	return h.version(b[i+1 : to])
+}
+
+// version parses HTTP-version; higher minor versions are spoken to in 1.1 (RFC 9110 §2.5).
+func (h *head) version(b []byte) *Error {
+	if len(b) != 8 || string(b[:5]) != "HTTP/" || b[5]-'0' > 9 || b[6] != '.' || b[7]-'0' > 9 {
 		return badRequest("the version is not HTTP/1.1")
 	}
-	if version[5] != '1' {
+	if b[5] != '1' {
 		return &Error{Status: 505, Detail: "only HTTP/1.1 and HTTP/1.0 are spoken here", Close: true}
 	}
-	h.minor = min(int(version[7]-'0'), 1)
-	h.method = span{line.from, line.from + uint32(sp)}
-	h.target = span{line.from + uint32(sp) + 1, line.from + uint32(sp+1+sp2)}
+	h.minor = min(int(b[7]-'0'), 1)
+	return nil
+}
+
+// fieldLine parses one line and takes note of the fields that decide on framing and host.
+func (h *head) fieldLine(b []byte, from, to int) *Error {
+	f, err := parseField(b, from, to)
+	if err != nil {
+		return err
+	}
+	h.fields = append(h.fields, f)
+	name := f.name.of(b)
+	switch len(name) {
+	case 4:
+		if equalFold(name, "host") {
+			h.host = f.value
+			h.hosts++
+		}
+	case 6, 10, 14, 17:
+		return h.framing.field(name, f.value.of(b), h.minor)
+	}
 	return nil
 }
 
 // parseField parses
 //
 //	field-line = field-name ":" OWS field-value OWS   (RFC 9112 §5)
-func parseField(b []byte, line span) (f fieldLine, err *Error) {
-	l := line.of(b)
-	if l[0] == ' ' || l[0] == '\t' {
+func parseField(b []byte, from, to int) (f fieldLine, err *Error) {
+	i := from
+	for i < to && classes[b[i]]&classToken != 0 {
+		i++
+	}
+	if i == from && (b[i] == ' ' || b[i] == '\t') {
 		return f, badRequest("a header line is folded")
 	}
-	colon := bytes.IndexByte(l, ':')
-	if colon <= 0 || !all(l[:colon], classToken) {
+	if i == from || i == to || b[i] != ':' {
 		return f, badRequest("a header line has no valid name before its colon")
 	}
-	value := l[colon+1:]
-	if !all(value, classValue) {
-		return f, badRequest("a header value holds control bytes")
+	f.name = span{uint32(from), uint32(i)}
+	i++
+	for i < to && (b[i] == ' ' || b[i] == '\t') {
+		i++
 	}
-	from := colon + 1
-	for from < len(l) && (l[from] == ' ' || l[from] == '\t') {
-		from++
-	}
-	to := len(l)
-	for to > from && (l[to-1] == ' ' || l[to-1] == '\t') {
+	for to > i && (b[to-1] == ' ' || b[to-1] == '\t') {
 		to--
 	}
-	f.name = span{line.from, line.from + uint32(colon)}
-	f.value = span{line.from + uint32(from), line.from + uint32(to)}
+	if !validValue(b[i:to]) {
+		return f, badRequest("a header value holds control bytes")
+	}
+	f.value = span{uint32(i), uint32(to)}
 	return f, nil
 }
 
-// checkTarget takes the target apart after its form (RFC 9112 §3.2) and settles the host.
-func (h *head) checkTarget() *Error {
-	hosts := 0
-	for _, f := range h.fields {
-		if equalFold(f.name.of(h.buf), "host") {
-			h.host = f.value
-			hosts++
+// validValue checks field-content (RFC 9110 §5.5), eight bytes at a time: a word without
+// a byte below 0x20 or equal to 0x7F is valid, of others each byte is looked up (they
+// may hold a tab, which is allowed).
+func validValue(b []byte) bool {
+	const ones, highs = 0x0101010101010101, 0x8080808080808080
+	for len(b) >= 8 {
+		x := binary.LittleEndian.Uint64(b)
+		del := x ^ 0x7F*ones
+		if ((x-0x20*ones)&^x|(del-ones)&^del)&highs != 0 && !all(b[:8], classValue) {
+			return false
 		}
+		b = b[8:]
 	}
-	if hosts > 1 || hosts == 0 && h.minor == 1 {
+	return all(b, classValue)
+}
+
+// settle judges the head as a whole: its target after its form (RFC 9112 §3.2), its
+// host, its framing.
+func (h *head) settle() *Error {
+	if h.hosts > 1 || h.hosts == 0 && h.minor == 1 {
 		return badRequest("a request has exactly one Host field")
 	}
 	if !validHost(h.host.of(h.buf)) {
 		return badRequest("the Host field is no host and port")
 	}
+	if err := h.checkTarget(); err != nil {
+		return err
+	}
+	return h.framing.settle(h.minor)
+}
+
+func (h *head) checkTarget() *Error {
 	t := h.target.of(h.buf)
-	method := h.method.of(h.buf)
 	switch {
-	case string(method) == "CONNECT":
-		if !validHost(t) || len(t) == 0 || bytes.IndexByte(t, ':') < 0 {
+	case h.known == "CONNECT":
+		if !validHost(t) || bytes.IndexByte(t, ':') < 0 {
 			return badRequest("CONNECT wants host:port")
 		}
 		return nil
 	case t[0] == '/':
 		h.splitPath(h.target)
 	case len(t) == 1 && t[0] == '*':
-		if string(method) != "OPTIONS" {
+		if h.known != "OPTIONS" {
 			return badRequest("the target * is for OPTIONS alone")
 		}
 	default:
 		return h.absoluteForm(t)
 	}
-	if bytes.IndexByte(t, '#') >= 0 {
+	if h.special&classMark != 0 && bytes.IndexByte(t, '#') >= 0 {
 		return badRequest("the request target holds a fragment")
 	}
 	return nil
@@ -217,39 +276,40 @@ func (h *head) absoluteForm(t []byte) *Error {
 }
 
 func (h *head) splitPath(s span) {
-	b := s.of(h.buf)
-	if i := bytes.IndexByte(b, '?'); i >= 0 {
-		h.query = span{s.from + uint32(i) + 1, s.to}
-		s.to = s.from + uint32(i)
-	}
 	h.path = s
+	if h.special&classMark == 0 {
+		return
+	}
+	if i := bytes.IndexByte(s.of(h.buf), '?'); i >= 0 {
+		h.query = span{s.from + uint32(i) + 1, s.to}
+		h.path.to = s.from + uint32(i)
+	}
 }
 
 // validHost checks uri-host [ ":" port ] (RFC 9110 §7.2); empty is allowed.
 func validHost(b []byte) bool {
-	if !all(b, classHost) {
+	i := 0
+	for i < len(b) && classes[b[i]]&classHost != 0 {
+		i++
+	}
+	switch {
+	case i == len(b):
+		return true
+	case b[i] == ':':
+		return i > 0 && validPort(b[i+1:])
+	case b[i] != '[' || i > 0:
 		return false
 	}
-	if len(b) > 0 && b[0] == '[' {
-		end := bytes.IndexByte(b, ']')
-		if end < 2 {
+	end := bytes.IndexByte(b, ']')
+	if end < 2 {
+		return false
+	}
+	for _, c := range b[1:end] {
+		if hexDigit(c) < 0 && c != ':' && c != '.' && c != 'v' {
 			return false
 		}
-		for _, c := range b[1:end] {
-			if hexDigit(c) < 0 && c != ':' && c != '.' && c != 'v' {
-				return false
-			}
-		}
-		return end == len(b)-1 || b[end+1] == ':' && validPort(b[end+2:])
 	}
-	if bytes.ContainsAny(b, "[]") {
-		return false
-	}
-	i := bytes.IndexByte(b, ':')
-	if i < 0 {
-		return true
-	}
-	return i > 0 && validPort(b[i+1:])
+	return end == len(b)-1 || b[end+1] == ':' && validPort(b[end+2:])
 }
 
 func validPort(b []byte) bool {

@@ -27,10 +27,24 @@ type Request struct {
 	fallback *fallback // no route matched
 }
 
-// Method returns the request method, in the case it was sent in.
-func (r *Request) Method() string { return internMethod(r.head.method.of(r.head.buf)) }
+// begin makes the request ready for a handler; its head is parsed.
+func (r *Request) begin(c *conn) {
+	r.c = c
+	r.ctx, r.id, r.path, r.query = nil, "", "", nil
+	r.route, r.nvals, r.fallback = nil, 0, nil
+	r.client = clientInfo{}
+	r.body.reset(c)
+}
 
-// internMethod makes a string of a method without an allocation for the usual ones.
+// Method returns the request method, in the case it was sent in.
+func (r *Request) Method() string {
+	if r.head.known != "" {
+		return r.head.known
+	}
+	return string(r.head.method.of(r.head.buf))
+}
+
+// internMethod returns the string of a usual method; "" for others.
 func internMethod(b []byte) string {
 	switch string(b) {
 	case "GET":
@@ -47,8 +61,10 @@ func internMethod(b []byte) string {
 		return "DELETE"
 	case "OPTIONS":
 		return "OPTIONS"
+	case "CONNECT":
+		return "CONNECT"
 	}
-	return string(b)
+	return ""
 }
 
 // Target returns the request target as it was sent.

@@ -3,9 +3,6 @@ package wire
 import (
 	"fmt"
 	"strconv"
-	"sync"
-	"sync/atomic"
-	"time"
 )
 
 // maxHeld is how much body is gathered before it is sent in chunks; up to this size a
@@ -59,8 +56,11 @@ const (
 func (w *Response) reset(c *conn, head bool) {
 	if w.coder != nil {
 		w.coder.release()
+		w.coder = nil
 	}
-	*w = Response{c: c, status: 200, fields: w.fields[:0], body: w.body[:0], trailers: w.trailers[:0], length: -1, head: head}
+	w.c, w.status, w.length, w.written, w.head, w.err = c, 200, -1, 0, head, nil
+	w.hasDate, w.hasType, w.close, w.started, w.broken, w.chunked = false, false, false, false, false, false
+	w.fields, w.body, w.trailers = w.fields[:0], w.body[:0], w.trailers[:0]
 }
 
 // Status sets the status code; the default is 200. After the start it has no effect.
@@ -267,13 +267,10 @@ func (w *Response) start(final bool) {
 	final = final && w.coder == nil // the length of a coded body is not known
 	c := w.c
 	out := c.out
-	if line := statusLines[w.status]; line != nil {
-		out = append(out, line...)
+	if w.hasDate {
+		out = appendStatusLine(out, w.status)
 	} else {
-		out = append(appendStatus(out, w.status), "\r\n"...)
-	}
-	if !w.hasDate {
-		out = appendDate(out)
+		out = c.srv.dates.append(out, w.status)
 	}
 	out = append(out, w.fields...)
 	switch {
@@ -343,28 +340,4 @@ func (w *Response) finish() error {
 		w.c.out = append(append(append(w.c.out, "0\r\n"...), w.trailers...), "\r\n"...)
 	}
 	return nil
-}
-
-// dateField is the Date field of the current second.
-type dateField struct {
-	second int64
-	line   []byte
-}
-
-var (
-	dateNow  atomic.Pointer[dateField]
-	dateLock sync.Mutex
-)
-
-// appendDate appends the Date field (RFC 9110 §6.6.1), rendered once per second.
-func appendDate(out []byte) []byte {
-	now := time.Now()
-	d := dateNow.Load()
-	if d == nil || d.second != now.Unix() {
-		dateLock.Lock()
-		d = &dateField{now.Unix(), now.UTC().AppendFormat(nil, "Date: Mon, 02 Jan 2006 15:04:05 GMT\r\n")}
-		dateNow.Store(d)
-		dateLock.Unlock()
-	}
-	return append(out, d.line...)
 }

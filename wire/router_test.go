@@ -12,7 +12,7 @@ import (
 func request(t testing.TB, method, target string) *Request {
 	t.Helper()
 	r := &Request{}
-	if err := r.head.parse([]byte(method+" "+target+" HTTP/1.1\r\nHost: t\r\n\r\n"), 100); err != nil {
+	if _, err := r.head.parse([]byte(method+" "+target+" HTTP/1.1\r\nHost: t\r\n\r\n"), 1<<16, 100); err != nil {
 		t.Fatalf("%s %s: %v", method, target, err)
 	}
 	return r

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,11 +29,12 @@ type Config struct {
 	MaxTrailerBytes int   // default 8 KiB; 431
 	MaxDrainBytes   int64 // unread body that is read to keep the connection; default 256 KiB
 	MaxConns        int   // connections at a time; more get 503. Default 100,000
+	MaxPipelined    int   // responses to pipelined requests that are gathered before they are sent; default 64
 
 	ReadHeaderTimeout time.Duration // first byte of a head to its end; default 10 s; 408
 	ReadBodyTimeout   time.Duration // grace for a body beyond what MinBodyRate allows; default 30 s; 408
 	MinBodyRate       int64         // bytes per second; default 1 KiB
-	WriteTimeout      time.Duration // for one write; default 30 s
+	WriteTimeout      time.Duration // for one write; comes up to a quarter late; default 30 s
 	IdleTimeout       time.Duration // between requests; default 2 min
 	LingerTimeout     time.Duration // after the last response; default 1 s
 
@@ -75,7 +77,7 @@ func (c *Config) defaults() error {
 		name string
 		v    *int
 		def  int
-	}{{"MaxHeaderBytes", &c.MaxHeaderBytes, 64 << 10}, {"MaxHeaderFields", &c.MaxHeaderFields, 200}, {"MaxTrailerBytes", &c.MaxTrailerBytes, 8 << 10}, {"MaxConns", &c.MaxConns, 100_000}} {
+	}{{"MaxHeaderBytes", &c.MaxHeaderBytes, 64 << 10}, {"MaxHeaderFields", &c.MaxHeaderFields, 200}, {"MaxTrailerBytes", &c.MaxTrailerBytes, 8 << 10}, {"MaxConns", &c.MaxConns, 100_000}, {"MaxPipelined", &c.MaxPipelined, 64}} {
 		if *f.v < 0 {
 			return fmt.Errorf("wire: Config.%s is negative", f.name)
 		}
@@ -95,13 +97,16 @@ type Server struct {
 	ctx     context.Context // ends at Close
 	cancel  context.CancelFunc
 	closing atomic.Bool
+	keeper  keeper
+	dates   dates
 
 	draining context.Context // ends when closing begins
 	drain    context.CancelFunc
 
 	mu        sync.Mutex
 	listeners map[net.Listener]bool
-	conns     map[*conn]bool
+	links     []*link       // open connections
+	refusing  int           // connections over MaxConns that are being told so
 	gone      chan struct{} // closed when the last connection of a closing server ends
 }
 
@@ -117,7 +122,8 @@ func NewServer(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, proxies: proxies, log: cfg.Logger, listeners: map[net.Listener]bool{}, conns: map[*conn]bool{}}
+	s := &Server{cfg: cfg, proxies: proxies, log: cfg.Logger, listeners: map[net.Listener]bool{}}
+	s.keeper.idle = cfg.IdleTimeout
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.draining, s.drain = context.WithCancel(s.ctx)
 	return s, nil
@@ -180,26 +186,60 @@ func passing(err error) bool {
 	return errors.As(err, &t) && t.Temporary()
 }
 
+// maxRefusing bounds the goroutines that tell connections over MaxConns so. Connections
+// beyond are closed without a word.
+const maxRefusing = 256
+
 func (s *Server) start(nc net.Conn) {
-	c := &conn{srv: s, nc: nc}
+	l := &link{srv: s, nc: nc, raw: rawConn(nc), index: -1}
 	s.mu.Lock()
-	full := len(s.conns) >= s.cfg.MaxConns
-	if !full && !s.closing.Load() {
-		s.conns[c] = true
+	full := len(s.links) >= s.cfg.MaxConns
+	refuse := full && s.refusing < maxRefusing
+	switch {
+	case s.closing.Load():
+		full = true
+	case refuse:
+		s.refusing++
+	case !full:
+		l.index = len(s.links)
+		s.links = append(s.links, l)
 	}
 	s.mu.Unlock()
 	switch {
-	case s.closing.Load() && !full:
-		s.forget(c)
-		nc.Close()
+	case refuse:
+		go s.refuse(l)
 	case full:
-		go func() {
-			defer nc.Close()
-			c.refuse(&Error{Status: 503, Detail: "too many connections", Header: [][2]string{{"Retry-After", "1"}}, Close: true})
-		}()
+		nc.Close() // nothing was said on it
 	default:
-		go c.serve()
+		go l.open()
 	}
+}
+
+// open begins a connection. TLS is completed before anything may interrupt a read.
+func (l *link) open() {
+	if t, ok := l.nc.(interface{ Handshake() error }); ok {
+		err := l.nc.SetDeadline(time.Now().Add(l.srv.cfg.ReadHeaderTimeout))
+		if err = errors.Join(err, t.Handshake(), l.nc.SetDeadline(time.Time{})); err != nil {
+			l.srv.forget(l)
+			l.nc.Close()
+			return
+		}
+	}
+	l.srv.keeper.add(l)
+	l.serve()
+}
+
+// refuse answers 503.
+func (s *Server) refuse(l *link) {
+	c := &conn{link: l}
+	c.outside()
+	defer func() {
+		s.mu.Lock()
+		s.refusing--
+		s.mu.Unlock()
+	}()
+	defer c.end()
+	c.refuse(&Error{Status: 503, Detail: "too many connections", Header: [][2]string{{"Retry-After", "1"}}, Close: true})
 }
 
 func (s *Server) track(l net.Listener) bool {
@@ -219,22 +259,44 @@ func (s *Server) untrack(l net.Listener) {
 	l.Close() // Shutdown may have closed it already
 }
 
-func (s *Server) forget(c *conn) {
-	c.state.Store(stateClosed)
+// forget is called once a connection has ended or was handed over.
+func (s *Server) forget(l *link) {
+	l.enter(phaseClosed)
+	s.keeper.remove(l)
 	s.mu.Lock()
-	delete(s.conns, c)
-	if len(s.conns) == 0 && s.gone != nil {
+	defer s.mu.Unlock()
+	if l.index < 0 {
+		return
+	}
+	last := s.links[len(s.links)-1]
+	s.links[l.index], last.index = last, l.index
+	s.links[len(s.links)-1] = nil
+	s.links, l.index = s.links[:len(s.links)-1], -1
+	if len(s.links) == 0 && s.gone != nil {
 		close(s.gone)
 		s.gone = nil
 	}
-	s.mu.Unlock()
 }
 
 // Conns returns the number of open connections.
 func (s *Server) Conns() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.conns)
+	return len(s.links)
+}
+
+// opened returns the open connections, and a channel that is closed when none is left;
+// nil when none is.
+func (s *Server) opened() (links []*link, gone <-chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.links) == 0 {
+		return nil, nil
+	}
+	if s.gone == nil {
+		s.gone = make(chan struct{})
+	}
+	return slices.Clone(s.links), s.gone
 }
 
 // Shutdown stops accepting, lets requests under way finish, closes idle connections and
@@ -242,31 +304,20 @@ func (s *Server) Conns() int {
 // error is returned.
 func (s *Server) Shutdown(ctx context.Context) error {
 	err := s.stop()
-	s.mu.Lock()
-	var gone chan struct{}
-	if len(s.conns) > 0 {
-		if s.gone == nil {
-			s.gone = make(chan struct{})
-		}
-		gone = s.gone
+	links, gone := s.opened()
+	for _, l := range links {
+		l.interrupt(causeClose)
 	}
-	for c := range s.conns {
-		if c.state.Load() == stateIdle {
-			c.nc.SetReadDeadline(time.Unix(1, 0)) // wakes its goroutine, which then ends it
+	if gone != nil {
+		select {
+		case <-gone:
+		case <-ctx.Done():
+			return errors.Join(err, context.Cause(ctx), s.Close())
 		}
 	}
-	s.mu.Unlock()
-	if gone == nil {
-		s.cancel()
-		return err
-	}
-	select {
-	case <-gone:
-		s.cancel()
-		return err
-	case <-ctx.Done():
-		return errors.Join(context.Cause(ctx), s.Close())
-	}
+	s.keeper.stop()
+	s.cancel()
+	return err
 }
 
 // stop closes the listeners.
@@ -283,14 +334,15 @@ func (s *Server) stop() (err error) {
 	return err
 }
 
-// Close closes listeners and connections at once.
+// Close closes listeners and connections at once. It does not wait for handlers: their
+// contexts end, and what they write fails.
 func (s *Server) Close() error {
 	err := s.stop()
 	s.cancel()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for c := range s.conns {
-		c.nc.Close() // its goroutine sees the error and ends
+	links, _ := s.opened()
+	for _, l := range links {
+		l.abort()
 	}
+	s.keeper.stop()
 	return err
 }

@@ -17,17 +17,24 @@ var statusText = map[int]string{
 // StatusText returns the reason phrase of a status code; "" when it has none.
 func StatusText(code int) string { return statusText[code] }
 
-// statusLines are the ready-made status lines.
-var statusLines = func() map[int][]byte {
-	m := make(map[int][]byte, len(statusText))
+// statusLines are the ready-made status lines, by code.
+var statusLines = func() (t [600]string) {
 	for code, text := range statusText {
-		m[code] = append(appendStatus(nil, code), text+"\r\n"...)
+		t[code] = statusLine(code) + text + "\r\n"
 	}
-	return m
+	return t
 }()
 
-func appendStatus(dst []byte, code int) []byte {
-	return append(dst, "HTTP/1.1 "+string([]byte{byte('0' + code/100%10), byte('0' + code/10%10), byte('0' + code%10)})+" "...)
+// statusLine returns the status line as far as its reason phrase (RFC 9112 §4).
+func statusLine(code int) string {
+	return "HTTP/1.1 " + string([]byte{byte('0' + code/100%10), byte('0' + code/10%10), byte('0' + code%10)}) + " "
+}
+
+func appendStatusLine(dst []byte, code int) []byte {
+	if code < len(statusLines) && statusLines[code] != "" {
+		return append(dst, statusLines[code]...)
+	}
+	return append(append(dst, statusLine(code)...), "\r\n"...)
 }
 
 // bodyless says that a response with that status never has a body (RFC 9110 §6.4.1).

@@ -5,8 +5,9 @@ const (
 	classToken  = 1 << iota // tchar: what names and methods are made of
 	classValue              // field-content: VCHAR, SP, HTAB, obs-text
 	classTarget             // visible ASCII
-	classHost               // what a host and port may hold
 	classCookie             // what a cookie's value may hold, with SP and comma
+	classHost               // what a registered name may hold (RFC 3986 §3.2.2)
+	classMark               // ? # and %, which give a target parts and escapes
 )
 
 var classes = func() (t [256]uint8) {
@@ -26,8 +27,11 @@ var classes = func() (t [256]uint8) {
 	for _, c := range []byte("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") {
 		t[c] |= classToken
 	}
-	for _, c := range []byte("-._~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ%!$&'()*+,;=:[]") {
+	for _, c := range []byte("-._~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ%!$&'()*+,;=") {
 		t[c] |= classHost
+	}
+	for _, c := range []byte("?#%") {
+		t[c] |= classMark
 	}
 	return t
 }()

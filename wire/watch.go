@@ -3,6 +3,7 @@ package wire
 import (
 	"context"
 	"errors"
+	"net"
 	"time"
 )
 
@@ -17,6 +18,7 @@ type watch struct {
 	cancel context.CancelCauseFunc
 	leave  func() bool   // stops waiting for the server's end
 	done   chan struct{} // closed when the read has ended; nil when there was none
+	nc     net.Conn      // what is read from: the connection, or a duplicate of it
 	b      [1]byte
 	n      int // bytes in b: the beginning of a next request
 }
@@ -39,17 +41,29 @@ func (r *Request) WatchClient() context.Context {
 	w.ctx, w.cancel = context.WithCancelCause(r.Context())
 	w.leave = context.AfterFunc(c.srv.draining, func() { w.cancel(ErrServerClosed) })
 	c.watch, r.ctx = w, w.ctx
-	if r.body.done() && c.from == c.to && c.nc.SetReadDeadline(time.Time{}) == nil {
+	if r.body.done() && c.from == c.to && c.watched(w) {
 		w.done = make(chan struct{})
 		go c.lookOut(w)
 	}
 	return w.ctx
 }
 
+// watched sets what is read from. Inside RawConn.Read that is a duplicate, since the
+// connection's read lock is held.
+func (c *conn) watched(w *watch) bool {
+	if !c.inside() {
+		w.nc, c.timed = c.nc, true
+		return c.nc.SetReadDeadline(time.Time{}) == nil
+	}
+	nc, err := duplicate(c.nc)
+	w.nc = nc
+	return err == nil
+}
+
 // lookOut waits for the client's next byte, or for its end.
 func (c *conn) lookOut(w *watch) {
 	defer close(w.done)
-	n, err := c.nc.Read(w.b[:])
+	n, err := w.nc.Read(w.b[:])
 	w.n = n
 	if n == 0 && !isTimeout(err) {
 		w.cancel(ErrClientGone)
@@ -62,10 +76,13 @@ func (c *conn) unwatch() {
 	c.watch = nil
 	w.leave()
 	if w.done != nil {
-		if c.nc.SetReadDeadline(time.Unix(1, 0)) != nil {
+		if w.nc.SetReadDeadline(longAgo) != nil {
 			c.close = true // it is gone: the read has ended or is about to
 		}
 		<-w.done
+		if w.nc != c.nc {
+			w.nc.Close() // the connection has its own descriptor
+		}
 	}
 	if context.Cause(w.ctx) == ErrClientGone {
 		c.close = true

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/lithair/lithair-go/eventlog"
 	"github.com/lithair/lithair-go/model"
 )
 
@@ -29,6 +30,10 @@ var (
 	// with the same idempotency key.
 	ErrOutcomeUnknown = errors.New("engine: the outcome is unknown")
 )
+
+// ErrFull is the cause in a *[LostError] when the disk of the log is full. The engine
+// goes on, and takes writes again when there is room.
+var ErrFull = eventlog.ErrFull
 
 // Errors inside a transaction.
 var (

@@ -95,7 +95,8 @@ func (c *Codec) key(v reflect.Value) (string, error) {
 	return string(binenc.AppendKeyString(nil, s)), nil
 }
 
-// ParseKey reads a key from a segment of a URL path.
+// ParseKey reads a key from a segment of a URL path. An integer has one text: no sign
+// plus, no leading zeros.
 func (c *Codec) ParseKey(text string) (string, error) {
 	v := reflect.New(c.model.Primary.GoType).Elem()
 	switch c.kind {
@@ -110,13 +111,13 @@ func (c *Codec) ParseKey(text string) (string, error) {
 		return string(binenc.AppendKeyID(nil, id)), nil
 	case binenc.KindInt:
 		n, err := strconv.ParseInt(text, 10, 64)
-		if err != nil || v.OverflowInt(n) {
+		if err != nil || v.OverflowInt(n) || strconv.FormatInt(n, 10) != text {
 			return "", c.keyError(text)
 		}
 		return string(binenc.AppendKeyInt(nil, n)), nil
 	case binenc.KindUint:
 		n, err := strconv.ParseUint(text, 10, 64)
-		if err != nil || v.OverflowUint(n) {
+		if err != nil || v.OverflowUint(n) || strconv.FormatUint(n, 10) != text {
 			return "", c.keyError(text)
 		}
 		return string(binenc.AppendKeyUint(nil, n)), nil

@@ -103,6 +103,9 @@ func (c *collection) bulk(w *wire.Response, r *wire.Request) error {
 	if err != nil {
 		return err
 	}
+	if err := onlyRead(r); err != nil {
+		return err
+	}
 	body, err := c.opt.body(r, "")
 	if err != nil {
 		return err
@@ -245,6 +248,9 @@ func MountTx(r *wire.Router, e *engine.Engine, tables []*engine.Table, path stri
 func transaction(w *wire.Response, r *wire.Request, first *collection, all map[string]*collection, names []string) error {
 	p, err := first.opt.admit(r, Action{Verb: "tx"})
 	if err != nil {
+		return err
+	}
+	if err := onlyRead(r); err != nil {
 		return err
 	}
 	body, err := first.opt.body(r, "")

@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"syscall"
+	"io"
+	"reflect"
+	"strings"
+	"time"
 
 	"github.com/lithair/lithair-go/engine"
 	"github.com/lithair/lithair-go/jsonx"
@@ -45,14 +48,17 @@ func inputError(err error, at string) *wire.Error {
 		if errors.Is(err, jsonx.ErrTooLarge) {
 			return fault(CodeTooLarge, "the body is too large")
 		}
-		return fault(CodeMalformed, fmt.Sprintf("line %d, column %d: %s", syntax.Line, syntax.Column, err), Item{Pointer: at + syntax.Pointer, Code: "malformed", Message: fmt.Sprintf("line %d, column %d", syntax.Line, syntax.Column)})
+		return malformed(syntax, at)
 	case errors.As(err, &value):
-		it := Item{Field: topField(value.Pointer), Pointer: at + value.Pointer, Code: "type", Message: "cannot be a " + value.Got}
+		it := Item{Field: topField(value.Pointer), Pointer: at + value.Pointer, Code: "type", Message: "must be " + wanted(value.GoType) + ", not " + given(value.Got)}
 		if value.Unknown != "" {
 			it.Code, it.Message = "unknown", "is not a member"
 			return fault(CodeUnknownField, fmt.Sprintf("%q %s", value.Unknown, it.Message), it)
 		}
-		detail := it.Pointer + " " + it.Message
+		detail := it.Message
+		if it.Pointer != "" {
+			detail = it.Pointer + " " + it.Message
+		}
 		if at == "" {
 			detail = fmt.Sprintf("line %d, column %d: %s", value.Line, value.Column, detail)
 		}
@@ -67,6 +73,73 @@ func inputError(err error, at string) *wire.Error {
 		return fault(CodeNotFound, fmt.Sprintf("there is no %s %.100q", key.Model, key.Text))
 	}
 	return nil
+}
+
+// malformed says where a text stops being JSON, and what could have stood there.
+func malformed(e *jsonx.SyntaxError, at string) *wire.Error {
+	where := fmt.Sprintf("line %d, column %d", e.Line, e.Column)
+	what := "want " + e.Expected
+	if errors.Is(e.Err, io.ErrUnexpectedEOF) {
+		what = "the text ends, and " + what
+	}
+	message := where + ": " + what
+	detail := message
+	if at += e.Pointer; at != "" {
+		detail = where + ", at " + at + ": " + what
+	}
+	return fault(CodeMalformed, detail, Item{Field: topField(e.Pointer), Pointer: at, Code: "malformed", Message: message})
+}
+
+// wanted describes the JSON that a Go type is read from.
+func wanted(t reflect.Type) string {
+	for t != nil && t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if t == nil {
+		return "another value"
+	}
+	switch t {
+	case reflect.TypeFor[time.Time]():
+		return "a time such as 2006-01-02T15:04:05Z"
+	case reflect.TypeFor[model.ID]():
+		return "an id such as " + model.ID{}.String()
+	case reflect.TypeFor[time.Duration]():
+		return "a duration in nanoseconds"
+	}
+	switch k := t.Kind(); {
+	case k == reflect.String:
+		return "text"
+	case k == reflect.Bool:
+		return "true or false"
+	case k >= reflect.Int && k <= reflect.Int64:
+		return fmt.Sprintf("a whole number of %d bits", t.Bits())
+	case k >= reflect.Uint && k <= reflect.Uint64:
+		return fmt.Sprintf("a whole number from 0, of %d bits", t.Bits())
+	case k == reflect.Float32, k == reflect.Float64:
+		return fmt.Sprintf("a number of %d bits", t.Bits())
+	case k == reflect.Slice && t.Elem().Kind() == reflect.Uint8:
+		return "text in base64"
+	case k == reflect.Slice, k == reflect.Array:
+		return "an array"
+	case k == reflect.Struct, k == reflect.Map:
+		return "an object"
+	}
+	return "another value"
+}
+
+// given describes what was read: a kind of JSON, or a number with its text.
+func given(got string) string {
+	switch number, is := strings.CutPrefix(got, "number "); {
+	case is:
+		return number
+	case got == "string":
+		return "this text"
+	case got == "bool" || got == "null":
+		return got
+	case got == "array" || got == "object":
+		return "an " + got
+	}
+	return "a " + got
 }
 
 // stateError is what stands against a change.
@@ -124,7 +197,7 @@ func conflictError(c *engine.ConflictError, at string) *wire.Error {
 // runError is what kept the server from answering.
 func runError(err error) *wire.Error {
 	switch {
-	case errors.Is(err, syscall.ENOSPC):
+	case errors.Is(err, engine.ErrFull):
 		return fault(CodeFull, "the server's disk is full; reads go on")
 	case errors.Is(err, engine.ErrBusy):
 		return fault(CodeBusy, "too many writes are waiting")

@@ -33,6 +33,9 @@ func runNamed(w *wire.Response, r *wire.Request, e *engine.Engine, name string, 
 	if err != nil {
 		return err
 	}
+	if err := onlyRead(r); err != nil {
+		return err
+	}
 	body, err := opt.body(r, "")
 	if err != nil {
 		return err

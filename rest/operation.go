@@ -1,14 +1,15 @@
 package rest
 
 import (
+	"errors"
 	"reflect"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/lithair/lithair-go/engine"
 	"github.com/lithair/lithair-go/jsonx"
+	"github.com/lithair/lithair-go/model"
 	"github.com/lithair/lithair-go/state"
 )
 
@@ -32,8 +33,8 @@ type outcome struct {
 	key    string
 }
 
-// reservedIDs are segments with a meaning of their own.
-var reservedIDs = []string{"count", "random-id", "stream", "_bulk"}
+// reservedIDs are segments with a meaning of their own, "." and ".." by RFC 3986 §5.2.4.
+var reservedIDs = []string{"count", "random-id", "stream", "_bulk", ".", ".."}
 
 // run carries an operation out inside a transaction.
 func (o *operation) run(tx *engine.Tx) (outcome, error) {
@@ -117,7 +118,10 @@ func (o *operation) create(tx *engine.Tx, key string) (outcome, error) {
 	}
 	if v := c.t.Model().FieldValue(ptr, c.t.Model().Primary); v.Kind() == reflect.String && slices.Contains(reservedIDs, v.String()) {
 		name := c.t.Model().Primary.Name
-		return outcome{}, fault(CodeReservedID, "the id "+v.String()+" is a path of the collection", Item{Field: name, Pointer: o.at + "/" + escape(name), Code: "reserved", Message: "is reserved"})
+		return outcome{}, fault(CodeReservedID, "the id "+strconv.Quote(v.String())+" has a meaning of its own in paths", Item{Field: name, Pointer: o.at + "/" + escape(name), Code: "reserved", Message: "is reserved"})
+	}
+	if key == "" && c.lacksKey(ptr, o.data) {
+		return outcome{}, c.noKey("is missing", o.at)
 	}
 	if err := tx.Insert(c.t, ptr); err != nil {
 		return outcome{}, c.badKey(err, o.at)
@@ -129,14 +133,37 @@ func (o *operation) create(tx *engine.Tx, key string) (outcome, error) {
 	return outcome{c: c, status: 201, row: tx.Get(c.t.Number(), made), key: made}, nil
 }
 
+// lacksKey says that a body names no integer key. The engine sees zero then, which is a
+// key as any other.
+func (c *collection) lacksKey(ptr any, data []byte) bool {
+	primary := c.t.Model().Primary
+	v := c.t.Model().FieldValue(ptr, primary)
+	if !v.CanInt() && !v.CanUint() || !v.IsZero() {
+		return false
+	}
+	body, err := jsonx.Parse(data)
+	if err != nil {
+		return false // decode has read it
+	}
+	own, ok := body.Get(primary.JSON)
+	return !ok || own.Kind == jsonx.Null
+}
+
+func (c *collection) noKey(message, at string) error {
+	name := c.t.Model().Primary.Name
+	return fault(CodeInvalid, c.t.Name()+"."+name+" "+message, Item{Field: name, Pointer: at + "/" + escape(name), Code: "id", Message: message})
+}
+
 // badKey turns a body's unusable id, which is no unknown path, into a violation.
 func (c *collection) badKey(err error, at string) error {
-	e := toError(err, at)
-	if e.Status == 404 {
-		name := c.t.Model().Primary.Name
-		return fault(CodeInvalid, err.Error(), Item{Field: name, Pointer: at + "/" + escape(name), Code: "id", Message: "is missing or no id"})
+	var key *model.KeyError
+	switch {
+	case errors.As(err, &key) && key.Text == "":
+		return c.noKey("is missing", at)
+	case errors.As(err, &key):
+		return c.noKey("must be "+key.Want, at)
 	}
-	return e
+	return toError(err, at)
 }
 
 // setKey puts the key of the path into a record whose body has none, and refuses another.
@@ -206,25 +233,20 @@ func (o *operation) replace(tx *engine.Tx, key string, data []byte) error {
 	return tx.Put(c.t, ptr)
 }
 
-// patch applies a merge patch (RFC 7396) to the present record.
+// patch applies a merge patch (RFC 7396) to the present record. The patch is read as a
+// record first: that finds unknown members, those set to null as well, and wrong types at
+// their place in the body.
 func (o *operation) patch(tx *engine.Tx, key string, row *state.Row) error {
+	if err := o.c.shape.decode(o.data, o.c.t.Codec().New(), o.at); err != nil {
+		return err
+	}
 	now, err := o.c.render(row)
 	if err != nil {
 		return err
-	}
-	if err := jsonx.Unmarshal(o.data, new(map[string]jsonx.Value)); err != nil {
-		return toError(err, o.at)
 	}
 	merged, err := jsonx.MergePatch(nil, now.body, o.data)
 	if err != nil {
 		return err
 	}
-	if err := o.replace(tx, key, merged); err != nil {
-		e := toError(err, o.at)
-		if _, rest, ok := strings.Cut(e.Detail, ": "); ok && strings.HasPrefix(e.Detail, "line ") {
-			e.Detail = rest // a position in the merged record means nothing to the client
-		}
-		return e
-	}
-	return nil
+	return o.replace(tx, key, merged)
 }

@@ -3,12 +3,14 @@ package rest_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -38,6 +40,11 @@ type article struct {
 	Changed time.Time `json:"updated_at" lithair:"updated"`
 }
 
+type counter struct {
+	N    int32  `json:"n" lithair:"primary_key"`
+	Name string `json:"name"`
+}
+
 // rig is a server with a real engine on a real log.
 type rig struct {
 	t      *testing.T
@@ -61,7 +68,7 @@ func newRig(t *testing.T, opt rest.Options) *rig {
 		t.Fatal(err)
 	}
 	r := &rig{t: t, e: e}
-	for _, typ := range []reflect.Type{reflect.TypeFor[author](), reflect.TypeFor[article]()} {
+	for _, typ := range []reflect.Type{reflect.TypeFor[author](), reflect.TypeFor[article](), reflect.TypeFor[counter]()} {
 		m, err := model.Of(typ)
 		if err != nil {
 			t.Fatal(err)
@@ -76,7 +83,7 @@ func newRig(t *testing.T, opt rest.Options) *rig {
 		t.Fatal(err)
 	}
 	rt := wire.NewRouter()
-	for _, err := range []error{rest.Mount(rt, e, r.tables[0], "/api/authors", opt), rest.Mount(rt, e, r.tables[1], "/api/articles", opt), rest.MountTx(rt, e, r.tables, "/api/_tx", opt)} {
+	for _, err := range []error{rest.Mount(rt, e, r.tables[0], "/api/authors", opt), rest.Mount(rt, e, r.tables[1], "/api/articles", opt), rest.Mount(rt, e, r.tables[2], "/api/counters", opt), rest.MountTx(rt, e, r.tables, "/api/_tx", opt)} {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -208,7 +215,30 @@ func TestBadInput(t *testing.T) {
 		{"POST", "/api/articles", `{"slug":"x","secret":"y"}`, "LTH1003", 400, `"secret"`, nil},
 		{"PATCH", path, `{"secret":"y"}`, "LTH1003", 400, `"/secret"`, nil},
 		{"PATCH", path, `{"views":"y"}`, "LTH1002", 400, `"/views"`, nil},
-		{"PATCH", path, `[1]`, "LTH1002", 400, "", nil},
+		{"PATCH", path, `[1]`, "LTH1002", 400, "must be an object, not an array", nil},
+		{"PATCH", path, `null`, "LTH1002", 400, "must be an object", nil},
+		{"PATCH", path, `{"titel":null}`, "LTH1003", 400, `did you mean \"title\"?`, nil},
+		{"PATCH", path, `{"secret":null}`, "LTH1003", 400, `"secret"`, nil},
+		{"PATCH", path, "{\n\"views\": 1.5}", "LTH1002", 400, "line 2, column 10: /views must be a whole number of 64 bits, not 1.5", nil},
+		{"PATCH", path, `{"views":9223372036854775808}`, "LTH1002", 400, "not 9223372036854775808", nil},
+		{"POST", "/api/articles", `{"created_at":"yesterday"}`, "LTH1002", 400, "/created_at must be a time such as 2006-01-02T15:04:05Z, not this text", nil},
+		{"POST", "/api/articles", `{"id":"x"}`, "LTH1002", 400, "/id must be an id such as", nil},
+		{"POST", "/api/articles", `{"slug":tru}`, "LTH1001", 400, `line 1, column 12, at /slug: want true`, nil},
+		{"POST", "/api/articles", strings.Repeat("[", 1500), "LTH1001", 400, "nesting", nil},
+		{"POST", "/api/articles", ` `, "LTH1001", 400, "the text ends", nil},
+		{"POST", "/api/authors", `{"id":".","email":"c@b.example"}`, "LTH1025", 422, "reserved", nil},
+		{"POST", "/api/authors", `{"id":"..","email":"c@b.example"}`, "LTH1025", 422, "reserved", nil},
+		{"POST", "/api/authors", `{"id":"` + strings.Repeat("k", 513) + `","email":"c@b.example"}`, "LTH1021", 422, "author.id must be text of 1 to 512 bytes", nil},
+		{"POST", "/api/counters", `{"name":"x"}`, "LTH1021", 422, "counter.n is missing", nil},
+		{"POST", "/api/counters", `{"n":null,"name":"x"}`, "LTH1021", 422, "counter.n is missing", nil},
+		{"POST", "/api/counters", `{"n":3000000000}`, "LTH1002", 400, "/n must be a whole number of 32 bits, not 3000000000", nil},
+		{"GET", "/api/counters/007", "", "LTH1010", 404, "007", nil},
+		{"GET", "/api/counters/+7", "", "LTH1010", 404, "+7", nil},
+		{"GET", "/api/counters/3000000000", "", "LTH1010", 404, "3000000000", nil},
+		{"POST", "/api/articles?titel=x", `{"slug":"x"}`, "LTH1004", 400, "has no meaning here", nil},
+		{"POST", "/api/authors/_bulk?dry=1", `[]`, "LTH1004", 400, "has no meaning here", nil},
+		{"POST", "/api/_tx?dry=1", `[]`, "LTH1004", 400, "has no meaning here", nil},
+		{"POST", "/api/_tx", `{}`, "LTH1002", 400, "array", nil},
 		{"POST", "/api/articles", `{"title":"` + strings.Repeat("x", 3000) + `"}`, "LTH1019", 413, "", nil},
 		{"POST", "/api/articles", `{}`, "LTH1020", 415, "application/json", []string{"Content-Type", "text/plain"}},
 		{"PUT", path, `{}`, "LTH1020", 415, "", []string{"Content-Type", "application/merge-patch+json"}},
@@ -242,6 +272,37 @@ func TestBadInput(t *testing.T) {
 			t.Errorf("%s %s: %s became %s", c.method, c.path, before, after)
 		}
 	}
+}
+
+// TestErrorsOfTheServer: what keeps it from answering has a status and a code, too.
+func TestErrorsOfTheServer(t *testing.T) {
+	for _, c := range []struct {
+		err    error
+		code   string
+		status int
+	}{
+		{engine.ErrBusy, "LTH1027", 503}, {engine.ErrClosed, "LTH1028", 503}, {engine.ErrNotLeader, "LTH1028", 503},
+		{&engine.LostError{}, "LTH1029", 503}, {&engine.LostError{Unknown: true}, "LTH1030", 503},
+		{&engine.LostError{Cause: fmt.Errorf("log: %w", engine.ErrFull)}, "LTH1031", 507},
+		{context.Canceled, "LTH1032", 503}, {&engine.TooLargeError{What: "the transaction", Limit: 1, Got: 2}, "LTH1019", 413},
+		{&engine.PanicError{Value: "secret"}, "LTH1026", 500}, {errors.New("secret"), "LTH1026", 500},
+	} {
+		e := rest.ToError(fmt.Errorf("wrapped: %w", c.err))
+		retry := slices.Contains(e.Header, [2]string{"Retry-After", "1"})
+		if e.Status != c.status || e.Code != c.code || retry != (c.status == 503) || strings.Contains(e.Detail, "secret") {
+			t.Errorf("%v: %d %s %v %q", c.err, e.Status, e.Code, e.Header, e.Detail)
+		}
+	}
+}
+
+func TestIntegerKeys(t *testing.T) {
+	r := newRig(t, rest.Options{})
+	made := r.want(201, `{"n":0,"name":"zero"}`, "POST", "/api/counters", `{"n":0,"name":"zero"}`)
+	if got := made.header.Get("Location"); got != "/api/counters/0" {
+		t.Error(got)
+	}
+	r.want(201, `"n":-5`, "PUT", "/api/counters/-5", `{"name":"five"}`, "If-None-Match", "*")
+	r.want(200, `[{"n":-5,"name":"five"},{"n":0,"name":"zero"}]`, "GET", "/api/counters", "")
 }
 
 func TestListAndCount(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/lithair/lithair-go/eventlog"
 	"github.com/lithair/lithair-go/internal/disk"
+	"github.com/lithair/lithair-go/model"
 )
 
 // Exit codes of Run.
@@ -46,7 +47,10 @@ type startError struct {
 func (e *startError) Error() string {
 	var locked *disk.LockedError
 	var corrupt *eventlog.CorruptError
+	var tag *model.TagError
 	switch {
+	case errors.As(e.err, &tag):
+		return e.err.Error()
 	case e.kind == startListen && errors.Is(e.err, syscall.EADDRINUSE):
 		return fmt.Sprintf("address %s is in use%s; choose another, such as -addr %s", e.addr, holder(e.addr), otherPort(e.addr))
 	case e.kind == startListen:

@@ -55,6 +55,7 @@ type Engine struct {
 	tickets  uint64
 	started  bool
 	closing  bool
+	closed   bool // Close was called: it closes the order, once
 	failure  error
 
 	ex      *Executor     // owned by the loop once that runs
@@ -161,7 +162,7 @@ func (e *Engine) Start(ctx context.Context) error {
 	case <-e.settled:
 		return nil
 	case <-e.idle:
-		return e.Err()
+		return errors.Join(e.Err(), e.Close(context.WithoutCancel(ctx)))
 	case <-ctx.Done():
 		return errors.Join(context.Cause(ctx), e.Close(context.WithoutCancel(ctx)))
 	}
@@ -247,8 +248,8 @@ func (e *Engine) Close(ctx context.Context) error {
 		e.mu.Unlock()
 		return nil
 	}
-	already := e.closing
-	e.closing = true
+	already := e.closed
+	e.closing, e.closed = true, true
 	e.work.Signal()
 	e.mu.Unlock()
 	var err error

@@ -228,6 +228,9 @@ func (ex *Executor) Execute(clock int64) (p Proposal, ok bool) {
 	b := &batchRun{ex: ex, batch: ex.head.Begin(), now: max(ex.head.Time()+1, clock), seq: ex.head.Seq()}
 	ex.beforeHead = len(ex.waiting)
 	ex.systemWork(b)
+	if ex.failure != nil {
+		return p, false // what was tried must not come into the log
+	}
 	n := 0
 	for n < len(ex.queue) && n < ex.cfg.MaxBatch && len(b.txs) < ex.cfg.MaxBatchBytes {
 		b.run(ex.queue[n])
@@ -358,7 +361,7 @@ func (ex *Executor) apply(records []eventlog.Record) error {
 	ex.committed = batch.Seal(seq, now)
 	ex.head = ex.committed
 	if schema {
-		return bindTables(ex.tables, ex.committed)
+		rebindTables(ex.tables, ex.committed)
 	}
 	return nil
 }

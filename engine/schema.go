@@ -1,7 +1,7 @@
 package engine
 
 import (
-	"fmt"
+	"errors"
 
 	"github.com/lithair/lithair-go/binenc"
 	"github.com/lithair/lithair-go/model"
@@ -12,13 +12,13 @@ import (
 // changed. Field numbers are given once, by name, and never reused; a change that would
 // make old records unreadable is an error, and nothing is declared.
 func (tx *Tx) declare() error {
-	next := uint32(0)
+	next, all, fresh := uint32(0), map[string]*model.Schema{}, []*model.Schema(nil)
 	for _, row := range tx.Scan(state.SchemaModel, state.Range{}) {
 		s, err := model.ParseSchema(row.Bytes())
 		if err != nil {
 			return err
 		}
-		next = max(next, s.Number)
+		next, all[s.Model] = max(next, s.Number), s
 	}
 	for _, t := range tx.ex.tables {
 		old := tx.SchemaByName(t.model.Name)
@@ -26,6 +26,7 @@ func (tx *Tx) declare() error {
 		if err != nil {
 			return err
 		}
+		all[s.Model] = s
 		if !changed {
 			continue
 		}
@@ -33,28 +34,21 @@ func (tx *Tx) declare() error {
 			next++
 			s.Number = next
 		}
-		if err := tx.checkTargets(t); err != nil {
-			return err
-		}
-		if err := tx.declareOne(t.model.Name, s.Append(nil)); err != nil {
-			return err
+		fresh = append(fresh, s)
+	}
+	for _, t := range tx.ex.tables {
+		for _, f := range t.model.Fields {
+			if f.FK == "" {
+				continue
+			}
+			if err := t.model.CheckTarget(f, all); err != nil {
+				return err
+			}
 		}
 	}
-	return nil
-}
-
-// checkTargets refuses a foreign key to a model that no one registers.
-func (tx *Tx) checkTargets(t *Table) error {
-	for _, f := range t.model.Fields {
-		if f.FK == "" || tx.SchemaByName(f.FK) != nil {
-			continue
-		}
-		known := false
-		for _, other := range tx.ex.tables {
-			known = known || other.model.Name == f.FK
-		}
-		if !known {
-			return fmt.Errorf("engine: %s.%s has fk=%s, but no model of that name is registered", t.Name(), f.GoName, f.FK)
+	for _, s := range fresh {
+		if err := tx.declareOne(s.Model, s.Append(nil)); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -69,5 +63,10 @@ func (tx *Tx) declareOne(name string, rec []byte) error {
 		}
 		ev.Kind, ev.Fields, ev.Cleared = state.Updated, patch, cleared
 	}
-	return tx.record(ev)
+	err := tx.record(ev)
+	var same *state.DuplicateError
+	if errors.As(err, &same) {
+		return same // who changed a tag has no use for the event it became
+	}
+	return err
 }

@@ -87,6 +87,17 @@ func bindTables(tables []*Table, r state.Reader) error {
 	return nil
 }
 
+// rebindTables is bindTables for schemas that others declared, or that an earlier run did.
+// A table that does not fit the struct as it is now stays unbound: the leader declares the
+// model as it is now, or says why that cannot be.
+func rebindTables(tables []*Table, r state.Reader) {
+	for _, t := range tables {
+		if bindTables([]*Table{t}, r) != nil {
+			t.bound.Store(nil)
+		}
+	}
+}
+
 func newBinding(m *model.Model, s *model.Schema, r state.Reader) (*binding, error) {
 	codec, err := m.Bind(s)
 	if err != nil {

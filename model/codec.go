@@ -127,8 +127,10 @@ func (c *Codec) ParseKey(text string) (string, error) {
 }
 
 // KeyText renders a key as it stands in URLs; what is no key is rendered as hex.
-func (c *Codec) KeyText(key string) string {
-	switch c.kind {
+func (c *Codec) KeyText(key string) string { return keyText(c.kind, key) }
+
+func keyText(kind binenc.Kind, key string) string {
+	switch kind {
 	case binenc.KindID:
 		if id, _, err := binenc.DecodeKeyID([]byte(key)); err == nil {
 			return ID(id).String()

@@ -1,2 +1,56 @@
-// Package model reads what a struct says about itself.
+// Package model reads what a struct says about itself: its fields, keys, references and
+// rules. Storage, REST and queries work from that alone.
+//
+//	m, err := model.Of(reflect.TypeFor[Article]()) // every mistake at once, as *TagError
+//	next, changed, err := m.Evolve(schema)         // the schema in the log, and what it becomes
+//	codec, err := m.Bind(next)                     // values to records and back
+//	violations := m.Validate(&article)
+//
+// # Names
+//
+// A model is called as its Go type. A field's name, in the log and in queries, is its JSON
+// name, or its Go name where json:"-" keeps it out of JSON. Embedded structs are
+// flattened. The names in [Reserved] belong to list queries and are refused.
+//
+// # Tags
+//
+//	lithair:"primary_key"         ID, string or integer; without it the field called ID
+//	lithair:"unique"              no two records have the same value
+//	lithair:"indexed"             queries on it need not read every record
+//	lithair:"fk=Model"            refers to a record that exists; of the type of its primary key
+//	lithair:"on_delete=..."       with fk: restrict (default), cascade, or set_null
+//	lithair:"was=old_name"        the field was called so; it keeps its number and values
+//	lithair:"created", "updated"  of type time.Time, set by the server
+//	http:"expose"                 in JSON, which is the default
+//	http:"hidden"                 never leaves by REST, and is refused in input
+//	http:"validate=rule;rule"     see below
+//	lifecycle:"immutable"         may not change after creation
+//	lifecycle:"audited"           every change is in the log, which is so for all fields
+//
+// Words of a tag are separated by commas, rules by semicolons. Unknown words, and words of
+// the grammar that this release does not carry out, are mistakes. Inside of nested structs
+// rules are carried out, and nothing else.
+//
+// # Rules
+//
+//	email           an address as RFC 5322 writes it, with a domain of two labels or more
+//	url             absolute, http or https, with a host
+//	uuid            36 characters, either case
+//	non_empty       at least one character or element
+//	length(a,b)     a to b characters (not bytes) of text, or elements; both included
+//	min_length(n)   at least
+//	max_length(n)   at most
+//	range(a,b)      a number from a to b, both included; NaN is out of any range
+//	min(n), max(n)  at least, at most
+//	regex("...")    matches somewhere in the text: write ^ and $ to match all of it.
+//	                In RE2 syntax, as package regexp has it; quotes and backslashes are
+//	                escaped for the tag and once more for the string
+//
+// A rule on a pointer holds when there is a value; nil is fine. [Model.Validate] reports
+// every rule that is broken, in lists, maps and nested structs as well, each with a JSON
+// Pointer.
+//
+// # Concurrency
+//
+// A [Model], a [Schema] and a [Codec] are read-only once made and safe for concurrent use.
 package model

@@ -48,6 +48,25 @@ func (s *Schema) ByNumber(n uint32) *SchemaField {
 	return nil
 }
 
+// PrimaryField returns the field of the primary key; nil in a schema without.
+func (s *Schema) PrimaryField() *SchemaField {
+	for i := range s.Fields {
+		if f := &s.Fields[i]; f.Primary && !f.Dropped {
+			return f
+		}
+	}
+	return nil
+}
+
+// KeyText renders a primary key for people; as hex where it is none.
+func (s *Schema) KeyText(key string) string {
+	kind := binenc.Kind(0)
+	if f := s.PrimaryField(); f != nil {
+		kind = f.Type.Kind
+	}
+	return keyText(kind, key)
+}
+
 // Type returns the message type of a record.
 func (s *Schema) Type() *binenc.Type {
 	t := &binenc.Type{Kind: binenc.KindMessage}

@@ -73,6 +73,28 @@ func (f *Field) readTags(typ string, sf reflect.StructField) error {
 	return nil
 }
 
+// CheckTarget says whether the foreign key f of m can refer to a model of that name, given
+// all there are, by name; the error is a *[TagError].
+func (m *Model) CheckTarget(f *Field, all map[string]*Schema) error {
+	bad := &TagError{Type: m.Type.String(), Field: f.GoName, Tag: "lithair"}
+	target := all[f.FK]
+	if target == nil {
+		for name := range all {
+			if !strings.HasPrefix(name, "_") { // the engine's own
+				bad.Allowed = append(bad.Allowed, name)
+			}
+		}
+		slices.Sort(bad.Allowed)
+		bad.Problem, bad.DidYouMean = fmt.Sprintf("fk=%s: no model of that name is registered", f.FK), nearest(f.FK, bad.Allowed)
+		return bad
+	}
+	if key := target.PrimaryField(); key != nil && key.Type.Kind != f.Type.Kind {
+		bad.Problem = fmt.Sprintf("fk=%s: the field is of type %s, and the primary key of %s is %s", f.FK, f.Type.Kind, f.FK, key.Type.Kind)
+		return bad
+	}
+	return nil
+}
+
 // splitTag splits at commas outside quotes and parentheses.
 func splitTag(tag string) (words []string, err error) {
 	depth, quoted, start := 0, false, 0

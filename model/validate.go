@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -216,25 +217,14 @@ func compare(t reflect.Type, bound string, sign int) (func(reflect.Value) bool, 
 	return nil, fmt.Errorf("bounds are for numbers, not for %s", t)
 }
 
-// nested holds the fields of a struct inside a model that have rules.
-type nested struct {
-	fields []*Field
-	list   bool
-}
+// nested holds the fields of a struct inside a model that have rules, however deep in
+// lists, maps and pointers it lies.
+type nested struct{ fields []*Field }
 
-// nestedOf reads the rules of a nested struct or slice of structs; nil when it has none.
+// nestedOf reads the rules of the struct that t holds; nil when there is none.
 func nestedOf(t reflect.Type) (*nested, error) {
-	n := &nested{}
-	for {
-		switch {
-		case t.Kind() == reflect.Pointer:
-			t = t.Elem()
-			continue
-		case t.Kind() == reflect.Slice && !n.list:
-			n.list, t = true, t.Elem()
-			continue
-		}
-		break
+	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice || t.Kind() == reflect.Array || t.Kind() == reflect.Map {
+		t = t.Elem()
 	}
 	if t.Kind() != reflect.Struct || t == timeType {
 		return nil, nil
@@ -242,8 +232,28 @@ func nestedOf(t reflect.Type) (*nested, error) {
 	m := &Model{Name: t.Name(), Type: t}
 	var errs []error
 	m.collect(t, nil, &errs)
-	n.fields = m.Fields
-	return n, errors.Join(errs...)
+	for _, f := range m.Fields {
+		if word := f.topOnly(); word != "" {
+			errs = append(errs, &TagError{Type: t.String(), Field: f.GoName, Tag: word, Problem: "is carried out for the fields of a model itself, not for those of a struct inside"})
+		}
+	}
+	return &nested{fields: m.Fields}, errors.Join(errs...)
+}
+
+// topOnly names a word of the field's tags that has no effect inside of a nested struct.
+func (f *Field) topOnly() string {
+	for _, x := range []struct {
+		on   bool
+		word string
+	}{
+		{f.Primary, "primary_key"}, {f.Unique, "unique"}, {f.Indexed, "indexed"}, {f.FK != "", "fk"}, {f.OnDelete != "", "on_delete"}, {f.Was != "", "was"},
+		{f.Created, "created"}, {f.Updated, "updated"}, {f.Hidden, "hidden"}, {f.Immutable, "immutable"},
+	} {
+		if x.on {
+			return x.word
+		}
+	}
+	return ""
 }
 
 // Validate returns every rule that *ptr breaks, nested structs included; nil when it
@@ -284,20 +294,26 @@ func validateFields(out []Violation, fields []*Field, v reflect.Value, top, poin
 }
 
 func validateNested(out []Violation, n *nested, v reflect.Value, top, at string) []Violation {
-	if !n.list {
-		return validateFields(out, n.fields, v, top, at)
-	}
-	for i := range v.Len() {
-		e := v.Index(i)
-		if e.Kind() == reflect.Pointer {
-			if e.IsNil() {
-				continue
-			}
-			e = e.Elem()
+	switch v.Kind() {
+	case reflect.Pointer:
+		if v.IsNil() {
+			return out
 		}
-		out = validateFields(out, n.fields, e, top, at+"/"+strconv.Itoa(i))
+		return validateNested(out, n, v.Elem(), top, at)
+	case reflect.Slice, reflect.Array:
+		for i := range v.Len() {
+			out = validateNested(out, n, v.Index(i), top, at+"/"+strconv.Itoa(i))
+		}
+		return out
+	case reflect.Map:
+		keys := v.MapKeys()
+		slices.SortFunc(keys, func(a, b reflect.Value) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
+		for _, k := range keys {
+			out = validateNested(out, n, v.MapIndex(k), top, at+"/"+escapePointer(fmt.Sprint(k)))
+		}
+		return out
 	}
-	return out
+	return validateFields(out, n.fields, v, top, at)
 }
 
 func escapePointer(s string) string {

@@ -13,6 +13,17 @@ const maxModels = 1 << 16
 
 var errDeclarationDeleted = errors.New("a declaration cannot be deleted")
 
+// DuplicateError says why a field cannot become unique.
+type DuplicateError struct {
+	Model, Field string
+	A, B         string // keys of two records with the same value, as text
+}
+
+// Error names the two records.
+func (e *DuplicateError) Error() string {
+	return fmt.Sprintf("state: %s.%s cannot become unique: records %s and %s have the same value; change one first", e.Model, e.Field, e.A, e.B)
+}
+
 // declare makes the table that a schema record describes, or changes it. On an error the
 // batch's tables are to be put back.
 func (b *Batch) declare(key string, old, new *Row) error {

@@ -56,7 +56,7 @@ func TestDeclarationsThatCannotBe(t *testing.T) {
 		{"out of range", created("y", func(s *model.Schema) { s.Model, s.Number = "y", maxModels+1 })},
 		{"has number 1, not 2", patched(t, r.schema, edited(r.schema, func(s *model.Schema) { s.Number = 2 }))},
 		{"cannot be deleted", Event{Model: SchemaModel, Kind: Deleted, Key: "person"}},
-		{"becomes unique", patched(t, r.schema, edited(r.schema, func(s *model.Schema) { s.Field("town").Unique = true }))},
+		{"person.town cannot become unique: records 1 and 2", patched(t, r.schema, edited(r.schema, func(s *model.Schema) { s.Field("town").Unique = true }))},
 		{"ends", Event{Model: SchemaModel, Kind: Created, Key: "x", Fields: []byte{0x80}}},
 	} {
 		err := b.Apply(2, c.ev)

@@ -163,7 +163,7 @@ func (x *index) build(rows *btree.Tree[*Row]) error {
 	slices.SortFunc(entries, func(a, b entry) int { return cmp.Compare(a.whole, b.whole) })
 	for _, e := range entries {
 		if other, taken := x.tree.Set(e.whole, e.key); taken {
-			return fmt.Errorf("field %s becomes unique, but records %x and %x have the same value", x.field.Name, other, e.key)
+			return &DuplicateError{Field: x.field.Name, A: other, B: e.key}
 		}
 	}
 	return nil

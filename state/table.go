@@ -129,6 +129,9 @@ func (t *table) redeclare(s *model.Schema) error {
 			continue
 		}
 		if err := x.build(&t.rows); err != nil {
+			if e, ok := err.(*DuplicateError); ok {
+				e.Model, e.A, e.B = s.Model, s.KeyText(e.A), s.KeyText(e.B)
+			}
 			return err
 		}
 	}

@@ -16,7 +16,6 @@ type field struct {
 	tagged                      bool
 	omitEmpty, omitZero, quoted bool
 	enc                         encFunc
-	dec                         decFunc
 }
 
 // structFields lists the members of t in declaration order after the rules of encoding/json: the shallowest field of a

@@ -1,34 +1,36 @@
 package jsonx
 
 import (
-	"encoding/binary"
 	"math"
 	"math/bits"
 	"strconv"
 )
 
-// eightDigits says whether the eight bytes of w, the first in the lowest byte, are decimal digits.
-func eightDigits(w uint64) bool {
-	return (w&0xF0F0F0F0F0F0F0F0)|((w+0x0606060606060606)&0xF0F0F0F0F0F0F0F0)>>4 == 0x3333333333333333
-}
-
-// eightDigitsValue adds up eight digits, pairs first, then fours, then all of them.
+// eightDigitsValue adds up the eight digits of w, the first in the lowest byte: pairs, then fours, then all of them.
 func eightDigitsValue(w uint64) uint64 {
-	w -= 0x3030303030303030
+	w -= lows * '0'
 	w = w*10 + w>>8
 	const mask = 0x000000FF000000FF
 	return ((w&mask)*(100+1000000<<32) + (w>>16&mask)*(1+10000<<32)) >> 32
 }
 
-// addDigits reads digits onto u, which wraps around after nineteen or so; the caller counts them.
+// addDigits reads digits onto u, which wraps around after nineteen or so; the caller counts them. Up to seven digits in
+// front of something else are moved to the end of a word and read as eight with zeros in front.
 func addDigits(b []byte, i int, u uint64) (uint64, int) {
-	for i+8 <= len(b) {
-		w := binary.LittleEndian.Uint64(b[i:])
-		if !eightDigits(w) {
-			break
+	for len(b)-i >= 8 {
+		w := load64(b, i)
+		other := (w^lows*'0')&(lows*0xF0) | ((w+lows*6)^lows*'0')&(lows*0xF0)
+		if other == 0 {
+			u = u*100000000 + eightDigitsValue(w)
+			i += 8
+			continue
 		}
-		u = u*100000000 + eightDigitsValue(w)
-		i += 8
+		n := bits.TrailingZeros64(other) >> 3
+		if n == 0 {
+			return u, i
+		}
+		w = w<<(64-8*n) | lows*'0'>>(8*n)
+		return u*pow10Small[n&7] + eightDigitsValue(w), i + n
 	}
 	for i < len(b) {
 		c := b[i] - '0'
@@ -40,6 +42,8 @@ func addDigits(b []byte, i int, u uint64) (uint64, int) {
 	}
 	return u, i
 }
+
+var pow10Small = [8]uint64{1, 10, 100, 1000, 10000, 100000, 1000000, 10000000}
 
 // parseDecimal reads the number that begins at i (RFC 8259 §6) and returns its digits as an integer, its power of ten
 // and the offset after it; end is -1 if the grammar is broken. exact is false when there are more than nineteen

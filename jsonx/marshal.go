@@ -29,7 +29,6 @@ type encFunc func(e *encoder, v reflect.Value) error
 
 var (
 	encPlans      sync.Map // reflect.Type -> encFunc
-	rawType       = reflect.TypeFor[RawValue]()
 	numberType    = reflect.TypeFor[Number]()
 	appenderType  = reflect.TypeFor[appender]()
 	marshalerType = reflect.TypeFor[marshaler]()

@@ -169,3 +169,23 @@ func (p *parser) array(element func(i int) error) error {
 		}
 	}
 }
+
+// text reads a string and returns its characters.
+func (p *parser) text() (string, error) {
+	p.space()
+	raw, simple, err := p.quoted()
+	if err != nil {
+		return "", err
+	}
+	return stringOf(raw, simple), nil
+}
+
+// rawValue checks one value and returns its text.
+func (p *parser) rawValue() ([]byte, error) {
+	p.space()
+	from := p.pos
+	if err := p.skip(); err != nil {
+		return nil, err
+	}
+	return p.data[from:p.pos], nil
+}

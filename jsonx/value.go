@@ -71,7 +71,7 @@ func (p *parser) value() (v Value, err error) {
 		})
 	case '"':
 		v.Kind = String
-		v.Text, err = p.text(nil)
+		v.Text, err = p.text()
 	case 't', 'f':
 		v = Value{Kind: Bool, Truth: p.data[p.pos] == 't'}
 		err = p.skip()

@@ -1,0 +1,116 @@
+//go:build purego
+
+package jsonx
+
+import (
+	"reflect"
+	"slices"
+)
+
+// This file is the twin of unsafe.go without package unsafe: the same names, done by reflection.
+
+// loc is where a Go value lives: the value itself, addressable.
+type loc = reflect.Value
+
+const byAddress = false
+
+func locOf(v reflect.Value) loc { return v }
+
+func locAt[T any](v *T) loc { return reflect.ValueOf(v).Elem() }
+
+func valueAt(_ reflect.Type, p loc) reflect.Value { return p }
+
+func setBool(p loc, b bool)                    { p.SetBool(b) }
+func setString(p loc, s string)                { p.SetString(s) }
+func setFloat[T float32 | float64](p loc, f T) { p.SetFloat(float64(f)) }
+func setInt[T signed](p loc, i T)              { p.SetInt(int64(i)) }
+func setUint[T unsigned](p loc, u T)           { p.SetUint(uint64(u)) }
+func setSlice[T any](p loc, s []T)             { p.Set(reflect.ValueOf(s).Convert(p.Type())) }
+func setNil(p loc, _ reflect.Type)             { p.SetZero() }
+
+func setAny(_ reflect.Type, p loc, x any) { p.Set(reflect.ValueOf(x)) }
+
+func typedAt[T any](p loc) *T {
+	return p.Addr().Convert(reflect.TypeFor[*T]()).Interface().(*T)
+}
+
+func pointee(p loc, elem reflect.Type) loc {
+	if p.IsNil() {
+		p.Set(reflect.New(elem).Convert(p.Type()))
+	}
+	return p.Elem()
+}
+
+type path struct {
+	index []int
+	hops  []int // how many steps lead to each embedded pointer
+}
+
+func pathOf(t reflect.Type, index []int) path {
+	p := path{index: slices.Clone(index)}
+	for n, i := range index {
+		if t = t.Field(i).Type; t.Kind() == reflect.Pointer && n < len(index)-1 {
+			t = t.Elem()
+			p.hops = append(p.hops, n+1)
+		}
+	}
+	return p
+}
+
+func (f *path) field(p loc) loc {
+	for _, i := range f.index {
+		p = p.Field(i)
+	}
+	return p
+}
+
+func (f *path) follow(p loc, make bool) (q loc, ok bool) {
+	for n, i := range f.index {
+		if n > 0 && p.Kind() == reflect.Pointer {
+			if p.IsNil() {
+				if !make || !p.CanSet() {
+					return p, false
+				}
+				p.Set(reflect.New(p.Type().Elem()))
+			}
+			p = p.Elem()
+		}
+		p = p.Field(i)
+	}
+	return p, true
+}
+
+func element(p loc, i int, _ uintptr) loc { return p.Index(i) }
+
+// growing is a slice while its elements are read.
+type growing struct{ dst loc }
+
+func (g *growing) open(_ *slicePlan, p loc) {
+	g.dst = p
+	p.SetLen(0)
+}
+
+func (g *growing) at(n int) loc {
+	if n >= g.dst.Cap() {
+		g.dst.Grow(1)
+	}
+	g.dst.SetLen(n + 1)
+	g.dst.Index(n).SetZero()
+	return g.dst.Index(n)
+}
+
+func (g *growing) close(n int) {
+	if n == 0 && g.dst.IsNil() {
+		g.dst.Set(reflect.MakeSlice(g.dst.Type(), 0, 0))
+	}
+}
+
+func (g *growing) release(int) {}
+
+func (d *decodeState) text(b []byte) string { return string(b) }
+
+func (d *decodeState) boxFloat(f float64) any { return f }
+
+func (d *decodeState) boxString(b []byte) any { return string(b) }
+
+func wordsAs[T number](w []uint64) []T { return make([]T, cap(w)) }

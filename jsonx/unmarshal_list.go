@@ -1,0 +1,232 @@
+package jsonx
+
+import (
+	"reflect"
+	"sync"
+)
+
+// slicePlan is how a slice type is read.
+type slicePlan struct {
+	typ, elemType reflect.Type
+	size          uintptr
+	dec           decFunc
+	own           bool      // elements must be read where they are to stay
+	pool          sync.Pool // scratch buffers, see growing
+}
+
+func (c decCompiler) slice(t reflect.Type) decFunc {
+	elem := t.Elem()
+	dec, own := c.of(elem), c.plan(elem).own
+	list := c.special(t)
+	if list == nil {
+		s := &slicePlan{typ: t, elemType: elem, size: elem.Size(), dec: dec, own: own}
+		list = s.read
+	}
+	bytes := byteSlice(t)
+	return func(d *decodeState, i int, p loc) int {
+		if i < len(d.data) {
+			switch d.data[i] {
+			case '[':
+				return list(d, i, p)
+			case 'n':
+				if i = d.null(i); i >= 0 {
+					valueAt(t, p).SetZero()
+				}
+				return i
+			case '"':
+				if !bytes {
+					break
+				}
+				b, end := d.bytesAt(i, t)
+				if end >= 0 {
+					valueAt(t, p).SetBytes(b)
+				}
+				return end
+			}
+		}
+		return d.other(i, t)
+	}
+}
+
+// special returns the quicker way for slices of numbers and strings without methods, or nil.
+func (c decCompiler) special(t reflect.Type) decFunc {
+	elem := t.Elem()
+	if !byAddress || c.plan(elem).own || isNumber(elem) {
+		return nil
+	}
+	switch elem.Kind() {
+	case reflect.Int, reflect.Int64:
+		if elem.Size() == 8 {
+			return decNumbers(t, intAt[int64])
+		}
+	case reflect.Int32:
+		return decNumbers(t, intAt[int32])
+	case reflect.Uint, reflect.Uint64:
+		if elem.Size() == 8 {
+			return decNumbers(t, uintAt[uint64])
+		}
+	case reflect.Uint32:
+		return decNumbers(t, uintAt[uint32])
+	case reflect.Float32:
+		return decNumbers(t, floatAt[float32])
+	case reflect.Float64:
+		return decNumbers(t, floatAt[float64])
+	case reflect.String:
+		return decStrings(t)
+	}
+	return nil
+}
+
+// decNumbers reads into a buffer that all calls share, then makes the slice just as long as it must be.
+func decNumbers[T number](t reflect.Type, at func(*decodeState, int, reflect.Type) (T, int)) decFunc {
+	elem := t.Elem()
+	return func(d *decodeState, i int, p loc) int {
+		if !d.down(i) {
+			return failed
+		}
+		dst := typedAt[[]T](p)
+		buf, shared := (*dst)[:0], false
+		if cap(buf) == 0 {
+			if d.words == nil {
+				d.words = make([]uint64, 64)
+			}
+			buf, shared = wordsAs[T](d.words)[:0], true
+		}
+		if i = afterSpace(d.data, i+1); i < len(d.data) && d.data[i] == ']' {
+			d.depth--
+			*dst = orEmpty((*dst)[:0])
+			return i + 1
+		}
+		for more := true; more; {
+			var v T
+			if d.numberAt(i) {
+				v, i = at(d, i, elem)
+			} else {
+				i = d.other(i, elem)
+			}
+			if i < 0 {
+				return failed
+			}
+			if buf = append(buf, v); shared && len(buf) == cap(buf) {
+				d.words = append(d.words, d.words...)
+				buf = append(wordsAs[T](d.words)[:0], buf...)
+			}
+			if i, more = d.nextElement(i, ']', wantElementEnd); i < 0 {
+				return failed
+			}
+		}
+		if *dst = buf; shared {
+			*dst = append(make([]T, 0, len(buf)), buf...)
+		}
+		return i
+	}
+}
+
+// orEmpty returns s, not nil.
+func orEmpty[T any](s []T) []T {
+	if s == nil {
+		return []T{}
+	}
+	return s
+}
+
+// decStrings is decNumbers for strings.
+func decStrings(t reflect.Type) decFunc {
+	elem := decString(t.Elem())
+	return func(d *decodeState, i int, p loc) int {
+		if !d.down(i) {
+			return failed
+		}
+		dst := typedAt[[]string](p)
+		buf, shared := (*dst)[:0], false
+		if cap(buf) == 0 {
+			buf, shared = d.strings[:0], true
+		}
+		if i = afterSpace(d.data, i+1); i < len(d.data) && d.data[i] == ']' {
+			d.depth--
+			*dst = orEmpty((*dst)[:0])
+			return i + 1
+		}
+		for more := true; more; {
+			var s string
+			if i = elem(d, i, locAt(&s)); i < 0 {
+				return failed
+			}
+			buf = append(buf, s)
+			if i, more = d.nextElement(i, ']', wantElementEnd); i < 0 {
+				return failed
+			}
+		}
+		if *dst = buf; shared {
+			*dst = append(make([]string, 0, len(buf)), buf...)
+			clear(buf)
+			d.strings = buf[:0]
+		}
+		return i
+	}
+}
+
+func (s *slicePlan) read(d *decodeState, i int, p loc) int {
+	if !d.down(i) {
+		return failed
+	}
+	var g growing
+	g.open(s, p)
+	if i = afterSpace(d.data, i+1); i < len(d.data) && d.data[i] == ']' {
+		d.depth--
+		g.close(0)
+		return i + 1
+	}
+	for n, more := 0, true; more; n++ {
+		if i = s.dec(d, i, g.at(n)); i >= 0 {
+			i, more = d.nextElement(i, ']', wantElementEnd)
+		}
+		if i < 0 {
+			g.release(n + 1)
+			return failed
+		}
+		if !more {
+			g.close(n + 1)
+		}
+	}
+	return i
+}
+
+// array reads an array: elements that are not there become zero, those beyond its end are checked and dropped.
+func (c decCompiler) array(t reflect.Type) (dec decFunc, own bool) {
+	elem := t.Elem()
+	read, n, size := c.of(elem), t.Len(), elem.Size()
+	return func(d *decodeState, i int, p loc) int {
+		if i >= len(d.data) || d.data[i] != '[' {
+			return d.other(i, t)
+		}
+		if !d.down(i) {
+			return failed
+		}
+		k := 0
+		if i = afterSpace(d.data, i+1); i < len(d.data) && d.data[i] == ']' {
+			d.depth--
+			i++
+		} else {
+			for more := true; more; k++ {
+				if k < n {
+					q := element(p, k, size)
+					valueAt(elem, q).SetZero()
+					i = read(d, i, q)
+				} else {
+					i = d.pass(i)
+				}
+				if i < 0 {
+					return failed
+				}
+				if i, more = d.nextElement(i, ']', wantElementEnd); i < 0 {
+					return failed
+				}
+			}
+		}
+		for ; k < n; k++ {
+			valueAt(elem, element(p, k, size)).SetZero()
+		}
+		return i
+	}, c.plan(elem).own
+}

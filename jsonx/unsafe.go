@@ -1,0 +1,300 @@
+//go:build !purego
+
+package jsonx
+
+import (
+	"reflect"
+	"unsafe"
+)
+
+// This file is all that plans need of package unsafe: a Go value is known by its address, and its type by the plan that
+// was compiled for it. portable.go does the same by reflection, for the build tag purego, and passes the same tests.
+
+// loc is where a Go value lives.
+type loc = unsafe.Pointer
+
+// byAddress says that plans may use the fast ways that need the layout of slices and maps.
+const byAddress = true
+
+func locOf(v reflect.Value) loc { return v.Addr().UnsafePointer() }
+
+// locAt is locOf for a variable of the caller.
+func locAt[T any](v *T) loc { return unsafe.Pointer(v) }
+
+func valueAt(t reflect.Type, p loc) reflect.Value { return reflect.NewAt(t, p).Elem() }
+
+func setBool(p loc, b bool)                    { *(*bool)(p) = b }
+func setString(p loc, s string)                { *(*string)(p) = s }
+func setFloat[T float32 | float64](p loc, f T) { *(*T)(p) = f }
+func setInt[T signed](p loc, i T)              { *(*T)(p) = i }
+func setUint[T unsigned](p loc, u T)           { *(*T)(p) = u }
+func setSlice[T any](p loc, s []T)             { *(*[]T)(p) = s }
+func setNil(p loc, _ reflect.Type)             { *(*unsafe.Pointer)(p) = nil }
+
+// setAny stores x in the empty interface at p.
+func setAny(_ reflect.Type, p loc, x any) { *(*any)(p) = x }
+
+// typedAt returns the value at p as a T, whose memory is laid out as that of the type of p.
+func typedAt[T any](p loc) *T { return (*T)(p) }
+
+// pointee returns where the pointer at p points, to a new value if it is nil.
+func pointee(p loc, elem reflect.Type) loc {
+	q := (*unsafe.Pointer)(p)
+	if *q == nil {
+		*q = reflect.New(elem).UnsafePointer()
+	}
+	return *q
+}
+
+// path leads from a struct to a field, through embedded structs and pointers to them.
+type path struct {
+	offset uintptr
+	hops   []hop // the embedded pointers on the way
+}
+
+// hop is an embedded pointer: its offset from where the hop before it led, and its element type.
+type hop struct {
+	offset uintptr
+	elem   reflect.Type
+	sealed bool // the pointer is in an unexported field, so that only its owner may set it
+}
+
+func pathOf(t reflect.Type, index []int) (p path) {
+	for n, i := range index {
+		f := t.Field(i)
+		p.offset += f.Offset
+		if t = f.Type; t.Kind() == reflect.Pointer && n < len(index)-1 {
+			t = t.Elem()
+			p.hops = append(p.hops, hop{p.offset, t, !f.IsExported()})
+			p.offset = 0
+		}
+	}
+	return p
+}
+
+// field returns where the field is. The path must have no hops.
+func (f *path) field(p loc) loc { return unsafe.Add(p, f.offset) }
+
+// follow is field for any path. Nil pointers on the way are set if make is true; ok is false at one that stays nil.
+func (f *path) follow(p loc, make bool) (q loc, ok bool) {
+	for i := range f.hops {
+		h := &f.hops[i]
+		at := (*unsafe.Pointer)(unsafe.Add(p, h.offset))
+		if *at == nil {
+			if !make || h.sealed {
+				return nil, false
+			}
+			*at = reflect.New(h.elem).UnsafePointer()
+		}
+		p = *at
+	}
+	return unsafe.Add(p, f.offset), true
+}
+
+// element returns element i of an array of elements of that size.
+func element(p loc, i int, size uintptr) loc { return unsafe.Add(p, uintptr(i)*size) }
+
+// sliceHeader is how a slice lies in memory.
+type sliceHeader struct {
+	data     unsafe.Pointer
+	len, cap int
+}
+
+// growing is a slice while its elements are read: in place if the slice has capacity, else in a scratch buffer of the
+// plan, from which a slice of just the right size is copied in the end.
+type growing struct {
+	base    unsafe.Pointer
+	cap     int
+	size    uintptr
+	plan    *slicePlan
+	dst     loc
+	scratch *scratch // nil when in place
+}
+
+// scratch is a slice kept for reading; its elements are zero when not in use.
+type scratch struct {
+	v reflect.Value // addressable, as long as its capacity
+	h *sliceHeader
+}
+
+// maxScratchBytes is up to which size a scratch buffer is kept; a larger one becomes the result itself.
+const maxScratchBytes = 256 << 10
+
+func newScratch(t reflect.Type) *scratch {
+	v := reflect.New(t).Elem()
+	n := max(4, 512/max(1, int(t.Elem().Size())))
+	v.Grow(n)
+	v.SetLen(v.Cap())
+	return &scratch{v, (*sliceHeader)(v.Addr().UnsafePointer())}
+}
+
+func (g *growing) open(s *slicePlan, p loc) {
+	g.plan, g.dst, g.size = s, p, s.size
+	if h := (*sliceHeader)(p); h.cap > 0 {
+		h.len = 0
+		g.base, g.cap = h.data, h.cap
+		return
+	}
+	g.scratch, _ = s.pool.Get().(*scratch)
+	if g.scratch == nil {
+		g.scratch = newScratch(s.typ)
+	}
+	g.base, g.cap = g.scratch.h.data, g.scratch.h.cap
+}
+
+// at returns where element n, the next one, is to be read, zeroed.
+func (g *growing) at(n int) loc {
+	if n >= g.cap || g.scratch == nil {
+		g.prepare(n)
+	}
+	return unsafe.Add(g.base, uintptr(n)*g.size)
+}
+
+func (g *growing) prepare(n int) {
+	if n >= g.cap {
+		v, h := reflect.NewAt(g.plan.typ, g.dst).Elem(), (*sliceHeader)(g.dst)
+		if g.scratch != nil {
+			v, h = g.scratch.v, g.scratch.h
+		}
+		v.SetLen(n)
+		v.Grow(n)
+		g.base, g.cap = h.data, h.cap
+		if g.scratch != nil {
+			v.SetLen(v.Cap())
+		}
+	}
+	if g.scratch == nil {
+		reflect.NewAt(g.plan.elemType, unsafe.Add(g.base, uintptr(n)*g.size)).Elem().SetZero()
+	}
+}
+
+// close makes a slice of the first n elements.
+func (g *growing) close(n int) {
+	if g.scratch == nil {
+		(*sliceHeader)(g.dst).len = n
+		return
+	}
+	dst, s := reflect.NewAt(g.plan.typ, g.dst).Elem(), g.scratch
+	switch {
+	case n == 0:
+		*(*sliceHeader)(g.dst) = sliceHeader{data: unsafe.Pointer(&zeroSized)}
+	case uintptr(n)*g.size > maxScratchBytes/2 && n >= s.h.cap/2:
+		*(*sliceHeader)(g.dst) = sliceHeader{s.h.data, n, s.h.cap}
+		return
+	default:
+		dst.Grow(n)
+		dst.SetLen(n)
+		s.v.SetLen(n)
+		reflect.Copy(dst, s.v)
+	}
+	g.release(n)
+}
+
+// zeroSized is what empty slices point to.
+var zeroSized struct{}
+
+// release gives the scratch buffer back after n elements of it were used.
+func (g *growing) release(n int) {
+	s := g.scratch
+	if s == nil {
+		return
+	}
+	s.v.SetLen(n)
+	s.v.Clear()
+	s.v.SetLen(s.v.Cap())
+	if uintptr(s.h.cap)*g.size <= maxScratchBytes {
+		g.plan.pool.Put(s)
+	}
+}
+
+// wordsAs returns a buffer of words as one of numbers.
+func wordsAs[T number](w []uint64) []T {
+	var t T
+	return unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(w))), cap(w)*8/int(unsafe.Sizeof(t)))
+}
+
+// shareBytes is how large a block is in which short strings are put one after the other, and maxShared how long a
+// string may be to go there: as long as one string of a block is in use, at most shareBytes stay.
+const (
+	shareBytes = 128
+	maxShared  = 32
+)
+
+// text returns a copy of b.
+func (d *decodeState) text(b []byte) string {
+	n := len(b)
+	if n > maxShared {
+		return string(b)
+	}
+	if n == 0 {
+		return ""
+	}
+	if n > len(d.block) {
+		d.block = make([]byte, min(shareBytes, max(n, d.left())))
+	}
+	s := d.block[:n]
+	copy(s, b)
+	d.block = d.block[n:]
+	return unsafe.String(unsafe.SliceData(s), n)
+}
+
+// iface is how an empty interface lies in memory.
+type iface struct {
+	typ  unsafe.Pointer
+	data unsafe.Pointer
+}
+
+func typeWord(v any) unsafe.Pointer { return (*iface)(unsafe.Pointer(&v)).typ }
+
+var (
+	float64Word = typeWord(float64(0))
+	stringWord  = typeWord("")
+)
+
+// boxFloat returns f as an interface. Sixteen of them share a block of 128 bytes.
+func (d *decodeState) boxFloat(f float64) (v any) {
+	if len(d.floats) == 0 {
+		d.floats = make([]float64, min(16, 1+d.left()/2))
+	}
+	p := &d.floats[0]
+	*p = f
+	d.floats = d.floats[1:]
+	*(*iface)(unsafe.Pointer(&v)) = iface{float64Word, unsafe.Pointer(p)}
+	return v
+}
+
+// boxed is a string together with its characters, so that both are one allocation.
+type boxed[A any] struct {
+	s     string
+	chars A
+}
+
+func box[A any](b []byte) (v any) {
+	x := new(boxed[A])
+	p := (*byte)(unsafe.Pointer(&x.chars))
+	copy(unsafe.Slice(p, unsafe.Sizeof(x.chars)), b)
+	x.s = unsafe.String(p, len(b))
+	*(*iface)(unsafe.Pointer(&v)) = iface{stringWord, unsafe.Pointer(&x.s)}
+	return v
+}
+
+// boxString returns a copy of b as an interface.
+func (d *decodeState) boxString(b []byte) any {
+	switch n := len(b); {
+	case n == 0:
+		return ""
+	case n <= 8:
+		return box[[8]byte](b)
+	case n <= 16:
+		return box[[16]byte](b)
+	case n <= 32:
+		return box[[32]byte](b)
+	case n <= 48:
+		return box[[48]byte](b)
+	case n <= 64:
+		return box[[64]byte](b)
+	case n <= 96:
+		return box[[96]byte](b)
+	}
+	return string(b)
+}

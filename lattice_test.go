@@ -61,7 +61,7 @@ var banned = map[string][]string{
 // repeated from a seed and each core fuzzed on its own. Patterns as in path.Match.
 var coreFiles = []string{
 	"binenc/append.go", "binenc/reader.go", "binenc/message.go",
-	"wire/token.go", "wire/head.go", "wire/framing.go", "wire/chunked.go", "wire/query.go", "wire/router.go", "wire/forwarded.go", "wire/origin.go",
+	"wire/token.go", "wire/head.go", "wire/framing.go", "wire/chunked.go", "wire/responsehead.go", "wire/responseparser.go", "wire/clientrequest.go", "wire/redirect.go", "wire/query.go", "wire/router.go", "wire/forwarded.go", "wire/origin.go",
 	"eventlog/format.go", "eventlog/scan.go",
 	"state/btree/*.go", "state/batch.go", "state/event.go", "state/root.go", "state/table.go",
 	"engine/executor.go", "engine/entry.go",

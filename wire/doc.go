@@ -23,6 +23,11 @@
 // lines, control bytes in values, more or less than one Host, bytes outside visible
 // ASCII in the target.
 //
+// The [Client] refuses in responses what the server refuses in requests, and besides: a
+// status line without its three digits and two spaces, equal Content-Lengths sent twice,
+// a 101 that was not asked for, empty lines in front of the status line. A response that
+// ends before its length or last chunk is [io.ErrUnexpectedEOF], never a short success.
+//
 // # Values
 //
 // Strings that a [Request] gives to a handler are ordinary strings, valid for ever. The
@@ -45,9 +50,17 @@
 //	rate limit fields          draft        ratelimit.go, limiter.go
 //	request ids (UUID 7)       9562 §5.7    requestid.go
 //	transport security, CSP    6797         security.go
+//	status line, responses     9112 §4-6    responsehead.go, responseparser.go
+//	requests, Expect           9112 §3      clientrequest.go, clientexchange.go, sender.go
+//	connections, retries       9112 §9      pool.go, client.go
+//	redirects                  9110 §15.4   redirect.go
+//	CONNECT, proxies           9110 §9.3.6  clientdial.go
+//	content coding             9110 §8.4    clientdecode.go
+//	cookies                    6265bis      cookiejar.go
 //
 // # Concurrency
 //
 // A Server and a Router may be used by many goroutines; each request is handled on the
-// goroutine of its connection.
+// goroutine of its connection. So may a Client and a CookieJar; a request is sent on the
+// caller's goroutine, and an idle connection has none.
 package wire

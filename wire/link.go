@@ -59,26 +59,7 @@ func (l *link) enter(phase uint32) { l.phase.Store(l.phase.Load()&^phaseMask | p
 // closing, and there is nothing to wait for.
 func (l *link) idle() bool {
 	l.enter(phaseIdle)
-	if !l.srv.closing.Load() { // looked at behind the store: Shutdown does it the other way round
-		return true
-	}
-	if l.grace() == 0 {
-		return false
-	}
-	l.interrupt(causeClose)
-	return true
-}
-
-// freshGrace is how long a closing server waits for the first request of a connection.
-const freshGrace = time.Second
-
-// grace is how long a closing server waits for a request on an idle connection.
-func (l *link) grace() time.Duration {
-	g := l.srv.cfg.ShutdownGrace
-	if l.phase.Load()>>phaseBits == 0 { // never busy
-		return max(g, freshGrace)
-	}
-	return g
+	return !l.srv.closing.Load() // looked at behind the store: Shutdown does it the other way round
 }
 
 // busy is called by the owner when the first bytes of a request are there. An interrupt
@@ -96,8 +77,8 @@ func (l *link) busy() {
 	l.srv.keeper.add(l)
 }
 
-// interrupt wakes an idle connection, and says whether it was idle; when the server
-// closes, after the grace. Safe for concurrent use.
+// interrupt wakes an idle connection, and says whether it was idle. Safe for concurrent
+// use.
 func (l *link) interrupt(why cause) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -106,11 +87,7 @@ func (l *link) interrupt(why cause) bool {
 		return false
 	}
 	l.why = why
-	at := longAgo
-	if g := l.grace(); why == causeClose && g > 0 {
-		at = time.Now().Add(g)
-	}
-	l.nc.SetReadDeadline(at) // fails only on a closed connection, whose reader is awake anyway
+	l.nc.SetReadDeadline(longAgo) // fails only on a closed connection, whose reader is awake anyway
 	return true
 }
 

@@ -28,6 +28,35 @@ func setUint[T unsigned](p loc, u T)           { p.SetUint(uint64(u)) }
 func setSlice[T any](p loc, s []T)             { p.Set(reflect.ValueOf(s).Convert(p.Type())) }
 func setNil(p loc, _ reflect.Type)             { p.SetZero() }
 
+func getBool(p loc) bool                    { return p.Bool() }
+func getString(p loc) string                { return p.String() }
+func getFloat[T float32 | float64](p loc) T { return T(p.Float()) }
+func getInt[T signed](p loc) T              { return T(p.Int()) }
+func getUint[T unsigned](p loc) T           { return T(p.Uint()) }
+func getAny(p loc) any                      { return p.Interface() }
+
+func target(p loc) (q loc, ok bool) {
+	if p.IsNil() {
+		return p, false
+	}
+	return p.Elem(), true
+}
+
+func sliceAt(p loc) (first loc, n int, null bool) { return p, p.Len(), p.IsNil() }
+
+func bytesOf(s string) []byte { return []byte(s) }
+
+func pointedTo(v any) (p loc, ok bool) {
+	rv := reflect.ValueOf(v)
+	return rv.Elem(), !rv.IsNil()
+}
+
+func inside(t reflect.Type, v any) loc {
+	x := reflect.New(t).Elem()
+	x.Set(reflect.ValueOf(v))
+	return x
+}
+
 func setAny(_ reflect.Type, p loc, x any) { p.Set(reflect.ValueOf(x)) }
 
 func typedAt[T any](p loc) *T {

@@ -2,14 +2,10 @@ package jsonx
 
 import (
 	"encoding/binary"
-	"errors"
 	"math/bits"
 	"unicode/utf16"
 	"unicode/utf8"
 )
-
-// ErrInvalidUTF8 is returned when a Go string to be written is not UTF-8.
-var ErrInvalidUTF8 = errors.New("jsonx: string is not valid UTF-8")
 
 // special has the high bit set in the first byte of w that is a quote, a backslash, a control character or not
 // ASCII; later bytes may be marked wrongly. Flipping bit 1 brings the quote down to a space and keeps the control
@@ -200,63 +196,4 @@ func unescape(dst, raw []byte) []byte {
 		dst = append(dst, c)
 	}
 	return dst
-}
-
-// AppendQuote appends s as a JSON string, or fails with ErrInvalidUTF8 and dst as it was.
-func AppendQuote(dst []byte, s string) ([]byte, error) { return appendQuote(dst, s, false) }
-
-// AppendString appends s as a JSON string; what is not UTF-8 becomes U+FFFD.
-func AppendString(dst []byte, s string) []byte {
-	out, err := appendQuote(dst, s, false)
-	if err != nil {
-		out, _ = appendQuote(dst, string([]rune(s)), false)
-	}
-	return out
-}
-
-func appendQuote(dst []byte, s string, html bool) ([]byte, error) {
-	const digits = "0123456789abcdef"
-	n := len(dst)
-	dst = append(dst, '"')
-	from := 0
-	for i := 0; i < len(s); {
-		c := s[i]
-		if c >= 0x20 && c < utf8.RuneSelf && c != '"' && c != '\\' && !(html && (c == '<' || c == '>' || c == '&')) {
-			i++
-			continue
-		}
-		if c >= utf8.RuneSelf {
-			r, size := utf8.DecodeRuneInString(s[i:])
-			if r == utf8.RuneError && size == 1 {
-				return dst[:n], ErrInvalidUTF8
-			}
-			if html && (r == 0x2028 || r == 0x2029) {
-				dst = append(append(dst, s[from:i]...), `\u202`...)
-				dst = append(dst, digits[r&15])
-				from = i + size
-			}
-			i += size
-			continue
-		}
-		dst = append(dst, s[from:i]...)
-		switch c {
-		case '"', '\\':
-			dst = append(dst, '\\', c)
-		case '\b':
-			dst = append(dst, `\b`...)
-		case '\f':
-			dst = append(dst, `\f`...)
-		case '\n':
-			dst = append(dst, `\n`...)
-		case '\r':
-			dst = append(dst, `\r`...)
-		case '\t':
-			dst = append(dst, `\t`...)
-		default:
-			dst = append(dst, '\\', 'u', '0', '0', digits[c>>4], digits[c&15])
-		}
-		i++
-		from = i
-	}
-	return append(append(dst, s[from:]...), '"'), nil
 }

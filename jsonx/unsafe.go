@@ -31,6 +31,47 @@ func setUint[T unsigned](p loc, u T)           { *(*T)(p) = u }
 func setSlice[T any](p loc, s []T)             { *(*[]T)(p) = s }
 func setNil(p loc, _ reflect.Type)             { *(*unsafe.Pointer)(p) = nil }
 
+func getBool(p loc) bool                    { return *(*bool)(p) }
+func getString(p loc) string                { return *(*string)(p) }
+func getFloat[T float32 | float64](p loc) T { return *(*T)(p) }
+func getInt[T signed](p loc) T              { return *(*T)(p) }
+func getUint[T unsigned](p loc) T           { return *(*T)(p) }
+func getAny(p loc) any                      { return *(*any)(p) }
+
+// target returns where the pointer at p points; ok is false if it is nil.
+func target(p loc) (q loc, ok bool) {
+	q = *(*unsafe.Pointer)(p)
+	return q, q != nil
+}
+
+// sliceAt returns the length of the slice at p and where its elements begin; null is true if it is nil.
+func sliceAt(p loc) (first loc, n int, null bool) {
+	h := (*sliceHeader)(p)
+	return h.data, h.len, h.data == nil
+}
+
+// bytesOf returns the bytes of s, which must not be changed.
+func bytesOf(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }
+
+// pointedTo returns where the pointer in v points; ok is false if it is nil.
+func pointedTo(v any) (p loc, ok bool) {
+	p = (*iface)(unsafe.Pointer(&v)).data
+	return p, p != nil
+}
+
+// inside returns where the value in v, of type t, lives; it must not be changed there. An interface holds the address
+// of its value, except for what is itself one pointer; that is copied.
+func inside(t reflect.Type, v any) loc {
+	switch k := t.Kind(); {
+	case k == reflect.Map, k == reflect.Chan, k == reflect.Func, k == reflect.UnsafePointer,
+		(k == reflect.Struct || k == reflect.Array) && t.Size() <= unsafe.Sizeof(uintptr(0)):
+		x := reflect.New(t)
+		x.Elem().Set(reflect.ValueOf(v))
+		return x.UnsafePointer()
+	}
+	return (*iface)(unsafe.Pointer(&v)).data
+}
+
 // setAny stores x in the empty interface at p.
 func setAny(_ reflect.Type, p loc, x any) { *(*any)(p) = x }
 

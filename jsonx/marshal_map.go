@@ -1,0 +1,81 @@
+package jsonx
+
+import (
+	"encoding"
+	"fmt"
+	"reflect"
+	"strconv"
+	"sync"
+)
+
+// cursor goes through maps of one type: the iterator and room for the key and value it is at.
+type cursor struct {
+	it         reflect.MapIter
+	key, value reflect.Value
+}
+
+func (c encCompiler) mapping(t reflect.Type) encFunc {
+	if t == anyMapType {
+		return func(e *encodeState, b []byte, p loc) ([]byte, error) { return e.anyMap(b, *typedAt[map[string]any](p)) }
+	}
+	enc := c.of(t.Elem(), false)
+	var pool sync.Pool
+	return func(e *encodeState, b []byte, p loc) (_ []byte, err error) {
+		v := valueAt(t, p)
+		if v.IsNil() {
+			return append(b, "null"...), nil
+		}
+		if err := e.down(t); err != nil {
+			return b, err
+		}
+		c, _ := pool.Get().(*cursor)
+		if c == nil {
+			c = &cursor{key: reflect.New(t.Key()).Elem(), value: reflect.New(t.Elem()).Elem()}
+		}
+		c.it.Reset(v)
+		first, start := len(e.members), len(b)
+		for c.it.Next() {
+			c.key.SetIterKey(&c.it)
+			c.value.SetIterValue(&c.it)
+			name, err := nameOf(c.key)
+			if err != nil {
+				return b, err
+			}
+			from := len(b)
+			if b, err = appendQuote(b, name, e.opt.html); err != nil {
+				return b, err
+			}
+			if b, err = enc(e, append(b, ':'), locOf(c.value)); err != nil {
+				return b, err
+			}
+			e.members = append(e.members, member{name, from, len(b)})
+		}
+		c.it.Reset(reflect.Value{})
+		c.key.SetZero()
+		c.value.SetZero()
+		pool.Put(c)
+		e.up()
+		return e.object(b, start, first, t)
+	}
+}
+
+// nameOf returns the name that a map key becomes: a string as it is, then a TextMarshaler, then an integer in decimal.
+func nameOf(key reflect.Value) (string, error) {
+	if key.Kind() == reflect.String {
+		return key.String(), nil
+	}
+	if key.Type().Implements(textType) {
+		if key.Kind() == reflect.Pointer && key.IsNil() {
+			return "", nil
+		}
+		b, err := key.Interface().(encoding.TextMarshaler).MarshalText()
+		return string(b), err
+	}
+	switch {
+	case key.CanInt():
+		return strconv.FormatInt(key.Int(), 10), nil
+	case key.CanUint():
+		return strconv.FormatUint(key.Uint(), 10), nil
+	}
+	return "", fmt.Errorf("jsonx: marshal: map key of type %v: %w", key.Type(), errUnsupported)
+}

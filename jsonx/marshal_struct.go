@@ -1,0 +1,138 @@
+package jsonx
+
+import "reflect"
+
+// encField is one member of a struct.
+type encField struct {
+	key, htmlKey string // comma, quoted name and colon
+	path         path
+	hops         bool // the field is behind embedded pointers
+	enc          encFunc
+	omit         func(p loc) bool // nil if the member is always there
+}
+
+func (c encCompiler) structure(k encKey) encFunc {
+	var fields []encField
+	for _, f := range structFields(k.t) {
+		x := encField{path: pathOf(k.t, f.index), omit: f.omitted()}
+		x.hops = len(x.path.hops) > 0
+		x.enc = c.of(f.typ, k.addressable || x.hops)
+		if f.quoted && !hasMethod(f.typ) {
+			x.enc = encQuoted(x.enc)
+		}
+		x.key = "," + string(AppendString(nil, f.name)) + ":"
+		x.htmlKey = string(appendForHTML(nil, []byte(x.key)))
+		fields = append(fields, x)
+	}
+	return func(e *encodeState, b []byte, p loc) (_ []byte, err error) {
+		if err := e.down(k.t); err != nil {
+			return b, err
+		}
+		start := len(b)
+		for i := range fields {
+			f := &fields[i]
+			var q loc
+			if !f.hops {
+				q = f.path.field(p)
+			} else if way, ok := f.path.follow(p, false); ok {
+				q = way
+			} else {
+				continue
+			}
+			if f.omit != nil && f.omit(q) {
+				continue
+			}
+			if e.opt.html {
+				b = append(b, f.htmlKey...)
+			} else {
+				b = append(b, f.key...)
+			}
+			if b, err = f.enc(e, b, q); err != nil {
+				return b, err
+			}
+		}
+		e.up()
+		if len(b) == start {
+			return append(b, "{}"...), nil
+		}
+		b[start] = '{' // for the first comma
+		return append(b, '}'), nil
+	}
+}
+
+// hasMethod reports whether t or what it points to decides by itself how it is written.
+func hasMethod(t reflect.Type) bool {
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	return methodEnc(encKey{t, true}) != nil
+}
+
+// encQuoted is the tag option string: the value's text inside a string.
+func encQuoted(enc encFunc) encFunc {
+	return func(e *encodeState, b []byte, p loc) ([]byte, error) {
+		n := len(b)
+		b, err := enc(e, append(b, '"'), p)
+		if err != nil {
+			return b, err
+		}
+		switch text := b[n+1:]; {
+		case text[0] == '"':
+			return appendEscaped(b[:n], append([]byte(nil), text...), e.opt.html)
+		case string(text) == "null":
+			return append(b[:n], "null"...), nil
+		}
+		return append(b, '"'), nil
+	}
+}
+
+type zeroer interface{ IsZero() bool }
+
+var zeroerType = reflect.TypeFor[zeroer]()
+
+// omitted returns when the member is left out, nil if never.
+func (f *field) omitted() func(p loc) bool {
+	switch {
+	case f.omitEmpty && f.omitZero:
+		empty, zero := isEmpty(f.typ), isZero(f.typ)
+		return func(p loc) bool { return empty(p) || zero(p) }
+	case f.omitEmpty:
+		return isEmpty(f.typ)
+	case f.omitZero:
+		return isZero(f.typ)
+	}
+	return nil
+}
+
+// isEmpty is omitempty: false, 0, a nil pointer or interface, and what has a length of 0.
+func isEmpty(t reflect.Type) func(p loc) bool {
+	switch t.Kind() {
+	case reflect.String:
+		return func(p loc) bool { return getString(p) == "" }
+	case reflect.Bool:
+		return func(p loc) bool { return !getBool(p) }
+	case reflect.Slice:
+		return func(p loc) bool { _, n, _ := sliceAt(p); return n == 0 }
+	case reflect.Pointer:
+		return func(p loc) bool { _, ok := target(p); return !ok }
+	case reflect.Array, reflect.Map:
+		return func(p loc) bool { return valueAt(t, p).Len() == 0 }
+	case reflect.Struct:
+		return func(loc) bool { return false }
+	}
+	return func(p loc) bool { return valueAt(t, p).IsZero() }
+}
+
+// isZero is omitzero: the zero value, or what the type's method IsZero says.
+func isZero(t reflect.Type) func(p loc) bool {
+	switch {
+	case t.Implements(zeroerType) && (t.Kind() == reflect.Pointer || t.Kind() == reflect.Interface):
+		return func(p loc) bool {
+			v := valueAt(t, p)
+			return v.IsNil() || v.Elem().Kind() == reflect.Pointer && v.Elem().IsNil() || v.Interface().(zeroer).IsZero()
+		}
+	case reflect.PointerTo(t).Implements(zeroerType):
+		return func(p loc) bool { return valueAt(t, p).Addr().Interface().(zeroer).IsZero() }
+	}
+	return func(p loc) bool { return valueAt(t, p).IsZero() }
+}

@@ -19,6 +19,11 @@
 //	f=<v   less           f=<=v  less or equal
 //	f=~v   text contains v, upper and lower case alike
 //	f==v   equal, all of v taken literally
+//	f=in(a,b,c)   equal to one of these, at most 100; null is allowed where it is above
+//
+// or=(a=1,b=>2,c=in(3,4)) holds when one of its conditions does, at most 100. In lists,
+// text with a comma, a quote or a parenthesis stands in double quotes, with \" and \\ for
+// a quote and a backslash; quoted text is taken literally.
 //
 // Several conditions, on the same field too, must all hold. On an optional field the word
 // null stands for "no value": f=null, f=!null; a text "null" is f==null. A field without a
@@ -31,7 +36,7 @@
 //	              direction of the last field. Without sort: by primary key.
 //	fields=a,b    the members a client wants; Run does not use it
 //
-// expand, cursor, or and at are reserved and refused.
+// expand, cursor and at are reserved and refused.
 //
 // # Access paths
 //

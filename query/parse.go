@@ -36,7 +36,7 @@ type order struct {
 var passed = []string{"level", "freshness", "freshness_strict", "min_index"}
 
 // refused are reserved names without a meaning in this version.
-var refused = []string{"expand", "cursor", "or", "at"}
+var refused = []string{"expand", "cursor", "at"}
 
 // Parse reads the decoded pairs of a query string in order. m says which fields may be
 // seen, s how they are stored. Errors are *[Error].
@@ -84,6 +84,8 @@ func (p *parser) pair(name, value string) error {
 		err = p.sort(value)
 	case name == "fields":
 		err = p.fields(value)
+	case name == "or":
+		err = p.or(value)
 	case slices.Contains(passed, name):
 	case slices.Contains(refused, name):
 		err = &Error{Field: name, Problem: "is reserved and not supported by this version"}
@@ -183,37 +185,70 @@ func (p *parser) fields(value string) error {
 
 // condition reads one filter.
 func (p *parser) condition(name, value string) error {
+	c, err := p.predicate(name, value, false)
+	if err == nil {
+		p.q.where = append(p.q.where, c)
+	}
+	return err
+}
+
+// predicate reads one condition; listed says that it stands in a list, where operands may
+// be quoted.
+func (p *parser) predicate(name, value string, listed bool) (c predicate, err error) {
 	f, err := p.field(name, name)
 	if err != nil {
-		return err
+		return c, err
 	}
+	bad := func(problem string) (predicate, error) { return c, &Error{Field: name, Problem: problem} }
 	if !comparable(f) {
-		return &Error{Field: name, Problem: "is a " + f.Type.Kind.String() + " and cannot be filtered by"}
+		return bad("is a " + f.Type.Kind.String() + " and cannot be filtered by")
 	}
 	op, text, literal := operator(value)
-	c := predicate{field: f, op: op}
+	if list, ok, err := inside(text, "in("); ok && op == equal && !literal {
+		if err != nil {
+			return bad(err.Error())
+		}
+		if c, err = p.oneOf(f, list); err != nil {
+			return bad(err.Error())
+		}
+		return c, nil
+	}
+	if listed {
+		literal = literal || strings.HasPrefix(text, `"`)
+		if text, err = unquote(text); err != nil {
+			return bad(err.Error())
+		}
+	}
+	c = predicate{field: f, op: op}
 	if op == contains {
 		if f.Type.Kind != binenc.KindString {
-			return &Error{Field: name, Problem: "is no text: ~ works on text only"}
+			return bad("is no text: ~ works on text only")
 		}
 		c.text = strings.ToLower(text)
-		p.q.where = append(p.q.where, c)
-		return nil
+		return c, nil
 	}
-	if mf := p.m.FieldByName(name); text == "null" && !literal && mf.Optional {
-		if op != equal && op != unequal {
-			return &Error{Field: name, Problem: "cannot be greater or less than null"}
-		}
-		c.null = f.Type.Optional
-		c.key, err = binenc.AppendKeyRaw(nil, &f.Type, nil, false)
-	} else {
-		c.key, err = operand(f, text)
+	if c.key, c.null, err = p.operand(f, text, literal); err != nil {
+		return bad(err.Error())
 	}
-	if err != nil {
-		return &Error{Field: name, Problem: err.Error()}
+	if op != equal && op != unequal && p.isNull(f, text, literal) {
+		return bad("cannot be greater or less than null")
 	}
-	p.q.where = append(p.q.where, c)
-	return nil
+	return c, nil
+}
+
+// isNull says that an operand is the word for "no value".
+func (p *parser) isNull(f *model.SchemaField, text string, literal bool) bool {
+	return text == "null" && !literal && p.m.FieldByName(f.Name).Optional
+}
+
+// operand returns the key of a value; null says that it stands for a field that is absent.
+func (p *parser) operand(f *model.SchemaField, text string, literal bool) (key []byte, null bool, err error) {
+	if p.isNull(f, text, literal) {
+		key, err = binenc.AppendKeyRaw(nil, &f.Type, nil, false)
+		return key, f.Type.Optional, err
+	}
+	key, err = operand(f, text)
+	return key, false, err
 }
 
 // operator splits the operator off a value.

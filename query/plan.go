@@ -141,19 +141,22 @@ func (q *Query) bounds(f *model.SchemaField) (r Range, used int) {
 // residue returns the conditions that bounds(f) does not decide.
 func (q *Query) residue(f *model.SchemaField) (rest []predicate) {
 	for i := range q.where {
-		if c := &q.where[i]; c.field != f || !c.ranged() {
+		if c := &q.where[i]; c.field != f || !c.ranged() || c.op == in {
 			rest = append(rest, *c)
 		}
 	}
 	return rest
 }
 
-// ranged says that the condition is a range of the field's order.
-func (c *predicate) ranged() bool { return c.op != unequal && c.op != contains }
+// ranged says that the condition is a range of the field's order, or lies in one.
+func (c *predicate) ranged() bool { return c.op != unequal && c.op != contains && c.op != anyOf }
 
 // span returns the condition as a range of keys. Records without a value are in the range
 // of no comparison but with null.
 func (c *predicate) span() (from, to string) {
+	if c.op == in {
+		return c.keys[0], after([]byte(c.keys[len(c.keys)-1]))
+	}
 	k := string(c.key)
 	if c.op == less || c.op == atMost {
 		if c.field.Type.Optional {

@@ -20,17 +20,21 @@ const (
 	greater
 	atLeast
 	contains
+	in    // one of several values
+	anyOf // one of several conditions holds
 )
 
-var opText = [...]string{"=", "!=", "<", "<=", ">", ">=", "~"}
+var opText = [...]string{"=", "!=", "<", "<=", ">", ">=", "~", "in", "any"}
 
 // predicate is one condition on one field.
 type predicate struct {
 	field *model.SchemaField
 	op    op
-	key   []byte // key encoding of the operand
-	text  string // of contains, in lower case
-	null  bool   // the operand is "no value"
+	key   []byte      // key encoding of the operand
+	text  string      // of contains, in lower case
+	null  bool        // the operand, or one of them, is "no value"
+	keys  []string    // of in, sorted
+	any   []predicate // of anyOf
 }
 
 // Match says whether a record, in canonical bytes, meets every condition. Bytes that are
@@ -50,6 +54,9 @@ func matchAll(where []predicate, rec, buf []byte) bool {
 }
 
 func (p *predicate) match(rec, buf []byte) bool {
+	if p.op == anyOf {
+		return matchAny(p.any, rec, buf)
+	}
 	raw, _, present := binenc.Lookup(rec, p.field.Number)
 	if p.op == contains {
 		return (present || !p.field.Type.Optional) && containsFold(raw, p.text)
@@ -60,6 +67,9 @@ func (p *predicate) match(rec, buf []byte) bool {
 	key, err := binenc.AppendKeyRaw(buf[:0], &p.field.Type, raw, present)
 	if err != nil {
 		return false
+	}
+	if p.op == in {
+		return holds(p.keys, key)
 	}
 	c := bytes.Compare(key, p.key)
 	switch p.op {
@@ -75,6 +85,33 @@ func (p *predicate) match(rec, buf []byte) bool {
 		return c > 0
 	}
 	return c >= 0
+}
+
+func matchAny(alternatives []predicate, rec, buf []byte) bool {
+	for i := range alternatives {
+		if alternatives[i].match(rec, buf) {
+			return true
+		}
+	}
+	return false
+}
+
+// holds says whether a sorted list has the key. It is written out because a key that goes
+// to a function value would be moved to the heap.
+func holds(sorted []string, key []byte) bool {
+	lo, hi := 0, len(sorted)
+	for lo < hi {
+		mid := int(uint(lo+hi) >> 1)
+		switch s := sorted[mid]; {
+		case s == string(key):
+			return true
+		case s < string(key):
+			lo = mid + 1
+		default:
+			hi = mid
+		}
+	}
+	return false
 }
 
 // containsFold says whether text, lowered, contains low.

@@ -211,6 +211,9 @@ func TestRunAgreesWithGoValues(t *testing.T) {
 		"price=1&rating=0.5", "sort=price", "sort=-price&skip=50", "sort=price,title", "sort=-title,price", "rating=null", "rating=!null", "rating=<1", "rating=>=1", "rating=!1", "sort=rating", "sort=-rating",
 		"rating=null&sort=-rating", "live=true&sort=-made,title", "made=1970-01-03", "made=>1970-01-02T00:00:00Z", "gone=null", "gone=!null", "gone=<1970-01-03", "sort=gone", "sort=id,price", "sort=-id,price&price=1",
 		"price=1&price=2", "id=6&price=1", "sort=-title&skip=60&take=40",
+		"price=in(1)", "price=in(2,0,1,2)&sort=-price,title", "price=in(-1,2)&sort=id", "id=in(6,30,31,9999)", "id=in(6,30)&sort=-id", "slug=in(s3,nosuch,s5)", "slug=in(s3,s5)&live=true",
+		"rating=in(null,0.5)", "rating=in(0.5,1)&sort=rating", "gone=in(null)", "gone=in(1970-01-03,null)&sort=-gone", "live=in(true,false)", `title=in(apple,"pear")`, `title=in("a,b","in(1)","\"")`, "title==in(1)",
+		"or=(price=1,rating=null)", "or=(price=>1,live=true)&sort=-price&skip=3", "or=(id=6,slug=s3)", "price=1&or=(title=~pp,rating=<1)", "or=(price=in(0,2),title=~\"a\")", "or=(price=1)&or=(live=true,live=false)", `or=(title==~x,title="null")`,
 	} {
 		if _, err := query.Parse(tb.m, tb.s, pairs(raw), query.Options{}); err != nil {
 			t.Errorf("%s: %v", raw, err)
@@ -227,6 +230,9 @@ func TestParseRefuses(t *testing.T) {
 		{"fields=secret", "is not a field"}, {"sort=-prise", `did you mean "price"?`}, {"sort=", "empty name"}, {"sort=id,id", "twice"}, {"sort=tags", "cannot be sorted"}, {"tags=x", "cannot be filtered"},
 		{"take=-1", "whole number"}, {"take=x", "whole number"}, {"skip=99999999999", "whole number"}, {"skip=1&skip=2", "given twice"}, {"price=1.5", "whole number"}, {"price=null", "whole number"}, {"id=-1", "from 0"},
 		{"rating=NaN", "a number"}, {"rating=<null", "null"}, {"live=yes", "true or false"}, {"made=yesterday", "a time"}, {"price=~1", "no text"}, {"expand=x", "reserved"}, {"cursor=x", "reserved"}, {"at=1", "reserved"},
+		{"price=in(1", "closing parenthesis"}, {"price=in()", "whole number"}, {"price=in(1,x)", "whole number"}, {"price=in(1,null)", "whole number"}, {`slug=in("a)`, "open quote"}, {`slug=in("a"b)`, "behind a closing quote"}, {"price=in(1))", "too many"},
+		{"tags=in(a)", "cannot be filtered"}, {"price=in(" + strings.Repeat("1,", 100) + "1)", "more than 100"}, {"or=x", "in parentheses"}, {"or=(price)", "is no condition"}, {"or=()", "is no condition"}, {"or=(prise=1)", `did you mean "price"?`},
+		{"or=(secret=x)", "is not a field"}, {"or=(price=x)", "whole number"}, {"or=(price=1", "closing parenthesis"}, {"or=(or=(price=1))", "is not a field"}, {"or=(take=1)", "is not a field"}, {"or=(rating=<null)", "null"},
 	} {
 		_, err := query.Parse(tb.m, tb.s, pairs(c.raw), query.Options{})
 		if err == nil || !strings.Contains(err.Error(), c.want) {
@@ -241,6 +247,7 @@ func TestExplain(t *testing.T) {
 		{"", "scan primary key; skip by rank"}, {"sort=-id", "scan primary key backwards; skip by rank"}, {"id=3", "look up by primary key"}, {"slug=s1&live=true", "look up by unique slug; filter live ="},
 		{"price=1", "scan index price range; skip by rank"}, {"price=>1", "scan index price range; sort"}, {"price=>1&sort=-price", "scan index price range backwards; skip by rank"},
 		{"sort=price", "scan index price; skip by rank"}, {"sort=title", "scan primary key; sort"}, {"title=~a", "scan primary key; filter title ~"}, {"id=>3", "scan primary key range"},
+		{"price=in(1,2)", "scan index price range; filter price in; sort"}, {"id=in(3,5)", "scan primary key range; filter id in"}, {"or=(price=1,id=3)", "scan primary key; filter or any"},
 		{"id=>=0&price=1", "scan index price range; filter id >="}, {"sort=-slug", "scan index slug backwards; skip by rank"},
 	} {
 		q, err := query.Parse(tb.m, tb.s, pairs(c.raw), query.Options{})
@@ -267,7 +274,7 @@ func TestMatchAllocatesNothing(t *testing.T) {
 	if err == nil {
 		t.Fatal("live is not optional, and null is no bool")
 	}
-	if q, err = query.Parse(tb.m, tb.s, pairs("price=>-9&id=0&rating=!7"), query.Options{}); err != nil {
+	if q, err = query.Parse(tb.m, tb.s, pairs("price=>-9&id=0&rating=!7&id=in(0,3)&or=(price=9,id=0)"), query.Options{}); err != nil {
 		t.Fatal(err)
 	}
 	rec := tb.rows[tb.keys[0]]

@@ -363,3 +363,12 @@ func TestCodesAreCompleteAndUnique(t *testing.T) {
 		seen[c.Title] = true
 	}
 }
+
+func TestListsOfValuesAndAlternatives(t *testing.T) {
+	r := newRig(t, rest.Options{})
+	r.want(200, "", "POST", "/api/authors/_bulk", `[{"id":"a,b","email":"a@b.example"},{"id":"c","email":"c@b.example"},{"id":"d","email":"d@b.example"}]`)
+	r.want(200, `[{"id":"a,b"},{"id":"d"}]`, "GET", `/api/authors?id=in(%22a,b%22,d,x)&fields=id`, "")
+	r.want(200, `[{"id":"d"},{"id":"c"}]`, "GET", `/api/authors?or=(id=d,email=~c@)&fields=id&sort=-id`, "")
+	r.want(200, `{"count":2}`, "GET", `/api/authors/count?or=(id=d,email=~c@)`, "")
+	r.want(400, `did you mean \"email\"?`, "GET", `/api/authors?or=(emial=x)`, "")
+}

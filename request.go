@@ -119,7 +119,11 @@ func (a *App) gate(next wire.Handler) wire.Handler {
 		if err == nil {
 			return nil
 		}
-		return a.withIndex(w, rest.ToError(err))
+		e := rest.ToError(err)
+		if e.Status == 500 {
+			a.logFailure(r, err)
+		}
+		return a.withIndex(w, e)
 	}
 }
 
@@ -144,6 +148,16 @@ func (a *App) await(ctx context.Context, r *wire.Request) error {
 		return &wire.Error{Status: 503, Code: rest.CodeUnavailable.Code, Title: rest.CodeUnavailable.Title,
 			Detail: "the server is starting", Header: [][2]string{{"Retry-After", "1"}}, Err: errStarting}
 	}
+}
+
+// logFailure tells the log what the client is not told.
+func (a *App) logFailure(r *wire.Request, err error) {
+	attrs := []any{"request_id", r.ID(), "method", r.Method(), "path", r.Path(), "error", err}
+	var broke *engine.PanicError
+	if errors.As(err, &broke) {
+		attrs = append(attrs, "stack", string(broke.Stack))
+	}
+	a.log.Error("a request failed", attrs...)
 }
 
 // withIndex sees to it that errors from outside the models, 404 and 405, carry the

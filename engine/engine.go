@@ -58,6 +58,9 @@ type Engine struct {
 	closed   bool // Close was called: it closes the order, once
 	failure  error
 
+	lostAt     time.Time // of the last lost epoch that was logged; the loop's own
+	lostSilent int       // lost since, and not logged
+
 	ex      *Executor     // owned by the loop once that runs
 	settled chan struct{} // closed when the first leadership is settled
 	idle    chan struct{} // closed when the loop has ended
@@ -204,7 +207,7 @@ func (e *Engine) Do(ctx context.Context, cmd Command) (Result, error) {
 				return Result{}, errors.Join(ErrOutcomeUnknown, context.Cause(ctx))
 			}
 		case <-e.watch.suspected():
-			if insideTx() && c.Withdraw() {
+			if e.watch.inside() && c.Withdraw() {
 				e.unqueue()
 				return Result{}, ErrNested
 			}
@@ -353,11 +356,24 @@ func (e *Engine) handle(ev event) {
 	case ev.leading:
 		e.ex.Leading(ev.epoch)
 	case ev.lost:
-		e.log.Warn("writes interrupted", "epoch", ev.epoch, "cause", ev.cause)
+		e.reportLost(ev)
 		e.ex.Lost(ev.epoch, ev.known, ev.cause)
 	default:
 		e.ex.Committed(ev.records)
 	}
+}
+
+// lostEvery bounds how often lost epochs are logged: on a full disk there is one for every
+// write, and the log of the program may be on the same disk.
+const lostEvery = 10 * time.Second
+
+func (e *Engine) reportLost(ev event) {
+	if now := time.Now(); now.Sub(e.lostAt) >= lostEvery {
+		e.log.Warn("writes interrupted", "epoch", ev.epoch, "cause", ev.cause, "interrupted_since_last_report", e.lostSilent)
+		e.lostAt, e.lostSilent = now, 0
+		return
+	}
+	e.lostSilent++
 }
 
 func (e *Engine) execute() {

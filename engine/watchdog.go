@@ -4,13 +4,12 @@ import (
 	"bytes"
 	"log/slog"
 	"runtime"
-	"strings"
 	"sync/atomic"
 	"time"
 )
 
 // suspectAfter is how long a transaction function runs before those who wait look
-// whether it is they who block it, see insideTx.
+// whether it is they who block it, see inside.
 const suspectAfter = 20 * time.Millisecond
 
 // watchdog looks after functions that run long on the executor's goroutine: it names
@@ -93,18 +92,10 @@ func (w *watchdog) stack() string {
 	return ""
 }
 
-// insideTx says whether the calling goroutine is inside a transaction function, which
-// is so when the executor's frame lies below on its own stack.
-func insideTx() bool {
-	pcs := make([]uintptr, 256)
-	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs)])
-	for {
-		f, more := frames.Next()
-		if strings.HasSuffix(f.Function, "engine.(*Tx).execute") {
-			return true
-		}
-		if !more {
-			return false
-		}
-	}
+// inside says whether the calling goroutine is the one watched: then it is inside of a
+// transaction function, however deep. Dumps name goroutines by number; nothing cheaper
+// does, which is why it is asked only on suspicion.
+func (w *watchdog) inside() bool {
+	buf := make([]byte, 64)
+	return len(w.goroutine) > 0 && bytes.HasPrefix(buf[:runtime.Stack(buf, false)], w.goroutine)
 }

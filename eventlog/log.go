@@ -191,7 +191,7 @@ func (l *Log) settleTail() error {
 func (l *Log) cutTail() error {
 	seg := l.active()
 	l.recovery.CutBytes, l.recovery.CutFile, l.recovery.CutAt = l.im.cut, seg.name, l.im.cutAt
-	l.cfg.Logger.Warn("cut a torn tail off the log: a batch that was being written when the process ended, never acknowledged",
+	l.cfg.Logger.Warn("cut a torn tail off the log: a batch that is not whole, as a process leaves it that ends while writing",
 		"segment", seg.name, "offset", l.im.cutAt, "last_index", l.im.last)
 	return wipe(seg, l.im.cutAt)
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"runtime/debug"
 	"sync"
@@ -17,8 +16,8 @@ import (
 // no stranger's.
 type conn struct {
 	*link
-	in       []byte            // received; in[from:to] is not consumed yet
-	pooled   *[readBuffer]byte // what in is made of, when that came from the pool
+	space    *workspace // what buffers begin with
+	in       []byte     // received; in[from:to] is not consumed yet
 	from, to int
 	keep     int    // in[:keep] is the head of the request being handled
 	out      []byte // to be sent
@@ -29,6 +28,7 @@ type conn struct {
 	hijacked bool // another has taken the connection over
 	left     bool // nc is not this goroutine's any more
 	awaits   bool // the client waits for 100 Continue
+	turns    int  // times that it began to wait
 	late     bool // the head being received has its deadline
 	timed    bool // a read deadline is set
 	bodyAt   time.Time
@@ -49,18 +49,39 @@ const (
 	stepEnd
 )
 
-const readBuffer = 4 << 10
+// workspace is the memory that a connection's buffers begin with, in one piece of a page.
+// What does not fit is allocated.
+type workspace struct {
+	in     [readBuffer]byte
+	out    [1536]byte
+	fields [256]byte // of the response
+	lines  [16]fieldLine
+}
 
-// buffers holds read buffers of connections that are not at rest.
-var buffers = sync.Pool{New: func() any { return new([readBuffer]byte) }}
+const readBuffer = 2 << 10
+
+// workspaces holds those of connections that are at rest.
+var workspaces = sync.Pool{New: func() any { return new(workspace) }}
 
 func isTimeout(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }
+
+func newConn(l *link) *conn {
+	c := &conn{link: l}
+	c.outside()
+	return c
+}
+
+// equip gives the connection its buffers.
+func (c *conn) equip() {
+	c.space = workspaces.Get().(*workspace)
+	c.in, c.out = c.space.in[:], c.space.out[:0]
+	c.res.fields, c.req.head.fields = c.space.fields[:0], c.space.lines[:0]
+}
 
 // serve handles requests until the connection ends or rests. first is what was received
 // already.
 func (l *link) serve(first ...byte) {
-	c := &conn{link: l}
-	c.outside()
+	c := newConn(l)
 	defer c.end()
 	next := stepWait
 	if len(first) > 0 {
@@ -92,17 +113,19 @@ func (c *conn) end() {
 	}
 	c.release()
 	if !c.left {
-		c.srv.forget(c.link)
-		c.nc.Close() // nothing is left to be said about it
+		c.finish()
 	}
 }
 
-// release gives the read buffer back.
+// release gives the workspace back. Nothing of it is left in a Request or Response that
+// somebody kept.
 func (c *conn) release() {
-	if c.pooled != nil {
-		buffers.Put(c.pooled)
+	if c.space == nil {
+		return
 	}
-	c.pooled, c.in, c.from, c.to, c.keep = nil, nil, 0, 0, 0
+	workspaces.Put(c.space)
+	c.space, c.in, c.out = nil, nil, nil
+	c.req.head.buf, c.req.head.fields, c.res.fields = nil, nil, nil
 }
 
 // wait waits for the first bytes of a request, and handles what comes. It is attend for
@@ -149,6 +172,9 @@ func (c *conn) sent(next step) step {
 		c.timed = false
 		c.clearReadDeadline()
 	}
+	if c.turns++; c.turns < 2 {
+		c.release() // nobody knows yet whether a second request comes soon
+	}
 	return stepWait
 }
 
@@ -158,7 +184,9 @@ func (c *conn) batch() step {
 	cfg := &c.srv.cfg
 	for depth := 1; ; depth++ {
 		if c.from == c.to {
-			c.from, c.to = 0, 0
+			if c.from, c.to = 0, 0; len(c.in) > 4*readBuffer {
+				c.in = c.space.in[:]
+			}
 			return stepWait
 		}
 		n, err := c.req.head.parse(c.in[c.from:c.to], cfg.MaxHeaderBytes, cfg.MaxHeaderFields)
@@ -242,9 +270,8 @@ func (c *conn) moreHead() error {
 // handled and stays where it is.
 func (c *conn) room() {
 	switch {
-	case c.in == nil:
-		c.pooled = buffers.Get().(*[readBuffer]byte)
-		c.in = c.pooled[:]
+	case c.space == nil:
+		c.equip()
 	case c.to < len(c.in):
 	case c.from > c.keep:
 		copy(c.in[c.keep:], c.in[c.from:c.to])
@@ -252,8 +279,7 @@ func (c *conn) room() {
 	default:
 		bigger := make([]byte, max(2*readBuffer, 2*(c.to-c.from)))
 		c.to = copy(bigger, c.in[c.from:c.to])
-		c.in, c.from, c.keep = bigger, 0, 0
-		c.pooled = nil // the head may still stand in it: left to the garbage collector
+		c.in, c.from, c.keep = bigger, 0, 0 // the head may still stand in the old one
 	}
 }
 
@@ -449,7 +475,7 @@ func (c *conn) flush() error {
 	}
 	err := c.write(c.out[c.writeNow(c.out):])
 	if c.out = c.out[:0]; cap(c.out) > 4*maxHeld {
-		c.out = nil
+		c.out = c.space.out[:0]
 	}
 	if err != nil {
 		c.close = true
@@ -495,60 +521,29 @@ func (c *conn) lingerOn() {
 	}
 }
 
-// rest lets go of buffers, request, response and this goroutine's stack. The connection
-// waits in a goroutine that has hardly any.
+// rest lets go of buffers, request, response and this goroutine. The connection is
+// parked or, where that cannot be, waits in a goroutine that holds hardly anything.
 func (c *conn) rest() step {
 	c.left = true
-	if !c.idle() {
+	switch {
+	case c.raw != nil && c.park():
+	case !c.idle():
 		c.left = false
-		return stepEnd
+	default:
+		c.srv.keeper.rest(c.link, ticket{})
+		go c.link.awaitByte()
 	}
-	c.srv.keeper.rest(c.link)
-	go c.link.awaitByte()
 	return stepEnd
 }
 
-// awaitByte waits for the first byte of a request. It holds no buffer.
+// awaitByte waits for the first byte of a request.
 func (l *link) awaitByte() {
 	first := make([]byte, 1)
 	if n, err := l.nc.Read(first); err != nil || n == 0 {
-		l.srv.forget(l)
-		l.nc.Close() // nothing is left to be said about it
+		l.finish()
 		return
 	}
 	l.busy()
 	l.srv.keeper.add(l)
 	l.serve(first...)
-}
-
-func (c *conn) hijack() (net.Conn, []byte, error) {
-	if c.hijacked {
-		return nil, nil, ErrHijacked
-	}
-	if c.res.started {
-		return nil, nil, ErrStarted
-	}
-	if c.watch != nil {
-		c.unwatch()
-	}
-	if err := c.flush(); err != nil {
-		return nil, nil, err
-	}
-	nc := c.nc
-	if c.inside() {
-		// Reads would wait for this handler to return: the new owner gets a descriptor of
-		// its own, and this one is closed behind the handler.
-		var err error
-		if nc, err = duplicate(c.nc); err != nil {
-			return nil, nil, err
-		}
-	} else {
-		if err := nc.SetDeadline(time.Time{}); err != nil {
-			return nil, nil, err
-		}
-		c.left = true
-		c.srv.forget(c.link)
-	}
-	c.hijacked = true
-	return nc, append([]byte(nil), c.in[c.from:c.to]...), nil
 }

@@ -23,12 +23,12 @@ type keeper struct {
 	timer   *time.Timer
 	due     int64 // tick the timer will fire at; 0: not armed
 	stopped bool
-	quiet   []*link // scratch of sweep
-	expired []*link // scratch of sweep
+	quiet   []*link   // scratch of sweep
+	expired []resting // scratch of sweep
 }
 
 const (
-	keeperTick  = 10 * time.Millisecond
+	keeperTick  = 5 * time.Millisecond
 	keeperSlots = 64               // ticks; a power of two
 	maxPatience = keeperSlots - 14 // ticks: how long the busiest is let be
 	wakefulness = time.Second      // who is woken before that was sent to rest too early
@@ -41,6 +41,13 @@ type kept struct {
 	patience   uint8     // ticks from one look to the next
 	seen       uint32    // turns at the last look
 	since      int64     // tick at which it began to rest
+	ticket     ticket    // under which it is parked; zero for one that rests in a goroutine
+}
+
+// resting is a connection that rests, as it was at a moment.
+type resting struct {
+	l *link
+	t ticket
 }
 
 // linkList is a doubly linked list.
@@ -100,19 +107,27 @@ func (k *keeper) add(l *link) {
 }
 
 func (k *keeper) enqueue(l *link, now int64) {
-	k.ring[(now+int64(l.patience)+1)%keeperSlots].push(l)
+	k.ring[(now+int64(l.patience))%keeperSlots].push(l)
 	k.ringed++
 }
 
-// rest puts a connection into the queue of those that rest.
-func (k *keeper) rest(l *link) {
+// rest puts a connection into the queue of those that rest, parked under a ticket or in
+// a goroutine.
+func (k *keeper) rest(l *link, t ticket) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.drop(l)
 	now := k.now()
-	l.since = max(now, 1)
+	l.since, l.ticket = max(now, 1), t
 	k.resting.push(l)
 	k.arm(now)
+}
+
+// ticketOf returns the ticket of a connection that is parked, or was.
+func (k *keeper) ticketOf(l *link) ticket {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return l.ticket
 }
 
 // remove forgets a connection.
@@ -161,7 +176,7 @@ func (k *keeper) sweep() {
 	k.at = now
 	for l := k.resting.first; l != nil && k.expiry(l) <= now; l = k.resting.first {
 		k.drop(l)
-		k.expired = append(k.expired, l)
+		k.expired = append(k.expired, resting{l, l.ticket})
 	}
 	quiet, expired := k.quiet, k.expired
 	k.quiet, k.expired = nil, nil // nobody else may use them meanwhile
@@ -172,8 +187,8 @@ func (k *keeper) sweep() {
 			k.add(l) // it became busy
 		}
 	}
-	for _, l := range expired {
-		l.expire()
+	for _, r := range expired {
+		r.l.expire(r.t)
 	}
 	clear(quiet)
 	clear(expired)
@@ -216,6 +231,3 @@ func (k *keeper) stop() {
 		k.timer.Stop()
 	}
 }
-
-// expire ends a connection whose idle time is over.
-func (l *link) expire() { l.interrupt(causeIdle) }

@@ -104,6 +104,52 @@ func (l *link) interrupted() cause {
 // clearReadDeadline can fail only on a closed connection; the next read will say so.
 func (l *link) clearReadDeadline() { l.nc.SetReadDeadline(time.Time{}) }
 
+// park lets go of the connection's goroutine until there is something to read. false:
+// the connection is still the caller's.
+func (l *link) park() bool {
+	s := l.srv
+	t, err := s.parker.reserve(l)
+	if err != nil {
+		s.log.Warn("connections cannot be parked", "error", err)
+		return false
+	}
+	l.enter(phaseParked)
+	s.keeper.rest(l, t)
+	if err := s.parker.arm(l.raw, t, parkRead); err != nil {
+		return !s.parker.cancel(t)
+	}
+	// Shutdown may have looked for parked connections before this one was to be seen
+	return !s.closing.Load() || !s.parker.cancel(t)
+}
+
+// awake goes on with a parked connection that can be read.
+func (l *link) awake() {
+	l.srv.keeper.add(l)
+	l.serve()
+}
+
+// unpark ends a connection that is parked under a ticket, and says whether it was.
+func (l *link) unpark(t ticket) bool {
+	if !l.srv.parker.cancel(t) {
+		return false
+	}
+	l.finish()
+	return true
+}
+
+// expire ends a connection whose idle time is over.
+func (l *link) expire(t ticket) {
+	if t == (ticket{}) || !l.unpark(t) {
+		l.interrupt(causeIdle)
+	}
+}
+
+// finish is the end of a connection that is still the server's.
+func (l *link) finish() {
+	l.srv.forget(l)
+	l.nc.Close() // nothing is left to be said about it
+}
+
 // halves is what TCP and Unix sockets have and pipes and TLS have not.
 type halves interface {
 	CloseRead() error

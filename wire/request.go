@@ -219,5 +219,6 @@ func (r *Request) TLS() *tls.ConnectionState {
 
 // Hijack takes the connection over, for protocols that begin with an HTTP request. What
 // was received behind the head comes with it. The caller writes its own response and
-// closes the connection; the Response must not be used.
+// closes the connection; the Response must not be used. The connection is a *[Conn], which
+// can be parked.
 func (r *Request) Hijack() (nc net.Conn, buffered []byte, err error) { return r.c.hijack() }

@@ -98,6 +98,7 @@ type Server struct {
 	cancel  context.CancelFunc
 	closing atomic.Bool
 	keeper  keeper
+	parker  parker
 	dates   dates
 
 	draining context.Context // ends when closing begins
@@ -220,8 +221,7 @@ func (l *link) open() {
 	if t, ok := l.nc.(interface{ Handshake() error }); ok {
 		err := l.nc.SetDeadline(time.Now().Add(l.srv.cfg.ReadHeaderTimeout))
 		if err = errors.Join(err, t.Handshake(), l.nc.SetDeadline(time.Time{})); err != nil {
-			l.srv.forget(l)
-			l.nc.Close()
+			l.finish()
 			return
 		}
 	}
@@ -231,8 +231,8 @@ func (l *link) open() {
 
 // refuse answers 503.
 func (s *Server) refuse(l *link) {
-	c := &conn{link: l}
-	c.outside()
+	c := newConn(l)
+	c.equip()
 	defer func() {
 		s.mu.Lock()
 		s.refusing--
@@ -306,7 +306,9 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	err := s.stop()
 	links, gone := s.opened()
 	for _, l := range links {
-		l.interrupt(causeClose)
+		if !l.interrupt(causeClose) && l.is(phaseParked) {
+			l.unpark(s.keeper.ticketOf(l))
+		}
 	}
 	if gone != nil {
 		select {
@@ -316,6 +318,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		}
 	}
 	s.keeper.stop()
+	s.parker.retire()
 	s.cancel()
 	return err
 }
@@ -344,5 +347,6 @@ func (s *Server) Close() error {
 		l.abort()
 	}
 	s.keeper.stop()
+	s.parker.retire()
 	return err
 }

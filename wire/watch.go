@@ -3,7 +3,6 @@ package wire
 import (
 	"context"
 	"errors"
-	"net"
 	"time"
 )
 
@@ -11,14 +10,15 @@ import (
 // client closed its connection.
 var ErrClientGone = errors.New("wire: the client has gone")
 
-// watch reads one byte ahead while a handler works, which is how a server learns that
-// nobody is left to read its answer.
+// watch is how a server learns, while a handler works, that nobody is left to read its
+// answer. A socket is parked for its peer's end; of other connections one byte is read
+// ahead.
 type watch struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	leave  func() bool   // stops waiting for the server's end
-	done   chan struct{} // closed when the read has ended; nil when there was none
-	nc     net.Conn      // what is read from: the connection, or a duplicate of it
+	ticket ticket        // of a socket; zero for others
+	done   chan struct{} // closed when the read ahead has ended; nil when there was none
 	b      [1]byte
 	n      int // bytes in b: the beginning of a next request
 }
@@ -26,12 +26,13 @@ type watch struct {
 // WatchClient returns a context that ends when the client closes the connection (cause
 // [ErrClientGone]) and when the server begins to shut down (cause [ErrServerClosed]); it
 // replaces the request's context until the handler returns. Handlers that answer over a
-// long time call it so as not to work for nobody.
+// long time call it so as not to work for nobody. A client that closes one direction
+// alone counts as gone.
 //
-// It costs a goroutine until the handler returns. While the request's body has not been
-// read to its end, or a next request is waiting already, nothing can be read ahead: then
-// a closed connection shows as an error of Write only. A client that closes one
-// direction alone counts as gone.
+// Where the system can park connections (TCP and Unix sockets on Linux) it costs two
+// system calls. Elsewhere it costs a goroutine until the handler returns, and while the
+// request's body has not been read to its end, or a next request is waiting already,
+// nothing can be read ahead: then a closed connection shows as an error of Write only.
 func (r *Request) WatchClient() context.Context {
 	c := r.c
 	if c.watch != nil || c.hijacked {
@@ -41,29 +42,34 @@ func (r *Request) WatchClient() context.Context {
 	w.ctx, w.cancel = context.WithCancelCause(r.Context())
 	w.leave = context.AfterFunc(c.srv.draining, func() { w.cancel(ErrServerClosed) })
 	c.watch, r.ctx = w, w.ctx
-	if r.body.done() && c.from == c.to && c.watched(w) {
+	if c.raw != nil {
+		c.watchSocket(w)
+	} else if r.body.done() && c.from == c.to && c.nc.SetReadDeadline(time.Time{}) == nil {
+		c.timed = true
 		w.done = make(chan struct{})
 		go c.lookOut(w)
 	}
 	return w.ctx
 }
 
-// watched sets what is read from. Inside RawConn.Read that is a duplicate, since the
-// connection's read lock is held.
-func (c *conn) watched(w *watch) bool {
-	if !c.inside() {
-		w.nc, c.timed = c.nc, true
-		return c.nc.SetReadDeadline(time.Time{}) == nil
+// watchSocket parks the socket for the end of its peer's stream.
+func (c *conn) watchSocket(w *watch) {
+	t, err := c.srv.parker.reserve(w)
+	if err != nil {
+		return // as where nothing can be read ahead
 	}
-	nc, err := duplicate(c.nc)
-	w.nc = nc
-	return err == nil
+	if w.ticket = t; c.srv.parker.arm(c.raw, t, parkGone) != nil {
+		c.srv.parker.cancel(t)
+	}
 }
+
+// awake is called when the peer has ended its stream.
+func (w *watch) awake() { w.cancel(ErrClientGone) }
 
 // lookOut waits for the client's next byte, or for its end.
 func (c *conn) lookOut(w *watch) {
 	defer close(w.done)
-	n, err := w.nc.Read(w.b[:])
+	n, err := c.nc.Read(w.b[:])
 	w.n = n
 	if n == 0 && !isTimeout(err) {
 		w.cancel(ErrClientGone)
@@ -75,14 +81,12 @@ func (c *conn) unwatch() {
 	w := c.watch
 	c.watch = nil
 	w.leave()
+	c.srv.parker.cancel(w.ticket) // void when it was woken or never parked
 	if w.done != nil {
-		if w.nc.SetReadDeadline(longAgo) != nil {
+		if c.nc.SetReadDeadline(longAgo) != nil {
 			c.close = true // it is gone: the read has ended or is about to
 		}
 		<-w.done
-		if w.nc != c.nc {
-			w.nc.Close() // the connection has its own descriptor
-		}
 	}
 	if context.Cause(w.ctx) == ErrClientGone {
 		c.close = true

@@ -1,0 +1,105 @@
+package wire
+
+import (
+	"net"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Conn is a connection that was taken over by [Request.Hijack]. Its methods are those of
+// net.Conn, and as safe for concurrent use.
+type Conn struct {
+	net.Conn
+	srv *Server
+	raw syscall.RawConn // nil where it cannot be parked
+
+	mu     sync.Mutex
+	wake   func() // under mu; nil unless parked
+	ticket ticket // under mu
+}
+
+// NetConn returns the connection as package net or crypto/tls knows it.
+func (c *Conn) NetConn() net.Conn { return c.Conn }
+
+// Park lets a connection wait for bytes without a goroutine: when there is something to
+// read (bytes, or the end of the stream), or the connection is closed, wake is called,
+// once, in a goroutine of its own. Until then nobody may read from the connection;
+// writing is permitted. Read deadlines do not wake it.
+//
+// Only TCP and Unix sockets can be parked, on Linux. Elsewhere, and when the connection
+// is parked or closed, Park returns false and wake is not called: the caller keeps its
+// goroutine and reads. What the caller has read ahead is the caller's to handle first.
+func (c *Conn) Park(wake func()) bool {
+	if c.raw == nil || wake == nil {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.wake != nil {
+		return false
+	}
+	t, err := c.srv.parker.reserve(c)
+	if err != nil {
+		return false
+	}
+	c.wake, c.ticket = wake, t
+	if c.srv.parker.arm(c.raw, t, parkRead) != nil && c.srv.parker.cancel(t) {
+		c.wake = nil
+		return false
+	}
+	return true
+}
+
+// awake is called when the socket's event has come.
+func (c *Conn) awake() {
+	c.mu.Lock()
+	wake := c.wake
+	c.wake = nil
+	c.mu.Unlock()
+	wake()
+}
+
+// Close closes the connection. One that is parked is woken.
+func (c *Conn) Close() error {
+	err := c.Conn.Close()
+	c.mu.Lock()
+	parked := c.wake != nil && c.srv.parker.cancel(c.ticket)
+	c.mu.Unlock()
+	if parked {
+		go c.awake()
+	}
+	return err
+}
+
+func (c *conn) hijack() (net.Conn, []byte, error) {
+	if c.hijacked {
+		return nil, nil, ErrHijacked
+	}
+	if c.res.started {
+		return nil, nil, ErrStarted
+	}
+	if c.watch != nil {
+		c.unwatch()
+	}
+	if err := c.flush(); err != nil {
+		return nil, nil, err
+	}
+	nc := c.nc
+	if c.inside() {
+		// Reads would wait for this handler to return: the new owner gets a descriptor of
+		// its own, and this one is closed behind the handler.
+		var err error
+		if nc, err = duplicate(c.nc); err != nil {
+			return nil, nil, err
+		}
+	} else {
+		if err := nc.SetDeadline(time.Time{}); err != nil {
+			return nil, nil, err
+		}
+		c.left = true
+		c.srv.forget(c.link)
+	}
+	c.hijacked = true
+	return &Conn{Conn: nc, srv: c.srv, raw: rawConn(nc)}, append([]byte(nil), c.in[c.from:c.to]...), nil
+}

@@ -1,0 +1,180 @@
+//go:build !386 && !s390x
+
+package wire
+
+import (
+	"io"
+	"net"
+	"runtime"
+	"sync/atomic"
+	"syscall"
+	"testing"
+)
+
+// TestRestCostsNoGoroutine: what is parked has no goroutine.
+func TestRestCostsNoGoroutine(t *testing.T) {
+	addr, s := serveCases(t)
+	before := runtime.NumGoroutine() + 1 // the one that waits for all of them
+	for range 100 {
+		nc, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer nc.Close()
+		fetch(t, nc, "/")
+	}
+	until(t, "100 connections rest", func() bool { return s.keeper.count() == 100 })
+	until(t, "their goroutines have ended", func() bool { return runtime.NumGoroutine() <= before })
+}
+
+// TestReusedDescriptor: an event of a socket that was closed does not wake whoever has
+// its number now.
+func TestReusedDescriptor(t *testing.T) {
+	addr, s := serveCases(t)
+	for range 200 {
+		old, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fetch(t, old, "/")
+		until(t, "it rests", func() bool { return s.keeper.count() == 1 })
+		io.WriteString(old, "GET /stale") // an event ...
+		old.Close()                       // ... of a socket that ends
+		nc, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fetch(t, nc, "/")
+		nc.Close()
+		until(t, "both are forgotten", func() bool { return s.Conns() == 0 })
+	}
+}
+
+// TestTicketsAreUsedOnce holds the slots against their promise.
+func TestTicketsAreUsedOnce(t *testing.T) {
+	var p parker
+	woken := make(chan int, 10)
+	a, err := p.reserve(waker{woken, 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.retire()
+	if !p.cancel(a) || p.cancel(a) {
+		t.Error("a ticket is cancelled once")
+	}
+	b, err := p.reserve(waker{woken, 2})
+	if err != nil || b == a {
+		t.Fatalf("%v, %v: the same ticket again", b, err)
+	}
+	if p.cancel(a) {
+		t.Error("an old ticket names the slot's new sleeper")
+	}
+	if p.cancel(ticket{}) {
+		t.Error("the zero ticket names somebody")
+	}
+	r, w, err := socketpair()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	defer w.Close()
+	if err := p.arm(rawConn(r), b, parkRead); err != nil {
+		t.Fatal(err)
+	}
+	w.Write([]byte("x"))
+	if got := <-woken; got != 2 || p.cancel(b) {
+		t.Errorf("woken: %d", got)
+	}
+	// one event only: more bytes wake nobody
+	c, err := p.reserve(waker{woken, 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Write([]byte("x"))
+	if !p.cancel(c) {
+		t.Error("woken without being armed")
+	}
+	r.Close()
+	d, err := p.reserve(waker{woken, 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.arm(rawConn(r), d, parkRead); err == nil || !p.cancel(d) {
+		t.Errorf("a closed socket is armed: %v", err)
+	}
+	select {
+	case n := <-woken:
+		t.Errorf("%d was woken", n)
+	default:
+	}
+}
+
+type waker struct {
+	c chan int
+	n int
+}
+
+func (w waker) awake() { w.c <- w.n }
+
+// socketpair returns two connected sockets.
+func socketpair() (a, b net.Conn, err error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, nil, err
+	}
+	defer l.Close()
+	if a, err = net.Dial("tcp", l.Addr().String()); err != nil {
+		return nil, nil, err
+	}
+	b, err = l.Accept()
+	return a, b, err
+}
+
+// TestConnParkOutlivesTheServer: what was handed over is not the server's to close, and
+// nothing is left when it is gone.
+func TestConnParkOutlivesTheServer(t *testing.T) {
+	out := make(chan *Conn, 1)
+	addr, s := serveCases(t, func(cfg *Config) {
+		cfg.Handler = func(w *Response, r *Request) error {
+			nc, _, err := r.Hijack()
+			if err == nil {
+				out <- nc.(*Conn)
+			}
+			return err
+		}
+	})
+	c, peer := hijacked(t, s, func() net.Conn { nc, _ := net.Dial("tcp", addr); return nc }, out)
+	defer peer.Close()
+	var woken atomic.Int32
+	if !c.Park(func() { woken.Add(1) }) {
+		t.Fatal("not parked")
+	}
+	if err := s.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	io.WriteString(peer, "x")
+	until(t, "it is woken", func() bool { return woken.Load() == 1 })
+	s.parker.mu.Lock()
+	left := s.parker.cur
+	s.parker.mu.Unlock()
+	if left != nil {
+		t.Error("the epoll instance is still open")
+	}
+	if !c.Park(func() { woken.Add(1) }) { // opens another
+		t.Fatal("not parked")
+	}
+	c.Close()
+	until(t, "it is woken again", func() bool { return woken.Load() == 2 })
+}
+
+// descriptors counts the open descriptors of the process.
+func descriptors(t testing.TB) (n int) {
+	t.Helper()
+	var st syscall.Stat_t
+	for fd := range 65536 {
+		if syscall.Fstat(fd, &st) == nil {
+			n++
+		}
+	}
+	return n
+}

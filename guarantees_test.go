@@ -229,3 +229,26 @@ func (l *lockedBuffer) String() string {
 	defer l.mu.Unlock()
 	return l.b.String()
 }
+
+// TestAHookCannotHoldUpTheEnd: one that does not heed its context is named and left.
+func TestAHookCannotHoldUpTheEnd(t *testing.T) {
+	a := newApp(t, Config{})
+	Model[note](a, "/api/notes")
+	entered, release := make(chan struct{}), make(chan struct{})
+	defer close(release)
+	var once sync.Once
+	a.Committed("stubborn", func(context.Context, Entry) error {
+		once.Do(func() { close(entered) })
+		<-release
+		return nil
+	})
+	if err := a.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	<-entered
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if err := a.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "hook stubborn does not end") {
+		t.Errorf("%v", err)
+	}
+}

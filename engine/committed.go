@@ -66,13 +66,25 @@ func (e *Engine) startHooks() error {
 	return nil
 }
 
-func (e *Engine) stopHooks() {
+// stopHooks ends the hooks' contexts and waits for them until ctx ends. One that does not
+// heed its context is left behind, by name.
+func (e *Engine) stopHooks(ctx context.Context) (err error) {
 	for _, h := range e.hooks {
 		if h.cancel != nil {
 			h.cancel()
-			<-h.done
 		}
 	}
+	for _, h := range e.hooks {
+		if h.cancel == nil {
+			continue
+		}
+		select {
+		case <-h.done:
+		case <-ctx.Done():
+			err = errors.Join(err, fmt.Errorf("engine: hook %s does not end: %w", h.name, context.Cause(ctx)))
+		}
+	}
+	return err
 }
 
 // follow is a hook's goroutine.

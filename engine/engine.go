@@ -264,7 +264,7 @@ func (e *Engine) Close(ctx context.Context) error {
 	if already {
 		return err
 	}
-	e.stopHooks()
+	err = errors.Join(err, e.stopHooks(ctx))
 	if e.order != nil {
 		err = errors.Join(err, e.order.Close())
 	}

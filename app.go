@@ -237,7 +237,7 @@ func (a *App) openOrder(sink engine.Sink) (engine.Order, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := a.notEmptied(log); err != nil {
+	if err := a.checkReached(log.Last()); err != nil {
 		return nil, errors.Join(err, log.Close())
 	}
 	n, err := node.Start(node.Config{Log: log, Sink: sink, Clock: a.cfg.Clock})
@@ -301,6 +301,7 @@ func (a *App) openData(ctx context.Context) error {
 	a.identity = id
 	a.restored = restored{a.engine.Stats().Replayed, time.Since(before)}
 	a.registerStats()
+	a.saveReached()
 	return nil
 }
 
@@ -375,7 +376,11 @@ func (a *App) Shutdown(ctx context.Context) error {
 	if op != nil {
 		err = errors.Join(err, op.close(ctx))
 	}
-	return errors.Join(err, a.engine.Close(ctx))
+	if e := a.engine.Close(ctx); e != nil || !a.ready.Load() {
+		return errors.Join(err, e)
+	}
+	a.saveReached()
+	return err
 }
 
 // measure counts requests and their durations.

@@ -8,7 +8,6 @@ import (
 	"path"
 	"time"
 
-	"github.com/lithair/lithair-go/eventlog"
 	"github.com/lithair/lithair-go/internal/disk"
 	"github.com/lithair/lithair-go/jsonx"
 	"github.com/lithair/lithair-go/model"
@@ -49,21 +48,35 @@ func loadIdentity(files disk.FS, dir string, now time.Time) (id identity, err er
 	return id, nil
 }
 
-// notEmptied refuses a log without a record in a data directory that has been in use:
-// node.json is written when the log holds records already.
-func (a *App) notEmptied(log *eventlog.Log) error {
-	name := path.Join(a.cfg.Dir, "node.json")
-	if log.Last() > 0 {
+// The file reached in the data directory says how far the log went when the application
+// was last up, or stopped. The log itself cannot tell that its newest file was removed or
+// cut short, which looks as if less had been written.
+func (a *App) reachedFile() string { return path.Join(a.cfg.Dir, "reached") }
+
+// saveReached notes how far the log goes. A failure costs this check, and nothing else.
+func (a *App) saveReached() {
+	if err := disk.WriteFileAtomic(a.cfg.FS, a.reachedFile(), fmt.Appendf(nil, "%d\n", a.engine.Stats().Applied)); err != nil {
+		a.log.Warn("how far the log goes could not be noted; a log that is cut short would not be noticed at the next start", "error", err)
+	}
+}
+
+// checkReached refuses a log that ends before it did.
+func (a *App) checkReached(last uint64) error {
+	b, err := disk.ReadFile(a.cfg.FS, a.reachedFile())
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	_, err := disk.ReadFile(a.cfg.FS, name)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil
-	case err != nil:
+	if err != nil {
 		return err
 	}
-	return fmt.Errorf("the log in %s holds nothing, and %s says that this directory was in use: its data is gone. Put the log back, from a backup; to begin anew, remove %s", a.logDir(), name, name)
+	var reached uint64
+	if _, err := fmt.Sscanf(string(b), "%d\n", &reached); err != nil {
+		return fmt.Errorf("%s holds no log index: %.40q", a.reachedFile(), b)
+	}
+	if last >= reached {
+		return nil
+	}
+	return fmt.Errorf("the log in %s ends at index %d, and it went to %d when the application ran last: what lies between is gone. Put the log back, from a backup; to go on without it, remove %s", a.logDir(), last, reached, a.reachedFile())
 }
 
 // positions keeps where the Committed hooks are, a file each.

@@ -123,20 +123,32 @@ func TestDamageStopsTheStart(t *testing.T) {
 	}
 }
 
-func TestALogThatWentMissingStopsTheStart(t *testing.T) {
-	dir := filled(t, 1)
-	if err := os.RemoveAll(dir + "/log"); err != nil {
-		t.Fatal(err)
-	}
-	for range 2 { // also when the refused start has made an empty log
-		if code, out := runArgs(withNotes(newApp(t, Config{Dir: dir}))); code != 78 || !strings.Contains(out, "its data is gone") || !strings.Contains(out, "node.json") {
-			t.Fatalf("exit code %d: %s", code, out)
+// TestALogThatLostItsEndStopsTheStart: what a crash cannot leave, and no checksum shows.
+func TestALogThatLostItsEndStopsTheStart(t *testing.T) {
+	for name, damage := range map[string]func(dir string) error{
+		"removed":   func(dir string) error { return os.RemoveAll(dir + "/log") },
+		"cut short": func(dir string) error { return os.Truncate(dir+"/log/00000000000000000001.seg", 5000) },
+	} {
+		dir := filled(t, 5)
+		if err := damage(dir); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 { // also when the refused start has made an empty log
+			if code, out := runArgs(withNotes(newApp(t, Config{Dir: dir}))); code != 78 || !strings.Contains(out, "what lies between is gone") || !strings.Contains(out, "remove "+dir+"/reached") {
+				t.Fatalf("%s: exit code %d: %s", name, code, out)
+			}
+		}
+		if err := os.Remove(dir + "/reached"); err != nil {
+			t.Fatal(err)
+		}
+		a := withNotes(newApp(t, Config{Dir: dir}))
+		if err := a.Start(t.Context()); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if err := a.Shutdown(t.Context()); err != nil {
+			t.Error(err)
 		}
 	}
-	if err := os.Remove(dir + "/node.json"); err != nil {
-		t.Fatal(err)
-	}
-	start(t, withNotes(newApp(t, Config{Dir: dir})))
 }
 
 // TestMain is the server program of the tests that need a process of their own.

@@ -2,59 +2,53 @@ package binenc
 
 import (
 	"bytes"
-	"errors"
-	"math"
-	"time"
+	"encoding/binary"
+	"unicode/utf8"
 )
 
-// CheckMessage says whether msg is a canonical message of type t: numbers ascend, known
-// fields have their wire type and a value of their kind, and no value is written that
-// would be left out. Unknown fields pass. The error is an *[Error] whose offset counts
-// from the start of msg.
+// CheckMessage says whether msg is a canonical message of type t: known fields have
+// their wire type and a value of their kind, every value is in its one form, and no
+// value is written that would be left out. Unknown fields pass. The error is an
+// *[Error] whose offset counts from the start of msg.
 func CheckMessage(msg []byte, t *Type) error { return checkMessage(msg, t, 0, 0) }
 
+// checkMessage checks the message at buf, which lies at base in the whole.
 func checkMessage(msg []byte, t *Type, base, depth int) error {
-	if depth > maxDepth {
-		return &Error{Offset: base, Reason: "messages nest too deep"}
+	if depth > MaxDepth {
+		return tooDeep(base)
 	}
-	r := NewReader(msg)
+	d := NewDecoder(msg)
 	for {
-		number, w, ok := r.Next()
+		number, w, ok := d.Next()
 		if !ok {
-			return shift(r.err, base)
+			return shift(d.err, base)
 		}
 		f := t.byNumber(number)
 		if f == nil {
-			r.Skip(w)
 			continue
 		}
-		if w != f.Type.wire() {
-			return &Error{Offset: base + r.Offset(), Field: number, Reason: "wire type does not fit " + f.Type.String()}
-		}
-		raw := r.payload(w)
-		if r.err != nil {
-			return shift(r.err, base)
-		}
-		at := base + r.Offset() - len(raw)
-		if !f.Type.Optional && isDefault(raw, f.Type.Kind) {
-			return &Error{Offset: at, Field: number, Reason: "a zero value is written"}
-		}
-		if err := checkValue(raw, &f.Type, number, at, depth); err != nil {
-			return err
+		if err := checkField(d.Payload(), w, &f.Type, base+d.from, depth); err != nil {
+			return within(err, base+d.from, number, f.Name)
 		}
 	}
 }
 
-// shift makes an error of a part one of the whole.
-func shift(err error, base int) error {
-	var e *Error
-	if base > 0 && errors.As(err, &e) {
-		return &Error{Offset: e.Offset + base, Field: e.Field, Reason: e.Reason}
+func checkField(payload []byte, w Wire, t *Type, at, depth int) error {
+	switch {
+	case w != t.wire():
+		return mismatch(at, "want "+t.wire().String()+" for "+t.String()+", found "+w.String())
+	case !t.Optional && isDefault(payload, t.Kind):
+		return notCanonical(at, "a zero value is written")
+	case w == WireInt:
+		return checkInt(loadLE(payload), t.Kind, at)
 	}
-	return err
+	return checkValue(payload, t, at, depth)
 }
 
 func (t *Type) byNumber(number uint32) *Field {
+	if i := int(number) - 1; i < len(t.Fields) && t.Fields[i].Number == number {
+		return &t.Fields[i]
+	}
 	for i := range t.Fields {
 		if t.Fields[i].Number == number {
 			return &t.Fields[i]
@@ -63,96 +57,109 @@ func (t *Type) byNumber(number uint32) *Field {
 	return nil
 }
 
-// payload reads a value without its length prefix; it aliases the input.
-func (r *Reader) payload(w Wire) []byte {
-	if w == WireBytes {
-		return r.Bytes()
-	}
-	return r.Raw(w)
-}
-
-var zeroTime = AppendUvarint(AppendVarint(nil, time.Time{}.Unix()), 0)
-
 // isDefault says that a value that is not optional is left out of a message. Empty
 // bytes, lists and maps are not: they differ from absent ones.
-func isDefault(raw []byte, k Kind) bool {
+func isDefault(payload []byte, k Kind) bool {
 	switch k {
 	case KindBool, KindInt, KindUint, KindDuration, KindFloat32, KindFloat64, KindID:
-		for _, b := range raw {
+		for _, b := range payload {
 			if b != 0 {
 				return false
 			}
 		}
 		return true
-	case KindString, KindMessage:
-		return len(raw) == 0
+	case KindString, KindMessage, KindDecimal:
+		return len(payload) == 0
 	case KindTime:
-		return bytes.Equal(raw, zeroTime)
+		t, err := readTime(payload)
+		return err == nil && t.IsZero()
 	}
 	return false
 }
 
-func checkValue(raw []byte, t *Type, number uint32, at, depth int) error {
-	bad := func(reason string) error { return &Error{Offset: at, Field: number, Reason: reason} }
-	r := NewReader(raw)
-	switch t.Kind {
-	case KindBool:
-		if r.Uvarint() > 1 {
-			return bad("a bool is neither 0 nor 1")
-		}
-	case KindFloat32:
-		if u := r.Fixed32(); u != 0x7FC00000 && math.Float32frombits(u) != math.Float32frombits(u) {
-			return bad("a NaN is not the canonical one")
-		}
-	case KindFloat64:
-		if u := r.Fixed64(); u != 0x7FF8000000000000 && math.Float64frombits(u) != math.Float64frombits(u) {
-			return bad("a NaN is not the canonical one")
-		}
-	case KindID:
-		if len(raw) != 16 {
-			return bad("an id is not of 16 bytes")
-		}
-	case KindTime:
-		r.Varint()
-		if nsec := r.Uvarint(); r.err == nil && (nsec > 999_999_999 || r.Len() > 0) {
-			return bad("a time has too many nanoseconds or bytes")
-		}
-	case KindMessage:
-		return checkMessage(raw, t, at, depth+1)
-	case KindList, KindMap:
-		return checkElements(raw, t, number, at, depth+1)
+func checkInt(v uint64, k Kind, at int) error {
+	if k == KindBool && v > 1 {
+		return malformed(at, "a bool is neither 0 nor 1")
 	}
-	return shift(r.err, at)
+	return nil
 }
 
-func checkElements(raw []byte, t *Type, number uint32, base, depth int) error {
-	if depth > maxDepth {
-		return &Error{Offset: base, Field: number, Reason: "values nest too deep"}
-	}
-	r := NewReader(raw)
-	part := func(t *Type) error {
-		v := r.payload(t.wire())
-		if r.err != nil {
-			return shift(r.err, base)
+// checkValue checks the payload of a value that is no integer.
+func checkValue(payload []byte, t *Type, at, depth int) (err error) {
+	switch t.Kind {
+	case KindFloat32:
+		_, err = readFloat32(binary.LittleEndian.Uint32(payload))
+	case KindFloat64:
+		_, err = readFloat64(binary.LittleEndian.Uint64(payload))
+	case KindString:
+		if !utf8.Valid(payload) {
+			err = &Error{Reason: "text is not UTF-8", Err: ErrUTF8}
 		}
-		return checkValue(v, t, number, base+r.Offset()-len(v), depth)
+	case KindID:
+		if len(payload) != 16 {
+			err = malformed(0, "an id is not of 16 bytes")
+		}
+	case KindTime:
+		_, err = readTime(payload)
+	case KindDecimal:
+		_, err = readDecimal(payload)
+	case KindMessage:
+		return checkMessage(payload, t, at, depth+1)
+	case KindList, KindMap:
+		return checkElements(payload, t, at, depth+1)
 	}
+	return shift(err, at)
+}
+
+func checkElements(payload []byte, t *Type, base, depth int) error {
+	if depth > MaxDepth {
+		return tooDeep(base)
+	}
+	r := NewReader(payload)
 	var last []byte
-	for r.Len() > 0 {
+	for i := 0; r.Len() > 0; i++ {
+		start := r.off
 		if t.Kind == KindMap {
-			start := r.Offset()
-			if err := part(t.Key); err != nil {
-				return err
+			if err := checkElement(&r, t.Key, base, depth); err != nil {
+				return element(err, base+start, i, KindMap)
 			}
-			key := raw[start:r.Offset()]
+			key := payload[start:r.off]
 			if last != nil && bytes.Compare(key, last) <= 0 {
-				return &Error{Offset: base + start, Field: number, Reason: "map keys do not ascend"}
+				return element(notCanonical(base+start, "map keys do not ascend"), base+start, i, KindMap)
 			}
 			last = key
 		}
-		if err := part(t.Elem); err != nil {
-			return err
+		if err := checkElement(&r, t.Elem, base, depth); err != nil {
+			return element(err, base+start, i, t.Kind)
 		}
 	}
 	return nil
+}
+
+// checkElement checks one element and moves past it.
+func checkElement(r *Reader, t *Type, base, depth int) error {
+	switch t.wire() {
+	case WireInt:
+		at := r.off
+		v := r.Uvarint()
+		if r.err != nil {
+			return shift(r.err, base)
+		}
+		return checkInt(v, t.Kind, base+at)
+	case WireFixed32, WireFixed64:
+		n := 4
+		if t.wire() == WireFixed64 {
+			n = 8
+		}
+		b := r.take(n)
+		if r.err != nil {
+			return shift(r.err, base)
+		}
+		return checkValue(b, t, base+r.off-n, depth)
+	}
+	b := r.Bytes()
+	if r.err != nil {
+		return shift(r.err, base)
+	}
+	return checkValue(b, t, base+r.off-len(b), depth)
 }

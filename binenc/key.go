@@ -3,17 +3,26 @@ package binenc
 import (
 	"bytes"
 	"encoding/binary"
-	"fmt"
-	"math"
+	"strings"
 	"time"
 )
 
-// Key encodings: a sorts before b exactly when their encodings do, byte by byte, and no
+// Key encodings, SPEC.md section 7: a sorts before b exactly when their encodings do, byte by byte, and no
 // encoding is a prefix of another of its kind, so that tuples are written one behind
 // the other. Each begins with a byte that says whether a value is there.
 const (
 	keyNull    = 0x00
 	keyPresent = 0x01
+
+	keyEscape  = 0x00 // in strings and bytes: what follows is one of
+	keyEscaped = 0xFF // a zero byte that belongs to them
+	keyEnd     = 0x01 // their end
+
+	keyNegative = 0x01 // the sign of a decimal
+	keyZero     = 0x02
+	keyPositive = 0x03
+
+	keyExponentBias = 1 << 10
 )
 
 // AppendKeyNull appends the absent value, which sorts before every other.
@@ -37,15 +46,16 @@ func AppendKeyUint(dst []byte, v uint64) []byte {
 	return binary.BigEndian.AppendUint64(append(dst, keyPresent), v)
 }
 
-// AppendKeyFloat64 appends a float64 in numeric order; NaN sorts last, -0 before 0.
+// AppendKeyFloat64 appends a float64 in numeric order. -0 is 0 here, since they compare
+// equal; every NaN is one value behind all others.
 func AppendKeyFloat64(dst []byte, v float64) []byte {
-	u := math.Float64bits(v)
-	if v != v {
-		u = 0x7FF8000000000001
-	}
-	if u>>63 != 0 {
+	u := float64Bits(v)
+	switch {
+	case v == 0:
+		u = 1 << 63
+	case u>>63 != 0:
 		u = ^u
-	} else {
+	default:
 		u |= 1 << 63
 	}
 	return binary.BigEndian.AppendUint64(append(dst, keyPresent), u)
@@ -56,27 +66,27 @@ func AppendKeyFloat64(dst []byte, v float64) []byte {
 func AppendKeyString(dst []byte, s string) []byte {
 	dst = append(dst, keyPresent)
 	for {
-		i := indexByteString(s, 0)
+		i := strings.IndexByte(s, 0)
 		if i < 0 {
-			dst = append(dst, s...)
-			return append(dst, 0, 1)
+			return append(append(dst, s...), keyEscape, keyEnd)
 		}
-		dst = append(append(dst, s[:i]...), 0, 0xFF)
+		dst = append(append(dst, s[:i]...), keyEscape, keyEscaped)
 		s = s[i+1:]
 	}
 }
 
-func indexByteString(s string, c byte) int {
-	for i := 0; i < len(s); i++ {
-		if s[i] == c {
-			return i
-		}
-	}
-	return -1
-}
-
 // AppendKeyBytes appends bytes as AppendKeyString does.
-func AppendKeyBytes(dst, b []byte) []byte { return AppendKeyString(dst, string(b)) }
+func AppendKeyBytes(dst, b []byte) []byte {
+	dst = append(dst, keyPresent)
+	for {
+		i := bytes.IndexByte(b, 0)
+		if i < 0 {
+			return append(append(dst, b...), keyEscape, keyEnd)
+		}
+		dst = append(append(dst, b[:i]...), keyEscape, keyEscaped)
+		b = b[i+1:]
+	}
+}
 
 // AppendKeyTime appends a moment: seconds as AppendKeyInt writes them, then nanoseconds
 // in four bytes.
@@ -91,118 +101,40 @@ func AppendKeyDuration(dst []byte, d time.Duration) []byte { return AppendKeyInt
 // AppendKeyID appends sixteen bytes.
 func AppendKeyID(dst []byte, id [16]byte) []byte { return append(append(dst, keyPresent), id[:]...) }
 
-// AppendKeyDesc turns the order of what was appended since from around.
+// AppendKeyDecimal appends a decimal: its sign, how many digits stand before the point
+// plus 1024 in two bytes, its digits two by two plus one in a byte each, and 0. All but
+// the sign is inverted where it is negative.
+func AppendKeyDecimal(dst []byte, d Decimal) []byte {
+	dst = append(dst, keyPresent)
+	if d.IsZero() {
+		return append(dst, keyZero)
+	}
+	sign := byte(keyPositive)
+	if d.neg {
+		sign = keyNegative
+	}
+	dst = append(dst, sign)
+	from, digits := len(dst), d.digits()
+	dst = binary.BigEndian.AppendUint16(dst, uint16(len(digits)+int(d.exp)+keyExponentBias))
+	for i := 0; i < len(digits); i += 2 {
+		pair := (digits[i] - '0') * 10
+		if i+1 < len(digits) {
+			pair += digits[i+1] - '0'
+		}
+		dst = append(dst, pair+1)
+	}
+	dst = append(dst, 0)
+	if d.neg {
+		AppendKeyDesc(dst, from)
+	}
+	return dst
+}
+
+// AppendKeyDesc turns the order of what was appended since from around, in place: what
+// sorted before now sorts behind. [KeyReader.Desc] reads such a part.
 func AppendKeyDesc(dst []byte, from int) []byte {
 	for i := from; i < len(dst); i++ {
 		dst[i] ^= 0xFF
 	}
 	return dst
-}
-
-// AppendKeyRaw appends the key of a stored field value, as Lookup returns it. Where
-// there is none, an optional field is null and any other has its zero value.
-func AppendKeyRaw(dst []byte, t *Type, raw []byte, present bool) ([]byte, error) {
-	if !present {
-		if t.Optional {
-			return AppendKeyNull(dst), nil
-		}
-		return appendKeyZero(dst, t)
-	}
-	r := NewReader(raw)
-	switch t.Kind {
-	case KindBool:
-		dst = AppendKeyBool(dst, r.Uvarint() != 0)
-	case KindInt:
-		dst = AppendKeyInt(dst, r.Varint())
-	case KindDuration:
-		dst = AppendKeyInt(dst, r.Varint())
-	case KindUint:
-		dst = AppendKeyUint(dst, r.Uvarint())
-	case KindFloat32:
-		dst = AppendKeyFloat64(dst, float64(math.Float32frombits(r.Fixed32())))
-	case KindFloat64:
-		dst = AppendKeyFloat64(dst, math.Float64frombits(r.Fixed64()))
-	case KindString:
-		return AppendKeyString(dst, string(raw)), nil
-	case KindBytes:
-		return AppendKeyBytes(dst, raw), nil
-	case KindTime:
-		sec, nsec := r.Varint(), r.Uvarint()
-		dst = AppendKeyTime(dst, time.Unix(sec, int64(nsec)))
-	case KindID:
-		if len(raw) != 16 {
-			return nil, fmt.Errorf("binenc: an id of %d bytes", len(raw))
-		}
-		return AppendKeyID(dst, [16]byte(raw)), nil
-	default:
-		return nil, fmt.Errorf("binenc: %s has no key order", t.Kind)
-	}
-	return dst, r.Err()
-}
-
-func appendKeyZero(dst []byte, t *Type) ([]byte, error) {
-	switch t.Kind {
-	case KindBool:
-		return AppendKeyBool(dst, false), nil
-	case KindInt, KindDuration:
-		return AppendKeyInt(dst, 0), nil
-	case KindUint:
-		return AppendKeyUint(dst, 0), nil
-	case KindFloat32, KindFloat64:
-		return AppendKeyFloat64(dst, 0), nil
-	case KindString, KindBytes:
-		return AppendKeyString(dst, ""), nil
-	case KindTime:
-		return AppendKeyTime(dst, time.Time{}), nil
-	case KindID:
-		return AppendKeyID(dst, [16]byte{}), nil
-	}
-	return nil, fmt.Errorf("binenc: %s has no key order", t.Kind)
-}
-
-// DecodeKeyInt reads what AppendKeyInt wrote and returns the rest.
-func DecodeKeyInt(key []byte) (v int64, rest []byte, err error) {
-	u, rest, err := DecodeKeyUint(key)
-	return int64(u ^ 1<<63), rest, err
-}
-
-// DecodeKeyUint reads what AppendKeyUint wrote and returns the rest.
-func DecodeKeyUint(key []byte) (v uint64, rest []byte, err error) {
-	if len(key) < 9 || key[0] != keyPresent {
-		return 0, nil, ErrShort
-	}
-	return binary.BigEndian.Uint64(key[1:]), key[9:], nil
-}
-
-// DecodeKeyID reads what AppendKeyID wrote and returns the rest.
-func DecodeKeyID(key []byte) (id [16]byte, rest []byte, err error) {
-	if len(key) < 17 || key[0] != keyPresent {
-		return id, nil, ErrShort
-	}
-	return [16]byte(key[1:17]), key[17:], nil
-}
-
-// DecodeKeyString reads what AppendKeyString wrote and returns the rest.
-func DecodeKeyString(key []byte) (s string, rest []byte, err error) {
-	if len(key) == 0 || key[0] != keyPresent {
-		return "", nil, ErrShort
-	}
-	key = key[1:]
-	var out []byte
-	for {
-		i := bytes.IndexByte(key, 0)
-		if i < 0 || i+1 >= len(key) {
-			return "", nil, ErrShort
-		}
-		out = append(out, key[:i]...)
-		switch key[i+1] {
-		case 1:
-			return string(out), key[i+2:], nil
-		case 0xFF:
-			out = append(out, 0)
-			key = key[i+2:]
-		default:
-			return "", nil, &Error{Offset: i + 1, Reason: "a zero byte in a key is followed by neither 0x01 nor 0xFF"}
-		}
-	}
 }

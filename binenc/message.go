@@ -2,109 +2,102 @@ package binenc
 
 import "bytes"
 
-// field is one field of a message in the reader's way.
-type field struct {
-	number uint32
-	wire   Wire
-	raw    []byte // value with its length prefix
-}
-
-func (r *Reader) field() (f field, ok bool) {
-	number, w, ok := r.Next()
-	if !ok {
-		return field{}, false
-	}
-	return field{number, w, r.Raw(w)}, r.err == nil
-}
-
-// Lookup returns the value of a field of a message: the payload of a WireBytes value
-// (without its length), the bytes of any other. It aliases msg. ok is false when the
-// field is absent or the message broken before it; CheckMessage tells which.
-func Lookup(msg []byte, number uint32) (raw []byte, w Wire, ok bool) {
-	r := NewReader(msg)
+// Lookup returns the payload of a field of a message: an integer's little-endian bytes
+// (at least one), the four or eight bytes of a float, or what the length of any other
+// counts. It aliases msg. ok is false when the field is absent or the message broken
+// before it; CheckMessage tells which.
+func Lookup(msg []byte, number uint32) (payload []byte, w Wire, ok bool) {
+	d := NewDecoder(msg)
 	for {
-		n, w, ok := r.Next()
-		if !ok || n > number {
+		n, w, ok := d.Next()
+		switch {
+		case !ok || n > number:
 			return nil, 0, false
+		case n == number:
+			return d.Payload(), w, true
 		}
-		if n < number {
-			r.Skip(w)
-			continue
-		}
-		if w == WireBytes {
-			raw = r.Bytes()
-		} else {
-			raw = r.Raw(w)
-		}
-		return raw, w, r.err == nil
 	}
+}
+
+// writer appends fields as they stand in other messages.
+type writer struct {
+	buf  []byte
+	last uint32
+}
+
+func (w *writer) put(d *Decoder) {
+	w.buf = append(appendGap(w.buf, d.number-w.last-1), d.value()...)
+	w.last = d.number
 }
 
 // Merge appends base with patch's fields in place of its own and the cleared ones left
-// out. The result is canonical where both are. cleared must ascend.
+// out. The result is canonical where both are. cleared must ascend. Fields whose type
+// nobody here knows are kept as they are.
 func Merge(dst, base, patch []byte, cleared []uint32) ([]byte, error) {
-	b, p := NewReader(base), NewReader(patch)
-	bf, bok := b.field()
-	pf, pok := p.field()
-	put := func(f field) {
-		for len(cleared) > 0 && cleared[0] < f.number {
+	b, p, w := NewDecoder(base), NewDecoder(patch), writer{buf: dst}
+	bn, _, bok := b.Next()
+	pn, _, pok := p.Next()
+	put := func(d *Decoder) {
+		for len(cleared) > 0 && cleared[0] < d.number {
 			cleared = cleared[1:]
 		}
-		if len(cleared) > 0 && cleared[0] == f.number {
-			return
+		if len(cleared) == 0 || cleared[0] != d.number {
+			w.put(d)
 		}
-		dst = append(AppendTag(dst, f.number, f.wire), f.raw...)
 	}
 	for bok || pok {
 		switch {
-		case !pok || bok && bf.number < pf.number:
-			put(bf)
-			bf, bok = b.field()
-		case !bok || pf.number < bf.number:
-			put(pf)
-			pf, pok = p.field()
+		case !pok || bok && bn < pn:
+			put(&b)
+			bn, _, bok = b.Next()
 		default:
-			put(pf)
-			bf, bok = b.field()
-			pf, pok = p.field()
+			put(&p)
+			if bok && bn == pn {
+				bn, _, bok = b.Next()
+			}
+			pn, _, pok = p.Next()
 		}
 	}
 	if b.err != nil {
 		return nil, b.err
 	}
-	return dst, p.err
+	if p.err != nil {
+		return nil, p.err
+	}
+	return w.buf, nil
 }
 
-// Diff returns what makes new of old: patch holds the fields that are new or differ,
-// cleared the numbers of those that are gone, ascending. Only numbers for which mine
-// says true count; nil means all.
+// Diff returns what makes new of old: patch is a message of the fields that are new or
+// differ, cleared the numbers of those that are gone, ascending. Only numbers for which
+// mine says true count; nil means all. Both results are the caller's.
 func Diff(old, new []byte, mine func(number uint32) bool) (patch []byte, cleared []uint32, err error) {
-	a, b := NewReader(old), NewReader(new)
-	af, aok := a.field()
-	bf, bok := b.field()
+	a, b, w := NewDecoder(old), NewDecoder(new), writer{}
+	an, _, aok := a.Next()
+	bn, _, bok := b.Next()
 	counts := func(n uint32) bool { return mine == nil || mine(n) }
 	for aok || bok {
 		switch {
-		case !bok || aok && af.number < bf.number:
-			if counts(af.number) {
-				cleared = append(cleared, af.number)
+		case !bok || aok && an < bn:
+			if counts(an) {
+				cleared = append(cleared, an)
 			}
-			af, aok = a.field()
-		case !aok || bf.number < af.number:
-			if counts(bf.number) {
-				patch = append(AppendTag(patch, bf.number, bf.wire), bf.raw...)
-			}
-			bf, bok = b.field()
+			an, _, aok = a.Next()
 		default:
-			if (af.wire != bf.wire || !bytes.Equal(af.raw, bf.raw)) && counts(bf.number) {
-				patch = append(AppendTag(patch, bf.number, bf.wire), bf.raw...)
+			same := aok && an == bn
+			if counts(bn) && !(same && bytes.Equal(a.value(), b.value())) {
+				w.put(&b)
 			}
-			af, aok = a.field()
-			bf, bok = b.field()
+			if same {
+				an, _, aok = a.Next()
+			}
+			bn, _, bok = b.Next()
 		}
 	}
 	if a.err != nil {
 		return nil, nil, a.err
 	}
-	return patch, cleared, b.err
+	if b.err != nil {
+		return nil, nil, b.err
+	}
+	return w.buf, cleared, nil
 }

@@ -2,20 +2,21 @@ package binenc
 
 import (
 	"encoding/binary"
+	"math"
 )
 
-// Reader is a cursor over bytes. Its error is sticky: after the first one every method
-// returns zero values, so that a caller checks Err once. It is a value; copying it
-// copies the position.
+// Reader reads the elements of a list or map, as AppendUvarint and its siblings wrote
+// them. Its error is sticky: after the first one every method returns zero values, so
+// that a caller checks Err once. It is a value; copying it copies the position. It is
+// for one goroutine.
 type Reader struct {
-	buf  []byte
-	off  int
-	last uint32 // number of the field before, for the ascending order
-	err  error
+	buf []byte
+	off int
+	err error
 }
 
-// NewReader returns a cursor at the start of b. What it returns aliases b where its
-// methods say so.
+// NewReader returns a reader at the start of b. What its methods return aliases b where
+// they say so, and is valid until b changes.
 func NewReader(b []byte) Reader { return Reader{buf: b} }
 
 // Len returns how many bytes are left; 0 after an error.
@@ -26,49 +27,41 @@ func (r *Reader) Len() int {
 	return len(r.buf) - r.off
 }
 
-// Err returns the first error, nil at a clean end.
+// Err returns the first error, an [*Error], or nil.
 func (r *Reader) Err() error { return r.err }
 
 // Offset returns how many bytes were read.
 func (r *Reader) Offset() int { return r.off }
 
-func (r *Reader) fail(reason string) {
-	if r.err == nil {
-		r.err = &Error{Offset: r.off, Field: r.last, Reason: reason}
-	}
-}
-
-// Uvarint reads a varint; one that is longer than need be or than ten bytes is an error.
+// Uvarint reads a varint; one that is longer than need be or than 64 bits is an error.
 func (r *Reader) Uvarint() uint64 {
 	if r.err != nil {
 		return 0
 	}
-	if r.off < len(r.buf) && r.buf[r.off] < 0x80 {
-		v := uint64(r.buf[r.off])
-		r.off++
-		return v
-	}
-	v, n := binary.Uvarint(r.buf[r.off:])
-	switch {
-	case n == 0:
-		r.fail("input ends inside a varint")
-		return 0
-	case n < 0:
-		r.fail("varint overflows 64 bits")
-		return 0
-	case n > 1 && r.buf[r.off+n-1] == 0:
-		r.fail("varint is longer than need be")
-		return 0
-	}
-	r.off += n
+	v, next, err := uvarint(r.buf, r.off)
+	r.off, r.err = next, err
 	return v
 }
 
-// Varint reads a zig-zag encoded varint.
-func (r *Reader) Varint() int64 {
-	v := r.Uvarint()
-	return int64(v>>1) ^ -int64(v&1)
+// uvarint reads the varint at buf[off:]. On an error next is off.
+func uvarint(buf []byte, off int) (v uint64, next int, err error) {
+	if off < len(buf) && buf[off] < 0x80 {
+		return uint64(buf[off]), off + 1, nil
+	}
+	v, n := binary.Uvarint(buf[off:])
+	switch {
+	case n == 0:
+		return 0, off, short(off, 1)
+	case n < 0:
+		return 0, off, malformed(off, "a varint overflows 64 bits")
+	case buf[off+n-1] == 0:
+		return 0, off, notCanonical(off, "a varint is longer than need be")
+	}
+	return v, off + n, nil
 }
+
+// Varint reads a zig-zag encoded varint.
+func (r *Reader) Varint() int64 { return unzigzag(r.Uvarint()) }
 
 // Fixed32 reads four bytes, little-endian.
 func (r *Reader) Fixed32() uint32 {
@@ -87,11 +80,11 @@ func (r *Reader) Fixed64() uint64 {
 }
 
 func (r *Reader) take(n int) []byte {
-	if r.err != nil {
+	switch {
+	case r.err != nil:
 		return nil
-	}
-	if n > len(r.buf)-r.off {
-		r.fail("input ends inside a value")
+	case n > len(r.buf)-r.off:
+		r.err = short(r.off, n-(len(r.buf)-r.off))
 		return nil
 	}
 	b := r.buf[r.off : r.off+n : r.off+n]
@@ -101,69 +94,32 @@ func (r *Reader) take(n int) []byte {
 
 // Bytes reads a length and that many bytes, which alias the input.
 func (r *Reader) Bytes() []byte {
-	n := r.Uvarint()
-	if r.err == nil && n > uint64(len(r.buf)-r.off) {
-		r.fail("length is more than what is left")
-	}
 	if r.err != nil {
 		return nil
 	}
-	return r.take(int(n))
+	from, to, err := prefixed(r.buf, r.off)
+	if err != nil {
+		r.err = err
+		return nil
+	}
+	r.off = to
+	return r.buf[from:to:to]
 }
 
-// String reads a length and that many bytes, as a copy.
-func (r *Reader) String() string { return string(r.Bytes()) }
-
-// Next reads the tag of the next field; ok is false at the end and on an error. Numbers
-// must ascend: each field stands once.
-func (r *Reader) Next() (number uint32, w Wire, ok bool) {
-	if r.err != nil || r.off == len(r.buf) {
-		return 0, 0, false
-	}
-	tag := r.Uvarint()
-	if r.err != nil {
-		return 0, 0, false
-	}
-	n := tag >> 3
-	w = Wire(tag & 7)
+// prefixed finds the bytes behind the length at buf[off:].
+func prefixed(buf []byte, off int) (from, to int, err error) {
+	n, from, err := uvarint(buf, off)
 	switch {
-	case n == 0 || n > MaxNumber:
-		r.fail("field number out of range")
-		return 0, 0, false
-	case uint32(n) <= r.last:
-		r.fail("field numbers do not ascend")
-		return 0, 0, false
-	case w != WireVarint && w != WireBytes && w != WireFixed64 && w != WireFixed32:
-		r.fail("unknown wire type")
-		return 0, 0, false
+	case err != nil:
+		return 0, 0, err
+	case n > MaxLength:
+		return 0, 0, &Error{Offset: off, Reason: "a length is more than MaxLength", Err: ErrLimit}
+	case n > uint64(len(buf)-from):
+		return 0, 0, short(off, int(min(n-uint64(len(buf)-from), math.MaxInt32)))
 	}
-	r.last = uint32(n)
-	return r.last, w, true
+	return from, from + int(n), nil
 }
 
-// Skip passes over a value.
-func (r *Reader) Skip(w Wire) {
-	switch w {
-	case WireVarint:
-		r.Uvarint()
-	case WireFixed64:
-		r.take(8)
-	case WireFixed32:
-		r.take(4)
-	case WireBytes:
-		r.Bytes()
-	default:
-		r.fail("unknown wire type")
-	}
-}
-
-// Raw passes over a value and returns its bytes, the length included, aliasing the
-// input.
-func (r *Reader) Raw(w Wire) []byte {
-	start := r.off
-	r.Skip(w)
-	if r.err != nil {
-		return nil
-	}
-	return r.buf[start:r.off:r.off]
-}
+// String reads a length and that many bytes, as a copy. It does not look whether they
+// are UTF-8.
+func (r *Reader) String() string { return string(r.Bytes()) }

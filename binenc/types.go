@@ -26,9 +26,10 @@ const (
 	KindList     Kind = 11
 	KindMap      Kind = 12
 	KindMessage  Kind = 13
+	KindDecimal  Kind = 14
 )
 
-var kindNames = [...]string{"?", "bool", "int", "uint", "float32", "float64", "string", "bytes", "time", "duration", "id", "list", "map", "message"}
+var kindNames = [...]string{"?", "bool", "int", "uint", "float32", "float64", "string", "bytes", "time", "duration", "id", "list", "map", "message", "decimal"}
 
 // String returns the kind's name.
 func (k Kind) String() string {
@@ -84,7 +85,7 @@ func (t *Type) String() string {
 func (t *Type) wire() Wire {
 	switch t.Kind {
 	case KindBool, KindInt, KindUint, KindDuration:
-		return WireVarint
+		return WireInt
 	case KindFloat32:
 		return WireFixed32
 	case KindFloat64:
@@ -99,21 +100,47 @@ type Namer func(reflect.StructField) (string, bool)
 var (
 	timeType        = reflect.TypeFor[time.Time]()
 	durationType    = reflect.TypeFor[time.Duration]()
+	decimalType     = reflect.TypeFor[Decimal]()
+	unknownType     = reflect.TypeFor[Unknown]()
 	marshalerType   = reflect.TypeFor[encoding.TextMarshaler]()
 	unmarshalerType = reflect.TypeFor[encoding.TextUnmarshaler]()
 )
 
-// TypeOf describes a Go type; field numbers are left 0.
+// TypeOf describes a Go type; field numbers are left 0, to be given by the caller. name
+// gives the stable name of each struct field. Types that contain themselves, pointers to
+// pointers, pointers in lists and maps, interfaces, channels and functions cannot be
+// stored; nor can types that nest more than MaxDepth deep.
+//
+//	Go                                      kind
+//	bool                                    bool
+//	int, int8 ... int64                     int
+//	uint, uint8 ... uint64                  uint
+//	float32, float64                        the same
+//	string, TextMarshaler + TextUnmarshaler string
+//	[]byte, time.Time, time.Duration        bytes, time, duration
+//	[16]byte                                id
+//	Decimal                                 decimal
+//	*T                                      optional T
+//	[]T, map[K]V, struct                    list, map, message
+//
+// An enum is a Go integer type of its own: an int or uint.
 func TypeOf(t reflect.Type, name func(reflect.StructField) (string, bool)) (Type, error) {
 	return typeOf(t, name, t.String(), nil)
 }
 
 func typeOf(t reflect.Type, name Namer, path string, above []reflect.Type) (Type, error) {
+	if len(above) > MaxDepth {
+		return Type{}, &Error{Offset: -1, Path: path, Reason: "the type nests too deep", Err: ErrLimit}
+	}
 	if slices.Contains(above, t) {
 		return Type{}, fmt.Errorf("binenc: %s: type %s contains itself", path, t)
 	}
 	above = append(above, t)
 	switch {
+	case t == unknownType:
+		return Type{}, fmt.Errorf("binenc: %s: Unknown is a field of a struct that has a plan, not a value", path)
+	case t == decimalType:
+		return Type{Kind: KindDecimal}, nil
 	case t == timeType:
 		return Type{Kind: KindTime}, nil
 	case t == durationType:
@@ -145,7 +172,7 @@ func typeOf(t reflect.Type, name Namer, path string, above []reflect.Type) (Type
 		if t.Elem().Kind() == reflect.Uint8 {
 			return Type{Kind: KindBytes}, nil
 		}
-		e, err := typeOf(t.Elem(), name, path+"[]", above)
+		e, err := elemOf(t, name, path, above)
 		return Type{Kind: KindList, Elem: &e}, err
 	case reflect.Map:
 		k, err := typeOf(t.Key(), name, path+"[key]", above)
@@ -157,7 +184,7 @@ func typeOf(t reflect.Type, name Namer, path string, above []reflect.Type) (Type
 		default:
 			return Type{}, fmt.Errorf("binenc: %s: maps cannot be keyed by %s", path, k.Kind)
 		}
-		e, err := typeOf(t.Elem(), name, path+"[]", above)
+		e, err := elemOf(t, name, path, above)
 		return Type{Kind: KindMap, Key: &k, Elem: &e}, err
 	}
 	if isText(t) {
@@ -175,6 +202,15 @@ func typeOf(t reflect.Type, name Namer, path string, above []reflect.Type) (Type
 		return out, nil
 	}
 	return Type{}, fmt.Errorf("binenc: %s: values of type %s cannot be stored", path, t)
+}
+
+// elemOf describes the elements of a slice or map.
+func elemOf(t reflect.Type, name Namer, path string, above []reflect.Type) (Type, error) {
+	e, err := typeOf(t.Elem(), name, path+"[]", above)
+	if err == nil && e.Optional {
+		err = fmt.Errorf("binenc: %s: elements cannot be pointers", path)
+	}
+	return e, err
 }
 
 // isText says that a type is stored by its text.
@@ -207,7 +243,7 @@ func structFields(t reflect.Type, name Namer) []goField {
 				walk(f.Type, at)
 				continue
 			}
-			if !f.IsExported() {
+			if !f.IsExported() || f.Type == unknownType {
 				continue
 			}
 			g := goField{name: n, goName: f.Name, index: at, typ: f.Type}

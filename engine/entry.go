@@ -81,72 +81,62 @@ const (
 
 // appendEvent appends one event with its length in front.
 func appendEvent(dst []byte, ev *state.Event, scratch []byte) (out, scratchOut []byte) {
-	m := scratch[:0]
-	if ev.Model != 0 {
-		m = binenc.AppendTag(m, eventFieldModel, binenc.WireVarint)
-		m = binenc.AppendUvarint(m, uint64(ev.Model))
-	}
-	m = binenc.AppendTag(m, eventFieldKind, binenc.WireVarint)
-	m = binenc.AppendUvarint(m, uint64(ev.Kind))
-	m = appendField(m, eventFieldKey, ev.Key)
+	e := binenc.NewEncoder(scratch[:0])
+	e.Uint(eventFieldModel, uint64(ev.Model))
+	e.Uint(eventFieldKind, uint64(ev.Kind))
+	e.StringBytes(eventFieldKey, ev.Key)
 	if len(ev.Fields) > 0 {
-		m = binenc.AppendTag(m, eventFieldFields, binenc.WireBytes)
-		m = binenc.AppendBytes(m, ev.Fields)
+		e.Bytes(eventFieldFields, ev.Fields)
 	}
 	if len(ev.Cleared) > 0 {
 		var list []byte
 		for _, n := range ev.Cleared {
 			list = binenc.AppendUvarint(list, uint64(n))
 		}
-		m = binenc.AppendTag(m, eventFieldCleared, binenc.WireBytes)
-		m = binenc.AppendBytes(m, list)
+		e.Bytes(eventFieldCleared, list)
 	}
+	m := finish(&e)
 	return binenc.AppendBytes(dst, m), m
 }
 
-// appendField appends a string field, nothing when it is empty.
-func appendField(dst []byte, number uint32, s string) []byte {
-	if s == "" {
-		return dst
+// finish ends a message whose texts are written as bytes: nothing but a value of 4 GiB
+// can be wrong with it, and batches are far smaller.
+func finish(e *binenc.Encoder) []byte {
+	m, err := e.Message()
+	if err != nil {
+		panic("engine: " + err.Error())
 	}
-	return binenc.AppendString(binenc.AppendTag(dst, number, binenc.WireBytes), s)
+	return m
 }
 
 // appendTx appends one transaction with its length in front; events are its events as
 // appendEvent wrote them.
 func appendTx(dst []byte, t *Transaction, events, scratch []byte) (out, scratchOut []byte) {
-	m := scratch[:0]
-	m = appendField(m, txFieldActor, t.Actor)
-	m = appendField(m, txFieldRequest, t.RequestID)
-	m = appendField(m, txFieldTrace, t.TraceID)
+	e := binenc.NewEncoder(scratch[:0])
+	e.StringBytes(txFieldActor, t.Actor)
+	e.StringBytes(txFieldRequest, t.RequestID)
+	e.StringBytes(txFieldTrace, t.TraceID)
 	if len(t.IdemKey) > 0 {
-		m = binenc.AppendTag(m, txFieldIdem, binenc.WireBytes)
-		m = binenc.AppendBytes(m, t.IdemKey)
+		e.Bytes(txFieldIdem, t.IdemKey)
 	}
-	m = appendField(m, txFieldCommand, t.Command)
-	if t.SchemaVersion > 0 {
-		m = binenc.AppendTag(m, txFieldSchema, binenc.WireVarint)
-		m = binenc.AppendUvarint(m, t.SchemaVersion)
-	}
+	e.StringBytes(txFieldCommand, t.Command)
+	e.Uint(txFieldSchema, t.SchemaVersion)
 	if len(events) > 0 {
-		m = binenc.AppendTag(m, txFieldEvents, binenc.WireBytes)
-		m = binenc.AppendBytes(m, events)
+		e.Bytes(txFieldEvents, events)
 	}
+	m := finish(&e)
 	return binenc.AppendBytes(dst, m), m
 }
 
 // encodeEntry returns the payload of an entry whose transactions, as appendTx wrote
 // them, are txs.
 func encodeEntry(first, count uint64, txs []byte) []byte {
-	dst := make([]byte, 0, len(txs)+32)
-	dst = binenc.AppendTag(dst, entryFieldVersion, binenc.WireVarint)
-	dst = binenc.AppendUvarint(dst, EntryVersion)
-	dst = binenc.AppendTag(dst, entryFieldFirst, binenc.WireVarint)
-	dst = binenc.AppendUvarint(dst, first)
-	dst = binenc.AppendTag(dst, entryFieldCount, binenc.WireVarint)
-	dst = binenc.AppendUvarint(dst, count)
-	dst = binenc.AppendTag(dst, entryFieldTxs, binenc.WireBytes)
-	return binenc.AppendBytes(dst, txs)
+	e := binenc.NewEncoder(make([]byte, 0, len(txs)+32))
+	e.Uint(entryFieldVersion, EntryVersion)
+	e.Uint(entryFieldFirst, first)
+	e.Uint(entryFieldCount, count)
+	e.Bytes(entryFieldTxs, txs)
+	return finish(&e)
 }
 
 // entryHead is what stands before the transactions.
@@ -156,7 +146,7 @@ type entryHead struct {
 }
 
 func decodeEntryHead(payload []byte) (h entryHead, err error) {
-	r := binenc.NewReader(payload)
+	r := binenc.NewDecoder(payload)
 	version := uint64(0)
 	for {
 		number, w, ok := r.Next()
@@ -164,16 +154,14 @@ func decodeEntryHead(payload []byte) (h entryHead, err error) {
 			break
 		}
 		switch {
-		case number == entryFieldVersion && w == binenc.WireVarint:
-			version = r.Uvarint()
-		case number == entryFieldFirst && w == binenc.WireVarint:
-			h.first = r.Uvarint()
-		case number == entryFieldCount && w == binenc.WireVarint:
-			h.count = r.Uvarint()
+		case number == entryFieldVersion && w == binenc.WireInt:
+			version = r.Uint()
+		case number == entryFieldFirst && w == binenc.WireInt:
+			h.first = r.Uint()
+		case number == entryFieldCount && w == binenc.WireInt:
+			h.count = r.Uint()
 		case number == entryFieldTxs && w == binenc.WireBytes:
 			h.txs = r.Bytes()
-		default:
-			r.Skip(w)
 		}
 	}
 	switch {
@@ -236,7 +224,7 @@ func eachTx(h entryHead, fn func(seq uint64, msg []byte) error) error {
 
 // decodeTx decodes a transaction but for its events, which alias msg.
 func decodeTx(msg []byte) (t Transaction, events []byte, err error) {
-	r := binenc.NewReader(msg)
+	r := binenc.NewDecoder(msg)
 	for {
 		number, w, ok := r.Next()
 		if !ok {
@@ -244,28 +232,26 @@ func decodeTx(msg []byte) (t Transaction, events []byte, err error) {
 		}
 		switch {
 		case number == txFieldActor && w == binenc.WireBytes:
-			t.Actor = r.String()
+			t.Actor = string(r.Bytes())
 		case number == txFieldRequest && w == binenc.WireBytes:
-			t.RequestID = r.String()
+			t.RequestID = string(r.Bytes())
 		case number == txFieldTrace && w == binenc.WireBytes:
-			t.TraceID = r.String()
+			t.TraceID = string(r.Bytes())
 		case number == txFieldIdem && w == binenc.WireBytes:
 			t.IdemKey = append([]byte(nil), r.Bytes()...)
 		case number == txFieldCommand && w == binenc.WireBytes:
-			t.Command = r.String()
-		case number == txFieldSchema && w == binenc.WireVarint:
-			t.SchemaVersion = r.Uvarint()
+			t.Command = string(r.Bytes())
+		case number == txFieldSchema && w == binenc.WireInt:
+			t.SchemaVersion = r.Uint()
 		case number == txFieldEvents && w == binenc.WireBytes:
 			events = r.Bytes()
-		default:
-			r.Skip(w)
 		}
 	}
 }
 
 // txEvents returns the events field of a transaction, aliasing msg.
 func txEvents(msg []byte) ([]byte, error) {
-	r := binenc.NewReader(msg)
+	r := binenc.NewDecoder(msg)
 	for {
 		number, w, ok := r.Next()
 		if !ok {
@@ -274,7 +260,6 @@ func txEvents(msg []byte) ([]byte, error) {
 		if number == txFieldEvents && w == binenc.WireBytes {
 			return r.Bytes(), r.Err()
 		}
-		r.Skip(w)
 	}
 }
 
@@ -298,27 +283,27 @@ func eachEvent(events []byte, fn func(state.Event) error) error {
 }
 
 func decodeEvent(msg []byte) (ev state.Event, err error) {
-	r := binenc.NewReader(msg)
+	r := binenc.NewDecoder(msg)
 	for {
 		number, w, ok := r.Next()
 		if !ok {
 			return ev, r.Err()
 		}
 		switch {
-		case number == eventFieldModel && w == binenc.WireVarint:
-			n := r.Uvarint()
+		case number == eventFieldModel && w == binenc.WireInt:
+			n := r.Uint()
 			if n > 1<<32-1 {
 				return ev, fmt.Errorf("model number %d is too large", n)
 			}
 			ev.Model = uint32(n)
-		case number == eventFieldKind && w == binenc.WireVarint:
-			n := r.Uvarint()
+		case number == eventFieldKind && w == binenc.WireInt:
+			n := r.Uint()
 			if n > 255 {
 				return ev, fmt.Errorf("event kind %d is unknown", n)
 			}
 			ev.Kind = state.EventKind(n)
 		case number == eventFieldKey && w == binenc.WireBytes:
-			ev.Key = r.String()
+			ev.Key = string(r.Bytes())
 		case number == eventFieldFields && w == binenc.WireBytes:
 			b := r.Bytes()
 			ev.Fields = append(make([]byte, 0, len(b)), b...)
@@ -326,8 +311,6 @@ func decodeEvent(msg []byte) (ev state.Event, err error) {
 			if ev.Cleared, err = decodeCleared(r.Bytes()); err != nil {
 				return ev, err
 			}
-		default:
-			r.Skip(w)
 		}
 	}
 }

@@ -69,7 +69,7 @@ func normal(t *Transaction) {
 
 func TestEntriesOfANewerFormatAreRefused(t *testing.T) {
 	payload := encodeTransactions(1, []Transaction{{Actor: "x"}})
-	payload[1] = EntryVersion + 1
+	payload[0] = EntryVersion + 1
 	if _, err := DecodeEntry(payload); err == nil {
 		t.Error("no error")
 	}
@@ -77,7 +77,7 @@ func TestEntriesOfANewerFormatAreRefused(t *testing.T) {
 
 func TestUnknownEnvelopeFieldsArePassedOver(t *testing.T) {
 	payload := encodeTransactions(1, []Transaction{{Actor: "x"}})
-	payload = append(payload, 0x3A, 3, 1, 2, 3) // field 7, bytes
+	payload = append(payload, 0xD1, 0x83, 1, 2, 3) // field 7, bytes
 	if e, err := DecodeEntry(payload); err != nil || len(e.Txs) != 1 || e.Txs[0].Actor != "x" {
 		t.Errorf("%+v, %v", e, err)
 	}
@@ -86,8 +86,8 @@ func TestUnknownEnvelopeFieldsArePassedOver(t *testing.T) {
 func TestEntriesThatLieAreRefused(t *testing.T) {
 	good := encodeTransactions(5, []Transaction{{Actor: "x"}, {Actor: "y"}})
 	for name, change := range map[string]func([]byte) []byte{
-		"count":    func(b []byte) []byte { b[5] = 3; return b },
-		"sequence": func(b []byte) []byte { b[3] = 0; return b },
+		"count":    func(b []byte) []byte { b[2] = 3; return b },
+		"sequence": func(b []byte) []byte { b[1] = 0; return b },
 		"cut":      func(b []byte) []byte { return b[:len(b)-1] },
 		"empty":    func([]byte) []byte { return nil },
 	} {

@@ -92,87 +92,82 @@ const (
 
 // Append appends the schema's message.
 func (s *Schema) Append(dst []byte) []byte {
-	dst = putString(dst, 1, s.Model)
-	dst = putUint(dst, 2, uint64(s.Number))
-	dst = putUint(dst, 3, uint64(s.Version))
+	e := binenc.NewEncoder(dst)
+	e.StringBytes(1, s.Model)
+	e.Uint(2, uint64(s.Number))
+	e.Uint(3, uint64(s.Version))
 	var list []byte
 	for i := range s.Fields {
-		f := &s.Fields[i]
-		var flags uint64
-		for _, x := range []struct {
-			on  bool
-			bit uint64
-		}{{f.Primary, flagPrimary}, {f.Unique, flagUnique}, {f.Indexed, flagIndexed}, {f.Dropped, flagDropped}} {
-			if x.on {
-				flags |= x.bit
-			}
+		list = binenc.AppendBytes(list, s.Fields[i].append(nil))
+	}
+	e.Bytes(4, list)
+	return finish(&e)
+}
+
+func (f *SchemaField) append(dst []byte) []byte {
+	var flags uint64
+	for _, x := range []struct {
+		on  bool
+		bit uint64
+	}{{f.Primary, flagPrimary}, {f.Unique, flagUnique}, {f.Indexed, flagIndexed}, {f.Dropped, flagDropped}} {
+		if x.on {
+			flags |= x.bit
 		}
-		b := putUint(nil, 1, uint64(f.Number))
-		b = putString(b, 2, f.Name)
-		b = putBytes(b, 3, appendType(nil, &f.Type))
-		b = putUint(b, 4, flags)
-		b = putString(b, 5, f.FK)
-		b = putString(b, 6, f.OnDelete)
-		list = binenc.AppendBytes(list, b)
 	}
-	return putBytes(dst, 4, list)
+	e := binenc.NewEncoder(dst)
+	e.Uint(1, uint64(f.Number))
+	e.StringBytes(2, f.Name)
+	e.Bytes(3, appendType(nil, &f.Type))
+	e.Uint(4, flags)
+	e.StringBytes(5, f.FK)
+	e.StringBytes(6, f.OnDelete)
+	return finish(&e)
 }
 
-func putUint(dst []byte, n uint32, v uint64) []byte {
-	if v == 0 {
-		return dst
+// finish ends a message of names and numbers, with which nothing can be wrong.
+func finish(e *binenc.Encoder) []byte {
+	m, err := e.Message()
+	if err != nil {
+		panic("model: " + err.Error())
 	}
-	return binenc.AppendUvarint(binenc.AppendTag(dst, n, binenc.WireVarint), v)
-}
-
-func putString(dst []byte, n uint32, s string) []byte {
-	if s == "" {
-		return dst
-	}
-	return binenc.AppendString(binenc.AppendTag(dst, n, binenc.WireBytes), s)
-}
-
-func putBytes(dst []byte, n uint32, b []byte) []byte {
-	if len(b) == 0 {
-		return dst
-	}
-	return binenc.AppendBytes(binenc.AppendTag(dst, n, binenc.WireBytes), b)
+	return m
 }
 
 func appendType(dst []byte, t *binenc.Type) []byte {
-	dst = putUint(dst, 1, uint64(t.Kind))
-	if t.Optional {
-		dst = putUint(dst, 2, 1)
-	}
+	e := binenc.NewEncoder(dst)
+	e.Uint(1, uint64(t.Kind))
+	e.Bool(2, t.Optional)
 	if t.Elem != nil {
-		dst = putBytes(dst, 3, appendType(nil, t.Elem))
+		e.Bytes(3, appendType(nil, t.Elem))
 	}
 	if t.Key != nil {
-		dst = putBytes(dst, 4, appendType(nil, t.Key))
+		e.Bytes(4, appendType(nil, t.Key))
 	}
 	var list []byte
 	for i := range t.Fields {
 		f := &t.Fields[i]
-		b := putUint(nil, 1, uint64(f.Number))
-		b = putString(b, 2, f.Name)
-		b = putBytes(b, 3, appendType(nil, &f.Type))
-		list = binenc.AppendBytes(list, b)
+		m := binenc.NewEncoder(nil)
+		m.Uint(1, uint64(f.Number))
+		m.StringBytes(2, f.Name)
+		m.Bytes(3, appendType(nil, &f.Type))
+		list = binenc.AppendBytes(list, finish(&m))
 	}
-	return putBytes(dst, 5, list)
+	e.Bytes(5, list)
+	return finish(&e)
 }
 
 // ParseSchema reads what Append wrote.
 func ParseSchema(b []byte) (*Schema, error) {
 	s := &Schema{}
-	r := binenc.NewReader(b)
+	r := binenc.NewDecoder(b)
 	for n, w, ok := r.Next(); ok; n, w, ok = r.Next() {
 		switch {
 		case n == 1 && w == binenc.WireBytes:
-			s.Model = r.String()
-		case n == 2 && w == binenc.WireVarint:
-			s.Number = u32(r.Uvarint())
-		case n == 3 && w == binenc.WireVarint:
-			s.Version = u32(r.Uvarint())
+			s.Model = string(r.Bytes())
+		case n == 2 && w == binenc.WireInt:
+			s.Number = u32(r.Uint())
+		case n == 3 && w == binenc.WireInt:
+			s.Version = u32(r.Uint())
 		case n == 4 && w == binenc.WireBytes:
 			list := binenc.NewReader(r.Bytes())
 			for list.Len() > 0 {
@@ -185,8 +180,6 @@ func ParseSchema(b []byte) (*Schema, error) {
 			if list.Err() != nil {
 				return nil, list.Err()
 			}
-		default:
-			r.Skip(w)
 		}
 	}
 	if r.Err() != nil {
@@ -208,27 +201,25 @@ func ParseSchema(b []byte) (*Schema, error) {
 func u32(v uint64) uint32 { return uint32(min(v, math.MaxUint32)) }
 
 func parseField(b []byte) (f SchemaField, err error) {
-	r := binenc.NewReader(b)
+	r := binenc.NewDecoder(b)
 	for n, w, ok := r.Next(); ok; n, w, ok = r.Next() {
 		switch {
-		case n == 1 && w == binenc.WireVarint:
-			f.Number = u32(r.Uvarint())
+		case n == 1 && w == binenc.WireInt:
+			f.Number = u32(r.Uint())
 		case n == 2 && w == binenc.WireBytes:
-			f.Name = r.String()
+			f.Name = string(r.Bytes())
 		case n == 3 && w == binenc.WireBytes:
 			if f.Type, err = parseType(r.Bytes(), 0); err != nil {
 				return f, err
 			}
-		case n == 4 && w == binenc.WireVarint:
-			flags := r.Uvarint()
+		case n == 4 && w == binenc.WireInt:
+			flags := r.Uint()
 			f.Primary, f.Unique = flags&flagPrimary != 0, flags&flagUnique != 0
 			f.Indexed, f.Dropped = flags&flagIndexed != 0, flags&flagDropped != 0
 		case n == 5 && w == binenc.WireBytes:
-			f.FK = r.String()
+			f.FK = string(r.Bytes())
 		case n == 6 && w == binenc.WireBytes:
-			f.OnDelete = r.String()
-		default:
-			r.Skip(w)
+			f.OnDelete = string(r.Bytes())
 		}
 	}
 	return f, r.Err()
@@ -242,13 +233,13 @@ func parseType(b []byte, depth int) (t binenc.Type, err error) {
 		s, err := parseType(b, depth+1)
 		return &s, err
 	}
-	r := binenc.NewReader(b)
+	r := binenc.NewDecoder(b)
 	for n, w, ok := r.Next(); ok; n, w, ok = r.Next() {
 		switch {
-		case n == 1 && w == binenc.WireVarint:
-			t.Kind = binenc.Kind(r.Uvarint())
-		case n == 2 && w == binenc.WireVarint:
-			t.Optional = r.Uvarint() == 1
+		case n == 1 && w == binenc.WireInt:
+			t.Kind = binenc.Kind(r.Uint())
+		case n == 2 && w == binenc.WireInt:
+			t.Optional = r.Uint() == 1
 		case n == 3 && w == binenc.WireBytes:
 			if t.Elem, err = sub(r.Bytes()); err != nil {
 				return t, err
@@ -261,8 +252,6 @@ func parseType(b []byte, depth int) (t binenc.Type, err error) {
 			if t.Fields, err = parseFields(r.Bytes(), depth); err != nil {
 				return t, err
 			}
-		default:
-			r.Skip(w)
 		}
 	}
 	return t, r.Err()
@@ -272,19 +261,17 @@ func parseFields(b []byte, depth int) (fields []binenc.Field, err error) {
 	list := binenc.NewReader(b)
 	for list.Len() > 0 {
 		var f binenc.Field
-		r := binenc.NewReader(list.Bytes())
+		r := binenc.NewDecoder(list.Bytes())
 		for n, w, ok := r.Next(); ok; n, w, ok = r.Next() {
 			switch {
-			case n == 1 && w == binenc.WireVarint:
-				f.Number = u32(r.Uvarint())
+			case n == 1 && w == binenc.WireInt:
+				f.Number = u32(r.Uint())
 			case n == 2 && w == binenc.WireBytes:
-				f.Name = r.String()
+				f.Name = string(r.Bytes())
 			case n == 3 && w == binenc.WireBytes:
 				if f.Type, err = parseType(r.Bytes(), depth+1); err != nil {
 					return nil, err
 				}
-			default:
-				r.Skip(w)
 			}
 		}
 		if r.Err() != nil {

@@ -83,7 +83,7 @@ func BenchmarkUpdate(b *testing.B) {
 			i := 0
 			b.ReportAllocs()
 			for b.Loop() {
-				patch := binenc.AppendString(binenc.AppendTag(nil, number, binenc.WireBytes), "x"+string(rune('a'+i%26)))
+				patch := patchOf(number, "x"+string(rune('a'+i%26)))
 				if err := batch.Apply(1, Event{Model: 1, Kind: Updated, Key: events[i%benchRows].Key, Fields: patch}); err != nil {
 					b.Fatal(err)
 				}

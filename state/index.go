@@ -65,9 +65,9 @@ func (v *values) read(indexes []index, row *Row) error {
 		}
 		return nil
 	}
-	r := binenc.NewReader(row.bytes)
+	d := binenc.NewDecoder(row.bytes)
 	for {
-		number, w, ok := r.Next()
+		number, _, ok := d.Next()
 		for ok && len(v.parts) < len(indexes) && indexes[len(v.parts)].field.Number < number {
 			if err := v.add(&indexes[len(v.parts)], nil, false); err != nil {
 				return err
@@ -75,32 +75,23 @@ func (v *values) read(indexes []index, row *Row) error {
 		}
 		switch {
 		case !ok:
-			for len(v.parts) < len(indexes) && r.Err() == nil {
+			for len(v.parts) < len(indexes) && d.Err() == nil {
 				if err := v.add(&indexes[len(v.parts)], nil, false); err != nil {
 					return err
 				}
 			}
-			return r.Err()
+			return d.Err()
 		case len(v.parts) == len(indexes) || indexes[len(v.parts)].field.Number != number:
-			r.Skip(w)
 			continue
 		}
-		raw := payload(&r, w)
-		if err := r.Err(); err != nil {
+		raw := d.Payload()
+		if err := d.Err(); err != nil {
 			return err
 		}
 		if err := v.add(&indexes[len(v.parts)], raw, true); err != nil {
 			return err
 		}
 	}
-}
-
-// payload reads a value without its length, as binenc.Lookup returns it.
-func payload(r *binenc.Reader, w binenc.Wire) []byte {
-	if w == binenc.WireBytes {
-		return r.Bytes()
-	}
-	return r.Raw(w)
 }
 
 // add appends the value of the next index.

@@ -37,7 +37,7 @@ func TestAllocationsOfAnUpdate(t *testing.T) {
 	r := newRig(t)
 	events := r.creations(t, 1000, false)
 	b := r.rootOf(t, events).Begin()
-	patch := binenc.AppendString(binenc.AppendTag(nil, r.schema.Field("note").Number, binenc.WireBytes), "another")
+	patch := patchOf(r.schema.Field("note").Number, "another")
 	ev := Event{Model: 1, Kind: Updated, Key: events[3].Key, Fields: patch}
 	update := func() {
 		if err := b.Apply(5, ev); err != nil {
@@ -106,4 +106,15 @@ func heap() int64 {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return int64(m.HeapAlloc)
+}
+
+// patchOf is a patch of one text field.
+func patchOf(number uint32, s string) []byte {
+	e := binenc.NewEncoder(nil)
+	e.StringBytes(number, s)
+	patch, err := e.Message()
+	if err != nil {
+		panic(err)
+	}
+	return patch
 }

@@ -1,0 +1,298 @@
+package binenc
+
+import (
+	"bytes"
+	"encoding"
+	"encoding/binary"
+	"slices"
+	"unicode/utf8"
+)
+
+var errUTF8 = Error{Offset: -1, Reason: "text is not UTF-8", Err: ErrUTF8}
+
+// encode appends the message of the struct at base.
+func (p *program) encode(dst []byte, base place) ([]byte, error) {
+	if p.unknown != nil {
+		if unknown := getBytes(p.unknown.in(base)); len(unknown) > 0 {
+			return p.encodeUnknown(dst, base, unknown)
+		}
+	}
+	return p.encodeKnown(dst, base)
+}
+
+func (p *program) encodeKnown(dst []byte, base place) ([]byte, error) {
+	last := uint32(0)
+	for i := range p.ops {
+		o := &p.ops[i]
+		at := o.in(base)
+		if o.optional {
+			var ok bool
+			if at, ok = pointee(at); !ok {
+				continue
+			}
+		}
+		start := len(dst)
+		if o.number != last+1 {
+			dst = appendGap(dst, o.number-last-1)
+		}
+		body := len(dst)
+		var err error
+		if dst, err = o.encodeField(dst, at); err != nil {
+			return nil, within(err, -1, o.number, o.name)
+		}
+		if len(dst) == body {
+			dst = dst[:start]
+			continue
+		}
+		last = o.number
+	}
+	return dst, nil
+}
+
+// encodeUnknown merges the fields that the plan does not know.
+func (p *program) encodeUnknown(dst []byte, base place, unknown []byte) ([]byte, error) {
+	known, err := p.encodeKnown(nil, base)
+	if err != nil {
+		return nil, err
+	}
+	var rest writer
+	d, i := NewDecoder(unknown), 0
+	for number, _, ok := d.Next(); ok; number, _, ok = d.Next() {
+		for i < len(p.ops) && p.ops[i].number < number {
+			i++
+		}
+		if i == len(p.ops) || p.ops[i].number != number {
+			rest.put(&d)
+		}
+	}
+	if d.err != nil {
+		return nil, d.err
+	}
+	return Merge(dst, known, rest.buf, nil)
+}
+
+// encodeField appends a field's head and payload; nothing for one that is left out.
+func (o *op) encodeField(dst []byte, at place) ([]byte, error) {
+	switch o.code {
+	case opString:
+		s := getString(at)
+		if s == "" && !o.optional {
+			return dst, nil
+		}
+		return appendText(dst, s)
+	case opUint:
+		if v := o.getUint(at); v != 0 || o.optional {
+			return appendInt(dst, v), nil
+		}
+		return dst, nil
+	case opInt:
+		if v := o.getInt(at); v != 0 || o.optional {
+			return appendInt(dst, zigzag(v)), nil
+		}
+		return dst, nil
+	case opBool:
+		switch {
+		case getBool(at):
+			return append(dst, 1), nil
+		case o.optional:
+			return append(dst, 0), nil
+		}
+		return dst, nil
+	case opFloat32:
+		if u := float32Bits(getFloat32(at)); u != 0 || o.optional {
+			return AppendFixed32(append(dst, headFixed32), u), nil
+		}
+		return dst, nil
+	case opFloat64:
+		if u := float64Bits(getFloat64(at)); u != 0 || o.optional {
+			return AppendFixed64(append(dst, headFixed64), u), nil
+		}
+		return dst, nil
+	}
+	return o.encodeBytes(dst, at)
+}
+
+// encodeBytes is encodeField for what has wire type bytes.
+func (o *op) encodeBytes(dst []byte, at place) ([]byte, error) {
+	if o.absent(at) {
+		return dst, nil
+	}
+	start := len(dst)
+	dst, err := o.payload(append(dst, 0), at)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(dst) == start+1 && !o.optional && o.emptyIsZero():
+		return dst[:start], nil
+	}
+	return closeBytes(dst, start+1), nil
+}
+
+// absent says whether a value is left out, as far as that can be seen before it is
+// encoded.
+func (o *op) absent(at place) bool {
+	switch o.code {
+	case opBytes:
+		return getBytes(at) == nil
+	case opList:
+		_, _, present := o.elements(at)
+		return !present
+	case opMap:
+		return o.value(at).IsNil()
+	case opTime:
+		return !o.optional && getTime(at).IsZero()
+	case opID:
+		return !o.optional && getID(at) == [16]byte{}
+	}
+	return false
+}
+
+// emptyIsZero says that an empty payload means the zero value, not an empty one.
+func (o *op) emptyIsZero() bool {
+	switch o.code {
+	case opText, opDecimal, opMessage, opCoder:
+		return true
+	}
+	return false
+}
+
+// payload appends a payload of wire type bytes, without its length.
+func (o *op) payload(dst []byte, at place) ([]byte, error) {
+	switch o.code {
+	case opString:
+		s := getString(at)
+		if !utf8.ValidString(s) {
+			e := errUTF8
+			return nil, &e
+		}
+		return append(dst, s...), nil
+	case opText:
+		return o.marshalText(dst, at)
+	case opBytes:
+		return append(dst, getBytes(at)...), nil
+	case opTime:
+		t := getTime(at)
+		if !inRange(t) {
+			return nil, &Error{Offset: -1, Reason: timeRange, Err: ErrRange}
+		}
+		return appendTime(dst, t), nil
+	case opID:
+		id := getID(at)
+		return append(dst, id[:]...), nil
+	case opDecimal:
+		return appendDecimal(dst, getDecimal(at)), nil
+	case opList:
+		return o.encodeList(dst, at)
+	case opMap:
+		return o.encodeMap(dst, at)
+	case opCoder:
+		return o.value(at).Addr().Interface().(Coder).AppendBinenc(dst)
+	}
+	return o.msg.encode(dst, at)
+}
+
+func (o *op) marshalText(dst []byte, at place) ([]byte, error) {
+	text, err := o.value(at).Addr().Interface().(encoding.TextMarshaler).MarshalText()
+	switch {
+	case err != nil:
+		return nil, err
+	case !utf8.Valid(text):
+		e := errUTF8
+		return nil, &e
+	}
+	return append(dst, text...), nil
+}
+
+func (o *op) encodeList(dst []byte, at place) (_ []byte, err error) {
+	first, n, _ := o.elements(at)
+	for i := range n {
+		if dst, err = o.elem.encodeElement(dst, o.elem.at(first, i)); err != nil {
+			return nil, element(err, -1, i, KindList)
+		}
+	}
+	return dst, nil
+}
+
+// encodeElement appends an element of a list or map.
+func (o *op) encodeElement(dst []byte, at place) ([]byte, error) {
+	switch o.code {
+	case opString:
+		return appendElementText(dst, getString(at))
+	case opUint:
+		return AppendUvarint(dst, o.getUint(at)), nil
+	case opInt:
+		return AppendVarint(dst, o.getInt(at)), nil
+	case opBool:
+		if getBool(at) {
+			return append(dst, 1), nil
+		}
+		return append(dst, 0), nil
+	case opFloat32:
+		return AppendFixed32(dst, float32Bits(getFloat32(at))), nil
+	case opFloat64:
+		return AppendFixed64(dst, float64Bits(getFloat64(at))), nil
+	}
+	body := len(dst) + 1
+	dst, err := o.payload(append(dst, 0), at)
+	if err != nil {
+		return nil, err
+	}
+	return closePrefixed(dst, body), nil
+}
+
+// entry is where a map's key and value lie among those appended so far.
+type entry struct{ key, value, end int }
+
+// encodeMap appends the entries as the map yields them, and then puts them in order.
+func (o *op) encodeMap(dst []byte, at place) ([]byte, error) {
+	m := o.value(at)
+	key, elem := newValue(o.key), newValue(o.elem)
+	entries := make([]entry, 0, m.Len())
+	start := len(dst)
+	for it := m.MapRange(); it.Next(); {
+		key.SetIterKey(it)
+		elem.SetIterValue(it)
+		e := entry{key: len(dst)}
+		var err error
+		if dst, err = o.key.encodeElement(dst, placeOf(key.Addr())); err == nil {
+			e.value = len(dst)
+			dst, err = o.elem.encodeElement(dst, placeOf(elem.Addr()))
+		}
+		if err != nil {
+			return nil, element(err, -1, len(entries), KindMap)
+		}
+		e.end = len(dst)
+		entries = append(entries, e)
+	}
+	slices.SortFunc(entries, func(a, b entry) int {
+		return bytes.Compare(dst[a.key:a.value], dst[b.key:b.value])
+	})
+	for i, e := range entries {
+		if i > 0 && bytes.Equal(dst[entries[i-1].key:entries[i-1].value], dst[e.key:e.value]) {
+			return nil, &Error{Offset: -1, Reason: "two keys of a map have the same text", Err: ErrNotCanonical}
+		}
+	}
+	sorted := make([]byte, 0, len(dst)-start)
+	for _, e := range entries {
+		sorted = append(sorted, dst[e.key:e.end]...)
+	}
+	return append(dst[:start], sorted...), nil
+}
+
+// appendElementText appends text with its length as a varint in front.
+func appendElementText(dst []byte, s string) ([]byte, error) {
+	if !utf8.ValidString(s) {
+		e := errUTF8
+		return nil, &e
+	}
+	return append(binary.AppendUvarint(dst, uint64(len(s))), s...), nil
+}
+
+// appendText appends a text field's head and bytes.
+func appendText(dst []byte, s string) ([]byte, error) {
+	if !utf8.ValidString(s) {
+		e := errUTF8
+		return nil, &e
+	}
+	return append(appendLength(dst, len(s)), s...), nil
+}

@@ -1,0 +1,5 @@
+//go:build !purego
+
+package binenc
+
+const portable = false

@@ -108,8 +108,8 @@ var (
 
 // TypeOf describes a Go type; field numbers are left 0, to be given by the caller. name
 // gives the stable name of each struct field. Types that contain themselves, pointers to
-// pointers, pointers in lists and maps, interfaces, channels and functions cannot be
-// stored; nor can types that nest more than MaxDepth deep.
+// pointers, interfaces, channels and functions cannot be stored; nor can types that nest
+// more than MaxDepth deep. Pointers in lists and maps are described, but have no plan.
 //
 //	Go                                      kind
 //	bool                                    bool
@@ -172,7 +172,7 @@ func typeOf(t reflect.Type, name Namer, path string, above []reflect.Type) (Type
 		if t.Elem().Kind() == reflect.Uint8 {
 			return Type{Kind: KindBytes}, nil
 		}
-		e, err := elemOf(t, name, path, above)
+		e, err := typeOf(t.Elem(), name, path+"[]", above)
 		return Type{Kind: KindList, Elem: &e}, err
 	case reflect.Map:
 		k, err := typeOf(t.Key(), name, path+"[key]", above)
@@ -184,7 +184,7 @@ func typeOf(t reflect.Type, name Namer, path string, above []reflect.Type) (Type
 		default:
 			return Type{}, fmt.Errorf("binenc: %s: maps cannot be keyed by %s", path, k.Kind)
 		}
-		e, err := elemOf(t, name, path, above)
+		e, err := typeOf(t.Elem(), name, path+"[]", above)
 		return Type{Kind: KindMap, Key: &k, Elem: &e}, err
 	}
 	if isText(t) {
@@ -202,15 +202,6 @@ func typeOf(t reflect.Type, name Namer, path string, above []reflect.Type) (Type
 		return out, nil
 	}
 	return Type{}, fmt.Errorf("binenc: %s: values of type %s cannot be stored", path, t)
-}
-
-// elemOf describes the elements of a slice or map.
-func elemOf(t reflect.Type, name Namer, path string, above []reflect.Type) (Type, error) {
-	e, err := typeOf(t.Elem(), name, path+"[]", above)
-	if err == nil && e.Optional {
-		err = fmt.Errorf("binenc: %s: elements cannot be pointers", path)
-	}
-	return e, err
 }
 
 // isText says that a type is stored by its text.

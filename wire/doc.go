@@ -44,6 +44,7 @@
 //	Expect, Connection, Date   9110 §6-10   conn.go, response.go
 //	routing, 405, OPTIONS      9110 §9, 15  router.go
 //	problem details            9457         errors.go
+//	TLS, ALPN                  8446, 7301   tls.go, certificates.go
 //	proxies, client address    7239         forwarded.go, clientaddr.go
 //	origins, CORS              6454, Fetch  origin.go, cors.go, crossorigin.go
 //	Basic authentication       7617         basicauth.go

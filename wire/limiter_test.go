@@ -227,6 +227,9 @@ func TestRateLimit(t *testing.T) {
 }
 
 func TestRateLimitAllocatesNothing(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates by itself")
+	}
 	l := limiter(t, LimiterConfig{Quota: 1 << 20, Window: time.Minute})
 	addr, _ := serveCases(t, func(c *Config) { c.Handler = must(t)(RateLimit(l, RateLimitConfig{Legacy: true}))(answer) })
 	if n := exchange(t, addr, sixteenFields); n > 0 {

@@ -206,6 +206,9 @@ func TestAccessLog(t *testing.T) {
 }
 
 func TestAccessLogCostsNothingWhenDisabled(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates by itself")
+	}
 	log := slog.New(rawLog{min: slog.LevelError + 1})
 	addr, _ := serveCases(t, func(c *Config) { c.Handler = AccessLog(AccessLogConfig{Logger: log})(answer) })
 	if n := exchange(t, addr, sixteenFields); n > 0 {

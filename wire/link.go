@@ -59,7 +59,26 @@ func (l *link) enter(phase uint32) { l.phase.Store(l.phase.Load()&^phaseMask | p
 // closing, and there is nothing to wait for.
 func (l *link) idle() bool {
 	l.enter(phaseIdle)
-	return !l.srv.closing.Load() // looked at behind the store: Shutdown does it the other way round
+	if !l.srv.closing.Load() { // looked at behind the store: Shutdown does it the other way round
+		return true
+	}
+	if l.grace() == 0 {
+		return false
+	}
+	l.interrupt(causeClose)
+	return true
+}
+
+// freshGrace is how long a closing server waits for the first request of a connection.
+const freshGrace = time.Second
+
+// grace is how long a closing server waits for a request on an idle connection.
+func (l *link) grace() time.Duration {
+	g := l.srv.cfg.ShutdownGrace
+	if l.phase.Load()>>phaseBits == 0 { // never busy
+		return max(g, freshGrace)
+	}
+	return g
 }
 
 // busy is called by the owner when the first bytes of a request are there. An interrupt
@@ -77,8 +96,8 @@ func (l *link) busy() {
 	l.srv.keeper.add(l)
 }
 
-// interrupt wakes an idle connection, and says whether it was idle. Safe for concurrent
-// use.
+// interrupt wakes an idle connection, and says whether it was idle; when the server
+// closes, after the grace. Safe for concurrent use.
 func (l *link) interrupt(why cause) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -87,7 +106,11 @@ func (l *link) interrupt(why cause) bool {
 		return false
 	}
 	l.why = why
-	l.nc.SetReadDeadline(longAgo) // fails only on a closed connection, whose reader is awake anyway
+	at := longAgo
+	if g := l.grace(); why == causeClose && g > 0 {
+		at = time.Now().Add(g)
+	}
+	l.nc.SetReadDeadline(at) // fails only on a closed connection, whose reader is awake anyway
 	return true
 }
 
@@ -135,6 +158,16 @@ func (l *link) unpark(t ticket) bool {
 	}
 	l.finish()
 	return true
+}
+
+// dismiss ends a parked connection because the server closes or, where it has a grace,
+// lets it wait for that long with a goroutine.
+func (l *link) dismiss(t ticket) {
+	if l.grace() == 0 {
+		l.unpark(t)
+	} else if l.srv.parker.cancel(t) {
+		go l.awake()
+	}
 }
 
 // expire ends a connection whose idle time is over.

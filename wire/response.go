@@ -288,7 +288,7 @@ func (w *Response) start(final bool) {
 		w.chunked = !w.head
 		out = append(out, "Transfer-Encoding: chunked\r\n"...)
 	}
-	c.close = c.close || w.close
+	c.close = c.close || w.close || c.srv.closing.Load()
 	switch {
 	case c.close:
 		out = append(out, "Connection: close\r\n"...)

@@ -37,6 +37,8 @@ type Config struct {
 	WriteTimeout      time.Duration // for one write; comes up to a quarter late; default 30 s
 	IdleTimeout       time.Duration // between requests; default 2 min
 	LingerTimeout     time.Duration // after the last response; default 1 s
+	HandshakeTimeout  time.Duration // of TLS; default 10 s; the connection is closed
+	ShutdownGrace     time.Duration // for one more request on an idle connection while the server shuts down; default none
 
 	// Proxies are believed about who the client is. Default: none is.
 	Proxies ProxyConfig
@@ -64,7 +66,7 @@ func (c *Config) defaults() error {
 		{"MaxBodyBytes", &c.MaxBodyBytes, 16 << 20}, {"MaxDrainBytes", &c.MaxDrainBytes, 256 << 10}, {"MinBodyRate", &c.MinBodyRate, 1 << 10},
 		{"ReadHeaderTimeout", (*int64)(&c.ReadHeaderTimeout), int64(10 * time.Second)}, {"ReadBodyTimeout", (*int64)(&c.ReadBodyTimeout), int64(30 * time.Second)},
 		{"WriteTimeout", (*int64)(&c.WriteTimeout), int64(30 * time.Second)}, {"IdleTimeout", (*int64)(&c.IdleTimeout), int64(2 * time.Minute)},
-		{"LingerTimeout", (*int64)(&c.LingerTimeout), int64(time.Second)},
+		{"LingerTimeout", (*int64)(&c.LingerTimeout), int64(time.Second)}, {"HandshakeTimeout", (*int64)(&c.HandshakeTimeout), int64(10 * time.Second)}, {"ShutdownGrace", (*int64)(&c.ShutdownGrace), 0},
 	} {
 		if *f.v < 0 {
 			return fmt.Errorf("wire: Config.%s is negative", f.name)
@@ -130,27 +132,14 @@ func NewServer(cfg Config) (*Server, error) {
 	return s, nil
 }
 
-// ListenAndServe listens on a network ("tcp", "unix") and address, and serves.
+// ListenAndServe listens on a network ("tcp", "unix") and address, and serves. Of Unix
+// sockets see [ListenUnix]: this user alone may connect.
 func (s *Server) ListenAndServe(network, addr string) error {
-	l, err := net.Listen(network, addr)
+	l, err := listen(network, addr)
 	if err != nil {
-		return fmt.Errorf("wire: %w", err)
+		return err
 	}
 	return s.Serve(l)
-}
-
-// ListenAndServeTLS is ListenAndServe with TLS. cfg needs certificates.
-func (s *Server) ListenAndServeTLS(network, addr string, cfg *tls.Config) error {
-	l, err := net.Listen(network, addr)
-	if err != nil {
-		return fmt.Errorf("wire: %w", err)
-	}
-	cfg = cfg.Clone()
-	cfg.NextProtos = []string{"http/1.1"}
-	if cfg.MinVersion == 0 {
-		cfg.MinVersion = tls.VersionTLS12
-	}
-	return s.Serve(tls.NewListener(l, cfg))
 }
 
 // Serve accepts connections until the server is closed, and returns [ErrServerClosed]
@@ -197,8 +186,6 @@ func (s *Server) start(nc net.Conn) {
 	full := len(s.links) >= s.cfg.MaxConns
 	refuse := full && s.refusing < maxRefusing
 	switch {
-	case s.closing.Load():
-		full = true
 	case refuse:
 		s.refusing++
 	case !full:
@@ -216,11 +203,10 @@ func (s *Server) start(nc net.Conn) {
 	}
 }
 
-// open begins a connection. TLS is completed before anything may interrupt a read.
+// open begins a connection. TLS is completed before anything else is read.
 func (l *link) open() {
-	if t, ok := l.nc.(interface{ Handshake() error }); ok {
-		err := l.nc.SetDeadline(time.Now().Add(l.srv.cfg.ReadHeaderTimeout))
-		if err = errors.Join(err, t.Handshake(), l.nc.SetDeadline(time.Time{})); err != nil {
+	if t, ok := l.nc.(*tls.Conn); ok {
+		if l.srv.handshake(t) != nil { // which has logged it
 			l.finish()
 			return
 		}
@@ -253,10 +239,20 @@ func (s *Server) track(l net.Listener) bool {
 }
 
 func (s *Server) untrack(l net.Listener) {
-	s.mu.Lock()
-	delete(s.listeners, l)
-	s.mu.Unlock()
 	l.Close() // Shutdown may have closed it already
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.listeners, l)
+	s.checkGone()
+}
+
+// checkGone tells Shutdown when the last connection has ended and none can come. mu is
+// held.
+func (s *Server) checkGone() {
+	if len(s.links)+len(s.listeners) == 0 && s.gone != nil {
+		close(s.gone)
+		s.gone = nil
+	}
 }
 
 // forget is called once a connection has ended or was handed over.
@@ -272,10 +268,7 @@ func (s *Server) forget(l *link) {
 	s.links[l.index], last.index = last, l.index
 	s.links[len(s.links)-1] = nil
 	s.links, l.index = s.links[:len(s.links)-1], -1
-	if len(s.links) == 0 && s.gone != nil {
-		close(s.gone)
-		s.gone = nil
-	}
+	s.checkGone()
 }
 
 // Conns returns the number of open connections.
@@ -285,12 +278,12 @@ func (s *Server) Conns() int {
 	return len(s.links)
 }
 
-// opened returns the open connections, and a channel that is closed when none is left;
-// nil when none is.
+// opened returns the open connections, and a channel that is closed when none is left and
+// none can come; nil when that is so already.
 func (s *Server) opened() (links []*link, gone <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.links) == 0 {
+	if len(s.links)+len(s.listeners) == 0 {
 		return nil, nil
 	}
 	if s.gone == nil {
@@ -300,14 +293,17 @@ func (s *Server) opened() (links []*link, gone <-chan struct{}) {
 }
 
 // Shutdown stops accepting, lets requests under way finish, closes idle connections and
-// returns when all are gone. When ctx ends first, the rest are closed by force and its
-// error is returned.
+// returns when all are gone. A connection that was accepted and on which no request has
+// come yet may send one, for a second: its client cannot know. Config.ShutdownGrace gives
+// idle connections time for one more, too, so that a client that is about to send meets
+// "Connection: close" in a response and not a closed connection. When ctx ends first, the
+// rest are closed by force and its error is returned.
 func (s *Server) Shutdown(ctx context.Context) error {
 	err := s.stop()
 	links, gone := s.opened()
 	for _, l := range links {
 		if !l.interrupt(causeClose) && l.is(phaseParked) {
-			l.unpark(s.keeper.ticketOf(l))
+			l.dismiss(s.keeper.ticketOf(l))
 		}
 	}
 	if gone != nil {

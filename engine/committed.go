@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/lithair/lithair-go/eventlog"
@@ -30,6 +31,7 @@ type hook struct {
 	fn     func(ctx context.Context, entry Entry) error
 	cancel context.CancelFunc
 	done   chan struct{}
+	saved  atomic.Uint64 // log index up to which it has dealt with everything, durably
 }
 
 // Committed adds a function that is called behind the commit, on this node, with every
@@ -56,7 +58,15 @@ func (e *Engine) startHooks() error {
 		if err != nil {
 			return fmt.Errorf("engine: position of hook %s: %w", h.name, err)
 		}
+		switch first := e.order.First(); {
+		case index == 0:
+			index = first - 1
+		case index+1 < first:
+			return fmt.Errorf("engine: hook %s has dealt with the log up to index %d, but that begins at %d by now: what lies between is gone; "+
+				"remove its saved position to begin with the oldest entry there is, or give it a new name", h.name, index, first)
+		}
 		positions[i] = index
+		h.saved.Store(index)
 	}
 	for i, h := range e.hooks {
 		ctx, cancel := context.WithCancel(context.Background())
@@ -100,6 +110,7 @@ func (e *Engine) follow(ctx context.Context, h *hook, index uint64) {
 			return
 		}
 		saved, savedAt = index, time.Now()
+		h.saved.Store(index)
 	}
 	defer save()
 	for ctx.Err() == nil {

@@ -65,7 +65,15 @@ type Engine struct {
 	settled chan struct{} // closed when the first leadership is settled
 	idle    chan struct{} // closed when the loop has ended
 	changed atomic.Pointer[chan struct{}]
+	point   atomic.Pointer[point] // the published root and where it stands in the log
 	stats   counters
+
+	held      eventlog.Position // what a snapshot brought
+	restored  *state.Root       // by it, until it is verified
+	snaps     *snapshots        // owned by keepSnapshots once that runs
+	snapsAsk  chan chan error
+	snapsStop context.CancelFunc
+	snapsDone chan struct{} // closed when keepSnapshots has ended
 }
 
 // event is what the order said, on its way to the loop.
@@ -76,6 +84,7 @@ type event struct {
 	lost    bool
 	known   bool
 	cause   error
+	fatal   error // the engine is to stop
 }
 
 // New returns an engine that is not started.
@@ -102,7 +111,8 @@ func New(cfg Config) (*Engine, error) {
 		cfg.Logger = slog.Default()
 	}
 	e := &Engine{cfg: cfg, log: cfg.Logger, store: state.NewStore(state.Empty()),
-		barriers: map[uint64]*barrier{}, settled: make(chan struct{}), idle: make(chan struct{})}
+		barriers: map[uint64]*barrier{}, settled: make(chan struct{}), idle: make(chan struct{}),
+		snapsAsk: make(chan chan error), snapsDone: make(chan struct{})}
 	e.work.L = &e.mu
 	e.watch = newWatchdog(e.log, cfg.SlowTx)
 	e.cfg.Running = e.watch.running
@@ -151,13 +161,17 @@ func (e *Engine) Start(ctx context.Context) error {
 	}
 	e.started, e.ex = true, ex
 	e.mu.Unlock()
-	e.order, err = e.cfg.Open(sink{e})
+	if err = e.restore(); err == nil {
+		e.order, err = e.cfg.Open(sink{e})
+	}
 	if err != nil {
 		close(e.idle)
 		return err
 	}
 	e.store.Publish(ex.Root())
+	e.point.Store(&point{ex.Root(), ex.Applied()})
 	go e.loop()
+	e.startSnapshots()
 	if err := e.startHooks(); err != nil {
 		return errors.Join(err, e.Close(context.WithoutCancel(ctx)))
 	}
@@ -265,6 +279,7 @@ func (e *Engine) Close(ctx context.Context) error {
 		return err
 	}
 	err = errors.Join(err, e.stopHooks(ctx))
+	err = errors.Join(err, e.stopSnapshots())
 	if e.order != nil {
 		err = errors.Join(err, e.order.Close())
 	}
@@ -274,10 +289,14 @@ func (e *Engine) Close(ctx context.Context) error {
 // sink is the engine's face to the order.
 type sink struct{ e *Engine }
 
+// Holds implements [Sink].
+func (s sink) Holds() eventlog.Position { return s.e.held }
+
 // Replay implements [Sink].
 func (s sink) Replay(records []eventlog.Record) error {
 	s.e.ex.Committed(records)
 	s.e.stats.replayed.Add(uint64(len(records)))
+	s.e.stats.gather(records)
 	return s.e.ex.Failure()
 }
 
@@ -353,13 +372,19 @@ func (e *Engine) drained() bool {
 
 func (e *Engine) handle(ev event) {
 	switch {
+	case ev.fatal != nil:
+		e.ex.fail(ev.fatal)
 	case ev.leading:
 		e.ex.Leading(ev.epoch)
 	case ev.lost:
 		e.reportLost(ev)
 		e.ex.Lost(ev.epoch, ev.known, ev.cause)
+		if errors.Is(ev.cause, eventlog.ErrPoisoned) && !e.isSettled() {
+			e.ex.fail(ev.cause) // nobody would ever lead: Start is not to wait for it
+		}
 	default:
 		e.ex.Committed(ev.records)
+		e.stats.gather(ev.records)
 	}
 }
 
@@ -389,6 +414,16 @@ func (e *Engine) execute() {
 	}
 }
 
+// isSettled says that this node has led before, with its models declared.
+func (e *Engine) isSettled() bool {
+	select {
+	case <-e.settled:
+		return true
+	default:
+		return false
+	}
+}
+
 // publish makes the newest committed root visible, then lets answers go.
 func (e *Engine) publish() {
 	root := e.ex.Root()
@@ -396,18 +431,15 @@ func (e *Engine) publish() {
 		e.stats.transactions.Add(root.Seq() - old.Seq())
 		e.stats.entries.Add(1)
 		e.store.Publish(root)
+		e.point.Store(&point{root, e.ex.Applied()})
 		ch := make(chan struct{})
 		close(*e.changed.Swap(&ch))
 	}
 	e.stats.leading.Store(e.ex.Leads())
 	e.stats.inflight.Store(int64(e.ex.Inflight()))
 	e.stats.applied.Store(e.ex.Applied())
-	if e.ex.Settled() {
-		select {
-		case <-e.settled:
-		default:
-			close(e.settled)
-		}
+	if e.ex.Settled() && !e.isSettled() {
+		close(e.settled)
 	}
 	done := e.ex.TakeFinished()
 	e.mu.Lock()

@@ -329,6 +329,13 @@ func (ex *Executor) Committed(records []eventlog.Record) {
 	ex.release()
 }
 
+// Restore sets the state that a snapshot brought, with the log index it holds, in place
+// of an empty one. It comes before anything else.
+func (ex *Executor) Restore(root *state.Root, index uint64) error {
+	ex.committed, ex.head, ex.applied = root, root, index
+	return bindTables(ex.tables, root)
+}
+
 // apply applies entries made elsewhere, or before a restart.
 func (ex *Executor) apply(records []eventlog.Record) error {
 	batch := ex.committed.Begin()

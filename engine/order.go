@@ -24,6 +24,16 @@ type Order interface {
 	// kind are returned.
 	Read(from uint64, maxBytes int) ([]eventlog.Record, error)
 
+	// Position returns the position behind a committed entry.
+	Position(index uint64) (eventlog.Position, error)
+
+	// First returns the index of the oldest entry that Read can return.
+	First() uint64
+
+	// Compact lets go of entries before an index, durably; some of them may stay. A
+	// snapshot holds what they did.
+	Compact(before uint64) error
+
 	// Close stops ordering; proposals still open end by Sink.Lost.
 	Close() error
 }
@@ -31,6 +41,11 @@ type Order interface {
 // Sink is what an [Order] tells the engine. Calls come from one goroutine at a time,
 // in the order of what happened.
 type Sink interface {
+	// Holds returns how far the sink has come without the log, by a snapshot. The
+	// order calls it first, and replays what lies behind. An order that does not
+	// continue that place returns an error from Open.
+	Holds() eventlog.Position
+
 	// Replay reports records that were final before this process began, in order,
 	// before any other call. Payloads are valid during the call only.
 	Replay(records []eventlog.Record) error

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync/atomic"
 
+	"github.com/lithair/lithair-go/eventlog"
 	"github.com/lithair/lithair-go/state"
 )
 
@@ -139,9 +140,23 @@ func (e *Engine) wakeWaiters(root *state.Root) {
 // counters are what Stats reports.
 type counters struct {
 	transactions, entries, refused, panics, busy, replayed, applied atomic.Uint64
+	snapshotSeq, snapshotErrors                                     atomic.Uint64
 	inflight                                                        atomic.Int64
+	gathered                                                        atomic.Int64 // bytes of log since the newest snapshot, about
 	leading                                                         atomic.Bool
 }
+
+// gather counts records as log that no snapshot holds.
+func (c *counters) gather(records []eventlog.Record) {
+	n := int64(0)
+	for i := range records {
+		n += int64(len(records[i].Payload)) + recordOverhead
+	}
+	c.gathered.Add(n)
+}
+
+// recordOverhead is about what a record takes in the log beside its payload.
+const recordOverhead = 64
 
 func (e *Engine) count(c *Call) {
 	if c.Err == nil {
@@ -165,6 +180,9 @@ type Stats struct {
 	Queued       int    // commands waiting or in flight
 	Inflight     int    // entries in flight
 	Leading      bool   // this node takes writes
+
+	SnapshotSeq    uint64 // sequence of the newest snapshot; 0 without any
+	SnapshotErrors uint64 // snapshots that could not be written
 }
 
 // Stats returns the current figures.
@@ -176,5 +194,6 @@ func (e *Engine) Stats() Stats {
 		Transactions: e.stats.transactions.Load(), Publications: e.stats.entries.Load(), Refused: e.stats.refused.Load(),
 		Panics: e.stats.panics.Load(), Busy: e.stats.busy.Load(), Replayed: e.stats.replayed.Load(),
 		Applied: e.stats.applied.Load(), Queued: queued, Inflight: int(e.stats.inflight.Load()), Leading: e.stats.leading.Load(),
+		SnapshotSeq: e.stats.snapshotSeq.Load(), SnapshotErrors: e.stats.snapshotErrors.Load(),
 	}
 }

@@ -21,6 +21,7 @@ func (p printer) Committed(records []eventlog.Record) {
 		}
 	}
 }
+func (printer) Holds() eventlog.Position                   { return eventlog.Position{} }
 func (printer) Leading(epoch uint64)                       { fmt.Println("leading, epoch", epoch) }
 func (printer) Lost(epoch uint64, known bool, cause error) { fmt.Println("lost", cause) }
 func (printer) Barrier(ticket, index uint64, err error)    {}

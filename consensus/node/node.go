@@ -24,6 +24,9 @@ var (
 
 // Sink is told what becomes of the log. See the package doc for the order of calls.
 type Sink interface {
+	// Holds returns how far the sink has come without the log, by a snapshot: replay
+	// begins behind it. It is called first. The zero position is the beginning.
+	Holds() eventlog.Position
 	// Replay reports durable records of earlier runs, before any other call. Payloads
 	// are valid during the call only. An error ends Start.
 	Replay(records []eventlog.Record) error
@@ -89,8 +92,33 @@ func Start(cfg Config) (*Node, error) {
 // replayChunk is how many records are handed to the sink at once.
 const replayChunk = 512
 
-// replay hands all records to the sink and returns the last one's header.
+// joins says whether the log continues what the sink holds.
+func (n *Node) joins(at eventlog.Position) error {
+	first, last := n.log.First(), n.log.Durable()
+	switch {
+	case at.Index+1 < first:
+		return fmt.Errorf("node: the log begins at index %d, what is held ends at %d: the entries between are missing", first, at.Index)
+	case at.Index > last:
+		return fmt.Errorf("node: the log ends at index %d, before what a snapshot holds (%d): entries that were committed are missing", last, at.Index)
+	}
+	sum, err := n.log.ChainAt(at.Index)
+	if err != nil {
+		return fmt.Errorf("node: chain at index %d: %w", at.Index, err)
+	}
+	if sum != at.Chain {
+		return fmt.Errorf("node: the snapshot at index %d is of another log: chain %x there, %x here", at.Index, at.Chain[:8], sum[:8])
+	}
+	return nil
+}
+
+// replay hands all records behind what the sink holds to it and returns the last one's
+// header.
 func (n *Node) replay() (last eventlog.Record, err error) {
+	held := n.sink.Holds()
+	if err := n.joins(held); err != nil {
+		return last, err
+	}
+	last = eventlog.Record{Index: held.Index, Term: held.Term, Time: held.Time}
 	var chunk []eventlog.Record
 	var arena []byte
 	flush := func() error {
@@ -98,7 +126,7 @@ func (n *Node) replay() (last eventlog.Record, err error) {
 		chunk, arena = chunk[:0], arena[:0]
 		return err
 	}
-	err = n.log.Replay(n.log.First(), func(r eventlog.Record) error {
+	err = n.log.Replay(held.Index+1, func(r eventlog.Record) error {
 		start := len(arena)
 		arena = append(arena, r.Payload...) // when it moves, earlier payloads stay valid where they were
 		r.Payload = arena[start:len(arena):len(arena)]
@@ -204,6 +232,16 @@ func (n *Node) Read(from uint64, maxBytes int) ([]eventlog.Record, error) {
 	}
 	return recs, err
 }
+
+// Position returns the position behind a committed entry, for a snapshot.
+func (n *Node) Position(index uint64) (eventlog.Position, error) { return n.log.Position(index) }
+
+// Compact lets go of entries before an index: whole segments of them go, durably, and
+// some may stay. The caller keeps a snapshot that holds them.
+func (n *Node) Compact(before uint64) error { return n.log.TruncateBefore(before) }
+
+// First returns the index of the oldest entry still in the log.
+func (n *Node) First() uint64 { return n.log.First() }
 
 // Commit returns the log index up to which everything is final, and the current term.
 func (n *Node) Commit() (index, term uint64) {

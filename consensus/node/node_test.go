@@ -23,11 +23,14 @@ type event struct {
 
 // recorder is a sink that keeps what it was told.
 type recorder struct {
+	holds  eventlog.Position
 	events chan event
 	replay []eventlog.Record
 }
 
 func newRecorder() *recorder { return &recorder{events: make(chan event, 4096)} }
+
+func (r *recorder) Holds() eventlog.Position { return r.holds }
 
 func (r *recorder) Replay(records []eventlog.Record) error {
 	for _, rec := range records {
@@ -128,5 +131,61 @@ func TestProposeIsRefused(t *testing.T) {
 	}
 	if _, err := n.Propose(1, app, 1, nil); !errors.Is(err, node.ErrClosed) {
 		t.Errorf("after Close: %v", err)
+	}
+}
+
+// TestReplayBeginsBehindWhatIsHeld starts over a log with a sink that has come some way
+// by a snapshot, and over logs that do not continue it.
+func TestReplayBeginsBehindWhatIsHeld(t *testing.T) {
+	dir := t.TempDir()
+	sink := newRecorder()
+	n, err := node.Start(node.Config{Log: open(t, dir), Sink: sink})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sink.next(t, "committed")
+	for i := range 10 {
+		if _, err := n.Propose(1, app, int64(i), fmt.Append(nil, i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sink.next(t, "leading")
+	for got := 0; got < 10; {
+		got += len(sink.next(t, "committed").records)
+	}
+	at, err := n.Position(6)
+	if err != nil || at.Index != 6 || at.Term != 1 || at.Chain == (eventlog.Sum{}) {
+		t.Fatalf("position %+v, %v", at, err)
+	}
+	if err := n.Close(); err != nil {
+		t.Fatal(err)
+	}
+	foreign, beyond := at, at
+	foreign.Chain[0] ^= 1
+	beyond.Index = 100
+	for name, bad := range map[string]eventlog.Position{"foreign": foreign, "beyond": beyond} {
+		log := open(t, dir)
+		sink := newRecorder()
+		sink.holds = bad
+		if n, err := node.Start(node.Config{Log: log, Sink: sink}); err == nil {
+			t.Errorf("%s: the log is taken (%v)", name, n.Close())
+		} else if err := log.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	sink = newRecorder()
+	sink.holds = at
+	n, err = node.Start(node.Config{Log: open(t, dir), Sink: sink})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(sink.replay) != 5 || sink.replay[0].Index != 7 {
+		t.Fatalf("replayed %d records from %d on, want 5 from 7 on", len(sink.replay), sink.replay[0].Index)
+	}
+	if noop := sink.next(t, "committed").records[0]; noop.Index != 12 || noop.Term != 2 {
+		t.Fatalf("the term is opened by %+v", noop)
+	}
+	if err := n.Close(); err != nil {
+		t.Fatal(err)
 	}
 }

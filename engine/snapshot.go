@@ -1,0 +1,387 @@
+package engine
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/lithair/lithair-go/eventlog"
+	"github.com/lithair/lithair-go/internal/disk"
+	"github.com/lithair/lithair-go/state"
+)
+
+// SnapshotConfig says where and when the engine writes its state down, so that a start
+// reads that and the end of the log. Dir is required.
+type SnapshotConfig struct {
+	Dir  string  // where
+	FS   disk.FS // default: the real disk
+	Keep int     // how many; default 2, so that one may be damaged
+
+	// EveryBytes is how much log may gather before a snapshot is written; the size of
+	// the newest snapshot counts where it is larger, so that no more than twice the log
+	// is written in all. Default 32 MiB.
+	EveryBytes int64
+
+	// Compact removes what lies in the log before the oldest snapshot kept, as far as
+	// no Committed hook still needs it. The past cannot be read then.
+	Compact bool
+}
+
+func (c *SnapshotConfig) defaults() error {
+	if c.Dir == "" {
+		return errors.New("engine: SnapshotConfig.Dir is empty")
+	}
+	if c.FS == nil {
+		c.FS = disk.Real()
+	}
+	if c.Keep == 0 {
+		c.Keep = 2
+	}
+	if c.EveryBytes == 0 {
+		c.EveryBytes = 32 << 20
+	}
+	if c.Keep < 0 || c.EveryBytes < 0 {
+		return errors.New("engine: SnapshotConfig: Keep and EveryBytes cannot be negative")
+	}
+	return nil
+}
+
+const snapshotSuffix = ".snap"
+
+// snapshotFile is a snapshot on disk, named by the log index it holds.
+type snapshotFile struct {
+	index uint64
+	name  string
+}
+
+// point is a committed root and the log index it stands at.
+type point struct {
+	root  *state.Root
+	index uint64
+}
+
+// snapshots writes and reads the snapshots in a directory. It belongs to one goroutine
+// at a time.
+type snapshots struct {
+	cfg   SnapshotConfig
+	log   *slog.Logger
+	files []snapshotFile // oldest first
+	size  int64          // of the newest
+}
+
+// list finds the snapshots there are and removes what an interrupted write left.
+func (s *snapshots) list() error {
+	if err := s.cfg.FS.MkdirAll(s.cfg.Dir); err != nil {
+		return err
+	}
+	names, err := s.cfg.FS.List(s.cfg.Dir)
+	if err != nil {
+		return err
+	}
+	for _, n := range names {
+		switch digits, ok := strings.CutSuffix(n, snapshotSuffix); {
+		case strings.HasSuffix(n, snapshotSuffix+".tmp"):
+			if err := s.cfg.FS.Remove(path.Join(s.cfg.Dir, n)); err != nil {
+				return err
+			}
+		case ok:
+			index, err := strconv.ParseUint(digits, 10, 64)
+			if err != nil || len(digits) != 20 {
+				return fmt.Errorf("%s looks like a snapshot, but its name is not a number of 20 digits", path.Join(s.cfg.Dir, n))
+			}
+			s.files = append(s.files, snapshotFile{index, path.Join(s.cfg.Dir, n)})
+		}
+	}
+	slices.SortFunc(s.files, func(a, b snapshotFile) int { return cmp.Compare(a.index, b.index) })
+	return nil
+}
+
+// load reads the newest snapshot that is whole. One that is damaged is told of and left
+// where it is; without any, the state is what the log says from its beginning.
+func (s *snapshots) load() (*state.Root, eventlog.Position, error) {
+	for i := len(s.files) - 1; i >= 0; i-- {
+		f := s.files[i]
+		root, at, size, err := readSnapshotFile(s.cfg.FS, f)
+		if err == nil {
+			s.size = size
+			return root, at, nil
+		}
+		var damage *state.SnapshotError
+		if !errors.As(err, &damage) {
+			return nil, at, err
+		}
+		s.log.Error("a snapshot is damaged; an older one is tried, or the whole log", "snapshot", f.name, "error", err)
+		s.files = slices.Delete(s.files, i, i+1)
+		if err := s.cfg.FS.Rename(f.name, f.name+".damaged"); err != nil {
+			return nil, at, err
+		}
+	}
+	return nil, eventlog.Position{}, nil
+}
+
+func readSnapshotFile(fs disk.FS, f snapshotFile) (root *state.Root, at eventlog.Position, size int64, err error) {
+	file, err := fs.Open(f.name, disk.ReadOnly)
+	if err != nil {
+		return nil, at, 0, err
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	if size, err = file.Size(); err != nil {
+		return nil, at, 0, err
+	}
+	root, note, err := state.ReadSnapshot(file, size, state.RestoreOptions{})
+	if err != nil {
+		return nil, at, 0, fmt.Errorf("%s: %w", f.name, err)
+	}
+	if at, err = eventlog.ParsePosition(note); err == nil && at.Index != f.index {
+		err = fmt.Errorf("%s is the snapshot at log index %d", f.name, at.Index)
+	}
+	return root, at, size, err
+}
+
+// write makes a snapshot durable, then forgets the oldest ones beyond Keep. After a crash
+// at any step the snapshots that were there still are, or the new one is, whole.
+func (s *snapshots) write(root *state.Root, at eventlog.Position) error {
+	f := snapshotFile{at.Index, path.Join(s.cfg.Dir, fmt.Sprintf("%020d", at.Index)+snapshotSuffix)}
+	size, err := writeSnapshotFile(s.cfg.FS, f.name, root, at)
+	if err != nil {
+		return err
+	}
+	if n := len(s.files); n == 0 || s.files[n-1].index != f.index {
+		s.files = append(s.files, f)
+	}
+	s.size = size
+	for len(s.files) > s.cfg.Keep {
+		if err := s.cfg.FS.Remove(s.files[0].name); err != nil {
+			return err
+		}
+		s.files = s.files[1:]
+	}
+	return s.cfg.FS.SyncDir(s.cfg.Dir)
+}
+
+func writeSnapshotFile(fs disk.FS, name string, root *state.Root, at eventlog.Position) (size int64, err error) {
+	file, err := fs.Open(name+".tmp", disk.Create)
+	if err != nil {
+		return 0, err
+	}
+	w := &fileWriter{file: file}
+	err = file.Truncate(0)
+	if err == nil {
+		err = root.WriteSnapshot(w, at.Append(nil))
+	}
+	if err == nil {
+		err = file.Sync()
+	}
+	if err = errors.Join(err, file.Close()); err != nil {
+		return 0, errors.Join(err, fs.Remove(name+".tmp"))
+	}
+	if err := fs.Rename(name+".tmp", name); err != nil {
+		return 0, err
+	}
+	return w.off, fs.SyncDir(path.Dir(name))
+}
+
+// fileWriter writes a file from its beginning on.
+type fileWriter struct {
+	file disk.File
+	off  int64
+}
+
+func (w *fileWriter) Write(p []byte) (int, error) {
+	n, err := w.file.WriteAt(p, w.off)
+	if err == nil && n < len(p) {
+		err = io.ErrShortWrite
+	}
+	w.off += int64(n)
+	return n, err
+}
+
+// due says whether enough log has gathered since the newest snapshot.
+func (s *snapshots) due(gathered int64) bool { return gathered >= max(s.cfg.EveryBytes, s.size) }
+
+// KeepSnapshots makes Start read the newest snapshot in a directory and the engine write
+// new ones there. Without it a start replays the whole log. It comes before Start.
+func (e *Engine) KeepSnapshots(cfg SnapshotConfig) error {
+	if err := cfg.defaults(); err != nil {
+		return err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.started {
+		return errors.New("engine: KeepSnapshots after Start")
+	}
+	e.snaps = &snapshots{cfg: cfg, log: e.log}
+	return nil
+}
+
+// restore brings the executor to the newest snapshot.
+func (e *Engine) restore() error {
+	s := e.snaps
+	if s == nil {
+		return nil
+	}
+	err := s.list()
+	var root *state.Root
+	if err == nil {
+		root, e.held, err = s.load()
+	}
+	if err != nil {
+		return fmt.Errorf("engine: snapshots: %w", err)
+	}
+	if root == nil {
+		return nil
+	}
+	e.restored = root
+	e.stats.snapshotSeq.Store(root.Seq())
+	return e.ex.Restore(root, e.held.Index)
+}
+
+// startSnapshots starts the goroutine that keeps them, if any are to be kept.
+func (e *Engine) startSnapshots() {
+	if e.snaps == nil {
+		close(e.snapsDone)
+		return
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	e.snapsStop = cancel
+	restored := e.restored
+	e.restored = nil // it is not to be held longer than it takes to verify
+	go e.keepSnapshots(ctx, restored)
+}
+
+// keepSnapshots is the goroutine that owns the snapshots: it holds the one that was
+// restored against its hash, then writes new ones as the log grows, or when asked.
+func (e *Engine) keepSnapshots(ctx context.Context, restored *state.Root) {
+	defer close(e.snapsDone)
+	if restored != nil {
+		if err := restored.VerifyHash(func() bool { return ctx.Err() == nil }); err != nil {
+			e.tell(event{fatal: fmt.Errorf("the state that was restored is not the one that was written down: %w; remove the newest file in %s to start from an older one, or from the log", err, e.snaps.cfg.Dir)})
+			return
+		}
+		restored = nil
+	}
+	pause := time.NewTimer(0) // runs while a snapshot that failed is not to be tried again
+	defer pause.Stop()
+	rested := true
+	for {
+		changed := *e.changed.Load()
+		if rested && e.snaps.due(e.stats.gathered.Load()) {
+			if err := e.snapshot(); err != nil {
+				e.log.Error("no snapshot could be written; a start takes longer until one is", "error", err)
+				rested = false
+				pause.Reset(snapshotRetry)
+			}
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case answer := <-e.snapsAsk:
+			answer <- e.snapshot()
+		case <-pause.C:
+			rested = true
+		case <-changed:
+		}
+	}
+}
+
+// snapshotRetry is the pause after a snapshot that could not be written.
+const snapshotRetry = 10 * time.Second
+
+// snapshot writes the newest committed state down, then compacts. The goroutine that
+// owns the snapshots calls it.
+func (e *Engine) snapshot() error {
+	begun, gathered := time.Now(), e.stats.gathered.Load()
+	p := e.point.Load()
+	if p.index == e.snaps.newest() {
+		return nil // nothing has happened
+	}
+	at, err := e.order.Position(p.index)
+	if err == nil {
+		err = e.snaps.write(p.root, at)
+	}
+	if err != nil {
+		e.stats.snapshotErrors.Add(1)
+		return err
+	}
+	e.stats.gathered.Add(-gathered)
+	e.stats.snapshotSeq.Store(p.root.Seq())
+	e.log.Info("wrote a snapshot", "seq", p.root.Seq(), "bytes", e.snaps.size, "took", time.Since(begun).Round(time.Millisecond).String())
+	if e.snaps.cfg.Compact {
+		return e.compact()
+	}
+	return nil
+}
+
+// newest returns the log index of the newest snapshot; 0 without any.
+func (s *snapshots) newest() uint64 {
+	if len(s.files) == 0 {
+		return 0
+	}
+	return s.files[len(s.files)-1].index
+}
+
+// compact lets go of the log before the oldest snapshot, as far as no hook needs it.
+// With fewer snapshots than Keep nothing goes: the log stands in for those missing.
+func (e *Engine) compact() error {
+	if len(e.snaps.files) < e.snaps.cfg.Keep {
+		return nil
+	}
+	before := e.snaps.files[0].index + 1
+	for _, h := range e.hooks {
+		before = min(before, h.saved.Load()+1)
+	}
+	if before <= e.order.First() {
+		return nil
+	}
+	return e.order.Compact(before)
+}
+
+// Snapshot writes the newest committed state down now, however little has gathered. The
+// engine does so by itself as the log grows.
+//
+// Errors: those of the disk and of the order; [ErrClosed]; ctx's.
+func (e *Engine) Snapshot(ctx context.Context) error {
+	if e.snaps == nil {
+		return errors.New("engine: no snapshots are kept, see KeepSnapshots")
+	}
+	answer := make(chan error, 1)
+	select {
+	case e.snapsAsk <- answer:
+	case <-e.idle:
+		return ErrClosed
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	select {
+	case err := <-answer:
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// stopSnapshots ends the goroutine, and spares the next start a replay that would take
+// longer than writing the state down.
+func (e *Engine) stopSnapshots() error {
+	if e.snapsStop == nil {
+		return nil
+	}
+	e.snapsStop()
+	<-e.snapsDone
+	if e.Err() != nil || !e.snaps.due(closingWeight*e.stats.gathered.Load()) {
+		return nil
+	}
+	return e.snapshot()
+}
+
+// closingWeight: at the end a quarter of EveryBytes is enough for a snapshot.
+const closingWeight = 4

@@ -56,8 +56,17 @@ type App struct {
 
 // restored is what a start found on disk.
 type restored struct {
-	records uint64
-	took    time.Duration
+	snapshot uint64 // sequence of the snapshot; 0 without one
+	records  uint64 // of the log, behind that
+	took     time.Duration
+}
+
+// String tells it for the banner.
+func (r restored) String() string {
+	if r.snapshot == 0 {
+		return fmt.Sprintf("%d log records restored", r.records)
+	}
+	return fmt.Sprintf("the snapshot at sequence %d and %d log records restored", r.snapshot, r.records)
 }
 
 // New returns an application that is not started. Nothing is opened yet.
@@ -231,6 +240,9 @@ func (a *App) Health() *observe.Health { return a.health }
 // logDir is where the log lives.
 func (a *App) logDir() string { return a.cfg.Dir + "/log" }
 
+// snapshotDir is where the state is written down.
+func (a *App) snapshotDir() string { return a.cfg.Dir + "/snapshots" }
+
 // openOrder opens the log and starts ordering; called by engine.Start.
 func (a *App) openOrder(sink engine.Sink) (engine.Order, error) {
 	log, err := eventlog.Open(eventlog.Config{Dir: a.logDir(), FS: a.cfg.FS, Logger: a.log})
@@ -291,6 +303,9 @@ func (a *App) openData(ctx context.Context) error {
 		return &startError{err: err, kind: startData, dir: dir, name: a.cfg.Name}
 	}
 	before := time.Now()
+	if err := a.engine.KeepSnapshots(engine.SnapshotConfig{Dir: a.snapshotDir(), FS: a.cfg.FS, Compact: a.cfg.Retention == "snapshot"}); err != nil {
+		return &startError{err: err, kind: startData, dir: dir, name: a.cfg.Name}
+	}
 	if err := a.engine.Start(ctx); err != nil {
 		return &startError{err: err, kind: startData, dir: dir, name: a.cfg.Name}
 	}
@@ -299,7 +314,7 @@ func (a *App) openData(ctx context.Context) error {
 		return &startError{err: errors.Join(err, a.engine.Close(context.WithoutCancel(ctx))), kind: startData, dir: dir}
 	}
 	a.identity = id
-	a.restored = restored{a.engine.Stats().Replayed, time.Since(before)}
+	a.restored = restored{a.engine.Stats().RestoredSeq, a.engine.Stats().Replayed, time.Since(before)}
 	a.registerStats()
 	a.saveReached()
 	return nil

@@ -32,6 +32,7 @@ type Config struct {
 	Dir             string        `flag:"data" usage:"data directory"`
 	LogLevel        string        `flag:"log-level" usage:"debug, info, warn or error"`
 	LogFormat       string        `flag:"log-format" usage:"text, json or auto: text on a terminal"`
+	Retention       string        `flag:"retention" usage:"how much of the log is kept: all, or snapshot: what the snapshots need"`
 	MaxBodyBytes    int64         `flag:"max-body-size" usage:"largest request body, in bytes"`
 	RequestTimeout  time.Duration `flag:"request-timeout" usage:"longest time a request may take"`
 	ShutdownTimeout time.Duration `flag:"shutdown-timeout" usage:"longest time to finish requests when stopping"`
@@ -74,6 +75,7 @@ func (c *Config) defaults() {
 	set(&c.Dir, filepath.Join("data", c.Name))
 	set(&c.LogLevel, "info")
 	set(&c.LogFormat, "auto")
+	set(&c.Retention, "all")
 	if c.MaxBodyBytes == 0 {
 		c.MaxBodyBytes = 16 << 20
 	}
@@ -96,6 +98,9 @@ func (c *Config) check() error {
 	}
 	if !slices.Contains([]string{"auto", "text", "json"}, c.LogFormat) {
 		errs = append(errs, fmt.Errorf("log-format: %q is not text, json or auto", c.LogFormat))
+	}
+	if !slices.Contains([]string{"all", "snapshot"}, c.Retention) {
+		errs = append(errs, fmt.Errorf("retention: %q is not all or snapshot", c.Retention))
 	}
 	for _, n := range []struct {
 		name string

@@ -190,6 +190,7 @@ func (a *App) info(w *wire.Response, r *wire.Request) error {
 		info["uptime_seconds"] = int64(time.Since(a.started) / time.Second)
 		info["seq"], info["state_hash"], info["leader"] = root.Seq(), fmt.Sprintf("%x", hash), stats.Leading
 		info["records"], info["restored_records"], info["restored_in_seconds"] = models, a.restored.records, a.restored.took.Seconds()
+		info["snapshot_seq"], info["retention"] = stats.SnapshotSeq, a.cfg.Retention
 		info["config"] = a.cfg.origins()
 	}
 	b, err := jsonx.Marshal(info)
@@ -239,7 +240,10 @@ func (a *App) registerStats() {
 	m.GaugeFunc("lithair_log_index", "Log index of the newest entry applied.", stat(func() float64 { return float64(e.Stats().Applied) }))
 	m.GaugeFunc("lithair_log_size_bytes", "Bytes of all log segments, reserved ones included.", stat(func() float64 { return float64(a.events.Size()) }))
 	m.GaugeFunc("lithair_restored_records", "Log records replayed at the start.", stat(func() float64 { return float64(a.restored.records) }))
-	m.GaugeFunc("lithair_restore_duration_seconds", "How long the start took to replay the log.", stat(func() float64 { return a.restored.took.Seconds() }))
+	m.GaugeFunc("lithair_restored_sequence", "Sequence of the snapshot that the start read; 0 without one.", stat(func() float64 { return float64(a.restored.snapshot) }))
+	m.GaugeFunc("lithair_snapshot_sequence", "Sequence of the newest snapshot; 0 without any.", stat(func() float64 { return float64(e.Stats().SnapshotSeq) }))
+	m.CounterFunc("lithair_snapshot_errors_total", "Snapshots that could not be written.", stat(func() float64 { return float64(e.Stats().SnapshotErrors) }))
+	m.GaugeFunc("lithair_restore_duration_seconds", "How long the start took to read the newest snapshot and replay the log behind it.", stat(func() float64 { return a.restored.took.Seconds() }))
 	m.GaugeFunc("lithair_disk_free_bytes", "Bytes free where the data directory is; -1 when unknown.", stat(func() float64 {
 		free, err := a.cfg.FS.Free(a.cfg.Dir)
 		if err != nil {

@@ -250,7 +250,7 @@ func (a *App) banner(out io.Writer) {
 	url := "http://" + a.Addr()
 	version, _ := buildVersion()
 	if a.cfg.LogFormat == "json" {
-		a.log.Info("started", "name", a.cfg.Name, "url", url, "data", a.cfg.Dir, "restored_records", a.restored.records,
+		a.log.Info("started", "name", a.cfg.Name, "url", url, "data", a.cfg.Dir, "restored_snapshot", a.restored.snapshot, "restored_records", a.restored.records,
 			"restored_in", a.restored.took.String(), "durability", durability, "node_id", a.identity.NodeID.String(), "version", version)
 		return
 	}
@@ -263,7 +263,7 @@ func (a *App) banner(out io.Writer) {
 	}
 	row("health", url+"/health  "+url+"/ready?verbose")
 	row("metrics", url+"/observe/metrics")
-	row("data", fmt.Sprintf("%s, %d log records restored in %s", a.cfg.Dir, a.restored.records, a.restored.took.Round(100_000)))
+	row("data", fmt.Sprintf("%s, %s in %s", a.cfg.Dir, a.restored, a.restored.took.Round(100_000)))
 	row("durability", durability)
 	row("stop", "Ctrl-C")
 }

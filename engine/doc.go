@@ -33,6 +33,14 @@
 //   - A command with an idempotency key takes effect once; a retry gets the first
 //     answer, also after a restart, for [IdempotencyWindow] of log time.
 //
+// # Snapshots
+//
+// With [Engine.KeepSnapshots] the committed state is written down as the log grows, from
+// an immutable root and beside everything else. A start reads the newest one that is
+// whole and replays what lies behind it; the order checks, by the chain, that its log
+// continues there. The hash of what was restored is computed behind the start: when it is
+// not the one that was carried along, the engine stops taking writes.
+//
 // # Sequence
 //
 // Transactions that change something count 1, 2, 3...; that number is the sequence

@@ -164,6 +164,11 @@ func (e *Engine) Start(ctx context.Context) error {
 	if err = e.restore(); err == nil {
 		e.order, err = e.cfg.Open(sink{e})
 	}
+	if err == nil && e.snaps != nil {
+		if err = e.snaps.tidy(); err != nil {
+			err = errors.Join(fmt.Errorf("engine: snapshots: %w", err), e.order.Close())
+		}
+	}
 	if err != nil {
 		close(e.idle)
 		return err

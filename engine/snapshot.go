@@ -75,9 +75,12 @@ type snapshots struct {
 	log   *slog.Logger
 	files []snapshotFile // oldest first
 	size  int64          // of the newest
+
+	leftovers []string // of writes that were interrupted
+	damaged   []string
 }
 
-// list finds the snapshots there are and removes what an interrupted write left.
+// list finds the snapshots there are.
 func (s *snapshots) list() error {
 	if err := s.cfg.FS.MkdirAll(s.cfg.Dir); err != nil {
 		return err
@@ -89,9 +92,7 @@ func (s *snapshots) list() error {
 	for _, n := range names {
 		switch digits, ok := strings.CutSuffix(n, snapshotSuffix); {
 		case strings.HasSuffix(n, snapshotSuffix+".tmp"):
-			if err := s.cfg.FS.Remove(path.Join(s.cfg.Dir, n)); err != nil {
-				return err
-			}
+			s.leftovers = append(s.leftovers, path.Join(s.cfg.Dir, n))
 		case ok:
 			index, err := strconv.ParseUint(digits, 10, 64)
 			if err != nil || len(digits) != 20 {
@@ -104,8 +105,8 @@ func (s *snapshots) list() error {
 	return nil
 }
 
-// load reads the newest snapshot that is whole. One that is damaged is told of and left
-// where it is; without any, the state is what the log says from its beginning.
+// load reads the newest snapshot that is whole. One that is damaged is told of; without
+// any, the state is what the log says from its beginning.
 func (s *snapshots) load() (*state.Root, eventlog.Position, error) {
 	for i := len(s.files) - 1; i >= 0; i-- {
 		f := s.files[i]
@@ -120,11 +121,26 @@ func (s *snapshots) load() (*state.Root, eventlog.Position, error) {
 		}
 		s.log.Error("a snapshot is damaged; an older one is tried, or the whole log", "snapshot", f.name, "error", err)
 		s.files = slices.Delete(s.files, i, i+1)
-		if err := s.cfg.FS.Rename(f.name, f.name+".damaged"); err != nil {
-			return nil, at, err
-		}
+		s.damaged = append(s.damaged, f.name)
 	}
 	return nil, eventlog.Position{}, nil
+}
+
+// tidy removes what interrupted writes left and puts damaged snapshots aside, once the
+// order is open: from then on no other process uses the directory.
+func (s *snapshots) tidy() error {
+	for _, name := range s.leftovers {
+		if err := s.cfg.FS.Remove(name); err != nil {
+			return err
+		}
+	}
+	for _, name := range s.damaged {
+		if err := s.cfg.FS.Rename(name, name+".damaged"); err != nil {
+			return err
+		}
+	}
+	s.leftovers, s.damaged = nil, nil
+	return nil
 }
 
 func readSnapshotFile(fs disk.FS, f snapshotFile) (root *state.Root, at eventlog.Position, size int64, err error) {
@@ -240,6 +256,7 @@ func (e *Engine) restore() error {
 		return nil
 	}
 	e.restored = root
+	e.stats.restoredSeq.Store(root.Seq())
 	e.stats.snapshotSeq.Store(root.Seq())
 	return e.ex.Restore(root, e.held.Index)
 }

@@ -140,7 +140,7 @@ func (e *Engine) wakeWaiters(root *state.Root) {
 // counters are what Stats reports.
 type counters struct {
 	transactions, entries, refused, panics, busy, replayed, applied atomic.Uint64
-	snapshotSeq, snapshotErrors                                     atomic.Uint64
+	restoredSeq, snapshotSeq, snapshotErrors                        atomic.Uint64
 	inflight                                                        atomic.Int64
 	gathered                                                        atomic.Int64 // bytes of log since the newest snapshot, about
 	leading                                                         atomic.Bool
@@ -181,6 +181,7 @@ type Stats struct {
 	Inflight     int    // entries in flight
 	Leading      bool   // this node takes writes
 
+	RestoredSeq    uint64 // sequence of the snapshot that the start read; 0 without one
 	SnapshotSeq    uint64 // sequence of the newest snapshot; 0 without any
 	SnapshotErrors uint64 // snapshots that could not be written
 }
@@ -194,6 +195,7 @@ func (e *Engine) Stats() Stats {
 		Transactions: e.stats.transactions.Load(), Publications: e.stats.entries.Load(), Refused: e.stats.refused.Load(),
 		Panics: e.stats.panics.Load(), Busy: e.stats.busy.Load(), Replayed: e.stats.replayed.Load(),
 		Applied: e.stats.applied.Load(), Queued: queued, Inflight: int(e.stats.inflight.Load()), Leading: e.stats.leading.Load(),
+		RestoredSeq: e.stats.restoredSeq.Load(),
 		SnapshotSeq: e.stats.snapshotSeq.Load(), SnapshotErrors: e.stats.snapshotErrors.Load(),
 	}
 }

@@ -368,7 +368,7 @@ func (a *App) stopServing(stop func(*wire.Server) error) error {
 }
 
 // Addr returns the address that is listened on, such as "127.0.0.1:8080"; "" before
-// Start.
+// Start. It is known before the state is restored: see Started.
 func (a *App) Addr() string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -377,6 +377,10 @@ func (a *App) Addr() string {
 	}
 	return a.listener.Addr().String()
 }
+
+// Started returns a channel that is closed when the state is restored and requests are
+// answered. Where the start fails it never is.
+func (a *App) Started() <-chan struct{} { return a.opened }
 
 // Shutdown takes no more requests, finishes those in flight and closes the data
 // directory. When ctx ends first, what is left is cut off, and its error returned;

@@ -113,6 +113,11 @@ func TestRequestsWaitForTheStart(t *testing.T) {
 	if got := call(t, a, "GET", "/info", ""); !strings.Contains(got.body, `"starting"`) {
 		t.Errorf("/info while starting: %s", got.body)
 	}
+	select {
+	case <-a.Started():
+		t.Error("Started before the log is replayed")
+	default:
+	}
 	got := make(chan answer, 1)
 	go func() { got <- call(t, a, "GET", "/api/notes", "") }()
 	close(held.release)
@@ -122,6 +127,7 @@ func TestRequestsWaitForTheStart(t *testing.T) {
 	if err := <-started; err != nil {
 		t.Fatal(err)
 	}
+	<-a.Started()
 	if got := call(t, a, "GET", "/ready", ""); got.StatusCode != 200 {
 		t.Errorf("/ready: %d %s", got.StatusCode, got.body)
 	}

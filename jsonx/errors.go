@@ -7,7 +7,6 @@ import (
 	"io"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 )
 
 // ErrTooDeep is wrapped when nesting passes MaxDepth, in a text or in a Go value (a cycle among them).
@@ -50,7 +49,7 @@ func place(data []byte, off int) (line, col int, excerpt string) {
 	off = min(off, len(data))
 	start := bytes.LastIndexByte(data[:off], '\n') + 1
 	from, to := max(0, off-16), min(len(data), off+16)
-	return bytes.Count(data[:off], []byte{'\n'}) + 1, utf8.RuneCount(data[start:off]) + 1,
+	return bytes.Count(data[:off], []byte{'\n'}) + 1, characters(data[start:off]) + 1,
 		strings.ToValidUTF8(string(data[from:to]), "\uFFFD")
 }
 

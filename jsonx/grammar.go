@@ -5,17 +5,18 @@ import "math/bits"
 // What a text must have where it goes wrong; SyntaxError.Expected has the same words. Those that stand for a limit
 // or a rule beyond the grammar have an error of their own, see cause.
 const (
-	wantValue      = "value"
-	wantName       = "string"
-	wantFirstName  = "string or '}'"
-	wantColon      = "':'"
-	wantMemberEnd  = "',' or '}'"
-	wantElementEnd = "',' or ']'"
-	wantEnd        = "end of text"
-	wantShallow    = "less nesting"
-	wantFewer      = "fewer members"
-	wantShorter    = "a shorter string"
-	wantNewName    = "a name not used before"
+	wantValue        = "value"
+	wantName         = "string"
+	wantFirstName    = "string or '}'"
+	wantColon        = "':'"
+	wantMemberEnd    = "',' or '}'"
+	wantElementEnd   = "',' or ']'"
+	wantFirstElement = "value or ']'"
+	wantEnd          = "end of text"
+	wantShallow      = "less nesting"
+	wantFewer        = "fewer members"
+	wantShorter      = "a shorter string"
+	wantNewName      = "a name not used before"
 )
 
 // Valid reports whether data is one JSON text (RFC 8259), nested at most DefaultMaxDepth levels, in UTF-8 throughout
@@ -121,7 +122,7 @@ value:
 			return i, bad
 		}
 	default:
-		return i, wantValue
+		return i, wantedAt(b, i)
 	}
 after:
 	if level == 0 {
@@ -200,11 +201,21 @@ name:
 	goto value
 }
 
+// wantedAt is what had to begin at b[i], by what stands before it.
+func wantedAt(b []byte, i int) string {
+	for i--; i >= 0 && isSpace(b[i]); i-- {
+	}
+	if i >= 0 && b[i] == '[' {
+		return wantFirstElement
+	}
+	return wantValue
+}
+
 func firstOf(open byte) string {
 	if open == '{' {
 		return wantFirstName
 	}
-	return "value or ']'"
+	return wantFirstElement
 }
 
 func nextOf(object uint64) string {

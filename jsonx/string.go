@@ -30,28 +30,41 @@ func plainRun(b []byte, i int) int {
 //
 //	string = %x22 *( unescaped / "\" escaped ) %x22
 func scanString(b []byte, i int) (end int, plain bool, bad string) {
+	end, plain, bad, short := scanPart(b, i)
+	if short {
+		end = len(b)
+	}
+	return end, plain, bad
+}
+
+// scanPart is scanString for a text that may go on: when only more bytes could tell, short is true and end is where
+// to begin again, after the last whole character.
+func scanPart(b []byte, i int) (end int, plain bool, bad string, short bool) {
 	plain = true
 	for {
 		if i = plainRun(b, i); i >= len(b) {
-			return len(b), plain, "closing quote"
+			return i, plain, "closing quote", true
 		}
 		switch c := b[i]; {
 		case c == '"':
-			return i + 1, plain, ""
+			return i + 1, plain, "", false
 		case c == '\\':
 			plain = false
 			n, bad := scanEscape(b, i)
 			if bad != "" {
-				return min(i+n, len(b)), plain, bad
+				if i+n >= len(b) {
+					return i, plain, bad, true
+				}
+				return i + n, plain, bad, false
 			}
 			i += n
 		case c < 0x20:
-			return i, plain, "an escape for a control character"
+			return i, plain, "an escape for a control character", false
 		case c < utf8.RuneSelf:
 			i++
 		default:
 			if i, bad = scanUTF8(b, i); bad != "" {
-				return i, plain, bad
+				return i, plain, bad, bad == wantRest
 			}
 		}
 	}
@@ -88,7 +101,7 @@ func scanUTF8(b []byte, i int) (end int, bad string) {
 		r, n := utf8.DecodeRune(b[i:])
 		if r == utf8.RuneError && n == 1 {
 			if !utf8.FullRune(b[i:]) {
-				return len(b), "the rest of a UTF-8 character"
+				return i, wantRest
 			}
 			return i, wantUTF8
 		}
@@ -97,7 +110,10 @@ func scanUTF8(b []byte, i int) (end int, bad string) {
 	return i, ""
 }
 
-const wantUTF8 = "valid UTF-8"
+const (
+	wantUTF8 = "valid UTF-8"
+	wantRest = "the rest of a UTF-8 character"
+)
 
 func scanEscape(b []byte, i int) (n int, bad string) {
 	if i+1 >= len(b) {

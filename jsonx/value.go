@@ -1,18 +1,5 @@
 package jsonx
 
-// Kind is what a Value is.
-type Kind uint8
-
-// The kinds of JSON values. The zero Value is Null.
-const (
-	Null Kind = iota
-	Bool
-	Num
-	String
-	Array
-	Object
-)
-
 // Value is one JSON value that keeps the order of members and the text of numbers.
 type Value struct {
 	Kind     Kind

@@ -58,6 +58,7 @@ func place(data []byte, off int) (line, col int, excerpt string) {
 func pointerAt(data []byte, off int) string {
 	type level struct {
 		array, key bool // key: the next string is a member name
+		named      bool // name has been read
 		index      int
 		name       string
 	}
@@ -76,7 +77,7 @@ func pointerAt(data []byte, off int) string {
 		case ',':
 			if top >= 0 {
 				stack[top].index++
-				stack[top].key, stack[top].name = !stack[top].array, ""
+				stack[top].key, stack[top].named = !stack[top].array, false
 			}
 		case ':':
 			if top >= 0 {
@@ -89,7 +90,7 @@ func pointerAt(data []byte, off int) string {
 				break
 			}
 			if top >= 0 && stack[top].key {
-				stack[top].name = stringOf(data[i+1:end-1], plain)
+				stack[top].name, stack[top].named = stringOf(data[i+1:end-1], plain), true
 			}
 			i = end - 1
 		}
@@ -98,7 +99,7 @@ func pointerAt(data []byte, off int) string {
 	for _, l := range stack {
 		if l.array {
 			b.WriteString("/" + strconv.Itoa(l.index))
-		} else if l.name != "" || !l.key {
+		} else if l.named {
 			b.WriteString("/" + pointerEscaper.Replace(l.name))
 		}
 	}

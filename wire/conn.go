@@ -237,6 +237,9 @@ func (c *conn) exchange() bool {
 	if c.watch != nil {
 		c.unwatch()
 	}
+	if c.req.form != nil {
+		c.dropForm()
+	}
 	if c.hijacked || !c.complete() {
 		return false
 	}
@@ -246,6 +249,13 @@ func (c *conn) exchange() bool {
 	}
 	c.req.head.reset()
 	return true
+}
+
+// dropForm removes the files of a form that the handler did not keep.
+func (c *conn) dropForm() {
+	if err := c.req.form.remove(); err != nil {
+		c.srv.log.Error("an upload could not be removed", "request_id", c.req.ID(), "error", err)
+	}
 }
 
 // moreHead receives more of a head, whose time counts from its first byte.

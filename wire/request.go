@@ -17,6 +17,7 @@ type Request struct {
 	id    string
 	path  string // decoded; "" until asked for
 	query *Query
+	form  *Form // nil until asked for
 	route *route
 	spans [maxParams]span // of the route's wildcards, in the head
 	nvals int
@@ -31,7 +32,7 @@ type Request struct {
 func (r *Request) begin(c *conn) {
 	r.c = c
 	r.ctx, r.id, r.path, r.query = nil, "", "", nil
-	r.route, r.nvals, r.fallback = nil, 0, nil
+	r.route, r.nvals, r.fallback, r.form = nil, 0, nil, nil
 	r.client = clientInfo{}
 	r.body.reset(c)
 }

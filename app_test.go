@@ -290,8 +290,9 @@ func TestUseLeavesOperationsAlone(t *testing.T) {
 	a.Use(func(wire.Handler) wire.Handler {
 		return func(*wire.Response, *wire.Request) error { return &wire.Error{Status: 418} }
 	})
+	a.Get("/observe/own", func(w *wire.Response, r *wire.Request) error { return nil })
 	start(t, a)
-	for path, want := range map[string]int{"/health": 200, "/readyz": 200, "/observe/metrics": 200, "/api/notes": 418, "/nowhere": 418} {
+	for path, want := range map[string]int{"/health": 200, "/readyz": 200, "/observe/metrics": 200, "/api/notes": 418, "/nowhere": 418, "/observe/own": 418} {
 		if got := call(t, a, "GET", path, ""); got.StatusCode != want {
 			t.Errorf("%s: %d, want %d", path, got.StatusCode, want)
 		}

@@ -130,10 +130,10 @@ func (a *App) gate(next wire.Handler) wire.Handler {
 // isOperation says whether a path is one of the operations endpoints.
 func isOperation(path string) bool {
 	switch path {
-	case "/health", "/livez", "/ready", "/readyz", "/status", "/info", "/metrics":
+	case "/health", "/livez", "/ready", "/readyz", "/status", "/info", "/metrics", "/observe/metrics":
 		return true
 	}
-	return strings.HasPrefix(path, "/observe/")
+	return strings.HasPrefix(path, "/observe/perf/")
 }
 
 // await waits for the start, where the request needs that.

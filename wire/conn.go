@@ -34,8 +34,10 @@ type conn struct {
 	bodyAt   time.Time
 	received int64     // bytes of body since bodyAt
 	writeBy  time.Time // the write deadline that is set
-	watch    *watch    // looks out for the client's leaving; nil unless asked for
-	direct             // reading inside RawConn.Read, where the system can
+	own      ownDeadlines
+	sending  sync.Locker // held while the body's reader sends; nil unless asked for
+	watch    *watch      // looks out for the client's leaving; nil unless asked for
+	direct               // reading inside RawConn.Read, where the system can
 }
 
 // step is what a connection does next.
@@ -220,6 +222,7 @@ func (c *conn) begin(n int) {
 	c.close = f.close
 	c.awaits = f.expect && (f.chunked || f.length > 0)
 	c.late, c.bodyAt, c.received = false, time.Time{}, 0
+	c.own, c.sending = ownDeadlines{}, nil
 	c.req.begin(c)
 	c.res.reset(c, c.req.head.known == "HEAD")
 }
@@ -313,6 +316,10 @@ func (c *conn) receive() (n int, err error) {
 // that is waited for and keeps watch over the pace.
 func (c *conn) beginBody() error {
 	cfg := &c.srv.cfg
+	if c.sending != nil {
+		c.sending.Lock()
+		defer c.sending.Unlock()
+	}
 	if c.awaits {
 		c.awaits = false
 		c.out = append(c.out, "HTTP/1.1 100 Continue\r\n\r\n"...)
@@ -325,6 +332,9 @@ func (c *conn) beginBody() error {
 	}
 	// the body may take the grace, and a second more for each MinBodyRate bytes
 	deadline := c.bodyAt.Add(cfg.ReadBodyTimeout + time.Duration(float64(c.received)/float64(cfg.MinBodyRate)*float64(time.Second)))
+	if c.own.hasRead {
+		deadline = c.own.read
+	}
 	c.timed = true
 	return c.nc.SetReadDeadline(deadline)
 }
@@ -500,7 +510,7 @@ func (c *conn) write(b []byte) error {
 		return nil
 	}
 	timeout := c.srv.cfg.WriteTimeout
-	if now := time.Now(); c.writeBy.Sub(now) < timeout {
+	if now := time.Now(); !c.own.hasWrite && c.writeBy.Sub(now) < timeout {
 		c.writeBy = now.Add(timeout + timeout/4)
 		if err := c.nc.SetWriteDeadline(c.writeBy); err != nil {
 			return err

@@ -58,6 +58,12 @@
 //	CONNECT, proxies           9110 §9.3.6  clientdial.go
 //	content coding             9110 §8.4    clientdecode.go
 //	cookies                    6265bis      cookiejar.go
+//	interim responses          9110 §15.2   adapter.go
+//
+// # Other libraries
+//
+// Handlers and middleware of net/http run under wire, and handlers of wire under
+// net/http, by way of package wire/nethttp. What other adapters need is in adapter.go.
 //
 // # Concurrency
 //

@@ -11,17 +11,18 @@ import (
 // Request is a request being handled. It belongs to the handler until that returns;
 // strings it gave out stay valid for ever.
 type Request struct {
-	c     *conn
-	head  head
-	ctx   context.Context
-	id    string
-	path  string // decoded; "" until asked for
-	query *Query
-	form  *Form // nil until asked for
-	route *route
-	spans [maxParams]span // of the route's wildcards, in the head
-	nvals int
-	body  body
+	c      *conn
+	head   head
+	ctx    context.Context
+	id     string
+	path   string // decoded; "" until asked for
+	query  *Query
+	form   *Form // nil until asked for
+	route  *route
+	spans  [maxParams]span // of the route's wildcards, in the head
+	nvals  int
+	values [][2]string // of SetPathValue
+	body   body
 
 	client clientInfo // who sent it, once asked for
 
@@ -32,7 +33,7 @@ type Request struct {
 func (r *Request) begin(c *conn) {
 	r.c = c
 	r.ctx, r.id, r.path, r.query = nil, "", "", nil
-	r.route, r.nvals, r.fallback, r.form = nil, 0, nil, nil
+	r.route, r.nvals, r.values, r.fallback, r.form = nil, 0, nil, nil, nil
 	r.client = clientInfo{}
 	r.body.reset(c)
 }
@@ -144,6 +145,11 @@ func (r *Request) Headers() iter.Seq2[string, string] {
 // PathValue returns the decoded value of a wildcard of the route's pattern; "" when it
 // has none of that name.
 func (r *Request) PathValue(name string) string {
+	for _, v := range r.values {
+		if v[0] == name {
+			return v[1]
+		}
+	}
 	if r.route == nil {
 		return ""
 	}
@@ -195,7 +201,7 @@ func (r *Request) Trailers() []Trailer { return r.body.chunk.trailers }
 // Context returns the request's context. It ends when the server closes by force.
 func (r *Request) Context() context.Context {
 	if r.ctx == nil {
-		return r.c.srv.ctx
+		return r.c.connContext()
 	}
 	return r.ctx
 }
@@ -210,13 +216,7 @@ func (r *Request) RemoteAddr() net.Addr { return r.c.nc.RemoteAddr() }
 func (r *Request) LocalAddr() net.Addr { return r.c.nc.LocalAddr() }
 
 // TLS returns the state of the connection's TLS; nil without.
-func (r *Request) TLS() *tls.ConnectionState {
-	if c, ok := r.c.nc.(*tls.Conn); ok {
-		s := c.ConnectionState()
-		return &s
-	}
-	return nil
-}
+func (r *Request) TLS() *tls.ConnectionState { return tlsState(r.c.nc) }
 
 // Hijack takes the connection over, for protocols that begin with an HTTP request. What
 // was received behind the head comes with it. The caller writes its own response and

@@ -14,7 +14,9 @@ var ErrClientGone = errors.New("wire: the client has gone")
 // answer. A socket is parked for its peer's end; of other connections one byte is read
 // ahead.
 type watch struct {
-	ctx    context.Context
+	gone   context.Context // ends with the client, or with the handler
+	end    context.CancelCauseFunc
+	ctx    context.Context // what WatchClient returned; nil before
 	cancel context.CancelCauseFunc
 	leave  func() bool   // stops waiting for the server's end
 	ticket ticket        // of a socket; zero for others
@@ -35,21 +37,48 @@ type watch struct {
 // nothing can be read ahead: then a closed connection shows as an error of Write only.
 func (r *Request) WatchClient() context.Context {
 	c := r.c
-	if c.watch != nil || c.hijacked {
+	if c.hijacked || c.watch != nil && c.watch.ctx != nil {
 		return r.Context()
 	}
-	w := &watch{}
-	w.ctx, w.cancel = context.WithCancelCause(r.Context())
-	w.leave = context.AfterFunc(c.srv.draining, func() { w.cancel(ErrServerClosed) })
-	c.watch, r.ctx = w, w.ctx
-	if c.raw != nil {
-		c.watchSocket(w)
-	} else if r.body.done() && c.from == c.to && c.nc.SetReadDeadline(time.Time{}) == nil {
-		c.timed = true
-		w.done = make(chan struct{})
-		go c.lookOut(w)
+	w := c.look()
+	ctx, cancel := context.WithCancelCause(r.Context())
+	w.ctx, w.cancel, r.ctx = ctx, cancel, ctx
+	w.leave = context.AfterFunc(c.srv.draining, func() { cancel(ErrServerClosed) })
+	context.AfterFunc(w.gone, func() { cancel(context.Cause(w.gone)) })
+	return ctx
+}
+
+// OnClientGone has f called, on a goroutine of its own, when the client closes the
+// connection before the handler returns: for adapters, and for handlers that go on while
+// the server shuts down. The limits of [Request.WatchClient] hold. After the handler's
+// return f is not called any more.
+func (r *Request) OnClientGone(f func()) {
+	if r.c.hijacked {
+		return
 	}
-	return w.ctx
+	w := r.c.look()
+	context.AfterFunc(w.gone, func() {
+		if context.Cause(w.gone) == ErrClientGone {
+			f()
+		}
+	})
+}
+
+// look begins to look out for the client's leaving, where that has not begun.
+func (c *conn) look() *watch {
+	if c.watch == nil {
+		w := &watch{}
+		w.gone, w.end = context.WithCancelCause(context.Background())
+		c.watch = w
+		if c.raw != nil {
+			c.watchSocket(w)
+		} else if c.req.body.done() && c.from == c.to && c.nc.SetReadDeadline(time.Time{}) == nil {
+			c.timed = true
+			w.done = make(chan struct{})
+			go c.lookOut(w)
+		}
+	}
+	return c.watch
 }
 
 // watchSocket parks the socket for the end of its peer's stream.
@@ -64,7 +93,7 @@ func (c *conn) watchSocket(w *watch) {
 }
 
 // awake is called when the peer has ended its stream.
-func (w *watch) awake() { w.cancel(ErrClientGone) }
+func (w *watch) awake() { w.end(ErrClientGone) }
 
 // lookOut waits for the client's next byte, or for its end.
 func (c *conn) lookOut(w *watch) {
@@ -72,7 +101,7 @@ func (c *conn) lookOut(w *watch) {
 	n, err := c.nc.Read(w.b[:])
 	w.n = n
 	if n == 0 && !isTimeout(err) {
-		w.cancel(ErrClientGone)
+		w.end(ErrClientGone)
 	}
 }
 
@@ -80,7 +109,6 @@ func (c *conn) lookOut(w *watch) {
 func (c *conn) unwatch() {
 	w := c.watch
 	c.watch = nil
-	w.leave()
 	c.srv.parker.cancel(w.ticket) // void when it was woken or never parked
 	if w.done != nil {
 		if c.nc.SetReadDeadline(longAgo) != nil {
@@ -88,10 +116,14 @@ func (c *conn) unwatch() {
 		}
 		<-w.done
 	}
-	if context.Cause(w.ctx) == ErrClientGone {
+	if context.Cause(w.gone) == ErrClientGone {
 		c.close = true
 	}
-	w.cancel(context.Canceled)
+	w.end(context.Canceled)
+	if w.ctx != nil {
+		w.leave()
+		w.cancel(context.Cause(w.gone))
+	}
 	if w.n > 0 {
 		c.room()
 		c.to += copy(c.in[c.to:], w.b[:w.n])

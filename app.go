@@ -231,6 +231,20 @@ func (a *App) View(fn func(s *Snapshot) error) error {
 	return fn(s)
 }
 
+// ViewAt is View on the state as it was when the transaction with that index (its
+// Lithair-Index) was the newest. What is not recent is replayed from the nearest snapshot.
+//
+// Errors: those of fn; engine.ErrFuture; *engine.GoneError when the log before is gone.
+func (a *App) ViewAt(ctx context.Context, index uint64, fn func(s *Snapshot) error) error {
+	root, err := a.engine.At(ctx, index)
+	if err != nil {
+		return err
+	}
+	s := &Snapshot{root: root}
+	defer s.close()
+	return fn(s)
+}
+
 // Metrics returns the registry, for metrics of the application's own.
 func (a *App) Metrics() *observe.Registry { return a.metrics }
 

@@ -154,7 +154,7 @@ func failed[T any](err error) iter.Seq2[T, error] {
 // By returns the record with that value in a unique field. [ErrNotFound] when there is
 // none.
 func (c *Collection[T]) By(r Reader, field string, value any) (v T, err error) {
-	f, key, err := c.index(field, value)
+	f, key, err := c.index(r, field, value)
 	if err != nil {
 		return v, err
 	}
@@ -171,7 +171,7 @@ func (c *Collection[T]) By(r Reader, field string, value any) (v T, err error) {
 // Where iterates over the records with that value in an indexed field (indexed, unique
 // or fk), in order of primary keys.
 func (c *Collection[T]) Where(r Reader, field string, value any) iter.Seq2[T, error] {
-	f, key, err := c.index(field, value)
+	f, key, err := c.index(r, field, value)
 	if err != nil {
 		return failed[T](err)
 	}
@@ -186,11 +186,11 @@ func (c *Collection[T]) Where(r Reader, field string, value any) iter.Seq2[T, er
 }
 
 // index finds an indexed field and the key encoding of a Go value in it.
-func (c *Collection[T]) index(field string, value any) (f *model.SchemaField, key string, err error) {
+func (c *Collection[T]) index(r Reader, field string, value any) (f *model.SchemaField, key string, err error) {
 	if _, err := c.codec(); err != nil {
 		return nil, "", err
 	}
-	f = c.table.Schema().Field(field)
+	f = c.schema(r).Field(field)
 	if f == nil || !f.Unique && !f.Indexed && f.FK == "" {
 		return nil, "", fmt.Errorf("lithair: %s has no indexed field %q", c.table.Name(), field)
 	}
@@ -199,6 +199,15 @@ func (c *Collection[T]) index(field string, value any) (f *model.SchemaField, ke
 		return nil, "", fmt.Errorf("lithair: %s.%s: %w", c.table.Name(), field, err)
 	}
 	return f, key, nil
+}
+
+// schema returns the declaration that r was written under: in the past, an index may not
+// have been there yet.
+func (c *Collection[T]) schema(r Reader) *model.Schema {
+	if s := r.reader().SchemaByName(c.table.Name()); s != nil {
+		return s
+	}
+	return c.table.Schema() // not declared then: nothing is there
 }
 
 // Page is a part of the answer to a query.
@@ -219,7 +228,7 @@ func (c *Collection[T]) Query(r Reader, rawQuery string) (page Page[T], err erro
 	if parsed.Err != nil {
 		return page, parsed.Err
 	}
-	q, err := query.Parse(c.table.Model(), c.table.Schema(), parsed.Pairs, query.Options{})
+	q, err := query.Parse(c.table.Model(), c.schema(r), parsed.Pairs, query.Options{})
 	if err != nil {
 		return page, err
 	}

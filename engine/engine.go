@@ -67,6 +67,7 @@ type Engine struct {
 	changed atomic.Pointer[chan struct{}]
 	point   atomic.Pointer[point] // the published root and where it stands in the log
 	stats   counters
+	past    past
 
 	held      eventlog.Position // what a snapshot brought
 	restored  *state.Root       // by it, until it is verified
@@ -112,7 +113,7 @@ func New(cfg Config) (*Engine, error) {
 	}
 	e := &Engine{cfg: cfg, log: cfg.Logger, store: state.NewStore(state.Empty()),
 		barriers: map[uint64]*barrier{}, settled: make(chan struct{}), idle: make(chan struct{}),
-		snapsAsk: make(chan chan error), snapsDone: make(chan struct{})}
+		snapsAsk: make(chan chan error), snapsDone: make(chan struct{}), past: past{turn: make(chan struct{}, pastReaders)}}
 	e.work.L = &e.mu
 	e.watch = newWatchdog(e.log, cfg.SlowTx)
 	e.cfg.Running = e.watch.running
@@ -174,7 +175,7 @@ func (e *Engine) Start(ctx context.Context) error {
 		return err
 	}
 	e.store.Publish(ex.Root())
-	e.point.Store(&point{ex.Root(), ex.Applied()})
+	e.setPoint(ex.Root())
 	go e.loop()
 	e.startSnapshots()
 	if err := e.startHooks(); err != nil {
@@ -429,6 +430,13 @@ func (e *Engine) isSettled() bool {
 	}
 }
 
+// setPoint notes where the published root stands, and holds it for reads of the past.
+func (e *Engine) setPoint(root *state.Root) {
+	p := point{root, e.ex.Applied()}
+	e.point.Store(&p)
+	e.past.hold(p, e.stats.logged)
+}
+
 // publish makes the newest committed root visible, then lets answers go.
 func (e *Engine) publish() {
 	root := e.ex.Root()
@@ -436,7 +444,7 @@ func (e *Engine) publish() {
 		e.stats.transactions.Add(root.Seq() - old.Seq())
 		e.stats.entries.Add(1)
 		e.store.Publish(root)
-		e.point.Store(&point{root, e.ex.Applied()})
+		e.setPoint(root)
 		ch := make(chan struct{})
 		close(*e.changed.Swap(&ch))
 	}

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/lithair/lithair-go/eventlog"
@@ -58,8 +59,8 @@ const snapshotSuffix = ".snap"
 
 // snapshotFile is a snapshot on disk, named by the log index it holds.
 type snapshotFile struct {
-	index uint64
-	name  string
+	index, seq uint64
+	name       string
 }
 
 // point is a committed root and the log index it stands at.
@@ -69,12 +70,14 @@ type point struct {
 }
 
 // snapshots writes and reads the snapshots in a directory. It belongs to one goroutine
-// at a time.
+// at a time, but for kept.
 type snapshots struct {
-	cfg   SnapshotConfig
-	log   *slog.Logger
-	files []snapshotFile // oldest first
-	size  int64          // of the newest
+	cfg  SnapshotConfig
+	log  *slog.Logger
+	size int64 // of the newest
+
+	mu    sync.Mutex
+	files []snapshotFile // oldest first; replaced, never changed in place
 
 	leftovers []string // of writes that were interrupted
 	damaged   []string
@@ -98,11 +101,47 @@ func (s *snapshots) list() error {
 			if err != nil || len(digits) != 20 {
 				return fmt.Errorf("%s looks like a snapshot, but its name is not a number of 20 digits", path.Join(s.cfg.Dir, n))
 			}
-			s.files = append(s.files, snapshotFile{index, path.Join(s.cfg.Dir, n)})
+			f := snapshotFile{index: index, name: path.Join(s.cfg.Dir, n)}
+			if f.seq, err = snapshotSeq(s.cfg.FS, f.name); err != nil {
+				return err
+			}
+			s.files = append(s.files, f)
 		}
 	}
 	slices.SortFunc(s.files, func(a, b snapshotFile) int { return cmp.Compare(a.index, b.index) })
 	return nil
+}
+
+// kept returns the snapshots there are, oldest first. It may be called by any goroutine.
+func (s *snapshots) kept() []snapshotFile {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.files
+}
+
+func (s *snapshots) setFiles(files []snapshotFile) {
+	s.mu.Lock()
+	s.files = files
+	s.mu.Unlock()
+}
+
+// snapshotSeq reads the sequence in a snapshot's header; 0 when that is damaged, which
+// shows when the snapshot is read.
+func snapshotSeq(fs disk.FS, name string) (seq uint64, err error) {
+	file, err := fs.Open(name, disk.ReadOnly)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	size, err := file.Size()
+	if err != nil {
+		return 0, err
+	}
+	var damage *state.SnapshotError
+	if seq, _, err = state.SnapshotNote(file, size); errors.As(err, &damage) {
+		return 0, nil
+	}
+	return seq, err
 }
 
 // load reads the newest snapshot that is whole. One that is damaged is told of; without
@@ -165,20 +204,19 @@ func readSnapshotFile(fs disk.FS, f snapshotFile) (root *state.Root, at eventlog
 // write makes a snapshot durable, then forgets the oldest ones beyond Keep. After a crash
 // at any step the snapshots that were there still are, or the new one is, whole.
 func (s *snapshots) write(root *state.Root, at eventlog.Position) error {
-	f := snapshotFile{at.Index, path.Join(s.cfg.Dir, fmt.Sprintf("%020d", at.Index)+snapshotSuffix)}
+	f := snapshotFile{at.Index, root.Seq(), path.Join(s.cfg.Dir, fmt.Sprintf("%020d", at.Index)+snapshotSuffix)}
 	size, err := writeSnapshotFile(s.cfg.FS, f.name, root, at)
 	if err != nil {
 		return err
 	}
-	if n := len(s.files); n == 0 || s.files[n-1].index != f.index {
-		s.files = append(s.files, f)
-	}
+	files := append(slices.Clone(s.files), f)
+	drop := max(0, len(files)-s.cfg.Keep)
+	s.setFiles(files[drop:])
 	s.size = size
-	for len(s.files) > s.cfg.Keep {
-		if err := s.cfg.FS.Remove(s.files[0].name); err != nil {
+	for _, old := range files[:drop] {
+		if err := s.cfg.FS.Remove(old.name); err != nil {
 			return err
 		}
-		s.files = s.files[1:]
 	}
 	return s.cfg.FS.SyncDir(s.cfg.Dir)
 }

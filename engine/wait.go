@@ -144,6 +144,7 @@ type counters struct {
 	inflight                                                        atomic.Int64
 	gathered                                                        atomic.Int64 // bytes of log since the newest snapshot, about
 	leading                                                         atomic.Bool
+	logged                                                          int64 // bytes of log since the start, about; the loop's own
 }
 
 // gather counts records as log that no snapshot holds.
@@ -153,6 +154,7 @@ func (c *counters) gather(records []eventlog.Record) {
 		n += int64(len(records[i].Payload)) + recordOverhead
 	}
 	c.gathered.Add(n)
+	c.logged += n
 }
 
 // recordOverhead is about what a record takes in the log beside its payload.

@@ -36,7 +36,7 @@
 //	              direction of the last field. Without sort: by primary key.
 //	fields=a,b    the members a client wants; Run does not use it
 //
-// expand, cursor and at are reserved and refused.
+// expand and cursor are reserved and refused.
 //
 // # Access paths
 //

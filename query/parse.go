@@ -33,10 +33,10 @@ type order struct {
 }
 
 // passed are the names left to the caller.
-var passed = []string{"level", "freshness", "freshness_strict", "min_index"}
+var passed = []string{"at", "level", "freshness", "freshness_strict", "min_index"}
 
 // refused are reserved names without a meaning in this version.
-var refused = []string{"expand", "cursor", "at"}
+var refused = []string{"expand", "cursor"}
 
 // Parse reads the decoded pairs of a query string in order. m says which fields may be
 // seen, s how they are stored. Errors are *[Error].

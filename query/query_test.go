@@ -229,7 +229,7 @@ func TestParseRefuses(t *testing.T) {
 		{"titel=x", `did you mean "title"?`}, {"skp=3", `did you mean "skip"?`}, {"nothing_like_it=1", "is not a field of item"}, {"secret=x", "is not a field"}, {"sort=secret", "is not a field"},
 		{"fields=secret", "is not a field"}, {"sort=-prise", `did you mean "price"?`}, {"sort=", "empty name"}, {"sort=id,id", "twice"}, {"sort=tags", "cannot be sorted"}, {"tags=x", "cannot be filtered"},
 		{"take=-1", "whole number"}, {"take=x", "whole number"}, {"skip=99999999999", "whole number"}, {"skip=1&skip=2", "given twice"}, {"price=1.5", "whole number"}, {"price=null", "whole number"}, {"id=-1", "from 0"},
-		{"rating=NaN", "a number"}, {"rating=<null", "null"}, {"live=yes", "true or false"}, {"made=yesterday", "a time"}, {"price=~1", "no text"}, {"expand=x", "reserved"}, {"cursor=x", "reserved"}, {"at=1", "reserved"},
+		{"rating=NaN", "a number"}, {"rating=<null", "null"}, {"live=yes", "true or false"}, {"made=yesterday", "a time"}, {"price=~1", "no text"}, {"expand=x", "reserved"}, {"cursor=x", "reserved"},
 		{"price=in(1", "closing parenthesis"}, {"price=in()", "whole number"}, {"price=in(1,x)", "whole number"}, {"price=in(1,null)", "whole number"}, {`slug=in("a)`, "open quote"}, {`slug=in("a"b)`, "behind a closing quote"}, {"price=in(1))", "too many"},
 		{"tags=in(a)", "cannot be filtered"}, {"price=in(" + strings.Repeat("1,", 100) + "1)", "more than 100"}, {"or=x", "in parentheses"}, {"or=(price)", "is no condition"}, {"or=()", "is no condition"}, {"or=(prise=1)", `did you mean "price"?`},
 		{"or=(secret=x)", "is not a field"}, {"or=(price=x)", "whole number"}, {"or=(price=1", "closing parenthesis"}, {"or=(or=(price=1))", "is not a field"}, {"or=(take=1)", "is not a field"}, {"or=(rating=<null)", "null"},

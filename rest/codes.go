@@ -42,6 +42,7 @@ var (
 	CodeUnknown      = Code{"LTH1030", 503, "Outcome unknown", "read the record, or repeat with the same Idempotency-Key"}
 	CodeFull         = Code{"LTH1031", 507, "Storage full", "free some space on the server's disk"}
 	CodeCancelled    = Code{"LTH1032", 503, "Cancelled", "the request was given up before it was carried out"}
+	CodeGone         = Code{"LTH1033", 410, "Gone", "ask for the oldest index, or a newer one"}
 )
 
 // Codes lists the registry in order.
@@ -49,7 +50,7 @@ var Codes = []Code{
 	CodeMalformed, CodeWrongType, CodeUnknownField, CodeQuery, CodeHeader, CodeOperation, CodeBadRequest, CodeUnauthorized,
 	CodeForbidden, CodeNotFound, CodeMethod, CodeTimeout, CodeExists, CodeUnique, CodeReference, CodeReferenced,
 	CodePrecondition, CodeIndex, CodeTooLarge, CodeMediaType, CodeInvalid, CodeReadOnly, CodeImmutable, CodeIdempotency,
-	CodeReservedID, CodeInternal, CodeBusy, CodeUnavailable, CodeNotCommitted, CodeUnknown, CodeFull, CodeCancelled,
+	CodeReservedID, CodeInternal, CodeBusy, CodeUnavailable, CodeNotCommitted, CodeUnknown, CodeFull, CodeCancelled, CodeGone,
 }
 
 // byStatus is the code of an error that has only a status.

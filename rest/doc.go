@@ -11,6 +11,8 @@
 //	GET    base            list: data, total, skip, take, has_more; grammar in package query
 //	GET    base/count      {"count": n}, with the same filters
 //	GET    base/{id}       one record
+//	GET    base/{id}/history   versions, newest first: who, when, what changed, the record
+//	GET    base/{id}/blame     by field, who gave it the value it has
 //	POST   base            create: 201, Location, ETag, the record
 //	PUT    base/{id}       replace: 200; with If-None-Match: * create under that id: 201
 //	PATCH  base/{id}       merge patch (RFC 7396): 200
@@ -27,6 +29,14 @@
 // answer, is the sequence of the state that was read or written; min_index=N makes a read
 // wait for it (412 when it does not come in time), level= is none, weak (default),
 // linearizable or strong. freshness is accepted: one node is never behind itself.
+//
+// # The past
+//
+// at=N on a GET reads the state in which N was the newest sequence, at=2006-01-02T15:04:05Z
+// the newest state at that moment; filters, sorts and counts work on it with the indexes
+// of that time. What is still to come is 412, what the log no longer tells 410 with
+// oldest_index. A history is read from the log, in time proportional to its length; take
+// (default 50, at most 1000) and before=INDEX page through it.
 //
 // # Writes
 //

@@ -68,6 +68,7 @@ func Mount(r *wire.Router, e *engine.Engine, t *engine.Table, base string, opt O
 		h       wire.Handler
 	}{
 		{"GET " + base, c.list}, {"GET " + base + "/count", c.count}, {"GET " + base + "/{id}", c.get},
+		{"GET " + base + "/{id}/history", c.history}, {"GET " + base + "/{id}/blame", c.blame},
 		{"POST " + base, c.create}, {"POST " + base + "/_bulk", c.bulk}, {"PUT " + base + "/{id}", c.put},
 		{"PATCH " + base + "/{id}", c.patch}, {"DELETE " + base + "/{id}", c.delete},
 	} {

@@ -16,7 +16,10 @@ type Item struct {
 }
 
 // Problem is what an error says beyond its status; it travels in wire.Error.Extra.
-type Problem struct{ Errors []Item }
+type Problem struct {
+	Errors []Item
+	Oldest *uint64 // the oldest index that can be read; nil where that does not matter
+}
 
 // fault makes an error with a code of the registry.
 func fault(c Code, detail string, items ...Item) *wire.Error {
@@ -63,6 +66,12 @@ func ErrorBody(r *wire.Request, e *wire.Error) (contentType string, body []byte)
 }
 
 func (p *Problem) appendMembers(b []byte) []byte {
+	if p.Oldest != nil {
+		b = strconv.AppendUint(append(b, `,"oldest_index":`...), *p.Oldest, 10)
+	}
+	if len(p.Errors) == 0 {
+		return b
+	}
 	b = append(b, `,"errors":[`...)
 	for i, it := range p.Errors {
 		if i > 0 {

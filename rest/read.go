@@ -49,6 +49,14 @@ func (c *collection) root(r *wire.Request) (*state.Root, error) {
 	if q.Err != nil {
 		return nil, fault(CodeQuery, q.Err.Error())
 	}
+	if q.Has("at") {
+		for _, other := range []string{"level", "freshness", "min_index"} {
+			if q.Has(other) {
+				return nil, &query.Error{Field: other, Problem: "has no meaning together with at: the past does not change"}
+			}
+		}
+		return c.at(r.Context(), q.Get("at"))
+	}
 	root := c.e.Root()
 	if q.Has("level") {
 		level, ok := engine.ParseLevel(q.Get("level"))
@@ -96,9 +104,9 @@ func onlyRead(r *wire.Request) error {
 	}
 	for _, p := range r.Query().Pairs {
 		switch p[0] {
-		case "level", "freshness", "freshness_strict", "min_index":
+		case "at", "level", "freshness", "freshness_strict", "min_index":
 		default:
-			return &query.Error{Field: p[0], Problem: "has no meaning here", DidYouMean: query.Nearest(p[0], []string{"level", "freshness", "min_index"})}
+			return &query.Error{Field: p[0], Problem: "has no meaning here", DidYouMean: query.Nearest(p[0], []string{"at", "level", "freshness", "min_index"})}
 		}
 	}
 	return nil
@@ -179,9 +187,9 @@ func listed(list, tag string, weak bool) bool {
 	return false
 }
 
-// parse reads the list grammar of a request.
-func (c *collection) parse(r *wire.Request) (*query.Query, error) {
-	return query.Parse(c.t.Model(), c.t.Schema(), r.Query().Pairs, c.opt.Query)
+// parse reads the list grammar of a request, for a root.
+func (c *collection) parse(r *wire.Request, root *state.Root) (*query.Query, error) {
+	return query.Parse(c.t.Model(), c.schemaAt(root), r.Query().Pairs, c.opt.Query)
 }
 
 func (c *collection) list(w *wire.Response, r *wire.Request) error {
@@ -193,7 +201,7 @@ func (c *collection) list(w *wire.Response, r *wire.Request) error {
 		return err
 	}
 	w.SetHeader("Lithair-Index", c.indexText(root.Seq()))
-	q, err := c.parse(r)
+	q, err := c.parse(r, root)
 	if err != nil {
 		return err
 	}
@@ -247,7 +255,7 @@ func (c *collection) count(w *wire.Response, r *wire.Request) error {
 		return err
 	}
 	w.SetHeader("Lithair-Index", c.indexText(root.Seq()))
-	q, err := c.parse(r)
+	q, err := c.parse(r, root)
 	if err != nil {
 		return err
 	}

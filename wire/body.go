@@ -124,6 +124,9 @@ func (b *body) fill() error {
 	if err := b.c.beginBody(); err != nil {
 		return err
 	}
+	if b.c.from == b.c.to && (b.kind == bodyChunked || b.left > readBuffer) {
+		b.c.widen()
+	}
 	n, err := b.c.receive()
 	b.c.received += int64(n)
 	switch {

@@ -16,8 +16,9 @@ import (
 // no stranger's.
 type conn struct {
 	*link
-	space    *workspace // what buffers begin with
-	in       []byte     // received; in[from:to] is not consumed yet
+	space    *workspace        // what buffers begin with
+	in       []byte            // received; in[from:to] is not consumed yet
+	wide     *[wideBuffer]byte // what in is while a large body is received; else nil
 	from, to int
 	keep     int    // in[:keep] is the head of the request being handled
 	out      []byte // to be sent
@@ -62,8 +63,14 @@ type workspace struct {
 
 const readBuffer = 2 << 10
 
-// workspaces holds those of connections that are at rest.
-var workspaces = sync.Pool{New: func() any { return new(workspace) }}
+// wideBuffer is what a body is received into that does not fit the workspace.
+const wideBuffer = 32 << 10
+
+// What connections at rest, or without a large body, have given back.
+var (
+	workspaces  = sync.Pool{New: func() any { return new(workspace) }}
+	wideBuffers = sync.Pool{New: func() any { return new([wideBuffer]byte) }}
+)
 
 func isTimeout(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }
 
@@ -125,6 +132,7 @@ func (c *conn) release() {
 	if c.space == nil {
 		return
 	}
+	c.narrow()
 	workspaces.Put(c.space)
 	c.space, c.in, c.out = nil, nil, nil
 	c.req.head.buf, c.req.head.fields, c.res.fields = nil, nil, nil
@@ -186,9 +194,7 @@ func (c *conn) batch() step {
 	cfg := &c.srv.cfg
 	for depth := 1; ; depth++ {
 		if c.from == c.to {
-			if c.from, c.to = 0, 0; len(c.in) > 4*readBuffer {
-				c.in = c.space.in[:]
-			}
+			c.narrow()
 			return stepWait
 		}
 		n, err := c.req.head.parse(c.in[c.from:c.to], cfg.MaxHeaderBytes, cfg.MaxHeaderFields)
@@ -294,6 +300,23 @@ func (c *conn) room() {
 		c.to = copy(bigger, c.in[c.from:c.to])
 		c.in, c.from, c.keep = bigger, 0, 0 // the head may still stand in the old one
 	}
+}
+
+// widen gives the buffer, of which nothing is left to consume, the size for a large body.
+func (c *conn) widen() {
+	if c.wide == nil {
+		c.wide = wideBuffers.Get().(*[wideBuffer]byte)
+	}
+	c.in, c.from, c.to, c.keep = c.wide[:], 0, 0, 0 // the head stands where it stood
+}
+
+// narrow gives up a buffer that one large head or body wanted. Nothing is left in it.
+func (c *conn) narrow() {
+	if c.wide != nil {
+		wideBuffers.Put(c.wide)
+		c.wide = nil
+	}
+	c.in, c.from, c.to = c.space.in[:], 0, 0
 }
 
 // receive reads once into the buffer.

@@ -213,12 +213,22 @@ func (w *Response) spill() error {
 func (w *Response) Send(status int, contentType string, body []byte) error {
 	w.Status(status)
 	if contentType != "" && !w.hasType {
-		if err := w.AddHeader("Content-Type", contentType); err != nil {
+		if err := w.setType(contentType); err != nil {
 			return err
 		}
 	}
 	_, err := w.Write(body)
 	return err
+}
+
+// setType is AddHeader for Content-Type, which nearly every response has.
+func (w *Response) setType(contentType string) error {
+	if w.started || !all(contentType, classValue) {
+		return w.AddHeader("Content-Type", contentType) // it knows the error
+	}
+	w.hasType = true
+	w.fields = append(append(append(w.fields, "Content-Type: "...), contentType...), "\r\n"...)
+	return nil
 }
 
 // Redirect answers with a Location. Only a path on this server is taken, or a URL whose

@@ -48,11 +48,12 @@ type node struct {
 	here     *leafs // the path ends here
 }
 
-// leafs are the routes of one path, by method.
+// leafs are the routes of one path, by method. There are few: a list is searched faster
+// than a map.
 type leafs struct {
-	byMethod map[string]*route
-	any      *route
-	allow    string
+	methods []*route
+	any     *route
+	allow   string
 }
 
 // Router finds the handler for a request. Patterns are those of net/http's ServeMux
@@ -61,6 +62,7 @@ type leafs struct {
 // serving; lookups are then safe for concurrent use and allocate nothing.
 type Router struct {
 	root   node
+	static map[string]*leafs // by path: patterns without wildcards, which need no walk
 	routes []*route
 	use    []Middleware
 }
@@ -313,9 +315,32 @@ func (rt *Router) insert(r *route) {
 		at = &n.here
 	}
 	if *at == nil {
-		*at = &leafs{byMethod: map[string]*route{}}
+		*at = &leafs{}
 	}
 	(*at).add(r)
+	if path, ok := r.static(); ok {
+		if rt.static == nil {
+			rt.static = map[string]*leafs{}
+		}
+		rt.static[path] = *at
+	}
+}
+
+// static returns the path that a pattern without wildcards matches, as it is usually
+// sent. Nothing is more specific. One with a percent sign in it is left to the walk,
+// which decodes.
+func (r *route) static() (path string, ok bool) {
+	for _, s := range r.segments {
+		switch s.kind {
+		case literal:
+			path += "/" + s.text
+		case end:
+			path += "/"
+		default:
+			return "", false
+		}
+	}
+	return path, !strings.Contains(path, "%")
 }
 
 func (l *leafs) add(r *route) {
@@ -323,11 +348,11 @@ func (l *leafs) add(r *route) {
 		l.any = r
 		return
 	}
-	l.byMethod[r.method] = r
+	l.methods = append(l.methods, r)
 	methods := []string{"OPTIONS"}
-	for m := range l.byMethod {
-		methods = append(methods, m)
-		if m == "GET" {
+	for _, o := range l.methods {
+		methods = append(methods, o.method)
+		if o.method == "GET" {
 			methods = append(methods, "HEAD")
 		}
 	}
@@ -337,12 +362,16 @@ func (l *leafs) add(r *route) {
 
 // pick returns the route for a method: its own, GET for HEAD, any.
 func (l *leafs) pick(method string) *route {
-	if r := l.byMethod[method]; r != nil {
-		return r
+	for _, r := range l.methods {
+		if r.method == method {
+			return r
+		}
 	}
 	if method == "HEAD" {
-		if r := l.byMethod["GET"]; r != nil {
-			return r
+		for _, r := range l.methods {
+			if r.method == "GET" {
+				return r
+			}
 		}
 	}
 	return l.any
@@ -446,6 +475,11 @@ func (rt *Router) Handler() Handler {
 // find sets the request's route and wildcards.
 func (rt *Router) find(r *Request) *fallback {
 	path := r.head.path.of(r.head.buf)
+	if l := rt.static[string(path)]; l != nil {
+		if r.route = l.pick(r.Method()); r.route != nil {
+			return nil
+		}
+	}
 	if len(path) == 0 {
 		if r.Method() == "OPTIONS" {
 			return &fallback{allow: "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"}

@@ -83,7 +83,7 @@ func (c *chunkReader) unread(n int) {
 func (c *chunkReader) line(b []byte) (line []byte, size int, err *Error) {
 	limit := maxChunkLine
 	if c.state == chunkTrailer {
-		limit = c.limit
+		limit = c.limit + len("\r\n") // the empty line behind it is not counted
 	}
 	i := bytes.IndexByte(b, '\n')
 	if i < 0 {

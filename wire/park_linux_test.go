@@ -7,7 +7,6 @@ import (
 	"net"
 	"runtime"
 	"sync/atomic"
-	"syscall"
 	"testing"
 )
 
@@ -165,16 +164,4 @@ func TestConnParkOutlivesTheServer(t *testing.T) {
 	}
 	c.Close()
 	until(t, "it is woken again", func() bool { return woken.Load() == 2 })
-}
-
-// descriptors counts the open descriptors of the process.
-func descriptors(t testing.TB) (n int) {
-	t.Helper()
-	var st syscall.Stat_t
-	for fd := range 65536 {
-		if syscall.Fstat(fd, &st) == nil {
-			n++
-		}
-	}
-	return n
 }

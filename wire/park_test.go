@@ -234,7 +234,7 @@ func TestShutdownWhileGoingToRest(t *testing.T) {
 func TestDataWhileGoingToRest(t *testing.T) {
 	eachKind(t, Config{}, func(t *testing.T, s *Server, dial func() net.Conn) {
 		nc := dial()
-		for i := range 150 {
+		for i := range 60 {
 			fetch(t, nc, "/")
 			time.Sleep(time.Duration(i%30) * keeperTick / 10)
 			links, _ := s.opened()

@@ -160,7 +160,10 @@ func (s *Server) Serve(l net.Listener) error {
 				return fmt.Errorf("wire: accept: %w", err)
 			}
 			s.log.Error("a connection could not be accepted", "error", err, "again_in", pause.String())
-			time.Sleep(pause)
+			select {
+			case <-time.After(pause):
+			case <-s.draining.Done():
+			}
 			pause = min(2*pause, time.Second)
 			continue
 		}

@@ -9,7 +9,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -274,27 +273,5 @@ func TestUnixSocket(t *testing.T) {
 	}
 	if err := <-done; err != ErrServerClosed {
 		t.Error(err)
-	}
-}
-
-func TestNothingLeaksOverManyConnections(t *testing.T) {
-	addr, s := serveCases(t)
-	before := runtime.NumGoroutine()
-	for i := range 300 {
-		nc, err := net.Dial("tcp", addr)
-		if err != nil {
-			t.Fatal(err)
-		}
-		send := []string{"GET / HTTP/1.1\r\nHost: t\r\n\r\n", "GET / HT", "", "bad\r\n\r\n", "POST /echo HTTP/1.1\r\nHost: t\r\nContent-Length: 5\r\n\r\nab"}[i%5]
-		if _, err := nc.Write([]byte(send)); err != nil {
-			t.Fatal(err)
-		}
-		nc.Close()
-	}
-	for deadline := time.Now().Add(10 * time.Second); s.Conns() > 0 || runtime.NumGoroutine() > before+2; {
-		if time.Now().After(deadline) {
-			t.Fatalf("%d connections and %d goroutines are left (%d before)", s.Conns(), runtime.NumGoroutine(), before)
-		}
-		runtime.Gosched()
 	}
 }

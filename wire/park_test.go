@@ -64,8 +64,7 @@ func eachKind(t *testing.T, cfg Config, test func(t *testing.T, s *Server, dial 
 				if err != nil {
 					t.Fatal(err)
 				}
-				t.Cleanup(func() { nc.Close() })
-				return nc
+				return nc // closed by the test, or by the server at its end
 			})
 		})
 	}

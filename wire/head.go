@@ -237,7 +237,7 @@ func (h *head) checkTarget() *Error {
 	t := h.target.of(h.buf)
 	switch {
 	case h.known == "CONNECT":
-		if !validHost(t) || bytes.IndexByte(t, ':') < 0 {
+		if colon := bytes.LastIndexByte(t, ':'); !validHost(t) || colon < 0 || colon == len(t)-1 || t[len(t)-1] == ']' {
 			return badRequest("CONNECT wants host:port")
 		}
 		return nil

@@ -63,6 +63,11 @@ func exchange(t *testing.T, addr, send string) float64 {
 		t.Fatal(err)
 	}
 	defer nc.Close()
+	return exchangeOn(t, nc, send)
+}
+
+func exchangeOn(t *testing.T, nc net.Conn, send string) float64 {
+	t.Helper()
 	msg, buf := []byte(send), make([]byte, 8<<10)
 	once := func() {
 		if _, err := nc.Write(msg); err != nil {
@@ -78,29 +83,21 @@ func exchange(t *testing.T, addr, send string) float64 {
 	return testing.AllocsPerRun(500, once)
 }
 
+// TestNoAllocationPerRequest: on sockets and on any net.Conn.
 func TestNoAllocationPerRequest(t *testing.T) {
-	rt := NewRouter()
-	plain := []byte("Hello, World!")
-	errs := errors.Join(
-		rt.Get("/plain", func(w *Response, r *Request) error { return w.Send(200, "text/plain", plain) }),
-		rt.Post("/echo", func(w *Response, r *Request) error {
-			b, err := r.BorrowBody(0)
-			if err != nil {
-				return err
+	eachKind(t, Config{Handler: plainRouter(t)}, func(t *testing.T, s *Server, dial func() net.Conn) {
+		for name, send := range map[string]string{
+			"GET with 16 fields": sixteenFields,
+			"POST of 1 KiB":      postKiB,
+			"POST in chunks":     "POST /echo HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+		} {
+			nc := dial()
+			if n := exchangeOn(t, nc, send); n > 0 {
+				t.Errorf("%s: %v allocations per request, want none", name, n)
 			}
-			return w.Send(200, "application/octet-stream", b)
-		}))
-	if errs != nil {
-		t.Fatal(errs)
-	}
-	addr, _ := serveCases(t, func(c *Config) { c.Handler = rt.Handler() })
-	if n := exchange(t, addr, sixteenFields); n > 0 {
-		t.Errorf("GET with 16 fields: %v allocations per request, want none", n)
-	}
-	post := fmt.Sprintf("POST /echo HTTP/1.1\r\nHost: t\r\nContent-Length: 1024\r\n\r\n%s", strings.Repeat("x", 1024))
-	if n := exchange(t, addr, post); n > 0 {
-		t.Errorf("POST of 1 KiB: %v allocations per request, want none", n)
-	}
+			nc.Close()
+		}
+	})
 }
 
 func TestHandlerErrorsPanicsAndHeaders(t *testing.T) {

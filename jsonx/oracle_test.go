@@ -443,7 +443,7 @@ func folded(typ reflect.Type, text []byte) bool {
 		}
 	}
 	walk(typ)
-	for _, word := range regexp.MustCompile(`\w+`).FindAllString(string(text), -1) {
+	for _, word := range regexp.MustCompile(`[\pL\d_]+`).FindAllString(string(text), -1) {
 		for name := range names {
 			if word != name && strings.EqualFold(word, name) {
 				return true

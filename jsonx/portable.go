@@ -114,7 +114,9 @@ func element(p loc, i int, _ uintptr) loc { return p.Index(i) }
 // growing is a slice while its elements are read.
 type growing struct{ dst loc }
 
-func (g *growing) open(_ *slicePlan, p loc) {
+type scratches struct{}
+
+func (g *growing) open(_ *decodeState, _ *slicePlan, p loc) {
 	g.dst = p
 	p.SetLen(0)
 }
@@ -128,17 +130,17 @@ func (g *growing) at(n int) loc {
 	return g.dst.Index(n)
 }
 
-func (g *growing) close(n int) {
+func (g *growing) close(_ *decodeState, n int) {
 	if n == 0 && g.dst.IsNil() {
 		g.dst.Set(reflect.MakeSlice(g.dst.Type(), 0, 0))
 	}
 }
 
-func (g *growing) release(int) {}
+func (g *growing) release(*decodeState, int) {}
 
-func (d *decodeState) text(b []byte) string { return string(b) }
+func (d *decodeState) text(b []byte, _ int) string { return string(b) }
 
-func (d *decodeState) boxFloat(f float64) any { return f }
+func (d *decodeState) boxFloat(f float64, _ int) any { return f }
 
 func (d *decodeState) boxString(b []byte) any { return string(b) }
 

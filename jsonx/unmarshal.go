@@ -13,7 +13,7 @@ func Unmarshal(data []byte, v any, opts ...Option) error {
 	d := decodePool.Get().(*decodeState)
 	d.data = data
 	if len(opts) > 0 {
-		d.opt = apply(opts)
+		d.opt, d.custom = apply(opts), true
 	}
 	err := d.text8259(v)
 	d.free()
@@ -33,8 +33,12 @@ type decodeState struct {
 	keys    []string // names of the members of objects that are read into maps
 	values  []any    // and their values, and the elements of arrays
 	words   []uint64 // elements of a slice of numbers
-	strings []string // elements of a slice of strings
 	names   *nameCache
+
+	scratches scratches
+	custom    bool         // opt is not the default
+	root      reflect.Type // what the last call read into
+	rootPlan  *decType
 }
 
 // failed is what plans return instead of an offset when d.err says why.
@@ -49,11 +53,11 @@ const maxPooledBytes = 64 << 10
 // free puts the state back with everything gone that belongs to the caller.
 func (d *decodeState) free() {
 	d.data, d.err, d.pos, d.depth = nil, nil, 0, 0
-	if d.opt != defaults() {
-		d.opt = defaults()
+	if d.custom {
+		d.opt, d.custom = defaults(), false
 	}
 	d.unknown.reset()
-	d.keys, d.values, d.strings = emptied(d.keys), emptied(d.values), emptied(d.strings)
+	d.keys, d.values = emptied(d.keys), emptied(d.values)
 	if cap(d.words) > maxPooledBytes/8 {
 		d.words = nil
 	}
@@ -87,7 +91,7 @@ func (d *decodeState) text8259(v any) error {
 // into reads the value at p.pos into v and moves past it, for those who have a text and options already.
 func (p *parser) into(v any) error {
 	d := decodePool.Get().(*decodeState)
-	d.parser = *p
+	d.parser, d.custom = *p, true
 	err := d.into(v)
 	p.pos = d.pos
 	d.free()
@@ -96,21 +100,21 @@ func (p *parser) into(v any) error {
 
 // into reads the value at d.pos into v and moves past it.
 func (d *decodeState) into(v any) error {
-	rv := reflect.ValueOf(v)
-	if rv.Kind() != reflect.Pointer || rv.IsNil() {
+	t := reflect.TypeOf(v)
+	if t == nil || t.Kind() != reflect.Pointer || reflect.ValueOf(v).IsNil() {
 		return fmt.Errorf("jsonx: unmarshal into %T: a non-nil pointer is needed", v)
 	}
-	plan := decPlan(rv.Type().Elem())
-	i := plan.dec(d, skipSpace(d.data, d.pos), locOf(rv.Elem()))
+	if t != d.root {
+		d.root, d.rootPlan = t, decPlan(t.Elem())
+	}
+	p, _ := pointedTo(v)
+	i := d.rootPlan.dec(d, afterSpace(d.data, d.pos), p)
 	if i < 0 {
 		return d.err
 	}
 	d.pos = i
 	return nil
 }
-
-// left is how many bytes are still to be read, at least about; it bounds what is allocated ahead.
-func (d *decodeState) left() int { return len(d.data) - d.pos }
 
 // bad stops the reading: the text is wrong at i, where want was expected.
 func (d *decodeState) bad(i int, want string) int {
@@ -206,7 +210,10 @@ func afterSpace(b []byte, i int) int {
 // else the closing byte was there.
 func (d *decodeState) nextElement(i int, closing byte, want string) (next int, more bool) {
 	b := d.data
-	if i = afterSpace(b, i); i >= len(b) {
+	if i < len(b) && b[i] <= ' ' {
+		i = skipSpace(b, i)
+	}
+	if i >= len(b) {
 		return d.bad(i, want), false
 	}
 	switch b[i] {

@@ -7,6 +7,13 @@ import "reflect"
 func decInterface(t reflect.Type) decFunc {
 	return func(d *decodeState, i int, p loc) int {
 		null := i < len(d.data) && d.data[i] == 'n'
+		if byAddress && t == anyType && !null && getAny(p) == nil {
+			x, end := d.anyAt(i)
+			if end >= 0 {
+				setAny(t, p, x)
+			}
+			return end
+		}
 		v := valueAt(t, p)
 		if e := v.Elem(); e.Kind() == reflect.Pointer && !e.IsNil() && (!null || e.Type().Elem().Kind() == reflect.Pointer) {
 			if !d.down(i) { // pointers may lead in a circle
@@ -79,8 +86,7 @@ func (d *decodeState) anyAt(i int) (v any, end int) {
 	if end < 0 {
 		return nil, end
 	}
-	d.pos = end
-	return d.boxFloat(f), end
+	return d.boxFloat(f, end), end
 }
 
 var float64Type = reflect.TypeFor[float64]()

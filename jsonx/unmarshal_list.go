@@ -2,7 +2,7 @@ package jsonx
 
 import (
 	"reflect"
-	"sync"
+	"sync/atomic"
 )
 
 // slicePlan is how a slice type is read.
@@ -10,16 +10,20 @@ type slicePlan struct {
 	typ, elemType reflect.Type
 	size          uintptr
 	dec           decFunc
-	own           bool      // elements must be read where they are to stay
-	pool          sync.Pool // scratch buffers, see growing
+	own           bool // elements must be read where they are to stay
+	flat          bool // elements have no pointers
+	number        int  // of the plan, see scratches
 }
+
+// slicePlans counts the plans.
+var slicePlans atomic.Int64
 
 func (c decCompiler) slice(t reflect.Type) decFunc {
 	elem := t.Elem()
 	dec, own := c.of(elem), c.plan(elem).own
 	list := c.special(t)
 	if list == nil {
-		s := &slicePlan{typ: t, elemType: elem, size: elem.Size(), dec: dec, own: own}
+		s := &slicePlan{typ: t, elemType: elem, size: elem.Size(), dec: dec, own: own, flat: isFlat(elem), number: int(slicePlans.Add(1) - 1)}
 		list = s.read
 	}
 	bytes := byteSlice(t)
@@ -46,6 +50,24 @@ func (c decCompiler) slice(t reflect.Type) decFunc {
 		}
 		return d.other(i, t)
 	}
+}
+
+// isFlat reports whether values of type t have no pointers.
+func isFlat(t reflect.Type) bool {
+	switch k := t.Kind(); {
+	case k >= reflect.Bool && k <= reflect.Complex128:
+		return true
+	case k == reflect.Array:
+		return isFlat(t.Elem())
+	case k == reflect.Struct:
+		for i := range t.NumField() {
+			if !isFlat(t.Field(i).Type) {
+				return false
+			}
+		}
+		return true
+	}
+	return false
 }
 
 // special returns the quicker way for slices of numbers and strings without methods, or nil.
@@ -130,38 +152,37 @@ func orEmpty[T any](s []T) []T {
 	return s
 }
 
-// decStrings is decNumbers for strings.
+// decStrings is decNumbers for strings, the first of which wait on the stack.
 func decStrings(t reflect.Type) decFunc {
-	elem := decString(t.Elem())
+	elem := t.Elem()
 	return func(d *decodeState, i int, p loc) int {
 		if !d.down(i) {
 			return failed
 		}
 		dst := typedAt[[]string](p)
-		buf, shared := (*dst)[:0], false
-		if cap(buf) == 0 {
-			buf, shared = d.strings[:0], true
-		}
 		if i = afterSpace(d.data, i+1); i < len(d.data) && d.data[i] == ']' {
 			d.depth--
 			*dst = orEmpty((*dst)[:0])
 			return i + 1
 		}
-		for more := true; more; {
-			var s string
-			if i = elem(d, i, locAt(&s)); i < 0 {
+		var few [8]string
+		n, list := 0, (*dst)[:0]
+		for more := true; more; n++ {
+			if n == len(few) {
+				list = append(list, few[:]...)
+				n = 0
+			}
+			if few[n], i = d.stringAt(i, elem); i < 0 {
 				return failed
 			}
-			buf = append(buf, s)
 			if i, more = d.nextElement(i, ']', wantElementEnd); i < 0 {
 				return failed
 			}
 		}
-		if *dst = buf; shared {
-			*dst = append(make([]string, 0, len(buf)), buf...)
-			clear(buf)
-			d.strings = buf[:0]
+		if list == nil {
+			list = make([]string, 0, n)
 		}
+		*dst = append(list, few[:n]...)
 		return i
 	}
 }
@@ -171,10 +192,10 @@ func (s *slicePlan) read(d *decodeState, i int, p loc) int {
 		return failed
 	}
 	var g growing
-	g.open(s, p)
+	g.open(d, s, p)
 	if i = afterSpace(d.data, i+1); i < len(d.data) && d.data[i] == ']' {
 		d.depth--
-		g.close(0)
+		g.close(d, 0)
 		return i + 1
 	}
 	for n, more := 0, true; more; n++ {
@@ -182,11 +203,11 @@ func (s *slicePlan) read(d *decodeState, i int, p loc) int {
 			i, more = d.nextElement(i, ']', wantElementEnd)
 		}
 		if i < 0 {
-			g.release(n + 1)
+			g.release(d, n+1)
 			return failed
 		}
 		if !more {
-			g.close(n + 1)
+			g.close(d, n+1)
 		}
 	}
 	return i

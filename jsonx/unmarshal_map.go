@@ -95,6 +95,7 @@ func (m *mapPlan) member(d *decodeState, i, n int, v reflect.Value, e *entry) in
 	if end < 0 {
 		return failed
 	}
+	d.pos = end
 	if err := m.key(d, name, e.key); err != nil {
 		return d.misfit(i, m.typ.Key(), "name", err)
 	}
@@ -119,7 +120,7 @@ func keyDec(t reflect.Type) (set func(*decodeState, []byte, reflect.Value) error
 	switch k := t.Kind(); {
 	case k == reflect.String:
 		return func(d *decodeState, name []byte, key reflect.Value) error {
-			key.SetString(d.text(name))
+			key.SetString(d.text(name, d.pos))
 			return nil
 		}, true
 	case k >= reflect.Int && k <= reflect.Uintptr:

@@ -34,16 +34,32 @@ func decBool(t reflect.Type) decFunc {
 
 func decString(t reflect.Type) decFunc {
 	return func(d *decodeState, i int, p loc) int {
-		if i >= len(d.data) || d.data[i] != '"' {
+		b := d.data
+		if i >= len(b) || b[i] != '"' {
 			return d.other(i, t)
 		}
-		chars, end := d.charsAt(i)
+		s, end := d.stringAt(i, t)
 		if end >= 0 {
-			d.pos = end
-			setString(p, d.text(chars))
+			setString(p, s)
 		}
 		return end
 	}
+}
+
+// stringAt reads a string; null is the empty one.
+func (d *decodeState) stringAt(i int, t reflect.Type) (string, int) {
+	b := d.data
+	if i >= len(b) || b[i] != '"' {
+		return "", d.other(i, t)
+	}
+	if end := plainRun(b, i+1); end < len(b) && b[end] == '"' && end-i <= d.opt.maxString {
+		return d.text(b[i+1:end], end), end + 1
+	}
+	chars, end := d.charsAt(i)
+	if end < 0 {
+		return "", end
+	}
+	return d.text(chars, end), end
 }
 
 // decNumber keeps the text of a number; a string that has the text of one will do, as with encoding/json.
@@ -67,7 +83,7 @@ func decNumber(t reflect.Type) decFunc {
 		if bad != "" {
 			return d.bad(end, bad)
 		}
-		setString(p, d.text(d.data[i:end]))
+		setString(p, d.text(d.data[i:end], end))
 		return end
 	}
 }

@@ -123,6 +123,10 @@ func (s *structPlan) read(d *decodeState, i int, p loc) int {
 		if i < 0 {
 			return failed
 		}
+		if i < len(b)-1 && b[i] == ',' && b[i+1] > ' ' {
+			i++
+			continue
+		}
 		if i, more = d.nextElement(i, '}', wantMemberEnd); i < 0 {
 			return failed
 		}

@@ -141,42 +141,46 @@ type sliceHeader struct {
 	len, cap int
 }
 
-// growing is a slice while its elements are read: in place if the slice has capacity, else in a scratch buffer of the
-// plan, from which a slice of just the right size is copied in the end.
+// growing is a slice while its elements are read: in place if the slice has capacity or its elements must not move, else
+// in a scratch buffer of the state, from which a slice of just the right size is copied in the end.
 type growing struct {
 	base    unsafe.Pointer
 	cap     int
-	size    uintptr
 	plan    *slicePlan
-	dst     loc
+	dst     *sliceHeader
 	scratch *scratch // nil when in place
 }
 
-// scratch is a slice kept for reading; its elements are zero when not in use.
+// scratch is a slice kept for reading; its elements are zero when not in use. out is where slices are made.
 type scratch struct {
-	v reflect.Value // addressable, as long as its capacity
-	h *sliceHeader
+	v, out reflect.Value // addressable, v as long as its capacity
+	h, o   *sliceHeader  // the same
 }
 
-// maxScratchBytes is up to which size a scratch buffer is kept; a larger one becomes the result itself.
+// scratches are the scratch buffers of a state by the number of the plan; a plan that is in use has taken its own out.
+type scratches []*scratch
+
+// maxScratchBytes is up to which size a scratch buffer is kept.
 const maxScratchBytes = 256 << 10
 
 func newScratch(t reflect.Type) *scratch {
-	v := reflect.New(t).Elem()
-	n := max(4, 512/max(1, int(t.Elem().Size())))
-	v.Grow(n)
+	v, out := reflect.New(t).Elem(), reflect.New(t).Elem()
+	v.Grow(max(4, 512/max(1, int(t.Elem().Size()))))
 	v.SetLen(v.Cap())
-	return &scratch{v, (*sliceHeader)(v.Addr().UnsafePointer())}
+	return &scratch{v, out, (*sliceHeader)(v.Addr().UnsafePointer()), (*sliceHeader)(out.Addr().UnsafePointer())}
 }
 
-func (g *growing) open(s *slicePlan, p loc) {
-	g.plan, g.dst, g.size = s, p, s.size
-	if h := (*sliceHeader)(p); h.cap > 0 {
+func (g *growing) open(d *decodeState, s *slicePlan, p loc) {
+	h := (*sliceHeader)(p)
+	g.plan, g.dst = s, h
+	if h.cap > 0 || s.own {
 		h.len = 0
 		g.base, g.cap = h.data, h.cap
 		return
 	}
-	g.scratch, _ = s.pool.Get().(*scratch)
+	if s.number < len(d.scratches) {
+		g.scratch, d.scratches[s.number] = d.scratches[s.number], nil
+	}
 	if g.scratch == nil {
 		g.scratch = newScratch(s.typ)
 	}
@@ -188,65 +192,70 @@ func (g *growing) at(n int) loc {
 	if n >= g.cap || g.scratch == nil {
 		g.prepare(n)
 	}
-	return unsafe.Add(g.base, uintptr(n)*g.size)
+	return unsafe.Add(g.base, uintptr(n)*g.plan.size)
 }
 
 func (g *growing) prepare(n int) {
+	if s := g.scratch; s != nil {
+		s.v.Grow(n)
+		s.v.SetLen(s.v.Cap())
+		g.base, g.cap = s.h.data, s.h.cap
+		return
+	}
 	if n >= g.cap {
-		v, h := reflect.NewAt(g.plan.typ, g.dst).Elem(), (*sliceHeader)(g.dst)
-		if g.scratch != nil {
-			v, h = g.scratch.v, g.scratch.h
-		}
+		v := reflect.NewAt(g.plan.typ, unsafe.Pointer(g.dst)).Elem()
 		v.SetLen(n)
-		v.Grow(n)
-		g.base, g.cap = h.data, h.cap
-		if g.scratch != nil {
-			v.SetLen(v.Cap())
-		}
+		v.Grow(max(n, 4))
+		g.base, g.cap = g.dst.data, g.dst.cap
 	}
-	if g.scratch == nil {
-		reflect.NewAt(g.plan.elemType, unsafe.Add(g.base, uintptr(n)*g.size)).Elem().SetZero()
-	}
+	reflect.NewAt(g.plan.elemType, unsafe.Add(g.base, uintptr(n)*g.plan.size)).Elem().SetZero()
 }
 
 // close makes a slice of the first n elements.
-func (g *growing) close(n int) {
-	if g.scratch == nil {
-		(*sliceHeader)(g.dst).len = n
-		return
-	}
-	dst, s := reflect.NewAt(g.plan.typ, g.dst).Elem(), g.scratch
+func (g *growing) close(d *decodeState, n int) {
+	s := g.scratch
 	switch {
-	case n == 0:
-		*(*sliceHeader)(g.dst) = sliceHeader{data: unsafe.Pointer(&zeroSized)}
-	case uintptr(n)*g.size > maxScratchBytes/2 && n >= s.h.cap/2:
-		*(*sliceHeader)(g.dst) = sliceHeader{s.h.data, n, s.h.cap}
+	case s == nil && g.dst.data != nil:
+		g.dst.len = n
 		return
+	case n == 0:
+		*g.dst = sliceHeader{data: unsafe.Pointer(&zeroSized)}
+	case g.plan.flat: // without pointers it is but words
+		words := uintptr(n)*g.plan.size + 7>>3
+		*g.dst = sliceHeader{unsafe.Pointer(unsafe.SliceData(make([]uint64, words))), n, n}
+		copy(unsafe.Slice((*byte)(g.dst.data), uintptr(n)*g.plan.size), unsafe.Slice((*byte)(g.base), uintptr(n)*g.plan.size))
 	default:
-		dst.Grow(n)
-		dst.SetLen(n)
-		s.v.SetLen(n)
-		reflect.Copy(dst, s.v)
+		s.out.Grow(n)
+		s.out.SetLen(n)
+		reflect.Copy(s.out, s.v)
+		*g.dst, *s.o = *s.o, sliceHeader{}
 	}
-	g.release(n)
+	if s != nil {
+		g.release(d, n)
+	}
+}
+
+// release gives the scratch buffer back after n elements of it were used.
+func (g *growing) release(d *decodeState, n int) {
+	s := g.scratch
+	if s == nil || uintptr(s.h.cap)*g.plan.size > maxScratchBytes {
+		return
+	}
+	if g.plan.flat {
+		clear(unsafe.Slice((*byte)(g.base), uintptr(n)*g.plan.size))
+	} else {
+		s.v.SetLen(n)
+		s.v.Clear()
+		s.v.SetLen(s.h.cap)
+	}
+	for len(d.scratches) <= g.plan.number {
+		d.scratches = append(d.scratches, nil)
+	}
+	d.scratches[g.plan.number] = s
 }
 
 // zeroSized is what empty slices point to.
 var zeroSized struct{}
-
-// release gives the scratch buffer back after n elements of it were used.
-func (g *growing) release(n int) {
-	s := g.scratch
-	if s == nil {
-		return
-	}
-	s.v.SetLen(n)
-	s.v.Clear()
-	s.v.SetLen(s.v.Cap())
-	if uintptr(s.h.cap)*g.size <= maxScratchBytes {
-		g.plan.pool.Put(s)
-	}
-}
 
 // wordsAs returns a buffer of words as one of numbers.
 func wordsAs[T number](w []uint64) []T {
@@ -261,8 +270,8 @@ const (
 	maxShared  = 32
 )
 
-// text returns a copy of b.
-func (d *decodeState) text(b []byte) string {
+// text returns a copy of b, which ends about i.
+func (d *decodeState) text(b []byte, i int) string {
 	n := len(b)
 	if n > maxShared {
 		return string(b)
@@ -271,7 +280,7 @@ func (d *decodeState) text(b []byte) string {
 		return ""
 	}
 	if n > len(d.block) {
-		d.block = make([]byte, min(shareBytes, max(n, d.left())))
+		d.block = make([]byte, min(shareBytes, max(n, n+len(d.data)-i)))
 	}
 	s := d.block[:n]
 	copy(s, b)
@@ -292,10 +301,10 @@ var (
 	stringWord  = typeWord("")
 )
 
-// boxFloat returns f as an interface. Sixteen of them share a block of 128 bytes.
-func (d *decodeState) boxFloat(f float64) (v any) {
+// boxFloat returns f, which ends at i, as an interface. Sixteen of them share a block of 128 bytes.
+func (d *decodeState) boxFloat(f float64, i int) (v any) {
 	if len(d.floats) == 0 {
-		d.floats = make([]float64, min(16, 1+d.left()/2))
+		d.floats = make([]float64, min(16, 1+(len(d.data)-i)/2))
 	}
 	p := &d.floats[0]
 	*p = f

@@ -247,7 +247,7 @@ func skipSpace(b []byte, i int) int {
 		if i += n; n == 16 {
 			continue
 		}
-		if !isSpace(b[i]) {
+		if b[i] > ' ' || !isSpace(b[i]) {
 			return i
 		}
 		i++

@@ -119,6 +119,7 @@ func decNumbers[T number](t reflect.Type, at func(*decodeState, int, reflect.Typ
 			*dst = orEmpty((*dst)[:0])
 			return i + 1
 		}
+		b := d.data
 		for more := true; more; {
 			var v T
 			if d.numberAt(i) {
@@ -133,7 +134,9 @@ func decNumbers[T number](t reflect.Type, at func(*decodeState, int, reflect.Typ
 				d.words = append(d.words, d.words...)
 				buf = append(wordsAs[T](d.words)[:0], buf...)
 			}
-			if i, more = d.nextElement(i, ']', wantElementEnd); i < 0 {
+			if i < len(b)-1 && b[i] == ',' && b[i+1] > ' ' {
+				i++
+			} else if i, more = d.nextElement(i, ']', wantElementEnd); i < 0 {
 				return failed
 			}
 		}
@@ -165,6 +168,7 @@ func decStrings(t reflect.Type) decFunc {
 			*dst = orEmpty((*dst)[:0])
 			return i + 1
 		}
+		b := d.data
 		var few [8]string
 		n, list := 0, (*dst)[:0]
 		for more := true; more; n++ {
@@ -175,7 +179,9 @@ func decStrings(t reflect.Type) decFunc {
 			if few[n], i = d.stringAt(i, elem); i < 0 {
 				return failed
 			}
-			if i, more = d.nextElement(i, ']', wantElementEnd); i < 0 {
+			if i < len(b)-1 && b[i] == ',' && b[i+1] > ' ' {
+				i++
+			} else if i, more = d.nextElement(i, ']', wantElementEnd); i < 0 {
 				return failed
 			}
 		}
@@ -192,6 +198,7 @@ func (s *slicePlan) read(d *decodeState, i int, p loc) int {
 		return failed
 	}
 	var g growing
+	b := d.data
 	g.open(d, s, p)
 	if i = afterSpace(d.data, i+1); i < len(d.data) && d.data[i] == ']' {
 		d.depth--
@@ -199,7 +206,9 @@ func (s *slicePlan) read(d *decodeState, i int, p loc) int {
 		return i + 1
 	}
 	for n, more := 0, true; more; n++ {
-		if i = s.dec(d, i, g.at(n)); i >= 0 {
+		if i = s.dec(d, i, g.at(n)); uint(i) < uint(len(b)-1) && b[i] == ',' && b[i+1] > ' ' {
+			i++
+		} else if i >= 0 {
 			i, more = d.nextElement(i, ']', wantElementEnd)
 		}
 		if i < 0 {

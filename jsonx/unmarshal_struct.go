@@ -106,8 +106,10 @@ func (s *structPlan) read(d *decodeState, i int, p loc) int {
 		next = k + 1
 		{
 			f := &s.fields[k]
-			if value < len(b)-1 && b[value] == ':' && b[value+1] > ' ' {
-				value++
+			if value < len(b)-2 && b[value] == ':' && b[value+1] >= ' ' && b[value+2] > ' ' {
+				if value++; b[value] == ' ' {
+					value++
+				}
 			} else if value = d.colon(value); value < 0 {
 				return failed
 			}
@@ -123,8 +125,10 @@ func (s *structPlan) read(d *decodeState, i int, p loc) int {
 		if i < 0 {
 			return failed
 		}
-		if i < len(b)-1 && b[i] == ',' && b[i+1] > ' ' {
-			i++
+		if i < len(b)-1 && b[i] == ',' {
+			if i++; b[i] <= ' ' {
+				i = skipSpace(b, i)
+			}
 			continue
 		}
 		if i, more = d.nextElement(i, '}', wantMemberEnd); i < 0 {

@@ -198,7 +198,7 @@ func (g *growing) at(n int) loc {
 func (g *growing) prepare(n int) {
 	if s := g.scratch; s != nil {
 		s.v.Grow(n)
-		s.v.SetLen(s.v.Cap())
+		s.h.len = s.h.cap
 		g.base, g.cap = s.h.data, s.h.cap
 		return
 	}
@@ -226,7 +226,7 @@ func (g *growing) close(d *decodeState, n int) {
 		copy(unsafe.Slice((*byte)(g.dst.data), uintptr(n)*g.plan.size), unsafe.Slice((*byte)(g.base), uintptr(n)*g.plan.size))
 	default:
 		s.out.Grow(n)
-		s.out.SetLen(n)
+		s.o.len = n
 		reflect.Copy(s.out, s.v)
 		*g.dst, *s.o = *s.o, sliceHeader{}
 	}
@@ -244,9 +244,9 @@ func (g *growing) release(d *decodeState, n int) {
 	if g.plan.flat {
 		clear(unsafe.Slice((*byte)(g.base), uintptr(n)*g.plan.size))
 	} else {
-		s.v.SetLen(n)
+		s.h.len = n
 		s.v.Clear()
-		s.v.SetLen(s.h.cap)
+		s.h.len = s.h.cap
 	}
 	for len(d.scratches) <= g.plan.number {
 		d.scratches = append(d.scratches, nil)

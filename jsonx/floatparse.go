@@ -30,7 +30,7 @@ func addDigits(b []byte, i int, u uint64) (uint64, int) {
 			return u, i
 		}
 		w = w<<(64-8*n) | lows*'0'>>(8*n)
-		return u*pow10Small[n&7] + eightDigitsValue(w), i + n
+		return u*pow10Whole[n&7] + eightDigitsValue(w), i + n
 	}
 	for i < len(b) {
 		c := b[i] - '0'
@@ -43,7 +43,7 @@ func addDigits(b []byte, i int, u uint64) (uint64, int) {
 	return u, i
 }
 
-var pow10Small = [8]uint64{1, 10, 100, 1000, 10000, 100000, 1000000, 10000000}
+var pow10Whole = [...]uint64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19}
 
 // parseDecimal reads the number that begins at i (RFC 8259 §6) and returns its digits as an integer, its power of ten
 // and the offset after it; end is -1 if the grammar is broken. exact is false when there are more than nineteen

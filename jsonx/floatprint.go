@@ -1,9 +1,9 @@
 package jsonx
 
 import (
-	"encoding/binary"
 	"math"
 	"math/bits"
+	"slices"
 )
 
 // shortestDecimal returns the integer d and the power e so that d*10^e is the shortest decimal that reads back as f, and
@@ -78,39 +78,69 @@ func scaleOdd(p wide, c uint64) uint64 {
 	return hi
 }
 
+// numberRoom is how many bytes every number fits in, and what the words beyond its end may touch.
+const numberRoom = 48
+
+// roomFor returns dst with space for a number at its end.
+func roomFor(dst []byte) []byte {
+	if cap(dst)-len(dst) < numberRoom {
+		dst = slices.Grow(dst, numberRoom)
+	}
+	return dst[:len(dst)+numberRoom]
+}
+
 // appendFloat64 writes the shortest text that reads back as f, laid out as ECMAScript's Number.prototype.toString does
 // (RFC 8785 §3.2.2.3), but keeps the sign of -0.
 func appendFloat64(dst []byte, f float64) ([]byte, error) {
-	u := math.Float64bits(f)
-	if u>>63 != 0 {
-		dst = append(dst, '-')
+	at := len(dst)
+	out := roomFor(dst)
+	if math.Signbit(f) {
+		out[at] = '-'
+		at++
 		f = -f
 	}
 	if f < 1<<53 {
 		if n := uint64(f); float64(n) == f {
-			return appendUint(dst, n), nil
+			return out[:putUint(out, at, n)], nil
 		}
 	} else if !(f <= math.MaxFloat64) {
-		if u>>63 != 0 {
-			dst = dst[:len(dst)-1]
-		}
 		return dst, ErrNotFinite
 	}
 	d, e := shortestDecimal(f)
-	return appendDecimal(dst, d, e), nil
+	if -16 <= e && e < 0 && f >= 1e-6 {
+		return out[:putPlain(out, at, d, -e)], nil
+	}
+	return appendDecimal(out[:at], d, e), nil
+}
+
+// putPlain writes d, 0 < d < 10^17, with a point in front of the last places digits, 1 to 16 of them, to b[i:] and
+// returns where it ends. Zeros at the end are left out.
+func putPlain(b []byte, i int, d uint64, places int) int {
+	unit := pow10Whole[places]
+	whole := d / unit
+	i = putUint(b, i, whole)
+	frac := (d - whole*unit) * pow10Whole[16-places]
+	if frac == 0 {
+		return i
+	}
+	const zeros = lows * '0'
+	high, low := eightDigitsText(frac/100000000), eightDigitsText(frac%100000000)
+	b[i] = '.'
+	store64(b, i+1, high)
+	store64(b, i+9, low)
+	if low != zeros {
+		return i + 17 - bits.LeadingZeros64(low^zeros)>>3
+	}
+	return i + 9 - bits.LeadingZeros64(high^zeros)>>3
 }
 
 // appendDecimal writes d*10^e, d > 0, in ECMAScript's layout: plain from 1e-6 to below 1e21, else with an exponent.
 func appendDecimal(dst []byte, d uint64, e int) []byte {
-	for d%100000000 == 0 {
-		d, e = d/100000000, e+8
-	}
 	for d%10 == 0 {
 		d, e = d/10, e+1
 	}
-	var text [24]byte
-	from := putDigits(&text, d)
-	digits := text[from:20]
+	var text [numberRoom]byte
+	digits := text[:putUint(text[:], 0, d)]
 	switch point := len(digits) + e; { // where the decimal point stands, from the first digit
 	case point > 21 || point < -5:
 		return appendScientific(dst, digits, point-1)
@@ -140,45 +170,56 @@ func appendScientific(dst, digits []byte, exp int) []byte {
 
 // appendUint writes u in decimal.
 func appendUint(dst []byte, u uint64) []byte {
-	if u < 10 {
-		return append(dst, byte('0'+u))
-	}
-	var text [24]byte
-	from := putDigits(&text, u)
-	return append(dst, text[from:20]...)
+	at := len(dst)
+	out := roomFor(dst)
+	return out[:putUint(out, at, u)]
 }
 
 // appendInt writes i in decimal.
 func appendInt(dst []byte, i int64) []byte {
+	at := len(dst)
+	out := roomFor(dst)
 	if i < 0 {
-		return appendUint(append(dst, '-'), -uint64(i))
+		out[at] = '-'
+		return out[:putUint(out, at+1, -uint64(i))]
 	}
-	return appendUint(dst, uint64(i))
+	return out[:putUint(out, at, uint64(i))]
 }
 
-const twoDigits = "00010203040506070809101112131415161718192021222324252627282930313233343536373839404142434445464748495051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899"
+const ten8 = 100000000
 
-// putDigits writes u so that it ends before text[20], and returns where it begins.
-func putDigits(text *[24]byte, u uint64) int {
-	i := 20
-	for u >= 100000000 {
-		i -= 8
-		binary.LittleEndian.PutUint64(text[i:], eightDigitsText(u%100000000))
-		u /= 100000000
+// putUint writes u in decimal to b[i:], which has 24 bytes of room, and returns where it ends.
+func putUint(b []byte, i int, u uint64) int {
+	switch {
+	case u < 100:
+		if u < 10 {
+			b[i] = byte('0' + u)
+			return i + 1
+		}
+		b[i], b[i+1] = byte('0'+u/10), byte('0'+u%10)
+		return i + 2
+	case u < ten8:
+		return putLeading(b, i, u)
+	case u < 10*ten8:
+		b[i] = byte('0' + u/ten8)
+		i++
+	case u < ten8*ten8:
+		i = putLeading(b, i, u/ten8)
+	default:
+		i = putLeading(b, i, u/(ten8*ten8))
+		store64(b, i, eightDigitsText(u/ten8%ten8))
+		i += 8
 	}
-	v := uint32(u)
-	for v >= 100 {
-		i -= 2
-		pair := v % 100 * 2
-		v /= 100
-		text[i], text[i+1] = twoDigits[pair], twoDigits[pair+1]
-	}
-	if v >= 10 {
-		text[i-2], text[i-1] = twoDigits[v*2], twoDigits[v*2+1]
-		return i - 2
-	}
-	text[i-1] = byte('0' + v)
-	return i - 1
+	store64(b, i, eightDigitsText(u%ten8))
+	return i + 8
+}
+
+// putLeading writes 0 < u < 10^8 to b[i:] as a word, shifted so that the zeros in front are gone.
+func putLeading(b []byte, i int, u uint64) int {
+	w := eightDigitsText(u)
+	n := bits.TrailingZeros64(w^lows*'0') >> 3
+	store64(b, i, w>>(8*n))
+	return i + 8 - n
 }
 
 // eightDigitsText is the inverse of eightDigitsValue: halves, then quarters, then digits, each division by a constant
@@ -188,5 +229,5 @@ func eightDigitsText(u uint64) uint64 {
 	high := (w * 10486) >> 20 & 0x0000007F_0000007F // each over 100
 	w = high | (w-high*100)<<16                     // four lanes of two digits
 	high = (w * 103) >> 10 & 0x000F_000F_000F_000F  // each over 10
-	return high | (w-high*10)<<8 | 0x30303030_30303030
+	return high | (w-high*10)<<8 | lows*'0'
 }

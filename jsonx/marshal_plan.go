@@ -240,14 +240,47 @@ func (c encCompiler) slice(t reflect.Type) encFunc {
 		}
 	}
 	elem := t.Elem()
-	enc := c.of(elem, true)
+	enc, op := c.of(elem, true), opOf(elem)
 	return func(e *encodeState, b []byte, p loc) ([]byte, error) {
 		first, n, null := sliceAt(p)
 		if null {
 			return append(b, "null"...), nil
 		}
-		return e.list(b, t, first, n, elem.Size(), enc)
+		if op != opFloat64 && op != opInt64 {
+			return e.list(b, t, first, n, elem.Size(), enc)
+		}
+		if e.depth >= e.opt.maxDepth {
+			return b, e.down(t)
+		}
+		if op == opInt64 {
+			return e.integers(b, first, n), nil
+		}
+		return e.floats(b, first, n)
 	}
+}
+
+func (e *encodeState) floats(b []byte, first loc, n int) (_ []byte, err error) {
+	b = append(b, '[')
+	for i := range n {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		if b, err = appendFloat64(b, getFloat[float64](element(first, i, 8))); err != nil {
+			return b, err
+		}
+	}
+	return append(b, ']'), nil
+}
+
+func (e *encodeState) integers(b []byte, first loc, n int) []byte {
+	b = append(b, '[')
+	for i := range n {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = appendInt(b, getInt[int64](element(first, i, 8)))
+	}
+	return append(b, ']')
 }
 
 func (c encCompiler) array(k encKey) encFunc {

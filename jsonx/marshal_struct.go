@@ -4,12 +4,52 @@ import "reflect"
 
 // encField is one member of a struct.
 type encField struct {
-	key, htmlKey string // comma, quoted name and colon
+	key, htmlKey string          // comma, quoted name and colon
+	head         [headBytes]byte // key, if it is no longer
 	path         path
 	hops         bool // the field is behind embedded pointers
+	op           op
 	enc          encFunc
 	omit         func(p loc) bool // nil if the member is always there
 }
+
+// op names the kinds of fields that are written without a call of their plan.
+type op uint8
+
+const (
+	opPlan op = iota
+	opString
+	opInt64
+	opFloat64
+	opBool
+	opAny
+)
+
+// opOf returns opPlan for types with methods and for all that has no op.
+func opOf(t reflect.Type) op {
+	if t == anyType {
+		return opAny
+	}
+	if hasMethod(t) || isNumber(t) {
+		return opPlan
+	}
+	switch t.Kind() {
+	case reflect.String:
+		return opString
+	case reflect.Int, reflect.Int64:
+		if t.Size() == 8 {
+			return opInt64
+		}
+	case reflect.Float64:
+		return opFloat64
+	case reflect.Bool:
+		return opBool
+	}
+	return opPlan
+}
+
+// headBytes is up to how long a key is copied with a few moves.
+const headBytes = 32
 
 func (c encCompiler) structure(k encKey) encFunc {
 	var fields []encField
@@ -17,10 +57,11 @@ func (c encCompiler) structure(k encKey) encFunc {
 		x := encField{path: pathOf(k.t, f.index), omit: f.omitted()}
 		x.hops = len(x.path.hops) > 0
 		x.enc = c.of(f.typ, k.addressable || x.hops)
-		if f.quoted && !hasMethod(f.typ) {
-			x.enc = encQuoted(x.enc)
+		if x.op = opOf(f.typ); f.quoted && !hasMethod(f.typ) {
+			x.op, x.enc = opPlan, encQuoted(x.enc)
 		}
 		x.key = "," + string(AppendString(nil, f.name)) + ":"
+		copy(x.head[:], x.key)
 		x.htmlKey = string(appendForHTML(nil, []byte(x.key)))
 		fields = append(fields, x)
 	}
@@ -42,12 +83,29 @@ func (c encCompiler) structure(k encKey) encFunc {
 			if f.omit != nil && f.omit(q) {
 				continue
 			}
-			if e.opt.html {
+			if n := len(b); e.opt.html {
 				b = append(b, f.htmlKey...)
+			} else if len(f.key) <= headBytes && cap(b)-n >= headBytes {
+				*(*[headBytes]byte)(b[n : n+headBytes]) = f.head
+				b = b[:n+len(f.key)]
 			} else {
 				b = append(b, f.key...)
 			}
-			if b, err = f.enc(e, b, q); err != nil {
+			switch f.op {
+			case opString:
+				b, err = appendQuote(b, getString(q), e.opt.html)
+			case opInt64:
+				b = appendInt(b, getInt[int64](q))
+			case opFloat64:
+				b, err = appendFloat64(b, getFloat[float64](q))
+			case opBool:
+				b = appendBool(b, getBool(q))
+			case opAny:
+				b, err = e.value(b, getAny(q))
+			default:
+				b, err = f.enc(e, b, q)
+			}
+			if err != nil {
 				return b, err
 			}
 		}
@@ -78,7 +136,7 @@ func encQuoted(enc encFunc) encFunc {
 		}
 		switch text := b[n+1:]; {
 		case text[0] == '"':
-			return appendEscaped(b[:n], append([]byte(nil), text...), e.opt.html)
+			return appendQuote(b[:n], string(text), e.opt.html)
 		case string(text) == "null":
 			return append(b[:n], "null"...), nil
 		}

@@ -3,6 +3,7 @@
 package jsonx
 
 import (
+	"encoding/binary"
 	"reflect"
 	"slices"
 )
@@ -56,6 +57,8 @@ func inside(t reflect.Type, v any) loc {
 	x.Set(reflect.ValueOf(v))
 	return x
 }
+
+func store64(b []byte, i int, w uint64) { binary.LittleEndian.PutUint64(b[i:], w) }
 
 func setAny(_ reflect.Type, p loc, x any) { p.Set(reflect.ValueOf(x)) }
 

@@ -3,6 +3,7 @@ package jsonx
 import (
 	"encoding/binary"
 	"errors"
+	"slices"
 	"unicode/utf8"
 )
 
@@ -22,41 +23,61 @@ func AppendString(dst []byte, s string) []byte {
 }
 
 // appendQuote writes s between quotes (RFC 8259 §7). Only what must be escaped is, in its short form if it has one; with
-// html also what could end a script element or a line of JavaScript.
+// html also what could end a script element or a line of JavaScript. Characters are looked at and copied a word at a
+// time up to the first that is not plain; the last word may overlap the one before.
 func appendQuote(dst []byte, s string, html bool) ([]byte, error) {
-	if n := len(s); !html && isPlain(s) {
-		dst = append(dst, '"')
-		dst = append(dst, s[:n]...)
-		return append(dst, '"'), nil
+	n, at := len(s), len(dst)
+	if cap(dst)-at < n+10 {
+		dst = slices.Grow(dst, n+10)
 	}
-	return appendEscaped(dst, bytesOf(s), html)
-}
-
-// isPlain reports whether s is ASCII without anything to escape. The last word may overlap the one before; fewer than
-// eight characters are put together from both ends.
-func isPlain(s string) bool {
-	b, n := bytesOf(s), len(s)
-	switch {
-	case n >= 8:
-		for i := 0; i < n-8; i += 8 {
-			if special(load64(b, i)) != 0 {
-				return false
-			}
+	out, b, i := dst[:at+n+10], bytesOf(s), 0
+	out[at] = '"'
+	at++
+	if html {
+		return appendEscaped(out[:at], b, 0, html)
+	}
+	for ; n-i >= 8; i += 8 {
+		w := load64(b, i)
+		if special(w) != 0 {
+			return appendEscaped(out[:at+i], b, i, false)
 		}
-		return special(load64(b, n-8)) == 0
-	case n >= 4:
-		return special(uint64(binary.LittleEndian.Uint32(b))|uint64(binary.LittleEndian.Uint32(b[n-4:]))<<32) == 0
-	case n > 0:
-		return special(blanks&^0xFFFFFF|uint64(b[0])|uint64(b[n/2])<<8|uint64(b[n-1])<<16) == 0
+		store64(out, at+i, w)
 	}
-	return true
+	if i < n {
+		var w uint64
+		if n >= 8 {
+			w = load64(b, n-8)
+			store64(out, at+n-8, w)
+		} else {
+			w = shortWord(b)
+			store64(out, at, w)
+		}
+		if special(w) != 0 {
+			return appendEscaped(out[:at+i], b, i, false)
+		}
+	}
+	out[at+n] = '"'
+	return out[:at+n+1], nil
 }
 
-func appendEscaped(dst, s []byte, html bool) ([]byte, error) {
-	n := len(dst)
-	dst = append(dst, '"')
-	from := 0
-	for i := 0; i < len(s); {
+// shortWord returns one to seven bytes as a word, filled up with spaces.
+func shortWord(b []byte) uint64 {
+	switch n := len(b); {
+	case n >= 4:
+		low, high := uint64(binary.LittleEndian.Uint32(b)), uint64(binary.LittleEndian.Uint32(b[n-4:]))
+		return low | high<<(8*(n-4)) | blanks<<(8*n)
+	case n >= 2:
+		low, high := uint64(binary.LittleEndian.Uint16(b)), uint64(binary.LittleEndian.Uint16(b[n-2:]))
+		return low | high<<(8*(n-2)) | blanks<<(8*n)
+	}
+	return uint64(b[0]) | blanks&^0xFF
+}
+
+// appendEscaped goes on with s[i:] where s[:i] and the opening quote are written already.
+func appendEscaped(dst, s []byte, i int, html bool) ([]byte, error) {
+	n := len(dst) - i - 1
+	from := i
+	for i < len(s) {
 		if !html {
 			if i = plainRun(s, i); i >= len(s) {
 				break

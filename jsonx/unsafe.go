@@ -3,6 +3,7 @@
 package jsonx
 
 import (
+	"encoding/binary"
 	"reflect"
 	"unsafe"
 )
@@ -70,6 +71,11 @@ func inside(t reflect.Type, v any) loc {
 		return x.UnsafePointer()
 	}
 	return (*iface)(unsafe.Pointer(&v)).data
+}
+
+// store64 writes w to b[i:], little-endian. The caller has made sure that there are eight bytes: len(b)-i >= 8.
+func store64(b []byte, i int, w uint64) {
+	binary.LittleEndian.PutUint64((*[8]byte)(unsafe.Add(unsafe.Pointer(unsafe.SliceData(b)), i))[:], w)
 }
 
 // setAny stores x in the empty interface at p.

@@ -173,57 +173,6 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// RFC 7396 appendix A.
-func TestMergePatch(t *testing.T) {
-	for _, c := range [][3]string{{`{"a":"b"}`, `{"a":"c"}`, `{"a":"c"}`}, {`{"a":"b"}`, `{"a":null}`, `{}`},
-		{`{"a":"b","b":"c"}`, `{"a":null}`, `{"b":"c"}`}, {`{"a":["b"]}`, `{"a":"c"}`, `{"a":"c"}`},
-		{`{"a":{"b":"c"}}`, `{"a":{"b":"d","c":null}}`, `{"a":{"b":"d"}}`}, {`["a","b"]`, `["c","d"]`, `["c","d"]`},
-		{`{"a":"foo"}`, `null`, `null`}, {`{"e":null}`, `{"a":1}`, `{"e":null,"a":1}`}, {`[1,2]`, `{"a":"b","c":null}`, `{"a":"b"}`},
-		{`{}`, `{"a":{"bb":{"ccc":null}}}`, `{"a":{"bb":{}}}`}} {
-		if got, err := MergePatch(nil, []byte(c[0]), []byte(c[1])); err != nil || string(got) != c[2] {
-			t.Errorf("%v: %s %v", c, got, err)
-		}
-	}
-}
-
-// chunks gives out text in two reads, cut at n.
-type chunks struct{ parts []string }
-
-func (c *chunks) Read(b []byte) (int, error) {
-	if len(c.parts) == 0 {
-		return 0, io.EOF
-	}
-	n := copy(b, c.parts[0])
-	if c.parts[0] = c.parts[0][n:]; c.parts[0] == "" {
-		c.parts = c.parts[1:]
-	}
-	return n, nil
-}
-
-func TestDecoderEverySplit(t *testing.T) {
-	const text = "{\"a\":[1,\"x\\\"}é\"]} 12 true\n\"s\"[ ]-1.5e3 null"
-	want := []string{`{"a":[1,"x\"}é"]}`, "12", "true", `"s"`, "[ ]", "-1.5e3", "null"}
-	for cut := 1; cut < len(text); cut++ {
-		var got []string
-		for d := NewDecoder(&chunks{[]string{text[:cut], text[cut:]}}); ; {
-			raw, err := d.ReadValue()
-			if err == io.EOF {
-				break
-			}
-			if err != nil {
-				t.Fatalf("cut %d: %v", cut, err)
-			}
-			got = append(got, string(raw))
-		}
-		if !reflect.DeepEqual(got, want) {
-			t.Fatalf("cut %d: %q", cut, got)
-		}
-	}
-	if err := NewDecoder(strings.NewReader(`[1`)).Decode(new(any)); !errors.Is(err, io.ErrUnexpectedEOF) {
-		t.Error(err)
-	}
-}
-
 // FuzzAgainstEncodingJSON: what we accept encoding/json accepts with the same value and text.
 func FuzzAgainstEncodingJSON(f *testing.F) {
 	for _, s := range []string{`{"a":[1,2.5e-7,"\u00e9"]}`, ` [true,null] `, `"\ud83d\ude00"`, `[1,]`, `-0`} {

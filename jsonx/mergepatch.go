@@ -1,52 +1,39 @@
 package jsonx
 
 // MergePatch appends target changed by patch (RFC 7396): null removes a member, an object is merged, all else replaces.
-// On an error, in either text, dst comes back as it was.
-func MergePatch(dst, target, patch []byte) ([]byte, error) {
-	t, err := Parse(target)
+// The options are those of Parse, for both texts. On an error, in either text, dst comes back as it was.
+func MergePatch(dst, target, patch []byte, opts ...Option) ([]byte, error) {
+	t, err := Parse(target, opts...)
 	if err != nil {
 		return dst, err
 	}
-	p, err := Parse(patch)
+	p, err := Parse(patch, opts...)
 	if err != nil {
 		return dst, err
 	}
-	out, err := merge(t, p).AppendJSON(dst)
-	if err != nil {
-		return dst, err
-	}
-	return out, nil
+	t.Merge(p)
+	return t.AppendJSON(dst)
 }
 
-func merge(t, p Value) Value {
-	if p.Kind != Object {
-		return p
+// Merge changes v by a merge patch (RFC 7396 §2), of which it keeps parts.
+func (v *Value) Merge(patch Value) {
+	if patch.Kind() != Object {
+		*v = patch
+		return
 	}
-	if t.Kind != Object {
-		t = Value{Kind: Object}
+	if v.Kind() != Object {
+		*v = MakeObject()
 	}
-	at := make(map[string]int, len(t.Members))
-	for i, m := range t.Members {
-		at[m.Name] = i
-	}
-	gone := make(map[string]bool)
-	for _, m := range p.Members {
-		i, ok := at[m.Name]
-		switch {
-		case m.Value.Kind == Null:
-			gone[m.Name] = ok
-		case ok:
-			t.Members[i].Value = merge(t.Members[i].Value, m.Value)
-		default:
-			t.Members = append(t.Members, Member{m.Name, merge(Value{}, m.Value)})
+	for name, x := range patch.Members() {
+		if x.Kind() == Null {
+			v.Delete(name)
+			continue
 		}
-	}
-	kept := t.Members[:0]
-	for _, m := range t.Members {
-		if !gone[m.Name] {
-			kept = append(kept, m)
+		var merged Value
+		if old, ok := v.Get(name); ok {
+			merged = *old
 		}
+		merged.Merge(*x)
+		v.Set(name, merged)
 	}
-	t.Members = kept
-	return t
 }

@@ -89,11 +89,11 @@ func (o *Options) elements(body []byte) (list []jsonx.RawValue, err error) {
 // hasOp says whether an element is an operation rather than a record.
 func hasOp(raw []byte) bool {
 	v, err := jsonx.Parse(raw)
-	if err != nil || v.Kind != jsonx.Object {
+	if err != nil || v.Kind() != jsonx.Object {
 		return false
 	}
 	op, ok := v.Get("op")
-	return ok && op.Kind == jsonx.String
+	return ok && op.Kind() == jsonx.String
 }
 
 // bulk takes an array of records to create, or of operations. It is one of operations when

@@ -146,7 +146,7 @@ func (c *collection) lacksKey(ptr any, data []byte) bool {
 		return false // decode has read it
 	}
 	own, ok := body.Get(primary.JSON)
-	return !ok || own.Kind == jsonx.Null
+	return !ok || own.Kind() == jsonx.Null
 }
 
 func (c *collection) noKey(message, at string) error {

@@ -44,6 +44,15 @@
 //	Expect, Connection, Date   9110 §6-10   conn.go, response.go
 //	routing, 405, OPTIONS      9110 §9, 15  router.go
 //	problem details            9457         errors.go
+//	Accept-Encoding, gzip      9110 §8.4,   coding.go, compress.go, decompress.go
+//	                           §12.5.3
+//	conditional requests       9110 §13     precondition.go, httpdate.go
+//	range requests             9110 §14     byterange.go, content.go
+//	files                      8615         fileserver.go, filetype.go
+//	cookies, set and read      6265bis      cookie.go
+//	forms, uploads             7578, 2046   form.go, upload.go, multipart.go, parameter.go
+//	server-sent events         HTML §9.2    events.go
+//	lines (NDJSON)                          lines.go
 //	TLS, ALPN                  8446, 7301   tls.go, certificates.go
 //	proxies, client address    7239         forwarded.go, clientaddr.go
 //	origins, CORS              6454, Fetch  origin.go, cors.go, crossorigin.go

@@ -241,10 +241,16 @@ func (w *Response) Redirect(status int, location string) error {
 	return w.SetHeader("Location", location)
 }
 
-// Trailer adds a field behind the body, which makes the response chunked.
+// Trailer adds a field behind the body, which makes the response chunked (RFC 9110
+// §6.5). It may be called until the handler returns. Fields that decide on framing,
+// routing or authentication are refused with [ErrHeader]; after a start with
+// Content-Length it is too late, [ErrStarted]. A client of HTTP/1.0 gets no trailers.
 func (w *Response) Trailer(name, value string) error {
-	if len(name) == 0 || !all(name, classToken) || !all(value, classValue) || forbiddenTrailer(name) {
+	switch {
+	case len(name) == 0 || !all(name, classToken) || !all(value, classValue) || forbiddenTrailer(name):
 		return w.fail(fmt.Errorf("%w: trailer %.40q", ErrHeader, name))
+	case w.started && w.length >= 0 && !w.chunked && !w.head && w.c.req.head.minor > 0:
+		return w.fail(ErrStarted)
 	}
 	w.trailers = append(append(append(append(w.trailers, name...), ": "...), value...), "\r\n"...)
 	return nil
@@ -288,9 +294,9 @@ func (w *Response) start(final bool) {
 		if w.status == 304 && w.length >= 0 {
 			out = appendLength(out, w.length)
 		}
-	case w.length >= 0 && w.coder == nil:
+	case w.length >= 0 && w.coder == nil && (len(w.trailers) == 0 || c.req.head.minor == 0):
 		out = appendLength(out, w.length)
-	case final && len(w.trailers) == 0:
+	case final && (len(w.trailers) == 0 || c.req.head.minor == 0):
 		out = appendLength(out, int64(len(w.body)))
 	case c.req.head.minor == 0:
 		c.close = true // a 1.0 client reads to the end

@@ -11,6 +11,7 @@ import (
 	"github.com/lithair/lithair-go/jsonx"
 	"github.com/lithair/lithair-go/model"
 	"github.com/lithair/lithair-go/state"
+	"github.com/lithair/lithair-go/wire"
 )
 
 // operation is one change of a record, or a check without one.
@@ -89,13 +90,13 @@ func (o *operation) precondition(row *state.Row) error {
 		}
 		return failed("exists")
 	}
-	if o.ifMatch != "" && (row == nil || !listed(o.ifMatch, etag(row), false)) {
+	if o.ifMatch != "" && (row == nil || !wire.MatchETag(o.ifMatch, etag(row), false)) {
 		if row == nil {
 			return failed("does not exist")
 		}
 		return failed("has version " + etag(row) + ", not " + o.ifMatch)
 	}
-	if o.ifNone != "" && row != nil && listed(o.ifNone, etag(row), true) {
+	if o.ifNone != "" && row != nil && wire.MatchETag(o.ifNone, etag(row), true) {
 		return failed("has that version, or exists")
 	}
 	return nil

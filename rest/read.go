@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/lithair/lithair-go/engine"
@@ -129,11 +128,17 @@ func (c *collection) get(w *wire.Response, r *wire.Request) error {
 	if err != nil {
 		return err
 	}
-	if r.HasHeader("If-None-Match") {
-		if tag := etag(row); anyTag(r, "If-None-Match", tag, true) {
+	if r.HasHeader("If-None-Match") || r.HasHeader("If-Match") {
+		tag := etag(row)
+		switch wire.CheckPreconditions(r, wire.Representation{ETag: tag}) {
+		case 304:
 			w.SetHeader("ETag", tag)
 			w.Status(304)
 			return nil
+		case 412:
+			e := fault(CodePrecondition, c.t.Name()+" "+strconv.Quote(id)+" has version "+tag)
+			e.Header = append(e.Header, [2]string{"ETag", tag})
+			return e
 		}
 	}
 	body, err := c.render(row)
@@ -158,33 +163,6 @@ func (c *collection) find(r state.Reader, id string) (*state.Row, error) {
 
 func (c *collection) missing(id string) error {
 	return fault(CodeNotFound, "there is no "+c.t.Name()+" "+strconv.Quote(id))
-}
-
-// anyTag says whether a header field lists the tag (RFC 9110 §13.1.1, §13.1.2): "*" stands
-// for any; weak comparison takes W/ for nothing, strong refuses it.
-func anyTag(r *wire.Request, field, tag string, weak bool) bool {
-	for name, v := range r.Headers() {
-		if !strings.EqualFold(name, field) {
-			continue
-		}
-		if listed(v, tag, weak) {
-			return true
-		}
-	}
-	return false
-}
-
-func listed(list, tag string, weak bool) bool {
-	for part := range strings.SplitSeq(list, ",") {
-		part = strings.TrimSpace(part)
-		if weak {
-			part = strings.TrimPrefix(part, "W/")
-		}
-		if part == "*" || part == tag {
-			return true
-		}
-	}
-	return false
 }
 
 // parse reads the list grammar of a request, for a root.

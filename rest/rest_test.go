@@ -175,6 +175,9 @@ func TestLifeOfARecord(t *testing.T) {
 		t.Error(h)
 	}
 	r.want(304, "", "GET", path, "", "If-None-Match", `"0", W/`+tag)
+	r.want(304, "", "GET", path, "", "If-None-Match", "*")
+	r.want(412, "LTH1017", "GET", path, "", "If-Match", `"0"`)
+	r.want(304, "", "GET", path, "", "If-Match", tag, "If-None-Match", tag)
 	r.want(200, "First", "GET", path, "", "If-None-Match", `"0"`)
 	r.want(412, "LTH1017", "PATCH", path, `{"views":2}`, "If-Match", `"0"`)
 	r.want(412, "LTH1017", "PATCH", path, `{"views":2}`, "If-Match", "W/"+tag)

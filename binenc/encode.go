@@ -20,7 +20,9 @@ func (p *program) encode(dst []byte, base place) ([]byte, error) {
 	return p.encodeKnown(dst, base)
 }
 
-func (p *program) encodeKnown(dst []byte, base place) ([]byte, error) {
+// encodeKnown is the hot loop of every plan: the most frequent kinds are written here,
+// the rest by encodeBytes.
+func (p *program) encodeKnown(dst []byte, base place) (_ []byte, err error) {
 	last := uint32(0)
 	for i := range p.ops {
 		o := &p.ops[i]
@@ -36,12 +38,53 @@ func (p *program) encodeKnown(dst []byte, base place) ([]byte, error) {
 			dst = appendGap(dst, o.number-last-1)
 		}
 		body := len(dst)
-		var err error
-		if dst, err = o.encodeField(dst, at); err != nil {
+		switch o.code {
+		case opString:
+			s := getString(at)
+			if s == "" && !o.optional {
+				break
+			}
+			var ok bool
+			if dst, ok = appendShort(dst, s, headShortBytes); !ok {
+				dst, err = appendText(dst, s)
+			}
+		case opUint:
+			if v := o.getUint(at); v != 0 || o.optional {
+				dst = appendInt(dst, v)
+			}
+		case opInt:
+			if v := o.getInt(at); v != 0 || o.optional {
+				dst = appendInt(dst, zigzag(v))
+			}
+		case opBool:
+			if getBool(at) {
+				dst = append(dst, 1)
+			} else if o.optional {
+				dst = append(dst, 0)
+			}
+		case opFloat32:
+			if u := float32Bits(getFloat32(at)); u != 0 || o.optional {
+				dst = AppendFixed32(append(dst, headFixed32), u)
+			}
+		case opFloat64:
+			if u := float64Bits(getFloat64(at)); u != 0 || o.optional {
+				dst = AppendFixed64(append(dst, headFixed64), u)
+			}
+		case opMessage:
+			if dst, err = o.msg.encode(append(dst, 0), at); err != nil {
+				break
+			}
+			if dst = closeBytes(dst, body+1); len(dst) == body+1 && !o.optional {
+				dst = dst[:body]
+			}
+		default:
+			dst, err = o.encodeBytes(dst, at)
+		}
+		if err != nil {
 			return nil, within(err, -1, o.number, o.name)
 		}
 		if len(dst) == body {
-			dst = dst[:start]
+			dst = dst[:start] // without the gap that led to it
 			continue
 		}
 		last = o.number
@@ -71,48 +114,8 @@ func (p *program) encodeUnknown(dst []byte, base place, unknown []byte) ([]byte,
 	return Merge(dst, known, rest.buf, nil)
 }
 
-// encodeField appends a field's head and payload; nothing for one that is left out.
-func (o *op) encodeField(dst []byte, at place) ([]byte, error) {
-	switch o.code {
-	case opString:
-		s := getString(at)
-		if s == "" && !o.optional {
-			return dst, nil
-		}
-		return appendText(dst, s)
-	case opUint:
-		if v := o.getUint(at); v != 0 || o.optional {
-			return appendInt(dst, v), nil
-		}
-		return dst, nil
-	case opInt:
-		if v := o.getInt(at); v != 0 || o.optional {
-			return appendInt(dst, zigzag(v)), nil
-		}
-		return dst, nil
-	case opBool:
-		switch {
-		case getBool(at):
-			return append(dst, 1), nil
-		case o.optional:
-			return append(dst, 0), nil
-		}
-		return dst, nil
-	case opFloat32:
-		if u := float32Bits(getFloat32(at)); u != 0 || o.optional {
-			return AppendFixed32(append(dst, headFixed32), u), nil
-		}
-		return dst, nil
-	case opFloat64:
-		if u := float64Bits(getFloat64(at)); u != 0 || o.optional {
-			return AppendFixed64(append(dst, headFixed64), u), nil
-		}
-		return dst, nil
-	}
-	return o.encodeBytes(dst, at)
-}
-
-// encodeBytes is encodeField for what has wire type bytes.
+// encodeBytes appends head and payload of a field of wire type bytes; nothing for one
+// that is left out.
 func (o *op) encodeBytes(dst []byte, at place) ([]byte, error) {
 	if o.absent(at) {
 		return dst, nil
@@ -205,8 +208,9 @@ func (o *op) marshalText(dst []byte, at place) ([]byte, error) {
 
 func (o *op) encodeList(dst []byte, at place) (_ []byte, err error) {
 	first, n, _ := o.elements(at)
+	e := o.elem
 	for i := range n {
-		if dst, err = o.elem.encodeElement(dst, o.elem.at(first, i)); err != nil {
+		if dst, err = e.encodeElement(dst, e.at(first, i)); err != nil {
 			return nil, element(err, -1, i, KindList)
 		}
 	}
@@ -214,10 +218,15 @@ func (o *op) encodeList(dst []byte, at place) (_ []byte, err error) {
 }
 
 // encodeElement appends an element of a list or map.
-func (o *op) encodeElement(dst []byte, at place) ([]byte, error) {
+func (o *op) encodeElement(dst []byte, at place) (_ []byte, err error) {
 	switch o.code {
 	case opString:
-		return appendElementText(dst, getString(at))
+		s := getString(at)
+		var ok bool
+		if dst, ok = appendShort(dst, s, 0); !ok {
+			return appendElementText(dst, s)
+		}
+		return dst, nil
 	case opUint:
 		return AppendUvarint(dst, o.getUint(at)), nil
 	case opInt:
@@ -233,7 +242,11 @@ func (o *op) encodeElement(dst []byte, at place) ([]byte, error) {
 		return AppendFixed64(dst, float64Bits(getFloat64(at))), nil
 	}
 	body := len(dst) + 1
-	dst, err := o.payload(append(dst, 0), at)
+	if o.code == opMessage {
+		dst, err = o.msg.encode(append(dst, 0), at)
+	} else {
+		dst, err = o.payload(append(dst, 0), at)
+	}
 	if err != nil {
 		return nil, err
 	}

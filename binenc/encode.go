@@ -77,6 +77,14 @@ func (p *program) encodeKnown(dst []byte, base place) (_ []byte, err error) {
 			if dst = closeBytes(dst, body+1); len(dst) == body+1 && !o.optional {
 				dst = dst[:body]
 			}
+		case opList:
+			first, n, present := o.elements(at)
+			if !present {
+				break
+			}
+			if dst, err = o.elem.encodeElements(append(dst, 0), first, n); err == nil {
+				dst = closeBytes(dst, body+1)
+			}
 		default:
 			dst, err = o.encodeBytes(dst, at)
 		}
@@ -137,9 +145,6 @@ func (o *op) absent(at place) bool {
 	switch o.code {
 	case opBytes:
 		return getBytes(at) == nil
-	case opList:
-		_, _, present := o.elements(at)
-		return !present
 	case opMap:
 		return o.value(at).IsNil()
 	case opTime:
@@ -185,7 +190,8 @@ func (o *op) payload(dst []byte, at place) ([]byte, error) {
 	case opDecimal:
 		return appendDecimal(dst, getDecimal(at)), nil
 	case opList:
-		return o.encodeList(dst, at)
+		first, n, _ := o.elements(at)
+		return o.elem.encodeElements(dst, first, n)
 	case opMap:
 		return o.encodeMap(dst, at)
 	case opCoder:
@@ -206,12 +212,37 @@ func (o *op) marshalText(dst []byte, at place) ([]byte, error) {
 	return append(dst, text...), nil
 }
 
-func (o *op) encodeList(dst []byte, at place) (_ []byte, err error) {
-	first, n, _ := o.elements(at)
-	e := o.elem
-	for i := range n {
-		if dst, err = e.encodeElement(dst, e.at(first, i)); err != nil {
-			return nil, element(err, -1, i, KindList)
+// encodeElements appends n elements, the first of which lies at first.
+func (o *op) encodeElements(dst []byte, first place, n int) (_ []byte, err error) {
+	switch o.code {
+	case opString:
+		for i := range n {
+			s := getString(o.at(first, i))
+			var ok bool
+			if dst, ok = appendShort(dst, s, 0); ok {
+				continue
+			}
+			if dst, err = appendElementText(dst, s); err != nil {
+				return nil, element(err, -1, i, KindList)
+			}
+		}
+	case opInt:
+		for i := range n {
+			dst = AppendVarint(dst, o.getInt(o.at(first, i)))
+		}
+	case opMessage:
+		for i := range n {
+			body := len(dst) + 1
+			if dst, err = o.msg.encode(append(dst, 0), o.at(first, i)); err != nil {
+				return nil, element(err, -1, i, KindList)
+			}
+			dst = closePrefixed(dst, body)
+		}
+	default:
+		for i := range n {
+			if dst, err = o.encodeElement(dst, o.at(first, i)); err != nil {
+				return nil, element(err, -1, i, KindList)
+			}
 		}
 	}
 	return dst, nil
@@ -221,12 +252,7 @@ func (o *op) encodeList(dst []byte, at place) (_ []byte, err error) {
 func (o *op) encodeElement(dst []byte, at place) (_ []byte, err error) {
 	switch o.code {
 	case opString:
-		s := getString(at)
-		var ok bool
-		if dst, ok = appendShort(dst, s, 0); !ok {
-			return appendElementText(dst, s)
-		}
-		return dst, nil
+		return appendElementText(dst, getString(at))
 	case opUint:
 		return AppendUvarint(dst, o.getUint(at)), nil
 	case opInt:
@@ -242,12 +268,7 @@ func (o *op) encodeElement(dst []byte, at place) (_ []byte, err error) {
 		return AppendFixed64(dst, float64Bits(getFloat64(at))), nil
 	}
 	body := len(dst) + 1
-	if o.code == opMessage {
-		dst, err = o.msg.encode(append(dst, 0), at)
-	} else {
-		dst, err = o.payload(append(dst, 0), at)
-	}
-	if err != nil {
+	if dst, err = o.payload(append(dst, 0), at); err != nil {
 		return nil, err
 	}
 	return closePrefixed(dst, body), nil

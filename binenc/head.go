@@ -127,11 +127,15 @@ func appendGap(dst []byte, width uint32) []byte {
 // closeBytes puts the head of what was appended since body in front of it. One byte for
 // a short head was left free at body-1; a longer one moves the bytes.
 func closeBytes(dst []byte, body int) []byte {
-	n := len(dst) - body
-	if n <= maxShortLength {
+	if n := len(dst) - body; n <= maxShortLength {
 		dst[body-1] = headShortBytes + byte(n)
 		return dst
 	}
+	return closeLong(dst, body)
+}
+
+func closeLong(dst []byte, body int) []byte {
+	n := len(dst) - body
 	var head [5]byte
 	h := appendLength(head[:0], n)
 	dst = append(dst, h[1:]...)
@@ -142,11 +146,15 @@ func closeBytes(dst []byte, body int) []byte {
 
 // closePrefixed is closeBytes for the bytes of an element, whose length is a varint.
 func closePrefixed(dst []byte, body int) []byte {
-	n := len(dst) - body
-	if n < 0x80 {
+	if n := len(dst) - body; n < 0x80 {
 		dst[body-1] = byte(n)
 		return dst
 	}
+	return closeLongPrefixed(dst, body)
+}
+
+func closeLongPrefixed(dst []byte, body int) []byte {
+	n := len(dst) - body
 	var head [binary.MaxVarintLen64]byte
 	h := binary.AppendUvarint(head[:0], uint64(n))
 	dst = append(dst, h[1:]...)

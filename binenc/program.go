@@ -37,8 +37,9 @@ const (
 type op struct {
 	code     opcode
 	wire     Wire
-	size     uint8 // of an integer, in bytes
-	optional bool  // the field is a pointer
+	size     uint8   // of an integer, in bytes
+	stride   uintptr // size in memory, in bytes
+	optional bool    // the field is a pointer
 	number   uint32
 	step     // from the struct to the field
 	typ      reflect.Type
@@ -108,7 +109,7 @@ func (c *compiler) field(t reflect.Type, ty *Type, depth int) (op, error) {
 
 // value makes the op of a value of Go type t and type ty, which is not optional.
 func (c *compiler) value(t reflect.Type, ty *Type, depth int) (op, error) {
-	o := op{typ: t, wire: ty.wire(), want: ty.String()}
+	o := op{typ: t, stride: t.Size(), wire: ty.wire(), want: ty.String()}
 	kind, code := goKind(t)
 	if kind != ty.Kind || ty.Optional {
 		return o, fmt.Errorf("%s is no %s", t, ty)

@@ -129,7 +129,7 @@ func (o *op) elements(p place) (first place, n int, present bool) {
 }
 
 // at is the place of element i, which is less than their number.
-func (o *op) at(first place, i int) place { return unsafe.Add(first, uintptr(i)*o.typ.Size()) }
+func (o *op) at(first place, i int) place { return unsafe.Add(first, uintptr(i)*o.stride) }
 
 // makeSlice puts a slice of n zero elements at p.
 func (o *op) makeSlice(p place, n int) (first place) {
@@ -139,7 +139,7 @@ func (o *op) makeSlice(p place, n int) (first place) {
 		*(*[]string)(p) = s
 		return unsafe.Pointer(unsafe.SliceData(s))
 	case opInt, opUint, opFloat64:
-		if o.elem.typ.Size() == 8 {
+		if o.elem.stride == 8 {
 			s := make([]uint64, n)
 			*(*[]uint64)(p) = s
 			return unsafe.Pointer(unsafe.SliceData(s))

@@ -21,7 +21,7 @@ func checkMessage(msg []byte, t *Type, base, depth int) error {
 	for {
 		number, w, ok := d.Next()
 		if !ok {
-			return shift(d.err, base)
+			return t.named(shift(d.err, base))
 		}
 		f := t.byNumber(number)
 		if f == nil {
@@ -43,6 +43,16 @@ func checkField(payload []byte, w Wire, t *Type, at, depth int) error {
 		return checkInt(loadLE(payload), t.Kind, at)
 	}
 	return checkValue(payload, t, at, depth)
+}
+
+// named gives an error of a Decoder the name of its field, where the type has one.
+func (t *Type) named(err error) error {
+	if e, ok := err.(*Error); ok && e.Field != 0 {
+		if f := t.byNumber(e.Field); f != nil {
+			e.Path = f.Name
+		}
+	}
+	return err
 }
 
 func (t *Type) byNumber(number uint32) *Field {

@@ -37,7 +37,7 @@ func (d *decoding) message(p *program, base place, off, end int) error {
 				err = &Error{Offset: off, Reason: "a field number is more than MaxNumber", Err: ErrLimit}
 			}
 			if err != nil {
-				return within(err, off, number, "")
+				return err
 			}
 			number, off = number+width, next
 		}

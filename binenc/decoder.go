@@ -67,7 +67,7 @@ func (d *Decoder) next() (err error) {
 		return err
 	}
 	if number := uint64(d.number) + uint64(width) + 1; number > MaxNumber {
-		return &Error{Offset: d.off, Field: d.number, Reason: "a field number is more than MaxNumber", Err: ErrLimit}
+		return &Error{Offset: d.off, Reason: "a field number is more than MaxNumber", Err: ErrLimit}
 	}
 	d.number += width + 1
 	if d.wire, d.from, d.to, err = head(d.buf, at); err != nil {

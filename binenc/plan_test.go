@@ -422,3 +422,22 @@ func ExamplePlan() {
 	fmt.Printf("%x %v %+v\n", msg, plan.Decode(msg, &p), p)
 	// Output: 06c18f01 <nil> {X:3 Y:-200}
 }
+
+// Lengths of three and four bytes.
+func TestLongBytes(t *testing.T) {
+	p, ty := planFor[every](t)
+	for _, n := range []int{1<<16 - 1, 1 << 16, 1<<24 - 1, 1 << 24} {
+		v := every{Raw: make([]byte, n), In: inner{B: strings.Repeat("x", n)}}
+		msg, err := p.Append(nil, &v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got every
+		if err := p.Decode(msg, &got); err != nil || len(got.Raw) != n || got.In != v.In || CheckMessage(msg, ty) != nil {
+			t.Errorf("%d bytes: %d, %v", n, len(got.Raw), err)
+		}
+		if err := p.Decode(msg[:len(msg)-1], &got); !errors.Is(err, ErrShort) || got.Raw != nil {
+			t.Errorf("%d bytes, cut: %v", n, err)
+		}
+	}
+}

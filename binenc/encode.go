@@ -20,11 +20,21 @@ func (p *program) encode(dst []byte, base place) ([]byte, error) {
 	return p.encodeKnown(dst, base)
 }
 
+// append is encode with a short way for structs of nothing but short texts.
+func (p *program) append(dst []byte, base place) ([]byte, error) {
+	if p.texts > 0 {
+		if out, done := appendTexts(dst, p.ops[0].in(base), p.texts, headShortBytes); done == p.texts {
+			return out, nil
+		}
+	}
+	return p.encode(dst, base)
+}
+
 // encodeKnown is the hot loop of every plan: the most frequent kinds are written here,
 // the rest by encodeBytes.
 func (p *program) encodeKnown(dst []byte, base place) (_ []byte, err error) {
 	last := uint32(0)
-	for i := range p.ops {
+	for i := 0; i < len(p.ops); i++ {
 		o := &p.ops[i]
 		at := o.in(base)
 		if o.optional {
@@ -40,12 +50,13 @@ func (p *program) encodeKnown(dst []byte, base place) (_ []byte, err error) {
 		body := len(dst)
 		switch o.code {
 		case opString:
-			s := getString(at)
-			if s == "" && !o.optional {
-				break
+			var done int
+			if dst, done = appendTexts(dst, at, int(o.run), headShortBytes); done > 0 {
+				i += done - 1
+				last = o.number + uint32(done-1)
+				continue
 			}
-			var ok bool
-			if dst, ok = appendShort(dst, s, headShortBytes); !ok {
+			if s := getString(at); s != "" || o.optional {
 				dst, err = appendText(dst, s)
 			}
 		case opUint:
@@ -71,7 +82,7 @@ func (p *program) encodeKnown(dst []byte, base place) (_ []byte, err error) {
 				dst = AppendFixed64(append(dst, headFixed64), u)
 			}
 		case opMessage:
-			if dst, err = o.msg.encode(append(dst, 0), at); err != nil {
+			if dst, err = o.msg.append(append(dst, 0), at); err != nil {
 				break
 			}
 			if dst = closeBytes(dst, body+1); len(dst) == body+1 && !o.optional {
@@ -216,24 +227,24 @@ func (o *op) marshalText(dst []byte, at place) ([]byte, error) {
 func (o *op) encodeElements(dst []byte, first place, n int) (_ []byte, err error) {
 	switch o.code {
 	case opString:
-		for i := range n {
-			s := getString(o.at(first, i))
-			var ok bool
-			if dst, ok = appendShort(dst, s, 0); ok {
-				continue
-			}
-			if dst, err = appendElementText(dst, s); err != nil {
+		var i int
+		for dst, i = appendTexts(dst, first, n, 0); i < n; i++ {
+			if dst, err = appendElementText(dst, getString(o.at(first, i))); err != nil {
 				return nil, element(err, -1, i, KindList)
 			}
 		}
 	case opInt:
 		for i := range n {
-			dst = AppendVarint(dst, o.getInt(o.at(first, i)))
+			if u := zigzag(o.getInt(o.at(first, i))); u < 0x80 {
+				dst = append(dst, byte(u))
+			} else {
+				dst = AppendUvarint(dst, u)
+			}
 		}
 	case opMessage:
 		for i := range n {
 			body := len(dst) + 1
-			if dst, err = o.msg.encode(append(dst, 0), o.at(first, i)); err != nil {
+			if dst, err = o.msg.append(append(dst, 0), o.at(first, i)); err != nil {
 				return nil, element(err, -1, i, KindList)
 			}
 			dst = closePrefixed(dst, body)

@@ -84,5 +84,8 @@ func (o *op) makeSlice(p place, n int) (first place) {
 // aliasString would alias b; without unsafe it is a copy.
 func aliasString(b []byte) string { return string(b) }
 
-// appendShort appends a short text that is plainly UTF-8, see unsafe.go. Here no text is.
-func appendShort(dst []byte, _ string, _ byte) ([]byte, bool) { return dst, false }
+// appendTexts is a short way that only unsafe.go has: none is done.
+func appendTexts(dst []byte, _ place, _ int, _ byte) (_ []byte, done int) { return dst, 0 }
+
+// adjacent says whether b is the text right behind a in memory, which nobody knows here.
+func adjacent(_, _ *op) bool { return false }

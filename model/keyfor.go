@@ -59,6 +59,10 @@ func keyFor(k binenc.Kind, v reflect.Value) ([]byte, bool) {
 		if t, ok := v.Interface().(time.Time); ok {
 			return binenc.AppendKeyTime(nil, t), true
 		}
+	case binenc.KindDecimal:
+		if d, ok := v.Interface().(binenc.Decimal); ok {
+			return binenc.AppendKeyDecimal(nil, d), true
+		}
 	case binenc.KindBytes:
 		if v.Kind() == reflect.Slice && v.Type().Elem().Kind() == reflect.Uint8 {
 			return binenc.AppendKeyBytes(nil, v.Bytes()), true

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"github.com/lithair/lithair-go/binenc"
 	"reflect"
 	"slices"
 	"strings"
@@ -117,5 +118,19 @@ func TestParseSchemaRefusesNumbersGivenTwice(t *testing.T) {
 	s.Fields[1].Number = 2
 	if _, err := ParseSchema(s.Append(nil)); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestDecimalsHaveKeys(t *testing.T) {
+	d, err := binenc.ParseDecimal("12.50")
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := KeyFor(&binenc.Type{Kind: binenc.KindDecimal}, d)
+	if err != nil || key != string(binenc.AppendKeyDecimal(nil, d)) {
+		t.Errorf("%x, %v", key, err)
+	}
+	if _, err := KeyFor(&binenc.Type{Kind: binenc.KindDecimal}, 12.5); err == nil {
+		t.Error("a float is a decimal")
 	}
 }

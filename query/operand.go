@@ -54,6 +54,12 @@ func operand(f *model.SchemaField, text string) ([]byte, error) {
 			return nil, bad("a duration such as 1h30m, or nanoseconds")
 		}
 		return binenc.AppendKeyDuration(nil, d), nil
+	case binenc.KindDecimal:
+		d, err := binenc.ParseDecimal(text)
+		if err != nil {
+			return nil, bad("a decimal number such as 12.50")
+		}
+		return binenc.AppendKeyDecimal(nil, d), nil
 	case binenc.KindID:
 		id, err := model.ParseID(text)
 		if err != nil {

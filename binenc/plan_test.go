@@ -2,7 +2,6 @@ package binenc
 
 import (
 	"errors"
-	"fmt"
 	"math"
 	"net/netip"
 	"reflect"
@@ -399,28 +398,6 @@ func TestScalarsAllocateNothing(t *testing.T) {
 	if got != v {
 		t.Errorf("%+v, want %+v", got, v)
 	}
-}
-
-func ExamplePlan() {
-	type point struct{ X, Y int }
-	t := reflect.TypeFor[point]()
-	name := func(f reflect.StructField) (string, bool) { return f.Name, true }
-	ty, err := TypeOf(t, name)
-	if err != nil {
-		panic(err)
-	}
-	ty.Fields[0].Number, ty.Fields[1].Number = 1, 2
-	plan, err := Compile(t, &ty, name)
-	if err != nil {
-		panic(err)
-	}
-	msg, err := plan.Append(nil, &point{X: 3, Y: -200})
-	if err != nil {
-		panic(err)
-	}
-	var p point
-	fmt.Printf("%x %v %+v\n", msg, plan.Decode(msg, &p), p)
-	// Output: 06c18f01 <nil> {X:3 Y:-200}
 }
 
 // Lengths of three and four bytes.

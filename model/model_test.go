@@ -1,12 +1,13 @@
 package model
 
 import (
-	"github.com/lithair/lithair-go/binenc"
 	"reflect"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/lithair/lithair-go/binenc"
 )
 
 func TestValidators(t *testing.T) {

@@ -47,6 +47,17 @@ func (d *decoding) message(p *program, base place, off, end int) error {
 		for i < len(p.ops) && p.ops[i].number < number {
 			i++
 		}
+		if i < len(p.ops) && p.ops[i].number == number && p.ops[i].code == opString {
+			// The most frequent field of all, a short text, has a way of its own.
+			o, to := &p.ops[i], off+1+int(buf[off]-headShortBytes)
+			if h := buf[off]; h > headShortBytes && h < headInt && to <= end && !o.optional {
+				if err := d.text(o.in(base), off+1, to); err != nil {
+					return within(err, off+1, number, o.name)
+				}
+				off = to
+				continue
+			}
+		}
 		w, from, to, err := fieldAt(buf, off)
 		switch {
 		case i < len(p.ops) && p.ops[i].number == number:
@@ -163,11 +174,29 @@ func (d *decoding) float(o *op, p place, from int) error {
 // text sets the string at p.
 func (d *decoding) text(p place, from, to int) error {
 	s := d.string(from, to)
-	if !utf8.ValidString(s) {
+	if !d.ascii(from, to) && !utf8.ValidString(s) {
 		return &Error{Offset: from, Reason: "text is not UTF-8", Err: ErrUTF8}
 	}
 	setString(p, s)
 	return nil
+}
+
+// ascii says whether msg[from:to] is ASCII, and may say false where it cannot tell
+// quickly: it looks at eight bytes at a time, also beyond to.
+func (d *decoding) ascii(from, to int) bool {
+	seen, n := uint64(0), to-from
+	switch {
+	case n >= 8:
+		for i := from; i < to-8; i += 8 {
+			seen |= binary.LittleEndian.Uint64(d.msg[i:])
+		}
+		seen |= binary.LittleEndian.Uint64(d.msg[to-8:])
+	case from+8 <= len(d.msg):
+		seen = binary.LittleEndian.Uint64(d.msg[from:]) << (64 - 8*n)
+	default:
+		return false
+	}
+	return seen&0x8080808080808080 == 0
 }
 
 func (d *decoding) string(from, to int) string {
@@ -240,9 +269,22 @@ func (d *decoding) list(o *op, p place, from, to int) error {
 	if err != nil {
 		return err
 	}
-	first := o.makeSlice(p, n)
+	first, e := o.makeSlice(p, n), o.elem
 	for i := range n {
-		next, err := d.element(o.elem, o.elem.at(first, i), from, to)
+		at, next := e.at(first, i), 0
+		if size := int(d.msg[from]); size < 0x80 && size < to-from && e.wire == WireBytes {
+			next = from + 1 + size
+			switch e.code {
+			case opString:
+				err = d.text(at, from+1, next)
+			case opMessage:
+				err = d.message(e.msg, at, from+1, next)
+			default:
+				err = d.value(e, at, from+1, next)
+			}
+		} else {
+			next, err = d.element(e, at, from, to)
+		}
 		if err != nil {
 			return element(err, from, i, KindList)
 		}

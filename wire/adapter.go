@@ -173,3 +173,14 @@ func (r *Request) PathValues() iter.Seq2[string, string] {
 		}
 	}
 }
+
+// Inherit takes over what was found out about another request: its route with the values
+// of the wildcards, its id and its client. It is for adapters that render a request anew
+// on its way through a chain of handlers.
+func (r *Request) Inherit(from *Request) {
+	for name, value := range from.PathValues() {
+		r.SetPathValue(name, value)
+	}
+	r.route, r.nvals, r.fallback = from.route, 0, from.fallback
+	r.id, r.client = from.id, from.client
+}

@@ -13,7 +13,12 @@ import (
 // for each handler it is put around.
 func Middleware(m func(http.Handler) http.Handler) wire.Middleware {
 	return func(next wire.Handler) wire.Handler {
-		behind := Mount(next)
+		behind := Mount(func(w *wire.Response, r *wire.Request) error {
+			if x, ok := r.Context().Value(exchangeKey{}).(*exchange); ok {
+				r.Inherit(x.r) // a router may have found the route already
+			}
+			return next(w, r)
+		})
 		h := m(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			x, ok := r.Context().Value(exchangeKey{}).(*exchange)
 			if ok && w == http.ResponseWriter(&x.writer) && x.unchanged(r) {

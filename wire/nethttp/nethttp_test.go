@@ -737,6 +737,32 @@ func TestMiddlewareInPlaceAndWrapped(t *testing.T) {
 	}
 }
 
+// TestMiddlewareOfARouter wraps the writer around a whole router, which has found the
+// route before its middleware runs.
+func TestMiddlewareOfARouter(t *testing.T) {
+	rt := wire.NewRouter()
+	rt.Use(wire.RequestID(), Middleware(func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { next.ServeHTTP(upperWriter{w}, r) })
+	}))
+	if err := rt.Get("/x/{id}", func(w *wire.Response, r *wire.Request) error {
+		_, err := fmt.Fprint(w, r.PathValue("id"), " ", r.Route(), " ", r.ID())
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	url := under(t, rt.Handler())
+	r, body := do(t, "GET", url+"/x/a%2fb", nil)
+	if want := strings.ToUpper("a/b GET /x/{id} " + r.Header.Get("X-Request-Id")); body != want {
+		t.Errorf("%q, want %q", body, want)
+	}
+	if r, _ := do(t, "POST", url+"/x/1", nil); r.StatusCode != 405 || r.Header.Get("Allow") == "" {
+		t.Errorf("%d %v", r.StatusCode, r.Header)
+	}
+	if r, _ := do(t, "GET", url+"/y", nil); r.StatusCode != 404 {
+		t.Errorf("%d", r.StatusCode)
+	}
+}
+
 type upperWriter struct{ http.ResponseWriter }
 
 func (u upperWriter) Write(p []byte) (int, error) {

@@ -57,7 +57,7 @@ func (v Value) canonical(dst []byte) (_ []byte, err error) {
 }
 
 func canonicalNumber(dst []byte, text string) ([]byte, error) {
-	f, err := strconv.ParseFloat(text, 64)
+	f, err := parseLongFloat(text, 64)
 	if err != nil {
 		return dst, fmt.Errorf("jsonx: canonical form of %.40s: %w", text, strconv.ErrRange)
 	}

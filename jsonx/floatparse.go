@@ -3,7 +3,6 @@ package jsonx
 import (
 	"math"
 	"math/bits"
-	"strconv"
 )
 
 // eightDigitsValue adds up the eight digits of w, the first in the lowest byte: pairs, then fours, then all of them.
@@ -119,7 +118,7 @@ func parseFloat64(b []byte, i int) (f float64, end int, ok bool) {
 			return f, end, true
 		}
 	}
-	f, err := strconv.ParseFloat(string(b[i:end]), 64)
+	f, err := parseLongFloat(string(b[i:end]), 64)
 	return f, end, err == nil
 }
 
@@ -136,7 +135,7 @@ func parseFloat32(b []byte, i int) (f float32, end int, ok bool) {
 			return float32(d), end, true
 		}
 	}
-	d, err := strconv.ParseFloat(string(b[i:end]), 32)
+	d, err := parseLongFloat(string(b[i:end]), 32)
 	return float32(d), end, err == nil
 }
 

@@ -19,8 +19,11 @@ func (n Number) String() string { return string(n) }
 // Int64 returns the number if it is an integer of that range.
 func (n Number) Int64() (int64, error) { return strconv.ParseInt(string(n), 10, 64) }
 
+// Uint64 returns the number if it is an integer of that range, without a sign.
+func (n Number) Uint64() (uint64, error) { return strconv.ParseUint(string(n), 10, 64) }
+
 // Float64 returns the nearest float64.
-func (n Number) Float64() (float64, error) { return strconv.ParseFloat(string(n), 64) }
+func (n Number) Float64() (float64, error) { return parseLongFloat(string(n), 64) }
 
 // scanNumber reads RFC 8259 §6 and returns the offset after it, and whether there is neither fraction nor exponent;
 // bad names what was expected at end.

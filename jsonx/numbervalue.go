@@ -77,7 +77,42 @@ func normalNumber(s string) (d decimal) {
 		}
 		d.before, d.point = e.Add(e, big.NewInt(d.point)).String(), 0
 	default:
-		d.before = s
+		if d.before = exponent; below {
+			d.before = "-" + exponent
+		}
+		d.before += " " + strconv.FormatInt(d.point, 10)
+		d.point = 0
 	}
 	return d
+}
+
+// longNumber is from how many bytes on a number is shortened before strconv reads it.
+const longNumber = 10_000
+
+// parseLongFloat is strconv.ParseFloat for a number text of any length. strconv stops counting an exponent at 100000,
+// and so misreads a mantissa of as many digits. A text that long is cut to 800 digits first, a 1 standing for what
+// else there was: no float64 and nothing half-way between two has more than 770.
+func parseLongFloat(s string, bits int) (float64, error) {
+	if len(s) < longNumber {
+		return strconv.ParseFloat(s, bits)
+	}
+	d := normalNumber(s)
+	digits := d.digits
+	if len(digits) > 800 {
+		digits = digits[:800] + "1"
+	}
+	point := max(-99_999, min(d.point, 99_999))
+	switch {
+	case digits == "":
+		digits, point = "0", 0
+	case strings.HasPrefix(d.before, "-"):
+		point = -99_999
+	case d.before != "":
+		point = 99_999
+	}
+	short := "0." + digits + "e" + strconv.FormatInt(point, 10)
+	if s[0] == '-' {
+		short = "-" + short
+	}
+	return strconv.ParseFloat(short, bits)
 }

@@ -45,6 +45,7 @@ type App struct {
 	serving   chan error // what Serve returned
 	started   time.Time
 	restored  restored
+	memory    memory
 	identity  identity
 	tx        atomic.Pointer[wire.Handler] // of /api/_tx, once all models are known
 	durations sync.Map                     // seriesKey -> *observe.Histogram
@@ -76,6 +77,8 @@ func New(cfg Config) *App {
 		metrics: observe.NewRegistry(), health: &observe.Health{}, opened: make(chan struct{})}
 	a.router.Use(a.measure, wire.RequestID(), a.gate)
 	e, err := engine.New(engine.Config{
+		ExecutorConfig: engine.ExecutorConfig{Room: a.memory.room},
+
 		Open:      a.openOrder,
 		Clock:     cfg.Clock,
 		Positions: lazyPositions{a},
@@ -316,6 +319,16 @@ func (a *App) openData(ctx context.Context) error {
 	if err := a.cfg.FS.MkdirAll(dir); err != nil {
 		return &startError{err: err, kind: startData, dir: dir, name: a.cfg.Name}
 	}
+	a.memory.start(a.cfg.MaxMemory)
+	if err := a.openState(ctx, dir); err != nil {
+		a.memory.close()
+		return err
+	}
+	return nil
+}
+
+// openState reads snapshot and log, and begins to order writes.
+func (a *App) openState(ctx context.Context, dir string) error {
 	before := time.Now()
 	if err := a.engine.KeepSnapshots(engine.SnapshotConfig{Dir: a.snapshotDir(), FS: a.cfg.FS, Compact: a.cfg.Retention == "snapshot"}); err != nil {
 		return &startError{err: err, kind: startData, dir: dir, name: a.cfg.Name}
@@ -409,6 +422,7 @@ func (a *App) Shutdown(ctx context.Context) error {
 	if op != nil {
 		err = errors.Join(err, op.close(ctx))
 	}
+	a.memory.close()
 	if e := a.engine.Close(ctx); e != nil || !a.ready.Load() {
 		return errors.Join(err, e)
 	}

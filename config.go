@@ -33,6 +33,7 @@ type Config struct {
 	LogLevel        string        `flag:"log-level" usage:"debug, info, warn or error"`
 	LogFormat       string        `flag:"log-format" usage:"text, json or auto: text on a terminal"`
 	Retention       string        `flag:"retention" usage:"how much of the log is kept: all, or snapshot: what the snapshots need"`
+	MaxMemory       int64         `flag:"max-memory" usage:"memory budget in bytes, beyond which writes are refused; 0: that of the control group, if any"`
 	MaxBodyBytes    int64         `flag:"max-body-size" usage:"largest request body, in bytes"`
 	RequestTimeout  time.Duration `flag:"request-timeout" usage:"longest time a request may take"`
 	ShutdownTimeout time.Duration `flag:"shutdown-timeout" usage:"longest time to finish requests when stopping"`
@@ -109,6 +110,9 @@ func (c *Config) check() error {
 		if n.bad {
 			errs = append(errs, errors.New(n.name+": must be greater than 0"))
 		}
+	}
+	if c.MaxMemory < 0 {
+		errs = append(errs, errors.New("max-memory: cannot be negative"))
 	}
 	if c.Dir == "" {
 		errs = append(errs, errors.New("data: the data directory cannot be empty"))

@@ -28,6 +28,7 @@ func (a *App) operations() error {
 	})
 	a.health.Add("leader", a.checkLeader)
 	a.health.Add("disk", a.checkDisk)
+	a.health.Add("memory", a.memory.room)
 	a.health.Add("lag", a.checkLag)
 	a.health.Add("draining", func() error {
 		if a.draining.Load() {
@@ -190,6 +191,7 @@ func (a *App) info(w *wire.Response, r *wire.Request) error {
 		info["uptime_seconds"] = int64(time.Since(a.started) / time.Second)
 		info["seq"], info["state_hash"], info["leader"] = root.Seq(), fmt.Sprintf("%x", hash), stats.Leading
 		info["records"], info["restored_records"], info["restored_in_seconds"] = models, a.restored.records, a.restored.took.Seconds()
+		info["memory_budget"], info["memory_live"] = a.memory.budget, a.memory.live.Load()
 		info["snapshot_seq"], info["retention"] = stats.SnapshotSeq, a.cfg.Retention
 		info["config"] = a.cfg.origins()
 	}
@@ -244,6 +246,8 @@ func (a *App) registerStats() {
 	m.GaugeFunc("lithair_snapshot_sequence", "Sequence of the newest snapshot; 0 without any.", stat(func() float64 { return float64(e.Stats().SnapshotSeq) }))
 	m.CounterFunc("lithair_snapshot_errors_total", "Snapshots that could not be written.", stat(func() float64 { return float64(e.Stats().SnapshotErrors) }))
 	m.GaugeFunc("lithair_restore_duration_seconds", "How long the start took to read the newest snapshot and replay the log behind it.", stat(func() float64 { return a.restored.took.Seconds() }))
+	m.GaugeFunc("lithair_memory_budget_bytes", "Memory budget; 0 without one.", stat(func() float64 { return float64(a.memory.budget) }))
+	m.GaugeFunc("lithair_memory_live_bytes", "Bytes of live objects at the last garbage collection.", stat(func() float64 { return float64(a.memory.live.Load()) }))
 	m.GaugeFunc("lithair_disk_free_bytes", "Bytes free where the data directory is; -1 when unknown.", stat(func() float64 {
 		free, err := a.cfg.FS.Free(a.cfg.Dir)
 		if err != nil {

@@ -434,7 +434,7 @@ func (e *Engine) isSettled() bool {
 func (e *Engine) setPoint(root *state.Root) {
 	p := point{root, e.ex.Applied()}
 	e.point.Store(&p)
-	e.past.hold(p, e.stats.logged)
+	e.past.hold(p, e.stats.logged, e.cfg.Room != nil && e.cfg.Room() != nil)
 }
 
 // publish makes the newest committed root visible, then lets answers go.

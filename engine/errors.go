@@ -11,6 +11,8 @@ import (
 
 // Errors of [Engine.Do] that say the command did not run.
 var (
+	// ErrNoRoom: the memory budget is used up. Deletes are taken.
+	ErrNoRoom = errors.New("engine: no memory is left for more data")
 	// ErrBusy: the queue of waiting commands is full; try again a little later.
 	ErrBusy = errors.New("engine: too many commands are waiting")
 	// ErrNotLeader: this node does not order writes at the moment.

@@ -19,6 +19,7 @@ type ExecutorConfig struct {
 	MaxBatchBytes int           // an entry is closed when its transactions pass this; default 1 MiB
 	MaxInflight   int           // entries proposed and not yet committed; default 4
 	Entropy       func() uint64 // chance; required
+	Room          func() error  // says why no record may be added or grow now, as ErrNoRoom; may be nil
 	Running       func(*Call)   // told before each function runs, and with nil after; may be nil
 }
 

@@ -29,7 +29,7 @@ func (e *GoneError) Error() string {
 
 const (
 	recentRoots = 256      // how many published roots are held
-	recentBytes = 32 << 20 // and how much log may lie between the oldest and the newest
+	recentBytes = 32 << 20 // and how much they may hold that the newest does not
 	madeRoots   = 4        // how many roots of the further past are held
 	pastReaders = 2        // how many replays may run at once; others wait
 	pastChunk   = 1 << 20
@@ -44,21 +44,28 @@ type past struct {
 	made   []point       // the one used last at the end
 }
 
-// recentPoint is a published root with the bytes of log up to it since the start.
+// recentPoint is a published root. replaced is what was logged until then, less what is
+// still there: the bytes of records that were replaced or deleted, about. The difference
+// to a later root's is what holding this one costs.
 type recentPoint struct {
 	point
-	bytes int64
+	replaced int64
 }
 
-// hold keeps a root that was just published.
-func (p *past) hold(pt point, bytes int64) {
+// hold keeps a root that was just published, and lets go of older ones. logged is how
+// many bytes the log has taken since the start; with short, only the root itself is kept.
+func (p *past) hold(pt point, logged int64, short bool) {
+	replaced := logged - pt.root.Size()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	drop := 0
-	for drop < len(p.recent) && (len(p.recent)-drop >= recentRoots || bytes-p.recent[drop].bytes > recentBytes) {
+	for drop < len(p.recent) && (short || len(p.recent)-drop >= recentRoots || replaced-p.recent[drop].replaced > recentBytes) {
 		drop++
 	}
-	p.recent = append(slices.Delete(p.recent, 0, drop), recentPoint{pt, bytes})
+	p.recent = append(slices.Delete(p.recent, 0, drop), recentPoint{pt, replaced})
+	if short {
+		p.made = nil
+	}
 }
 
 // nearest returns the newest root held at or before a sequence that is that of the

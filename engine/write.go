@@ -277,8 +277,13 @@ func diffRecord(b *binding, old, rec []byte) (patch []byte, cleared []uint32, er
 }
 
 // checkRecord holds a record that is to be stored (old nil when it is new) against the
-// rules that need the state: unique, immutable, and, later, foreign keys.
+// rules that need the state: room, unique, immutable, and, later, foreign keys.
 func (tx *Tx) checkRecord(t *Table, b *binding, key string, old, rec []byte) error {
+	if tx.ex.cfg.Room != nil && len(rec) > len(old) && t != tx.ex.stored { // answers kept for retries are bounded by themselves
+		if err := tx.ex.cfg.Room(); err != nil {
+			return err
+		}
+	}
 	for _, f := range b.unique {
 		value, present, err := indexValue(f, rec)
 		if err != nil || !present {

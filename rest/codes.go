@@ -40,7 +40,7 @@ var (
 	CodeUnavailable  = Code{"LTH1028", 503, "Unavailable", "try again after Retry-After"}
 	CodeNotCommitted = Code{"LTH1029", 503, "Not committed", "nothing was changed: try again"}
 	CodeUnknown      = Code{"LTH1030", 503, "Outcome unknown", "read the record, or repeat with the same Idempotency-Key"}
-	CodeFull         = Code{"LTH1031", 507, "Storage full", "free some space on the server's disk"}
+	CodeFull         = Code{"LTH1031", 507, "Storage full", "free some space on the server's disk, or give it more memory or less data"}
 	CodeCancelled    = Code{"LTH1032", 503, "Cancelled", "the request was given up before it was carried out"}
 	CodeGone         = Code{"LTH1033", 410, "Gone", "ask for the oldest index, or a newer one"}
 )

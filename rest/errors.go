@@ -199,6 +199,8 @@ func runError(err error) *wire.Error {
 	switch {
 	case errors.Is(err, engine.ErrFull):
 		return fault(CodeFull, "the server's disk is full; reads go on")
+	case errors.Is(err, engine.ErrNoRoom):
+		return fault(CodeFull, "the server's memory is full; reads and deletes go on")
 	case errors.Is(err, engine.ErrBusy):
 		return fault(CodeBusy, "too many writes are waiting")
 	case errors.Is(err, engine.ErrOutcomeUnknown):

@@ -116,6 +116,16 @@ func (v *view) Bytes(model uint32) int64 {
 	return 0
 }
 
+// Size returns the bytes of all keys and records.
+func (v *view) Size() (n int64) {
+	for _, t := range v.tables {
+		if t != nil {
+			n += t.bytes
+		}
+	}
+	return n
+}
+
 // Unique implements [Reader].
 func (v *view) Unique(model, field uint32, value string) (key string, ok bool) {
 	if t := v.table(model); t != nil {

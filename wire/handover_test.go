@@ -24,14 +24,14 @@ const childVariable = "WIRE_TEST_CHILD"
 
 // child is this test binary again, in a role.
 func child(role string) *exec.Cmd {
-	cmd := exec.Command(os.Args[0], "-test.run=^TestHandoverChild$")
+	cmd := exec.Command(os.Args[0], "-test.run=^TestChildProcess$")
 	cmd.Env = append(os.Environ(), childVariable+"="+role)
 	cmd.Stderr = os.Stderr
 	return cmd
 }
 
-// TestHandoverChild is what child processes run; by itself it does nothing.
-func TestHandoverChild(t *testing.T) {
+// TestChildProcess is what child processes run; by itself it does nothing.
+func TestChildProcess(t *testing.T) {
 	switch role := os.Getenv(childVariable); role {
 	case "":
 		t.Skip("runs in child processes")
@@ -45,6 +45,8 @@ func TestHandoverChild(t *testing.T) {
 			fmt.Fprintln(os.Stderr, "child:", err)
 			os.Exit(1)
 		}
+	case "slow":
+		serveSlow()
 	case "systemd":
 		in, err := Inherit()
 		if err != nil {
@@ -348,7 +350,7 @@ func TestInheritFromSystemd(t *testing.T) {
 		{"names and number differ", "$$", "LISTEN_FDS=3 LISTEN_FDNAMES=a:b", "error: wire: LISTEN_FDNAMES has 2 names for 3"},
 		{"more than there are", "$$", "LISTEN_FDS=9", "error: wire: descriptor "},
 	} {
-		cmd := exec.Command("sh", "-c", "LISTEN_PID="+c.pid+" "+c.env+" exec "+os.Args[0]+" -test.run='^TestHandoverChild$'")
+		cmd := exec.Command("sh", "-c", "LISTEN_PID="+c.pid+" "+c.env+" exec "+os.Args[0]+" -test.run='^TestChildProcess$'")
 		cmd.Env = append(slices.Clone(os.Environ()), childVariable+"=systemd")
 		cmd.ExtraFiles = files
 		out, err := cmd.Output()

@@ -232,8 +232,12 @@ func (w *Response) setType(contentType string) error {
 }
 
 // Redirect answers with a Location. Only a path on this server is taken, or a URL whose
-// host the caller has checked.
+// host the caller has checked. Bytes that are not visible ASCII must be percent-encoded:
+// browsers leave out tabs and line breaks, and so would see "/\t/host" as "//host".
 func (w *Response) Redirect(status int, location string) error {
+	if !all(location, classTarget) {
+		return w.fail(fmt.Errorf("%w: Location: %.60q", ErrHeader, location))
+	}
 	if len(location) > 1 && location[0] == '/' && (location[1] == '/' || location[1] == '\\') {
 		return fmt.Errorf("wire: redirect to %.60q would leave this host", location)
 	}

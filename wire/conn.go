@@ -355,6 +355,11 @@ func (c *conn) beginBody() error {
 	}
 	// the body may take the grace, and a second more for each MinBodyRate bytes
 	deadline := c.bodyAt.Add(cfg.ReadBodyTimeout + time.Duration(float64(c.received)/float64(cfg.MinBodyRate)*float64(time.Second)))
+	if c.req.ctx != nil {
+		if d, ok := c.req.ctx.Deadline(); ok && d.Before(deadline) {
+			deadline = d
+		}
+	}
 	if c.own.hasRead {
 		deadline = c.own.read
 	}

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -162,4 +163,32 @@ func TestCORSForAll(t *testing.T) {
 	if resp := ask(pre + "authorization"); resp.StatusCode != 403 { // the Fetch standard: * does not cover it
 		t.Errorf("Authorization: %d", resp.StatusCode)
 	}
+}
+
+// FuzzOriginPattern holds the patterns against package url: an origin that one allows is a
+// URL of nothing but that scheme, a host under that domain, and that port.
+func FuzzOriginPattern(f *testing.F) {
+	for _, s := range []string{"https://a.example.org", "https://evil.net/.example.org", "https://a.example.org:443", "https://example.org", "https://[::1].example.org", "https://a.example.org:", "https://a@b.example.org", "HTTPS://a.example.org"} {
+		f.Add(s)
+	}
+	c := &cors{cfg: CORSConfig{Origins: []string{"https://*.example.org", "https://exact.example:8443", "http://localhost:*"}}, exact: map[string]string{}}
+	if err := c.prepare(); err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		if strings.Trim(s, " \t") != s || !all(s, classValue) {
+			return
+		}
+		if _, ok := c.allowed(&Request{head: *headWith(t, "Origin: "+s)}); !ok {
+			return
+		}
+		u, err := url.Parse(s)
+		if err != nil || u.User != nil || u.Path != "" || u.RawQuery != "" || u.Fragment != "" || u.Opaque != "" || strings.ToLower(s) != s {
+			t.Fatalf("%q is allowed: %+v, %v", s, u, err)
+		}
+		sub := u.Scheme == "https" && strings.HasSuffix(u.Host, ".example.org")
+		if !sub && s != "https://exact.example:8443" && !(u.Scheme == "http" && u.Hostname() == "localhost") {
+			t.Fatalf("%q is allowed", s)
+		}
+	})
 }

@@ -311,6 +311,16 @@ func TestTimeout(t *testing.T) {
 			t.Errorf("%s: %d, want %d", path, resp.StatusCode, want)
 		}
 	}
+	addr, _ := serveCases(t, func(c *Config) { c.Handler = Timeout(50 * time.Millisecond)(caseHandler) })
+	nc, err := net.Dial("tcp", addr) // whose body never ends
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	fmt.Fprint(nc, "POST /echo HTTP/1.1\r\nHost: t\r\nContent-Length: 10\r\n\r\nabc")
+	if b, err := io.ReadAll(nc); err != nil || !strings.HasPrefix(string(b), "HTTP/1.1 408 ") {
+		t.Errorf("a body that does not come: %q, %v", b, err)
+	}
 	free := asker(t, Timeout(0)(func(w *Response, r *Request) error {
 		if _, has := r.Context().Deadline(); has {
 			return errors.New("a deadline")

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"fmt"
 	"strconv"
 )
@@ -134,24 +135,22 @@ func (w *Response) DelHeader(name string) {
 	if equalFold(name, "content-length") {
 		w.length = -1
 	}
-	out := w.fields[:0]
-	for rest := w.fields; len(rest) > 0; {
-		n := lineLen(rest)
-		if !(n > len(name) && rest[len(name)] == ':' && equalFold(rest[:len(name)], name)) {
-			out = append(out, rest[:n]...)
+	for at := 0; at < len(w.fields); {
+		line := w.fields[at:]
+		line = line[:lineLen(line)]
+		if len(line) > len(name) && line[len(name)] == ':' && equalFold(line[:len(name)], name) {
+			w.fields = append(w.fields[:at], w.fields[at+len(line):]...)
+		} else {
+			at += len(line)
 		}
-		rest = rest[n:]
 	}
-	w.fields = out
 	w.hasDate = w.hasDate && !equalFold(name, "date")
 	w.hasType = w.hasType && !equalFold(name, "content-type")
 }
 
 func lineLen(b []byte) int {
-	for i := 1; i < len(b); i++ {
-		if b[i] == '\n' {
-			return i + 1
-		}
+	if i := bytes.IndexByte(b, '\n'); i >= 0 {
+		return i + 1
 	}
 	return len(b)
 }

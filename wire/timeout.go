@@ -11,12 +11,12 @@ import (
 // *[Error] with a Status of 500 or more and that cause.
 //
 // What it can stop is what heeds the context: queries, calls of other services, loops
-// that look at ctx.Done(). It cannot stop a handler that computes or waits without
+// that look at ctx.Done(), and reading the request's body, which then fails with 408. It
+// cannot stop a handler that computes or waits without
 // looking: Go ends no goroutine from outside, and answering in the handler's place while
 // it goes on would let two writers use one response and hide the work that piles up.
-// Reading a slow body and writing to a slow client have deadlines of their own
-// (Config.ReadBodyTimeout, MinBodyRate, WriteTimeout). A response that has started is not
-// cut: its status is out.
+// Writing to a slow client has a deadline of its own (Config.WriteTimeout). A response
+// that has started is not cut: its status is out.
 //
 // A d of 0 and below sets no deadline.
 func Timeout(d time.Duration) Middleware {

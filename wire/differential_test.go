@@ -56,34 +56,16 @@ func (c *memConn) SetDeadline(time.Time) error      { return nil }
 func (c *memConn) SetReadDeadline(time.Time) error  { return nil }
 func (c *memConn) SetWriteDeadline(time.Time) error { return nil }
 
-// memListener accepts what play hands it.
-type memListener struct {
-	conns chan net.Conn
-	done  chan struct{}
-	once  sync.Once
+func newMemListener() *pipeListener {
+	return &pipeListener{conns: make(chan net.Conn), closed: make(chan struct{})}
 }
-
-func newMemListener() *memListener {
-	return &memListener{conns: make(chan net.Conn), done: make(chan struct{})}
-}
-
-func (l *memListener) Accept() (net.Conn, error) {
-	select {
-	case nc := <-l.conns:
-		return nc, nil
-	case <-l.done:
-		return nil, net.ErrClosed
-	}
-}
-func (l *memListener) Close() error   { l.once.Do(func() { close(l.done) }); return nil }
-func (l *memListener) Addr() net.Addr { return &net.UnixAddr{Net: "unix"} }
 
 // seen is a request as a server understood it.
 type seen struct{ method, target, host, body string }
 
 // player plays bytes to one server and notes the requests it hands to its handler whole.
 type player struct {
-	l    *memListener
+	l    *pipeListener
 	unix string // the path of a socket to use in place of l
 	mu   sync.Mutex
 	list []seen // under mu

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -76,33 +75,6 @@ func TestRedirectStaysHere(t *testing.T) {
 	}
 }
 
-// TestEarlyCloseAtEveryByte ends connections after every byte of some requests: the
-// handler sees those that came whole, and the server closes.
-func TestEarlyCloseAtEveryByte(t *testing.T) {
-	for _, unix := range []bool{false, true} {
-		p := wirePlayer(t, unix)
-		for _, parts := range [][]string{
-			{"GET /a HTTP/1.1\r\nHost: t\r\n\r\n", "GET /b HTTP/1.1\r\nHost: t\r\nX: y\r\n\r\n"},
-			{"POST /a HTTP/1.1\r\nHost: t\r\nContent-Length: 5\r\n\r\nhello", "GET /b HTTP/1.1\r\nHost: t\r\n\r\n"},
-			{"POST /a HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n5;x=y\r\nhello\r\n0\r\nX: y\r\n\r\n", "GET /b HTTP/1.1\r\nHost: t\r\n\r\n"},
-			{"POST /a HTTP/1.1\r\nHost: t\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\nhello"},
-		} {
-			whole := strings.Join(parts, "")
-			for n := range len(whole) + 1 {
-				want, rest := 0, n
-				for _, part := range parts {
-					if rest -= len(part); rest >= 0 {
-						want++
-					}
-				}
-				if list, said := p.play(t, []byte(whole[:n]), 1<<20); len(list) != want {
-					t.Errorf("%q: %d requests handled, want %d; said %q", whole[:n], len(list), want, said)
-				}
-			}
-		}
-	}
-}
-
 // TestBareCR puts a CR without its LF wherever a line may seem to end by it. No handler
 // sees the request, nor the one behind it.
 func TestBareCR(t *testing.T) {
@@ -119,74 +91,6 @@ func TestBareCR(t *testing.T) {
 				t.Errorf("%q: handled %+q, said %q", raw, list, said)
 			}
 		}
-	}
-}
-
-// brokeListener has no descriptors left a few times, then accepts, then breaks for good.
-type brokeListener struct {
-	net.Listener
-	fails, accepts int
-}
-
-func (l *brokeListener) Accept() (net.Conn, error) {
-	if l.fails > 0 {
-		l.fails--
-		return nil, &net.OpError{Op: "accept", Net: "tcp", Err: syscall.EMFILE}
-	}
-	if l.accepts == 0 {
-		return nil, errors.New("the card is pulled out")
-	}
-	l.accepts--
-	return l.Listener.Accept()
-}
-
-func TestAcceptGoesOnWithoutDescriptors(t *testing.T) {
-	s, err := NewServer(Config{Handler: caseHandler, Logger: quiet()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	served := make(chan error, 1)
-	go func() { served <- s.Serve(&brokeListener{l, 3, 1}) }()
-	_, do := dial(t, l.Addr().String())
-	if resp := do("GET / HTTP/1.1\r\nHost: t\r\n\r\n"); resp.StatusCode != 200 {
-		t.Errorf("%d", resp.StatusCode)
-	}
-	if err := <-served; err == nil || errors.Is(err, ErrServerClosed) || !strings.Contains(err.Error(), "the card is pulled out") {
-		t.Errorf("Serve: %v", err)
-	}
-}
-
-func TestMaxConns(t *testing.T) {
-	addr, s := serveCases(t, func(c *Config) { c.MaxConns = 2 })
-	var kept []net.Conn
-	for range 2 {
-		nc, do := dial(t, addr)
-		do("GET / HTTP/1.1\r\nHost: t\r\n\r\n")
-		kept = append(kept, nc)
-	}
-	nc, err := net.Dial("tcp", addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer nc.Close()
-	b, err := io.ReadAll(nc)
-	if err != nil || !strings.HasPrefix(string(b), "HTTP/1.1 503 ") || !strings.Contains(string(b), "\r\nRetry-After: 1\r\n") || !strings.Contains(string(b), "\r\nConnection: close\r\n") {
-		t.Errorf("one too many: %q, %v", b, err)
-	}
-	kept[0].Close()
-	for deadline := time.Now().Add(10 * time.Second); s.Conns() > 1; time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("the closed connection still counts")
-		}
-	}
-	_, do := dial(t, addr)
-	if resp := do("GET / HTTP/1.1\r\nHost: t\r\n\r\n"); resp.StatusCode != 200 {
-		t.Errorf("after one has gone: %d", resp.StatusCode)
 	}
 }
 

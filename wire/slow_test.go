@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// serveSlow is the server of TestSlowClients: a process of its own, which ends with its
+// serveSlow is the server of TestTenThousandSlowClients: a process of its own, which ends with its
 // standard input.
 func serveSlow() {
 	s, err := NewServer(Config{Handler: caseHandler, Logger: quiet(), ReadHeaderTimeout: 15 * time.Second, ReadBodyTimeout: 15 * time.Second})
@@ -33,9 +33,9 @@ func serveSlow() {
 	panic(s.Serve(l))
 }
 
-// TestSlowClients measures what a normal client feels of 10,000 connections that send
+// TestTenThousandSlowClients measures what a normal client feels of 10,000 connections that send
 // their heads and bodies byte by byte, one a second, and sees them cut off.
-func TestSlowClients(t *testing.T) {
+func TestTenThousandSlowClients(t *testing.T) {
 	if os.Getenv("LITHAIR_LONG") != "1" {
 		t.Skip("opens 10,000 connections for 20 s: set LITHAIR_LONG=1")
 	}

@@ -385,7 +385,7 @@ func (c *conn) call() (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			stack := debug.Stack()
-			c.srv.log.Error("a handler panicked", "request_id", c.req.ID(), "method", c.req.Method(), "path", c.req.Path(), "panic", fmt.Sprint(v), "stack", string(stack))
+			c.srv.log.Error("a handler panicked", "request_id", c.req.ID(), "method", c.req.Method(), "path", c.req.rawTarget(), "panic", LogText(fmt.Sprint(v)), "stack", string(stack))
 			err = &Error{Status: 500}
 		}
 	}()
@@ -396,7 +396,7 @@ func (c *conn) call() (err error) {
 func (c *conn) fail(err error) {
 	var e *Error
 	if !errors.As(err, &e) {
-		c.srv.log.Error("a handler failed", "request_id", c.req.ID(), "method", c.req.Method(), "path", c.req.Path(), "error", err)
+		c.srv.log.Error("a handler failed", "request_id", c.req.ID(), "method", c.req.Method(), "path", c.req.rawTarget(), "error", err)
 		e = &Error{Status: 500}
 	}
 	if c.res.started {

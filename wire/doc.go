@@ -34,6 +34,24 @@
 // one exception says so in its name: [Request.BorrowBody]. The Request and Response
 // themselves belong to the handler until it returns.
 //
+// # Proxies and restarts
+//
+// Nobody is believed about who the client is until [Config].Proxies says so; then
+// [Request.ClientAddr], Scheme and Host tell of the client and not of the proxy. Rate limits
+// ([RateLimit]) and address rules ([IPRules]) go by that address.
+//
+// [Inherit] finds listeners opened by systemd or by a predecessor, [Handover] passes them
+// on. The queue of connections stays the same one, a server that shuts down answers what
+// it has accepted, and so a restart fails no request.
+//
+// # Middleware
+//
+// [Chain] and [When] combine it, [Router.Use] applies it. Shipped: [RequestID], [AccessLog],
+// [Recover], [CORS], [CrossOriginProtection], [SecurityHeaders], [RateLimit], [MaxInFlight],
+// [IPRules], [BodyLimit], [Timeout], [AllowContentType], [BasicAuth], [Compress].
+//
+// CHECKLIST.md lists what goes wrong in HTTP/1.1 servers, with the test for each line.
+//
 // # RFC map
 //
 //	request line, targets      9112 §3      head.go

@@ -486,3 +486,23 @@ func TestSecurityHeaders(t *testing.T) {
 		t.Errorf("over https: %q", got)
 	}
 }
+
+func TestServerLogCannotBeForged(t *testing.T) {
+	var mu sync.Mutex
+	var out bytes.Buffer
+	ask := asker(t, func(w *Response, r *Request) error {
+		if r.Query().Has("panic") {
+			panic("a\nERROR forged \x1b[2J")
+		}
+		return errors.New("broken")
+	}, func(c *Config) { c.Logger = slog.New(rawLog{&mu, &out, slog.LevelInfo}) })
+	for _, target := range []string{"/%0aERROR%20forged%1b[2J", "/%0d%0a?panic"} {
+		ask("GET " + target + " HTTP/1.1\nX-Request-Id: \"forged")
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	first, rest, _ := strings.Cut(out.String(), "\n")
+	if !strings.Contains(first, "path=/%0aERROR%20forged%1b[2J ") || !strings.HasPrefix(rest, "ERROR a handler panicked ") || strings.ContainsAny(out.String(), "\r\x1b") || strings.Contains(out.String(), "\nERROR forged") {
+		t.Errorf("logged %q", out.String())
+	}
+}

@@ -31,8 +31,12 @@ func When(cond func(*Request) bool, mw Middleware) Middleware {
 	}
 }
 
-// StatusOf returns the status of the response that a handler's result will become.
+// StatusOf returns the status of the response that a handler's result will become: 101 when
+// the connection was taken over.
 func StatusOf(w *Response, err error) int {
+	if w.c.hijacked {
+		return 101
+	}
 	if err == nil || w.Started() {
 		return w.StatusCode()
 	}

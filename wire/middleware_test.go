@@ -487,6 +487,34 @@ func TestSecurityHeaders(t *testing.T) {
 	}
 }
 
+func TestAccessLogOfAnUpgrade(t *testing.T) {
+	var mu sync.Mutex
+	var out bytes.Buffer
+	logged := make(chan bool, 1)
+	upgrade := func(w *Response, r *Request) error {
+		nc, _, err := r.Hijack()
+		if err != nil {
+			return err
+		}
+		_, err = io.WriteString(nc, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n")
+		return errors.Join(err, nc.Close())
+	}
+	outer := func(next Handler) Handler {
+		return func(w *Response, r *Request) error {
+			defer func() { logged <- true }()
+			return next(w, r)
+		}
+	}
+	ask := asker(t, Chain(outer, AccessLog(AccessLogConfig{Logger: slog.New(rawLog{&mu, &out, slog.LevelInfo})}))(upgrade))
+	if resp := ask("GET / HTTP/1.1\nUpgrade: x"); resp.StatusCode != 101 {
+		t.Errorf("%d", resp.StatusCode)
+	}
+	<-logged
+	if !strings.Contains(out.String(), "INFO request method=GET path=/ route= status=101 ") {
+		t.Errorf("logged %q", out.String())
+	}
+}
+
 func TestServerLogCannotBeForged(t *testing.T) {
 	var mu sync.Mutex
 	var out bytes.Buffer

@@ -450,3 +450,67 @@ func TestFileType(t *testing.T) {
 		}
 	}
 }
+
+// TestFilesCompressed: Compress around FileServer. Each form has its tag, ranges are of
+// the plain form alone, and no part of one is joined to another.
+func TestFilesCompressed(t *testing.T) {
+	z, err := Compress(CompressConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr, _ := serveCases(t, func(c *Config) { c.Handler = z(FileServer(site, FileOptions{Precompressed: true})) })
+	_, do := dial(t, addr)
+	get := func(fields string) *http.Response {
+		return do("GET /app.js HTTP/1.1\r\nHost: t\r\n" + fields + "\r\n")
+	}
+	plain, coded := get(""), get("Accept-Encoding: gzip\r\n")
+	tag := plain.Header.Get("ETag")
+	codedTag := strings.TrimSuffix(tag, `"`) + `+gzip"`
+	if coded.Header.Get("ETag") != codedTag || coded.Header.Get("Content-Encoding") != "gzip" || coded.Header.Get("Accept-Ranges") != "" || string(gunzipped(t, []byte(text(t, coded)))) != text(t, plain) {
+		t.Errorf("plain %v, coded %v", plain.Header, coded.Header)
+	}
+	const gz = "Accept-Encoding: gzip\r\n"
+	for _, c := range []struct {
+		fields string
+		status int
+		coding string
+		tag    string
+	}{
+		{gz + "If-None-Match: " + codedTag + "\r\n", 304, "", codedTag},
+		{gz + "If-None-Match: " + tag + "\r\n", 304, "", tag},
+		{gz + "Range: bytes=0-9\r\n", 206, "", tag},
+		{gz + "Range: bytes=0-9\r\nIf-Range: " + tag + "\r\n", 206, "", tag},
+		{gz + "Range: bytes=0-9\r\nIf-Range: " + codedTag + "\r\n", 200, "gzip", codedTag},
+		{gz + "Range: bytes=0-9,20-29\r\n", 206, "", tag},
+		{gz + "Range: bytes=100000-\r\n", 416, "", ""},
+	} {
+		resp := get(c.fields)
+		if resp.StatusCode != c.status || resp.Header.Get("Content-Encoding") != c.coding || resp.Header.Get("ETag") != c.tag {
+			t.Errorf("%q: %d %v", c.fields, resp.StatusCode, resp.Header)
+		}
+	}
+}
+
+// TestFileGrows: no more is sent than was announced.
+func TestFileGrows(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "f")
+	if err := os.WriteFile(path, make([]byte, 100), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	addr, _ := serveCases(t, func(c *Config) {
+		c.Handler = func(w *Response, r *Request) error {
+			f, err := os.Open(path)
+			if err != nil {
+				return err
+			}
+			defer f.Close()
+			return w.ServeContent(r, Content{Body: f, Size: 60})
+		}
+	})
+	_, do := dial(t, addr)
+	for range 2 {
+		if got := text(t, do("GET / HTTP/1.1\r\nHost: t\r\n\r\n")); len(got) != 60 {
+			t.Errorf("%d bytes, want 60", len(got))
+		}
+	}
+}

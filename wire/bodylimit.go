@@ -19,3 +19,19 @@ func BodyLimit(max int64) Middleware {
 		}
 	}
 }
+
+// LargeBody sets the limit of request bodies to max bytes, above Config.MaxBodyBytes or
+// below, for handlers that take uploads. A BodyLimit further in lowers it again; one
+// further out has refused by then what it would refuse.
+func LargeBody(max int64) Middleware {
+	return func(next Handler) Handler {
+		next = BodyLimit(max)(next)
+		return func(w *Response, r *Request) error {
+			r.body.limit = 1<<63 - 1
+			if r.body.dec != nil {
+				r.body.dec.sent = codedLimit(max)
+			}
+			return next(w, r)
+		}
+	}
+}

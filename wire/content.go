@@ -34,21 +34,14 @@ func (w *Response) ServeContent(r *Request, c Content) error {
 	if !isRead(&r.head) {
 		return &Error{Status: 405, Detail: "only GET and HEAD are possible here", Header: [][2]string{{"Allow", "GET, HEAD"}}}
 	}
-	if c.Size < 0 || c.Size > maxFileSize || c.ETag != "" && !validTag(c.ETag) {
-		return fmt.Errorf("wire: content of %d bytes with the entity tag %.60q", c.Size, c.ETag)
+	if c.Size < 0 || c.Size > maxFileSize || c.ETag != "" && !validTag(c.ETag) || !all(c.Type, classValue) {
+		return fmt.Errorf("wire: content of %d bytes with the entity tag %.60q and type %.60q", c.Size, c.ETag, c.Type)
 	}
 	if c.Type == "" {
 		c.Type = "application/octet-stream"
 	}
-	if err := w.describe(&c); err != nil {
+	if done, err := w.conditions(r, &c); done || err != nil {
 		return err
-	}
-	switch CheckPreconditions(r, Representation{ETag: c.ETag, Modified: c.Modified}) {
-	case 304:
-		w.Status(304)
-		return nil
-	case 412:
-		return &Error{Status: 412, Detail: "the file is not the one the request wants", Header: [][2]string{{"ETag", c.ETag}}}
 	}
 	if err := w.SetHeader("X-Content-Type-Options", "nosniff"); err != nil {
 		return err
@@ -71,6 +64,22 @@ func (w *Response) ServeContent(r *Request, c Content) error {
 		return w.sendRange(&c, seeker, ranges[0])
 	}
 	return w.sendRanges(&c, seeker, ranges)
+}
+
+// conditions sets the validators and evaluates the request's conditions; done says that
+// the answer is complete without the content.
+func (w *Response) conditions(r *Request, c *Content) (done bool, err error) {
+	if err := w.describe(c); err != nil {
+		return false, err
+	}
+	switch CheckPreconditions(r, Representation{ETag: c.ETag, Modified: c.Modified}) {
+	case 304:
+		w.Status(304)
+		return true, nil
+	case 412:
+		return false, &Error{Status: 412, Detail: "the file is not the one the request wants", Header: [][2]string{{"ETag", c.ETag}}}
+	}
+	return false, nil
 }
 
 // describe sets the validators, which a 304 has too.

@@ -117,7 +117,7 @@ func (f *inflater) end(err error) error {
 
 // Decompress lets clients send their bodies in the gzip content coding; handlers read
 // what it decodes to. Put it around the handlers that want it. All limits of the body
-// count decoded bytes then; what is sent may not be longer either. Any other coding is
+// count decoded bytes then; what is sent may be longer only by what gzip adds. Any other coding is
 // answered with 415 and an Accept-Encoding field (RFC 9110 §12.5.3), a broken one with
 // 400, too much of it with 413.
 func Decompress() Middleware {
@@ -154,9 +154,16 @@ func (b *body) decompress() error {
 		}
 	}
 	if coded && b.kind != bodyNone {
-		b.dec = &decoder{b: b, f: newInflater(codedBody{b}, 0), sent: b.limit}
+		b.dec = &decoder{b: b, f: newInflater(codedBody{b}, 0), sent: codedLimit(b.limit)}
 	}
 	return nil
+}
+
+// codedLimit bounds what is sent for at most limit bytes: gzip adds a header, a checksum
+// and 5 bytes to each 64 KiB that it cannot make shorter.
+func codedLimit(limit int64) int64 {
+	const margin = 1 << 10
+	return min(limit, 1<<62) + limit>>12 + margin
 }
 
 // decoder is a request's body behind its content coding.

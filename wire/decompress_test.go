@@ -140,3 +140,45 @@ func TestInflater(t *testing.T) {
 		}
 	}
 }
+
+// TestLargeBody: a handler may take more than the server, with and without a coding.
+func TestLargeBody(t *testing.T) {
+	size := func(w *Response, r *Request) error {
+		n, err := io.Copy(io.Discard, r.Body())
+		if err != nil {
+			return err
+		}
+		return w.Send(200, "text/plain", fmt.Append(nil, n))
+	}
+	addr, _ := serveCases(t, func(c *Config) {
+		c.MaxBodyBytes = 1000
+		rt := NewRouter()
+		if err := errors.Join(rt.Post("/small", size), rt.Post("/large", size, LargeBody(5000)), rt.Post("/both", size, LargeBody(5000), BodyLimit(3000)), rt.Post("/less", size, LargeBody(10))); err != nil {
+			t.Fatal(err)
+		}
+		c.Handler = Decompress()(rt.Handler())
+	})
+	noise := make([]byte, 5001)
+	for i := range noise {
+		noise[i] = byte(i * i >> 5)
+	}
+	for _, c := range []struct {
+		path string
+		n    int
+		ok   bool
+	}{{"/small", 1000, true}, {"/small", 1001, false}, {"/large", 5000, true}, {"/large", 5001, false}, {"/both", 3000, true}, {"/both", 3001, false}, {"/less", 10, true}, {"/less", 11, false}} {
+		for _, b := range [][]byte{noise[:c.n], gzipOf(t, noise[:c.n])} {
+			coding := ""
+			if len(b) > 2 && b[0] == 0x1F && b[1] == 0x8B {
+				coding = "Content-Encoding: gzip\r\n"
+			}
+			for _, framed := range []string{fmt.Sprintf("Content-Length: %d\r\n\r\n%s", len(b), b), fmt.Sprintf("Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", len(b), b)} {
+				_, do := dial(t, addr)
+				resp := do("POST " + c.path + " HTTP/1.1\r\nHost: t\r\n" + coding + framed)
+				if got := text(t, resp); (resp.StatusCode == 200) != c.ok || c.ok && got != fmt.Sprint(c.n) || !c.ok && resp.StatusCode != 413 {
+					t.Errorf("%s with %d bytes (%d sent): %d %.60q", c.path, c.n, len(b), resp.StatusCode, got)
+				}
+			}
+		}
+	}
+}

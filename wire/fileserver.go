@@ -239,6 +239,14 @@ func (s *fileServer) file(w *Response, r *Request, name string, info fs.FileInfo
 			return err
 		}
 	}
+	if isConditional(&r.head) { // most often nothing has changed, and the file stays closed
+		if err := s.validators(name, info, &c); err != nil {
+			return err
+		}
+		if done, err := w.conditions(r, &c); done || err != nil {
+			return err
+		}
+	}
 	f, err := s.fsys.Open(name)
 	if err != nil {
 		return s.fault(name, err)
@@ -250,14 +258,27 @@ func (s *fileServer) file(w *Response, r *Request, name string, info fs.FileInfo
 	if !info.Mode().IsRegular() {
 		return &Error{Status: 404, Detail: "there is no such file"}
 	}
+	if err := s.validators(name, info, &c); err != nil {
+		return err
+	}
 	c.Body, c.Size = f, info.Size()
+	return w.ServeContent(r, c)
+}
+
+// isConditional says that a request may be answered without the content.
+func isConditional(h *head) bool {
+	_, tag := h.field("if-none-match")
+	_, date := h.field("if-modified-since")
+	return tag || date
+}
+
+// validators sets what is known of a file's version.
+func (s *fileServer) validators(name string, info fs.FileInfo, c *Content) (err error) {
 	if timed(info) {
 		c.Modified = info.ModTime()
 	}
-	if c.ETag, err = s.tag(name, info); err != nil {
-		return err
-	}
-	return w.ServeContent(r, c)
+	c.ETag, err = s.tag(name, info)
+	return err
 }
 
 // policies sets the fields that do not depend on the content.

@@ -514,3 +514,21 @@ func TestFileGrows(t *testing.T) {
 		}
 	}
 }
+
+// TestContentRefusals: what cannot stand in a header section is an error of the program.
+func TestContentRefusals(t *testing.T) {
+	var content Content
+	addr, _ := serveCases(t, func(c *Config) {
+		c.Handler = func(w *Response, r *Request) error { return w.ServeContent(r, content) }
+	})
+	_, do := dial(t, addr)
+	for _, content = range []Content{
+		{Body: strings.NewReader("x"), Size: -1}, {Body: strings.NewReader("x"), Size: maxFileSize + 1}, {Body: strings.NewReader("x"), Size: 1, ETag: "1"},
+		{Body: strings.NewReader("x"), Size: 1, ETag: `"1" `}, {Body: strings.NewReader("x"), Size: 1, ETag: "\"1\r\nX: y\""}, {Body: strings.NewReader("x"), Size: 1, Type: "a\r\nX: y"},
+		{Body: strings.NewReader("x"), Size: 2},
+	} {
+		if resp := do("GET / HTTP/1.1\r\nHost: t\r\n\r\n"); resp.StatusCode != 500 || resp.Header.Get("X") != "" {
+			t.Errorf("%+v: %d %v", content, resp.StatusCode, resp.Header)
+		}
+	}
+}

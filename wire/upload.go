@@ -9,7 +9,7 @@ import (
 )
 
 // FormLimits bounds the forms that a handler takes. Zero fields take the defaults. The
-// body as a whole is bounded by [Config].MaxBodyBytes and [BodyLimit]. Breaking a limit
+// body as a whole is bounded by Config.MaxBodyBytes, [BodyLimit] and [LargeBody]. Breaking a limit
 // is an *[Error] with status 413 that names it.
 type FormLimits struct {
 	MaxFields      int   // pairs, or parts that are no files; default 1,000

@@ -8,6 +8,7 @@ import (
 	"html/template"
 	"strconv"
 	"strings"
+	"time"
 
 	lithair "github.com/lithair/lithair-go"
 	"github.com/lithair/lithair-go/examples/internal/web"
@@ -180,7 +181,9 @@ func (s *shop) changeCart(w *wire.Response, r *wire.Request) error {
 		return err
 	}
 	if !known {
-		w.AddHeader("Set-Cookie", cartCookie+"="+id.String()+"; Path=/; HttpOnly; SameSite=Lax; Max-Age=2592000")
+		if err := w.SetCookie(wire.Cookie{Name: cartCookie, Value: id.String(), MaxAge: 30 * 24 * time.Hour, PlainHTTP: true}); err != nil {
+			return err
+		}
 	}
 	return w.Redirect(303, "/cart")
 }

@@ -214,12 +214,14 @@ func putUint(b []byte, i int, u uint64) int {
 	return i + 8
 }
 
-// putLeading writes 0 < u < 10^8 to b[i:] as a word, shifted so that the zeros in front are gone.
+// putLeading writes 0 < u < 10^8 to b[i:] as a word, shifted so that the zeros in front are gone. It counts digits by
+// way of the binary length, so that whoever writes next need not wait for the text.
 func putLeading(b []byte, i int, u uint64) int {
-	w := eightDigitsText(u)
-	n := bits.TrailingZeros64(w^lows*'0') >> 3
-	store64(b, i, w>>(8*n))
-	return i + 8 - n
+	n := bits.Len64(u) * 1233 >> 12 // at most one too few
+	_, less := bits.Sub64(u, pow10Whole[n&15], 0)
+	n += 1 - int(less)
+	store64(b, i, eightDigitsText(u)>>(64-8*n))
+	return i + n
 }
 
 // eightDigitsText is the inverse of eightDigitsValue: halves, then quarters, then digits, each division by a constant

@@ -19,7 +19,8 @@ func Marshal(v any, opts ...Option) ([]byte, error) {
 	b, err := e.value(e.whole[:0], v)
 	var out []byte
 	if err == nil {
-		out = append(make([]byte, 0, len(b)), b...)
+		out = make([]byte, len(b))
+		copy(out, b)
 	}
 	e.whole = b
 	e.free()

@@ -292,9 +292,10 @@ func (c encCompiler) array(k encKey) encFunc {
 }
 
 func (e *encodeState) list(b []byte, t reflect.Type, first loc, n int, size uintptr, enc encFunc) (_ []byte, err error) {
-	if err := e.down(t); err != nil {
-		return b, err
+	if e.depth >= e.opt.maxDepth {
+		return b, e.down(t)
 	}
+	e.depth++
 	b = append(b, '[')
 	for i := range n {
 		if i > 0 {
@@ -304,6 +305,6 @@ func (e *encodeState) list(b []byte, t reflect.Type, first loc, n int, size uint
 			return b, err
 		}
 	}
-	e.up()
+	e.depth--
 	return append(b, ']'), nil
 }

@@ -7,7 +7,7 @@ type encField struct {
 	key, htmlKey string          // comma, quoted name and colon
 	head         [headBytes]byte // key, if it is no longer
 	path         path
-	hops         bool // the field is behind embedded pointers
+	simple       bool // the member is always there and needs no more than head
 	op           op
 	enc          encFunc
 	omit         func(p loc) bool // nil if the member is always there
@@ -23,12 +23,16 @@ const (
 	opFloat64
 	opBool
 	opAny
+	opPointer // to a value that takes its plan
 )
 
 // opOf returns opPlan for types with methods and for all that has no op.
 func opOf(t reflect.Type) op {
 	if t == anyType {
 		return opAny
+	}
+	if t.Kind() == reflect.Pointer && t.Elem().Kind() != reflect.Pointer && t.Elem().Kind() != reflect.Interface {
+		return opPointer
 	}
 	if hasMethod(t) || isNumber(t) {
 		return opPlan
@@ -49,47 +53,49 @@ func opOf(t reflect.Type) op {
 }
 
 // headBytes is up to how long a key is copied with a few moves.
-const headBytes = 32
+const headBytes = 48
+
+// structWriter is how a struct type is written.
+type structWriter struct {
+	typ    reflect.Type
+	fields []encField
+}
 
 func (c encCompiler) structure(k encKey) encFunc {
-	var fields []encField
+	s := &structWriter{typ: k.t}
 	for _, f := range structFields(k.t) {
 		x := encField{path: pathOf(k.t, f.index), omit: f.omitted()}
-		x.hops = len(x.path.hops) > 0
-		x.enc = c.of(f.typ, k.addressable || x.hops)
+		hops := len(x.path.hops) > 0
+		x.enc = c.of(f.typ, k.addressable || hops)
 		if x.op = opOf(f.typ); f.quoted && !hasMethod(f.typ) {
 			x.op, x.enc = opPlan, encQuoted(x.enc)
+		} else if x.op == opPointer {
+			x.enc = c.of(f.typ.Elem(), true)
 		}
 		x.key = "," + string(AppendString(nil, f.name)) + ":"
-		copy(x.head[:], x.key)
 		x.htmlKey = string(appendForHTML(nil, []byte(x.key)))
-		fields = append(fields, x)
+		x.simple = !hops && x.omit == nil && len(x.key) <= headBytes
+		copy(x.head[:], x.key)
+		s.fields = append(s.fields, x)
 	}
 	return func(e *encodeState, b []byte, p loc) (_ []byte, err error) {
-		if err := e.down(k.t); err != nil {
-			return b, err
+		if e.depth >= e.opt.maxDepth {
+			return b, e.down(s.typ)
 		}
+		e.depth++
 		start := len(b)
-		for i := range fields {
-			f := &fields[i]
-			var q loc
-			if !f.hops {
-				q = f.path.field(p)
-			} else if way, ok := f.path.follow(p, false); ok {
-				q = way
-			} else {
-				continue
-			}
-			if f.omit != nil && f.omit(q) {
-				continue
-			}
-			if n := len(b); e.opt.html {
-				b = append(b, f.htmlKey...)
-			} else if len(f.key) <= headBytes && cap(b)-n >= headBytes {
+		for i := range s.fields {
+			f := &s.fields[i]
+			q := p
+			if n := len(b); f.simple && cap(b)-n >= headBytes && !e.opt.html {
 				*(*[headBytes]byte)(b[n : n+headBytes]) = f.head
 				b = b[:n+len(f.key)]
+				q = f.path.field(p)
 			} else {
-				b = append(b, f.key...)
+				var here bool
+				if b, q, here = f.begin(b, p, e.opt.html); !here {
+					continue
+				}
 			}
 			switch f.op {
 			case opString:
@@ -102,6 +108,13 @@ func (c encCompiler) structure(k encKey) encFunc {
 				b = appendBool(b, getBool(q))
 			case opAny:
 				b, err = e.value(b, getAny(q))
+			case opPointer:
+				var ok bool
+				if q, ok = target(q); !ok {
+					b = append(b, "null"...)
+					continue
+				}
+				b, err = f.enc(e, b, q)
 			default:
 				b, err = f.enc(e, b, q)
 			}
@@ -109,13 +122,24 @@ func (c encCompiler) structure(k encKey) encFunc {
 				return b, err
 			}
 		}
-		e.up()
+		e.depth--
 		if len(b) == start {
 			return append(b, "{}"...), nil
 		}
 		b[start] = '{' // for the first comma
 		return append(b, '}'), nil
 	}
+}
+
+// begin writes the key of a member that is there and finds its value.
+func (f *encField) begin(b []byte, p loc, html bool) (_ []byte, q loc, here bool) {
+	if q, here = f.path.follow(p, false); !here || f.omit != nil && f.omit(q) {
+		return b, q, false
+	}
+	if html {
+		return append(b, f.htmlKey...), q, true
+	}
+	return append(b, f.key...), q, true
 }
 
 // hasMethod reports whether t or what it points to decides by itself how it is written.

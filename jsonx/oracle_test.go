@@ -418,7 +418,7 @@ func named(err error, text []byte) bool {
 	}
 	u, quoted := errors.AsType[*UnmarshalError](err)
 	s, ok := errors.AsType[*SyntaxError](err)
-	return ok && s.Expected == "no lone surrogate" || quoted && u.Got == "string" && (ok || errors.Is(err, strconv.ErrSyntax))
+	return ok && s.Expected == "no lone surrogate" || quoted && (u.Got == "string" || u.Got == "name") && (ok || errors.Is(err, strconv.ErrSyntax))
 }
 
 // folded reports whether text has a name that is a field's only without regard to case: encoding/json takes it for the

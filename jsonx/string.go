@@ -74,6 +74,16 @@ func scanPart(b []byte, i int) (end int, plain bool, bad string, short bool) {
 // bits that tell the length of a character, then those that tell an overlong form, a surrogate or what lies beyond
 // U+10FFFF.
 func scanUTF8(b []byte, i int) (end int, bad string) {
+	for len(b)-i >= 8 { // two of three bytes at once, as in most of Asia
+		w := load64(b, i)
+		if w&0xC0C0F0_C0C0F0 != 0x8080E0_8080E0 {
+			break
+		}
+		if x, y := w&0x200F, w>>24&0x200F; x == 0 || x == 0x200D || y == 0 || y == 0x200D {
+			break
+		}
+		i += 6
+	}
 	for len(b)-i >= 4 {
 		switch w := binary.LittleEndian.Uint32(b[i:]); {
 		case w&0x80 == 0:

@@ -1,6 +1,7 @@
 package jsonx
 
 import (
+	"cmp"
 	"fmt"
 	"math/bits"
 	"reflect"
@@ -14,7 +15,7 @@ import (
 func Marshal(v any, opts ...Option) ([]byte, error) {
 	e := encodePool.Get().(*encodeState)
 	if len(opts) > 0 {
-		e.opt = apply(opts)
+		e.opt, e.custom = apply(opts), true
 	}
 	b, err := e.value(e.whole[:0], v)
 	var out []byte
@@ -32,7 +33,7 @@ func Marshal(v any, opts ...Option) ([]byte, error) {
 func Append(dst []byte, v any, opts ...Option) ([]byte, error) {
 	e := encodePool.Get().(*encodeState)
 	if len(opts) > 0 {
-		e.opt = apply(opts)
+		e.opt, e.custom = apply(opts), true
 	}
 	b, err := e.value(dst, v)
 	e.free()
@@ -44,17 +45,41 @@ func Append(dst []byte, v any, opts ...Option) ([]byte, error) {
 
 // encodeState is one call of Marshal or Append, with buffers that are used again by later calls.
 type encodeState struct {
-	opt     options
-	depth   int
-	whole   []byte // the text, if the caller gave no room for it
-	members []member
-	sorted  []byte // members of a map in the order of their names
+	opt      options
+	custom   bool // opt is not the default
+	depth    int
+	whole    []byte // the text, if the caller gave no room for it
+	members  []member
+	root     reflect.Type // what the last pointer was
+	rootPlan *encType     // of what it points to
+	sorted   []byte       // members of a map in the order of their names
 }
 
 // member is one written member of a map: text[from:to].
 type member struct {
 	name     string
+	prefix   uint64 // of name, so that most comparisons are of two words
 	from, to int
+}
+
+func newMember(name string, from, to int) member {
+	b := bytesOf(name)
+	if len(b) >= 8 {
+		return member{name, bits.ReverseBytes64(load64(b, 0)), from, to}
+	}
+	m := member{name: name, from: from, to: to}
+	for i, c := range b {
+		m.prefix |= uint64(c) << (56 - 8*i)
+	}
+	return m
+}
+
+// compare orders names by bytes, as encoding/json does.
+func (m member) compare(x member) int {
+	if m.prefix != x.prefix {
+		return cmp.Compare(m.prefix, x.prefix)
+	}
+	return strings.Compare(m.name, x.name)
 }
 
 var encodePool = sync.Pool{New: func() any { return &encodeState{opt: defaults()} }}
@@ -64,8 +89,8 @@ const maxPooledText = 1 << 20
 
 func (e *encodeState) free() {
 	e.depth = 0
-	if e.opt != defaults() {
-		e.opt = defaults()
+	if e.custom {
+		e.opt, e.custom = defaults(), false
 	}
 	if cap(e.whole) > maxPooledText {
 		e.whole = nil
@@ -112,7 +137,10 @@ func (e *encodeState) value(b []byte, v any) ([]byte, error) {
 		}
 		defer e.up()
 	}
-	return encPlan(elem, true).enc(e, b, p)
+	if t != e.root {
+		e.root, e.rootPlan = t, encPlan(elem, true)
+	}
+	return e.rootPlan.enc(e, b, p)
 }
 
 // down enters an array, an object or a pointer to a pointer, all of which can lead in a circle.
@@ -169,7 +197,7 @@ func (e *encodeState) anyMap(b []byte, m map[string]any) (_ []byte, err error) {
 		if b, err = e.value(append(b, ':'), v); err != nil {
 			return b, err
 		}
-		e.members = append(e.members, member{name, from, len(b)})
+		e.members = append(e.members, newMember(name, from, len(b)))
 	}
 	e.up()
 	return e.object(b, start, first, anyMapType)
@@ -184,7 +212,7 @@ var (
 // names and puts braces and commas around them.
 func (e *encodeState) object(b []byte, start, first int, t reflect.Type) ([]byte, error) {
 	members := e.members[first:]
-	slices.SortFunc(members, func(x, y member) int { return compareNames(x.name, y.name) })
+	slices.SortFunc(members, member.compare)
 	e.sorted = append(e.sorted[:0], b[start:]...)
 	b = append(b[:start], '{')
 	for i, m := range members {
@@ -199,17 +227,4 @@ func (e *encodeState) object(b []byte, start, first int, t reflect.Type) ([]byte
 	clear(members)
 	e.members = e.members[:first]
 	return append(b, '}'), nil
-}
-
-// compareNames orders by bytes, as sort.Strings and encoding/json do.
-func compareNames(x, y string) int {
-	if len(x) >= 8 && len(y) >= 8 {
-		if p, q := bits.ReverseBytes64(load64(bytesOf(x), 0)), bits.ReverseBytes64(load64(bytesOf(y), 0)); p != q {
-			if p < q {
-				return -1
-			}
-			return 1
-		}
-	}
-	return strings.Compare(x, y)
 }

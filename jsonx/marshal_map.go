@@ -48,7 +48,7 @@ func (c encCompiler) mapping(t reflect.Type) encFunc {
 			if b, err = enc(e, append(b, ':'), locOf(c.value)); err != nil {
 				return b, err
 			}
-			e.members = append(e.members, member{name, from, len(b)})
+			e.members = append(e.members, newMember(name, from, len(b)))
 		}
 		c.it.Reset(reflect.Value{})
 		c.key.SetZero()

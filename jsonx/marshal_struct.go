@@ -55,14 +55,8 @@ func opOf(t reflect.Type) op {
 // headBytes is up to how long a key is copied with a few moves.
 const headBytes = 48
 
-// structWriter is how a struct type is written.
-type structWriter struct {
-	typ    reflect.Type
-	fields []encField
-}
-
 func (c encCompiler) structure(k encKey) encFunc {
-	s := &structWriter{typ: k.t}
+	var fields []encField
 	for _, f := range structFields(k.t) {
 		x := encField{path: pathOf(k.t, f.index), omit: f.omitted()}
 		hops := len(x.path.hops) > 0
@@ -76,16 +70,16 @@ func (c encCompiler) structure(k encKey) encFunc {
 		x.htmlKey = string(appendForHTML(nil, []byte(x.key)))
 		x.simple = !hops && x.omit == nil && len(x.key) <= headBytes
 		copy(x.head[:], x.key)
-		s.fields = append(s.fields, x)
+		fields = append(fields, x)
 	}
 	return func(e *encodeState, b []byte, p loc) (_ []byte, err error) {
 		if e.depth >= e.opt.maxDepth {
-			return b, e.down(s.typ)
+			return b, e.down(k.t)
 		}
 		e.depth++
 		start := len(b)
-		for i := range s.fields {
-			f := &s.fields[i]
+		for i := range fields {
+			f := &fields[i]
 			q := p
 			if n := len(b); f.simple && cap(b)-n >= headBytes && !e.opt.html {
 				*(*[headBytes]byte)(b[n : n+headBytes]) = f.head

@@ -24,7 +24,7 @@ func (c decCompiler) slice(t reflect.Type) decFunc {
 	list := c.special(t)
 	if list == nil {
 		s := &slicePlan{typ: t, elemType: elem, size: elem.Size(), dec: dec, own: own, flat: isFlat(elem), number: int(slicePlans.Add(1) - 1)}
-		list = s.read
+		list = s.reader()
 	}
 	bytes := byteSlice(t)
 	return func(d *decodeState, i int, p loc) int {
@@ -193,33 +193,35 @@ func decStrings(t reflect.Type) decFunc {
 	}
 }
 
-func (s *slicePlan) read(d *decodeState, i int, p loc) int {
-	if !d.down(i) {
-		return failed
-	}
-	var g growing
-	b := d.data
-	g.open(d, s, p)
-	if i = afterSpace(d.data, i+1); i < len(d.data) && d.data[i] == ']' {
-		d.depth--
-		g.close(d, 0)
-		return i + 1
-	}
-	for n, more := 0, true; more; n++ {
-		if i = s.dec(d, i, g.at(n)); uint(i) < uint(len(b)-1) && b[i] == ',' && b[i+1] > ' ' {
-			i++
-		} else if i >= 0 {
-			i, more = d.nextElement(i, ']', wantElementEnd)
-		}
-		if i < 0 {
-			g.release(d, n+1)
+func (s *slicePlan) reader() decFunc {
+	return func(d *decodeState, i int, p loc) int {
+		if !d.down(i) {
 			return failed
 		}
-		if !more {
-			g.close(d, n+1)
+		var g growing
+		b := d.data
+		g.open(d, s, p)
+		if i = afterSpace(d.data, i+1); i < len(d.data) && d.data[i] == ']' {
+			d.depth--
+			g.close(d, 0)
+			return i + 1
 		}
+		for n, more := 0, true; more; n++ {
+			if i = s.dec(d, i, g.at(n)); uint(i) < uint(len(b)-1) && b[i] == ',' && b[i+1] > ' ' {
+				i++
+			} else if i >= 0 {
+				i, more = d.nextElement(i, ']', wantElementEnd)
+			}
+			if i < 0 {
+				g.release(d, n+1)
+				return failed
+			}
+			if !more {
+				g.close(d, n+1)
+			}
+		}
+		return i
 	}
-	return i
 }
 
 // array reads an array: elements that are not there become zero, those beyond its end are checked and dropped.

@@ -45,7 +45,91 @@ func (c decCompiler) structure(t reflect.Type) (dec decFunc, own bool) {
 		own = own || c.plan(fields[i].typ).own && fields[i].typ.Kind() != reflect.Pointer
 	}
 	s.index = indexNames(names)
-	return s.read, own
+	return s.reader(), own
+}
+
+// reader returns how an object is read. Members mostly come in the order of the fields, so that the next field is tried
+// first; only if its name is not the one in the text is the text's name looked up.
+func (s *structPlan) reader() decFunc {
+	return func(d *decodeState, i int, p loc) int {
+		b := d.data
+		if i >= len(b) || b[i] != '{' {
+			return d.other(i, s.typ)
+		}
+		if !d.down(i) {
+			return failed
+		}
+		if i = afterSpace(b, i+1); i < len(b) && b[i] == '}' {
+			d.depth--
+			return i + 1
+		}
+		var few [4]uint64
+		seen := few[:]
+		if len(s.fields) > 64*len(few) {
+			seen = make([]uint64, (len(s.fields)+63)/64)
+		}
+		strangers := false
+		next := 0
+		for more := true; more; {
+			k, value := next, 0
+			if k < len(s.fields) {
+				f := &s.fields[k]
+				value = i + 2 + f.size
+				if i < len(b)-8 && value <= len(b) && b[i] == '"' && load64(b, i+1)&f.mask == f.head && (f.rest == "" || string(b[i+9:value]) == f.rest) {
+					goto known
+				}
+			}
+			if k, value = d.lookup(s, i, &strangers); value < 0 {
+				return failed
+			}
+			if k < 0 {
+				if i = d.colon(value); i >= 0 {
+					i = d.pass(i)
+				}
+				goto after
+			}
+		known:
+			if seen[k>>6]&(1<<(k&63)) != 0 && !d.opt.dups {
+				return d.bad(i, wantNewName)
+			}
+			seen[k>>6] |= 1 << (k & 63)
+			next = k + 1
+			{
+				f := &s.fields[k]
+				if value < len(b)-2 && b[value] == ':' && b[value+1] >= ' ' && b[value+2] > ' ' {
+					if value++; b[value] == ' ' {
+						value++
+					}
+				} else if value = d.colon(value); value < 0 {
+					return failed
+				}
+				if !f.hops {
+					i = f.dec(d, value, f.path.field(p))
+				} else if q, ok := f.path.follow(p, true); ok {
+					i = f.dec(d, value, q)
+				} else {
+					return d.misfit(i, s.typ, "member", errSealed)
+				}
+			}
+		after:
+			if i < 0 {
+				return failed
+			}
+			if i < len(b)-1 && b[i] == ',' {
+				if i++; b[i] <= ' ' {
+					i = skipSpace(b, i)
+				}
+				continue
+			}
+			if i, more = d.nextElement(i, '}', wantMemberEnd); i < 0 {
+				return failed
+			}
+		}
+		if strangers {
+			d.unknown.close()
+		}
+		return i
+	}
 }
 
 // nameWord returns the first eight bytes of name and its closing quote, a mask of the bytes that count, and the rest.
@@ -57,88 +141,6 @@ func nameWord(name string) (head, mask uint64, rest string) {
 	var b [8]byte
 	copy(b[:], text)
 	return binary.LittleEndian.Uint64(b[:]), 1<<(8*len(text)) - 1, ""
-}
-
-// read reads an object. Members mostly come in the order of the fields, so that the next field is tried first; only if
-// its name is not the one in the text is the text's name looked up.
-func (s *structPlan) read(d *decodeState, i int, p loc) int {
-	b := d.data
-	if i >= len(b) || b[i] != '{' {
-		return d.other(i, s.typ)
-	}
-	if !d.down(i) {
-		return failed
-	}
-	if i = afterSpace(b, i+1); i < len(b) && b[i] == '}' {
-		d.depth--
-		return i + 1
-	}
-	var few [4]uint64
-	seen := few[:]
-	if len(s.fields) > 64*len(few) {
-		seen = make([]uint64, (len(s.fields)+63)/64)
-	}
-	strangers := false
-	next := 0
-	for more := true; more; {
-		k, value := next, 0
-		if k < len(s.fields) {
-			f := &s.fields[k]
-			value = i + 2 + f.size
-			if i < len(b)-8 && value <= len(b) && b[i] == '"' && load64(b, i+1)&f.mask == f.head && (f.rest == "" || string(b[i+9:value]) == f.rest) {
-				goto known
-			}
-		}
-		if k, value = d.lookup(s, i, &strangers); value < 0 {
-			return failed
-		}
-		if k < 0 {
-			if i = d.colon(value); i >= 0 {
-				i = d.pass(i)
-			}
-			goto after
-		}
-	known:
-		if seen[k>>6]&(1<<(k&63)) != 0 && !d.opt.dups {
-			return d.bad(i, wantNewName)
-		}
-		seen[k>>6] |= 1 << (k & 63)
-		next = k + 1
-		{
-			f := &s.fields[k]
-			if value < len(b)-2 && b[value] == ':' && b[value+1] >= ' ' && b[value+2] > ' ' {
-				if value++; b[value] == ' ' {
-					value++
-				}
-			} else if value = d.colon(value); value < 0 {
-				return failed
-			}
-			if !f.hops {
-				i = f.dec(d, value, f.path.field(p))
-			} else if q, ok := f.path.follow(p, true); ok {
-				i = f.dec(d, value, q)
-			} else {
-				return d.misfit(i, s.typ, "member", errSealed)
-			}
-		}
-	after:
-		if i < 0 {
-			return failed
-		}
-		if i < len(b)-1 && b[i] == ',' {
-			if i++; b[i] <= ' ' {
-				i = skipSpace(b, i)
-			}
-			continue
-		}
-		if i, more = d.nextElement(i, '}', wantMemberEnd); i < 0 {
-			return failed
-		}
-	}
-	if strangers {
-		d.unknown.close()
-	}
-	return i
 }
 
 // lookup reads the name at i and returns the number of its field, -1 for a stranger that may be passed over, and the

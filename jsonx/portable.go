@@ -145,6 +145,6 @@ func (d *decodeState) text(b []byte, _ int) string { return string(b) }
 
 func (d *decodeState) boxFloat(f float64, _ int) any { return f }
 
-func (d *decodeState) boxString(b []byte) any { return string(b) }
+func (d *decodeState) boxString(b []byte, _ int) any { return string(b) }
 
 func wordsAs[T number](w []uint64) []T { return make([]T, cap(w)) }

@@ -27,6 +27,7 @@ type decodeState struct {
 	err    error
 	block  []byte    // room for short strings, see text
 	floats []float64 // room for numbers in interfaces, see boxFloat
+	boxes  []string  // room for short strings in interfaces, see boxString
 
 	unknown rules    // names of members without a field, of all objects now open
 	chars   []byte   // a string without its escapes

@@ -56,7 +56,7 @@ func (d *decodeState) anyAt(i int) (v any, end int) {
 		if end < 0 {
 			return nil, end
 		}
-		return d.boxString(chars), end
+		return d.boxString(chars, end), end
 	case 't':
 		end, bad := scanLiteral(b, i, "true")
 		if bad != "" {
@@ -100,18 +100,20 @@ func (d *decodeState) arrayAt(i int) (any, int) {
 		d.depth--
 		return []any{}, i + 1
 	}
-	base := len(d.values)
-	for more := true; more; {
-		var v any
-		if v, i = d.anyAt(i); i < 0 {
+	var few [8]any // as long as the list is short, so that it is written but once to the heap
+	base, n := len(d.values), 0
+	for more := true; more; n++ {
+		if n == len(few) {
+			d.values, n = append(d.values, few[:]...), 0
+		}
+		if few[n], i = d.anyAt(i); i < 0 {
 			return nil, failed
 		}
-		d.values = append(d.values, v)
 		if i, more = d.nextElement(i, ']', wantElementEnd); i < 0 {
 			return nil, failed
 		}
 	}
-	list := append(make([]any, 0, len(d.values)-base), d.values[base:]...)
+	list := append(append(make([]any, 0, len(d.values)-base+n), d.values[base:]...), few[:n]...)
 	clear(d.values[base:])
 	d.values = d.values[:base]
 	return list, i
@@ -139,34 +141,39 @@ func (d *decodeState) membersAt(i int, m map[string]any) (map[string]any, int) {
 		}
 		return m, i + 1
 	}
-	keys, values := len(d.keys), len(d.values)
-	for more := true; more; {
-		var name string
-		if name, i = d.nameAt(i, len(d.keys)-keys); i < 0 {
+	var names [8]string // as in arrayAt
+	var values [8]any
+	base, n := len(d.keys), 0
+	for more := true; more; n++ {
+		if n == len(names) {
+			d.keys, d.values, n = append(d.keys, names[:]...), append(d.values, values[:]...), 0
+		}
+		if names[n], i = d.nameAt(i, len(d.keys)-base+n); i < 0 {
 			return nil, failed
 		}
-		d.keys = append(d.keys, name)
-		var v any
-		if v, i = d.anyAt(i); i < 0 {
+		if values[n], i = d.anyAt(i); i < 0 {
 			return nil, failed
 		}
-		d.values = append(d.values, v)
 		if i, more = d.nextElement(i, '}', wantMemberEnd); i < 0 {
 			return nil, failed
 		}
 	}
-	n := len(d.keys) - keys
-	fresh := len(m) == 0
+	keys := d.keys[base:]
+	vals := d.values[len(d.values)-len(keys):]
+	fresh, size := len(m) == 0, len(keys)+n
 	if m == nil {
-		m = make(map[string]any, n)
+		m = make(map[string]any, size)
 	}
-	for k, name := range d.keys[keys:] {
-		m[name] = d.values[values+k]
+	for k, name := range keys {
+		m[name] = vals[k]
 	}
-	clear(d.keys[keys:])
-	clear(d.values[values:])
-	d.keys, d.values = d.keys[:keys], d.values[:values]
-	if !d.opt.dups && (!fresh || len(m) != n) && !d.distinct(start) {
+	for k, name := range names[:n] {
+		m[name] = values[k]
+	}
+	clear(keys)
+	clear(vals)
+	d.keys, d.values = d.keys[:base], d.values[:len(d.values)-len(keys)]
+	if !d.opt.dups && (!fresh || len(m) != size) && !d.distinct(start) {
 		return nil, failed
 	}
 	return m, i

@@ -319,38 +319,18 @@ func (d *decodeState) boxFloat(f float64, i int) (v any) {
 	return v
 }
 
-// boxed is a string together with its characters, so that both are one allocation.
-type boxed[A any] struct {
-	s     string
-	chars A
-}
-
-func box[A any](b []byte) (v any) {
-	x := new(boxed[A])
-	p := (*byte)(unsafe.Pointer(&x.chars))
-	copy(unsafe.Slice(p, unsafe.Sizeof(x.chars)), b)
-	x.s = unsafe.String(p, len(b))
-	*(*iface)(unsafe.Pointer(&v)) = iface{stringWord, unsafe.Pointer(&x.s)}
-	return v
-}
-
-// boxString returns a copy of b as an interface.
-func (d *decodeState) boxString(b []byte) any {
-	switch n := len(b); {
-	case n == 0:
-		return ""
-	case n <= 8:
-		return box[[8]byte](b)
-	case n <= 16:
-		return box[[16]byte](b)
-	case n <= 32:
-		return box[[32]byte](b)
-	case n <= 48:
-		return box[[48]byte](b)
-	case n <= 64:
-		return box[[64]byte](b)
-	case n <= 96:
-		return box[[96]byte](b)
+// boxString returns a copy of b, which ends about i, as an interface. Short strings share blocks, four of them one for
+// what an interface points to: as long as one is in use, at most that block and four of text stay.
+func (d *decodeState) boxString(b []byte, i int) (v any) {
+	if len(b) > maxShared {
+		return string(b)
 	}
-	return string(b)
+	if len(d.boxes) == 0 {
+		d.boxes = make([]string, min(4, 1+(len(d.data)-i)/4))
+	}
+	p := &d.boxes[0]
+	*p = d.text(b, i)
+	d.boxes = d.boxes[1:]
+	*(*iface)(unsafe.Pointer(&v)) = iface{stringWord, unsafe.Pointer(p)}
+	return v
 }

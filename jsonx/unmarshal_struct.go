@@ -70,8 +70,11 @@ func (s *structPlan) reader() decFunc {
 		}
 		strangers := false
 		next := 0
-		for more := true; more; {
+		for n, more := 1, true; more; n++ {
 			k, value := next, 0
+			if n > d.opt.maxMembers {
+				return d.bad(i, wantFewer)
+			}
 			if k < len(s.fields) {
 				f := &s.fields[k]
 				value = i + 2 + f.size

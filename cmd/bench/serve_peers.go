@@ -1,6 +1,8 @@
 package main
 
 import (
+	"sync"
+
 	"github.com/lithair/lithair-go/jsonx"
 	"github.com/lithair/lithair-go/wire"
 )
@@ -15,11 +17,7 @@ func peersHandler() (wire.Handler, error) {
 			return w.Send(200, "text/plain", plain)
 		},
 		"GET /json": func(w *wire.Response, r *wire.Request) error {
-			b, err := jsonx.Marshal(&value)
-			if err != nil {
-				return err
-			}
-			return w.Send(200, "application/json", b)
+			return sendJSON(w, &value)
 		},
 		"POST /echo": func(w *wire.Response, r *wire.Request) error {
 			body, err := r.BorrowBody(maxBody)
@@ -30,11 +28,7 @@ func peersHandler() (wire.Handler, error) {
 			if err := jsonx.Unmarshal(body, &s); err != nil {
 				return &wire.Error{Status: 400, Detail: err.Error()}
 			}
-			b, err := jsonx.Marshal(&s)
-			if err != nil {
-				return err
-			}
-			return w.Send(200, "application/json", b)
+			return sendJSON(w, &s)
 		},
 	} {
 		if err := r.Handle(pattern, h); err != nil {
@@ -42,4 +36,19 @@ func peersHandler() (wire.Handler, error) {
 		}
 	}
 	return r.Handler(), nil
+}
+
+// texts holds buffers between responses; each is as long as the longest response so far.
+var texts = sync.Pool{New: func() any { return new([]byte) }}
+
+// sendJSON encodes what v points to into a buffer that Send has copied when it returns.
+func sendJSON(w *wire.Response, v any) error {
+	buf := texts.Get().(*[]byte)
+	defer texts.Put(buf)
+	b, err := jsonx.Append((*buf)[:0], v)
+	if err != nil {
+		return err
+	}
+	*buf = b
+	return w.Send(200, "application/json", b)
 }

@@ -50,6 +50,7 @@ type encodeState struct {
 	depth    int
 	whole    []byte // the text, if the caller gave no room for it
 	members  []member
+	orders   []order
 	root     reflect.Type // what the last pointer was
 	rootPlan *encType     // of what it points to
 	sorted   []byte       // members of a map in the order of their names
@@ -74,12 +75,26 @@ func newMember(name string, from, to int) member {
 	return m
 }
 
-// compare orders names by bytes, as encoding/json does.
-func (m member) compare(x member) int {
-	if m.prefix != x.prefix {
-		return cmp.Compare(m.prefix, x.prefix)
+// order is what is sorted: it moves more easily than a member.
+type order struct {
+	prefix uint64
+	index  int
+}
+
+// inOrder sorts members by the bytes of their names, as encoding/json does, and returns their order.
+func (e *encodeState) inOrder(members []member) []order {
+	list := e.orders[:0]
+	for i := range members {
+		list = append(list, order{members[i].prefix, i})
 	}
-	return strings.Compare(m.name, x.name)
+	slices.SortFunc(list, func(x, y order) int {
+		if x.prefix != y.prefix {
+			return cmp.Compare(x.prefix, y.prefix)
+		}
+		return strings.Compare(members[x.index].name, members[y.index].name)
+	})
+	e.orders = list
+	return list
 }
 
 var encodePool = sync.Pool{New: func() any { return &encodeState{opt: defaults()} }}
@@ -98,7 +113,7 @@ func (e *encodeState) free() {
 	if cap(e.sorted) > maxPooledText {
 		e.sorted = nil
 	}
-	e.members = emptied(e.members)
+	e.members, e.orders = emptied(e.members), emptied(e.orders)
 	encodePool.Put(e)
 }
 
@@ -212,16 +227,18 @@ var (
 // names and puts braces and commas around them.
 func (e *encodeState) object(b []byte, start, first int, t reflect.Type) ([]byte, error) {
 	members := e.members[first:]
-	slices.SortFunc(members, member.compare)
 	e.sorted = append(e.sorted[:0], b[start:]...)
 	b = append(b[:start], '{')
-	for i, m := range members {
+	last := ""
+	for i, x := range e.inOrder(members) {
+		m := &members[x.index]
 		if i > 0 {
-			if m.name == members[i-1].name {
+			if m.name == last {
 				return b, fmt.Errorf("jsonx: marshal %v: %w: %q", t, ErrDuplicateName, m.name)
 			}
 			b = append(b, ',')
 		}
+		last = m.name
 		b = append(b, e.sorted[m.from-start:m.to-start]...)
 	}
 	clear(members)

@@ -22,7 +22,18 @@ type clientConn struct {
 // closed it nor sent anything that nobody asked for.
 func (cc *clientConn) usable() bool {
 	cc.reused = true
-	return cc.probe.silent()
+	return cc.probe.silent() && (cc.tls == nil || cc.drained())
+}
+
+// drained says that TLS holds nothing that came together with the last response. With a
+// deadline that is over, Read gives what is held and asks the socket for nothing.
+func (cc *clientConn) drained() bool {
+	if cc.nc.SetReadDeadline(longAgo) != nil {
+		return false
+	}
+	var b [1]byte
+	n, err := cc.nc.Read(b[:])
+	return n == 0 && isTimeout(err)
 }
 
 // closeQuietly closes the socket at once, in whatever state TLS is: what is lost with it

@@ -50,6 +50,49 @@ func TestClientTLS(t *testing.T) {
 	}
 }
 
+// gathered is a connection whose writes go out together, when it is told to.
+type gathered struct {
+	net.Conn
+	out []byte
+	on  bool
+}
+
+func (g *gathered) Write(p []byte) (int, error) {
+	if !g.on {
+		return g.Conn.Write(p)
+	}
+	g.out = append(g.out, p...)
+	return len(p), nil
+}
+
+// TestClientTLSPoison sends a second response in a TLS record of its own, but in the same
+// segment as the first: it lies within TLS, where a look at the socket does not see it.
+func TestClientTLSPoison(t *testing.T) {
+	s := httptest.NewUnstartedServer(nil)
+	s.StartTLS() // for its certificate
+	defer s.Close()
+	url := rawServer(t, func(n int, nc net.Conn) {
+		g := &gathered{Conn: nc}
+		tc := tls.Server(g, s.TLS)
+		if _, ok := readRequest(tc); !ok {
+			return
+		}
+		g.on = true
+		fmt.Fprintf(tc, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n%d", n)
+		io.WriteString(tc, "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison")
+		if _, err := nc.Write(g.out); err == nil {
+			nc.Read(make([]byte, 1)) // until the client closes
+		}
+	})
+	c := newClient(t, func(c *ClientConfig) { c.TLS = s.Client().Transport.(*http.Transport).TLSClientConfig })
+	url = strings.Replace(url, "http://", "https://", 1)
+	for _, want := range []string{"1", "2", "3"} {
+		if _, body := get(t, c, url); body != want {
+			t.Errorf("%q, want %q: each on a connection of its own", body, want)
+		}
+	}
+}
+
 func TestClientUnixSocket(t *testing.T) {
 	s, err := NewServer(Config{Handler: caseHandler, Logger: quiet()})
 	if err != nil {

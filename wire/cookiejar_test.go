@@ -153,3 +153,44 @@ func TestClientCookies(t *testing.T) {
 		t.Errorf("without a jar: %q", body)
 	}
 }
+
+// FuzzSetCookie holds the reading of Set-Cookie against net/http's: where both take a
+// cookie, name, value, path and Secure agree. Each is stricter somewhere: net/http wants
+// tokens for names and no blanks in values, the jar applies the rules of prefixes, domain
+// and Secure.
+func FuzzSetCookie(f *testing.F) {
+	for _, s := range []string{"a=b", "a=b; Path=/x; Secure; HttpOnly", "a=\"b\"; Max-Age=0", " a = b ;;; path=", "a=b; Expires=Thu, 01-Jan-2099 00:00:00 GMT; Domain=.h.test", "__Host-a=b; Secure; Path=/"} {
+		f.Add(s)
+	}
+	u, err := parseClientURL("https://h.test/d/x")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if !all(text, classValue) {
+			return // cannot be a field value
+		}
+		now := time.Now()
+		j := &CookieJar{}
+		c, ok := j.parse(&u, text, now)
+		if !ok {
+			return
+		}
+		j.keep(c, true, now)
+		found := j.matching(u.host, c.path, true, now)
+		if gone := !c.expires.IsZero() && !now.Before(c.expires); gone != (len(found) == 0) {
+			t.Fatalf("%q: kept %v, expires %v", text, found, c.expires)
+		}
+		want, err := http.ParseSetCookie(text)
+		if err != nil || strings.ContainsAny(text, " \t") {
+			return // net/http leaves blanks around values, which browsers cut off
+		}
+		value := c.value
+		if want.Quoted {
+			value = strings.Trim(value, `"`)
+		}
+		if c.name != want.Name || value != want.Value || c.secure != want.Secure || strings.HasPrefix(want.Path, "/") && c.path != want.Path {
+			t.Fatalf("%q: %+v, net/http %+v", text, c, want)
+		}
+	})
+}

@@ -131,11 +131,13 @@ func (r *Request) HeaderIs(name, value string) bool {
 	return ok && string(v) == value
 }
 
-// Headers iterates over all field lines in order, names as they were sent.
+// Headers iterates over all field lines in order, names as they were sent. The strings
+// share one copy of the header section.
 func (r *Request) Headers() iter.Seq2[string, string] {
 	return func(yield func(string, string) bool) {
+		text := string(r.head.buf)
 		for _, f := range r.head.fields {
-			if !yield(string(f.name.of(r.head.buf)), string(f.value.of(r.head.buf))) {
+			if !yield(text[f.name.from:f.name.to], text[f.value.from:f.value.to]) {
 				return
 			}
 		}

@@ -57,9 +57,9 @@ func (x *exchange) run(h http.Handler) (err error) {
 		if x.req.MultipartForm != nil {
 			x.req.MultipartForm.RemoveAll() // as net/http does; what stays is in a temporary folder
 		}
-		if !aborted {
-			if err = x.result; err == nil {
-				err = x.writer.end()
+		if err = x.writer.end(aborted); !aborted {
+			if x.result != nil {
+				err = x.result
 			}
 			return
 		}

@@ -2,9 +2,7 @@ package nethttp
 
 import (
 	"context"
-	"maps"
 	"net/http"
-	"slices"
 
 	"github.com/lithair/lithair-go/wire"
 )
@@ -41,7 +39,7 @@ func (x *exchange) unchanged(r *http.Request) bool {
 	if r.URL.Path != x.path || r.URL.RawQuery != x.query {
 		return false
 	}
-	return maps.EqualFunc(r.Header, fields(x.r, &http.Request{}), slices.Equal)
+	return sameFields(x.r, r.Header)
 }
 
 // pass runs the wire handler behind a middleware on the wire request itself.

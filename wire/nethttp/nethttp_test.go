@@ -645,6 +645,37 @@ func TestBodyAfterTheHandler(t *testing.T) {
 	}
 }
 
+func TestWriterAfterTheHandler(t *testing.T) {
+	writers := make(chan http.ResponseWriter, 1)
+	url := under(t, Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.WriteString(w, r.URL.Path)
+		writers <- w
+		if r.URL.Path == "/abort" {
+			panic(http.ErrAbortHandler)
+		}
+	})))
+	for _, path := range []string{"/first", "/second", "/abort"} {
+		if path == "/abort" {
+			if _, err := client(t).Get(url + path); err == nil {
+				t.Error("an aborted handler was answered")
+			}
+		} else if _, body := do(t, "GET", url+path, nil); body != path {
+			t.Errorf("%q", body)
+		}
+		kept := <-writers
+		rc := http.NewResponseController(kept)
+		eventually(t, "the handler does not return", func() bool { return rc.SetWriteDeadline(time.Time{}) != nil })
+		kept.WriteHeader(500)
+		_, werr := kept.Write([]byte("x"))
+		_, _, herr := rc.Hijack()
+		for what, err := range map[string]error{"Write": werr, "Flush": rc.Flush(), "Hijack": herr, "SetReadDeadline": rc.SetReadDeadline(time.Now()), "SetWriteDeadline": rc.SetWriteDeadline(time.Now())} {
+			if err == nil {
+				t.Errorf("%s: %s after the handler's return went through", path, what)
+			}
+		}
+	}
+}
+
 func TestBodyLimit(t *testing.T) {
 	url := under(t, Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, err := io.ReadAll(r.Body)
@@ -828,7 +859,7 @@ func TestNothingLeaks(t *testing.T) {
 			t.Fatal(err)
 		}
 		c.CloseIdleConnections()
-		before := goroutines()
+		before := runtime.NumGoroutine()
 		var wg sync.WaitGroup
 		for i := range 20 {
 			wg.Go(func() {
@@ -847,12 +878,7 @@ func TestNothingLeaks(t *testing.T) {
 		}
 		wg.Wait()
 		c.CloseIdleConnections()
-		for deadline := time.Now().Add(10 * time.Second); goroutines() > before; {
-			if time.Now().After(deadline) {
-				t.Fatalf("%s: %d goroutines, %d before", name, goroutines(), before)
-			}
-			time.Sleep(time.Millisecond)
-		}
+		eventually(t, name+": goroutines are left", func() bool { return runtime.NumGoroutine() <= before })
 	}
 }
 
@@ -874,4 +900,11 @@ func FuzzTarget(f *testing.F) {
 	})
 }
 
-func goroutines() int { return runtime.NumGoroutine() }
+func eventually(t *testing.T, what string, cond func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !cond(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal(what)
+		}
+	}
+}

@@ -1,8 +1,10 @@
 package nethttp
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/lithair/lithair-go/wire"
@@ -11,6 +13,9 @@ import (
 // newRequest makes the request that the handler sees.
 func newRequest(x *exchange) (*http.Request, error) {
 	r := x.r
+	if o := x.outer; o != nil && o.r == r && o.passed {
+		return o.inner(x), nil
+	}
 	target := r.Target()
 	u, err := parseTarget(r.Method(), target)
 	if err != nil {
@@ -38,6 +43,19 @@ func newRequest(x *exchange) (*http.Request, error) {
 	return q, nil
 }
 
+// inner is the request for an exchange within this one, behind another middleware that
+// changed nothing: as between middlewares of net/http, all but the context is shared.
+func (x *exchange) inner(in *exchange) *http.Request {
+	q := x.req.WithContext(&in.ctx)
+	if in.body.done = q.ContentLength == 0; !in.body.done {
+		q.Body = &in.body
+	}
+	for name, value := range in.r.PathValues() {
+		q.SetPathValue(name, value)
+	}
+	return q
+}
+
 // address is the client's address as net/http has it.
 func address(r *wire.Request) string {
 	if a := r.RemoteAddr(); a != nil {
@@ -49,32 +67,56 @@ func address(r *wire.Request) string {
 // fields makes the header of a request, without Host, and with the names of its trailers
 // taken out into q.
 func fields(r *wire.Request, q *http.Request) http.Header {
-	n := 0
-	for range r.Headers() {
-		n++
-	}
-	h := make(http.Header, n)
-	values := make([]string, n) // of all fields: most have one
+	var room [24][2]string
+	list := room[:0]
 	for name, value := range r.Headers() {
-		switch name = http.CanonicalHeaderKey(name); {
-		case name == "Host", name == "Transfer-Encoding":
-		case name == "Connection":
+		list = append(list, [2]string{http.CanonicalHeaderKey(name), value})
+	}
+	h := make(http.Header, len(list))
+	values := make([]string, len(list)) // of all fields: most have one
+	for i, f := range list {
+		name, value := f[0], f[1]
+		switch name {
+		case "Host", "Transfer-Encoding":
+			continue
+		case "Connection":
 			q.Close = closes(q.Close, value)
-			h[name] = append(h[name], value)
-		default:
-			if have := h[name]; have != nil {
-				h[name] = append(have, value)
-				continue
-			}
-			values[0] = value
-			h[name], values = values[:1:1], values[1:]
 		}
+		if have := h[name]; have != nil {
+			h[name] = append(have, value)
+			continue
+		}
+		values[i] = value
+		h[name] = values[i : i+1 : i+1]
 	}
 	if names := h["Trailer"]; names != nil {
 		q.Trailer = announced(names)
 		delete(h, "Trailer")
 	}
 	return h
+}
+
+// sameFields says whether a header is still what fields made of a request.
+func sameFields(r *wire.Request, h http.Header) bool {
+	left := 0
+	for _, values := range h {
+		left += len(values)
+	}
+	for name, value := range r.Headers() {
+		switch name = http.CanonicalHeaderKey(name); name {
+		case "Host", "Transfer-Encoding", "Trailer":
+			continue
+		}
+		values := h[name]
+		if len(values) != 1 {
+			return maps.EqualFunc(h, fields(r, &http.Request{}), slices.Equal) // several of one name: to the letter
+		}
+		if values[0] != value {
+			return false
+		}
+		left--
+	}
+	return left == 0
 }
 
 // closes says whether the connection ends behind the response, after one more value of

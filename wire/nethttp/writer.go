@@ -3,6 +3,7 @@ package nethttp
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -29,6 +30,21 @@ type writer struct {
 	typed    bool     // the content type is settled
 	sniff    []byte   // the body's beginning, while it is not
 	hijacked bool
+	over     bool // the handler has returned: what is below belongs to another request
+}
+
+// errOver is what the writer returns to those who go on behind a handler's back.
+var errOver = errors.New("nethttp: the handler has returned")
+
+// usable says whether the wire response may be used. mu is held.
+func (w *writer) usable() error {
+	switch {
+	case w.over:
+		return errOver
+	case w.hijacked:
+		return http.ErrHijacked
+	}
+	return nil
 }
 
 // sniffLen is how much of a body http.DetectContentType looks at.
@@ -60,7 +76,7 @@ func (w *writer) WriteHeader(status int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	switch {
-	case w.hijacked || w.status != 0 || w.x.w.Started(): // superfluous
+	case w.usable() != nil || w.status != 0 || w.x.w.Started(): // superfluous
 	case status < 200 && status != 101:
 		w.x.w.Interim(status, w.interim()...) // an error comes again with the response
 	default:
@@ -201,8 +217,8 @@ func (w *writer) WriteString(s string) (int, error) {
 
 // admit begins the response if need be and says whether n more bytes may be written.
 func (w *writer) admit(n int) error {
-	if w.hijacked {
-		return http.ErrHijacked
+	if err := w.usable(); err != nil {
+		return err
 	}
 	if w.status == 0 {
 		w.begin(200)
@@ -255,8 +271,8 @@ func (w *writer) Flush() { w.FlushError() }
 func (w *writer) FlushError() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.hijacked {
-		return http.ErrHijacked
+	if err := w.usable(); err != nil {
+		return err
 	}
 	if w.status == 0 {
 		w.begin(200)
@@ -271,6 +287,9 @@ func (w *writer) FlushError() error {
 func (w *writer) SetReadDeadline(t time.Time) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if err := w.usable(); err != nil {
+		return err
+	}
 	return w.x.r.SetReadDeadline(t)
 }
 
@@ -278,6 +297,9 @@ func (w *writer) SetReadDeadline(t time.Time) error {
 func (w *writer) SetWriteDeadline(t time.Time) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if err := w.usable(); err != nil {
+		return err
+	}
 	return w.x.w.SetWriteDeadline(t)
 }
 
@@ -288,8 +310,8 @@ func (w *writer) EnableFullDuplex() error { return nil }
 func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.hijacked {
-		return nil, nil, http.ErrHijacked
+	if err := w.usable(); err != nil {
+		return nil, nil, err
 	}
 	head := w.pending()
 	nc, buffered, err := w.x.r.Hijack()
@@ -329,10 +351,15 @@ func readerOf(nc net.Conn, buffered []byte) *bufio.Reader {
 	return br
 }
 
-// end completes the response when the handler has returned.
-func (w *writer) end() error {
+// end completes the response when the handler has returned; aborted says that there is
+// nothing to complete.
+func (w *writer) end(aborted bool) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.over = true
+	if aborted {
+		return nil
+	}
 	switch {
 	case w.hijacked || w.x.result != nil:
 		return nil

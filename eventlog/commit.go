@@ -3,94 +3,16 @@ package eventlog
 import (
 	"errors"
 	"fmt"
-	"math"
 	"time"
 
 	"github.com/lithair/lithair-go/internal/disk"
 )
 
-// pending is something the log was asked to do.
-type pending struct {
-	kind    uint32 // frameBatch, frameTruncate or dropSegments
-	records []Record
-	bytes   int
-	index   uint64 // of a truncation
-	err     error  // refused already: only done is to be called, in its turn
-	done    func(error)
-}
-
-// Append adds records and returns when they are durable. Indexes must continue the log.
-// Payloads must not be changed before it returns.
-//
-// Errors: [ErrOrder], [ErrTooLarge], [ErrFull], [ErrPoisoned], [ErrClosed].
-func (l *Log) Append(recs ...Record) error {
-	ch := make(chan error, 1)
-	l.AppendAsync(recs, func(err error) { ch <- err })
-	return <-ch
-}
-
-// AppendAsync is Append without waiting: done is called when the records are durable,
-// or with why they are not, on the log's goroutine and in the order of the calls. It
-// must be short. When an append fails, those queued behind it fail too, since their
-// indexes no longer continue the log.
-func (l *Log) AppendAsync(recs []Record, done func(error)) {
-	p := pending{kind: frameBatch, records: recs, done: done}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	p.err = l.admit(&p)
-	if p.err == nil {
-		l.next += uint64(len(recs))
-	}
-	l.put(p)
-}
-
-// admit says why the records cannot be taken. l.mu is held.
-func (l *Log) admit(p *pending) error {
-	if err := l.usable(); err != nil {
-		return err
-	}
-	if len(p.records) == 0 {
-		return errors.New("eventlog: an append of no records")
-	}
-	for i := range p.records {
-		r := &p.records[i]
-		if want := l.next + uint64(i); r.Index != want {
-			return fmt.Errorf("%w: got %d, want %d", ErrOrder, r.Index, want)
-		}
-		if len(r.Payload) > l.cfg.MaxRecordBytes {
-			return fmt.Errorf("%w: %d bytes, the limit is %d", ErrTooLarge, len(r.Payload), l.cfg.MaxRecordBytes)
-		}
-		p.bytes += recordHead + len(r.Payload)
-	}
-	if p.bytes > math.MaxInt32-1<<20 {
-		return fmt.Errorf("%w: %d bytes at once", ErrTooLarge, p.bytes)
-	}
-	return nil
-}
-
-func (l *Log) usable() error {
-	if l.closed {
-		return ErrClosed
-	}
-	return l.failed
-}
-
-// put queues; after Close nobody is left to call done but the caller's own goroutine.
-func (l *Log) put(p pending) {
-	if l.closed {
-		go p.done(p.err)
-		return
-	}
-	l.queue = append(l.queue, p)
-	if len(l.queue) == 1 {
-		l.wake.Signal()
-	}
-}
-
-// Work is one step of I/O: a frame to be written and synced.
+// Work is one step of I/O: a frame to be written and synced, or segments to be removed.
+// It is the log's again after End.
 type Work struct {
 	log    *Log
-	taken  []pending
+	taken  *pending // nil for a mark
 	frame  frame
 	buf    []byte
 	off    int64
@@ -109,65 +31,51 @@ const dropSegments uint32 = 1 << 31
 func (l *Log) Begin() (w *Work, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	return l.begin()
+}
+
+func (l *Log) begin() (w *Work, ok bool) {
 	if l.busy || len(l.queue) == 0 {
 		return nil, false
 	}
-	n, bytes := 0, 0
-	for n < len(l.queue) {
-		p := &l.queue[n]
-		if n > 0 && (p.kind != frameBatch || l.queue[0].kind != frameBatch || bytes+p.bytes > l.cfg.MaxBatchBytes) {
-			break
-		}
-		bytes += p.bytes
-		n++
-	}
-	w = &Work{log: l, taken: append([]pending(nil), l.queue[:n]...)}
-	clear(l.queue[:n])
-	if l.queue = l.queue[n:]; len(l.queue) == 0 {
-		l.queue = nil
-	}
 	l.busy = true
-	return w, true
+	l.work = Work{log: l, taken: l.queue[0]}
+	n := copy(l.queue, l.queue[1:]) // short: a batch holds all that gathered
+	l.queue[n] = nil
+	l.queue = l.queue[:n]
+	return &l.work, true
 }
 
-// prepare encodes the frame. It needs no lock: the image changes only in End.
+// prepare makes the frame. It needs no lock: the image changes only in End.
 func (w *Work) prepare() error {
-	l := w.log
-	im := &l.im
-	f := frame{kind: frameBatch, number: im.frame, durable: im.last, first: im.last + 1, chain: im.chain}
-	b := append(l.buf[:0], make([]byte, frameHead)...)
-	for i := range w.taken {
-		p := &w.taken[i]
-		if p.err != nil {
-			continue
+	im, p := &w.log.im, w.taken
+	f := frame{kind: p.kind, number: im.frame, durable: im.last, first: im.last + 1, chain: im.chain}
+	if p.kind == frameTruncate {
+		sum, err := im.chainAt(p.index)
+		if err != nil {
+			return err
 		}
-		if p.kind != frameBatch {
-			sum, err := im.chainAt(p.index)
-			if err != nil {
-				return err
-			}
-			f.kind, f.durable, f.chain = frameTruncate, p.index, sum
-			break
-		}
-		for j := range p.records {
-			r := &p.records[j]
-			b = appendRecord(b, r)
-			f.chain = f.chain.chain(r)
-			f.count++
-		}
-	}
-	if f.kind == frameBatch && f.count == 0 {
-		l.buf = b
+		f.durable, f.chain = p.index, sum
+		w.seal(f, append(p.buf[:0], make([]byte, frameHead)...))
 		return nil
 	}
-	w.seal(f, b)
+	if f.count = uint32(len(p.digests)); f.count == 0 {
+		return nil
+	}
+	at := frameHead
+	for i := range p.digests {
+		f.chain = f.chain.link(p.buf[at+8:at+recordHead], &p.digests[i])
+		at += recordHead + int(le.Uint32(p.buf[at:]))
+	}
+	w.seal(f, p.buf)
+	p.buf = w.buf
 	return nil
 }
 
 // mark makes the work a durable mark.
 func (w *Work) mark() {
 	im := &w.log.im
-	w.seal(frame{kind: frameMark, number: im.frame, durable: im.last, first: im.last + 1, chain: im.chain}, append(w.log.buf[:0], make([]byte, frameHead)...))
+	w.seal(frame{kind: frameMark, number: im.frame, durable: im.last, first: im.last + 1, chain: im.chain}, make([]byte, frameHead, frameSize(0)))
 }
 
 // seal finishes the frame for the segment it goes to.
@@ -183,31 +91,28 @@ func (w *Work) seal(f frame, b []byte) {
 		w.off, salt = headerSize, w.create.salt
 	}
 	w.frame, w.buf = f, finishFrame(b, &f, salt)
-	l.buf = w.buf
-	if cap(l.buf) > 8<<20 {
-		l.buf = nil // a rare large batch does not hold its memory for ever
-	}
 }
 
-// Do carries the work out: encode, write, sync. It may run on any goroutine.
+// Do carries the work out: write and sync. It may run on any goroutine.
 func (w *Work) Do() error {
-	if len(w.taken) > 0 && w.taken[0].kind == dropSegments {
-		return w.removeBefore(&w.taken[0])
-	}
-	if w.buf == nil {
+	if w.taken != nil {
+		if w.taken.kind == dropSegments {
+			return w.removeBefore(w.taken.index)
+		}
 		if err := w.prepare(); err != nil || w.buf == nil {
 			return err
 		}
 	}
 	seg := w.log.active()
 	if w.create != nil {
-		made, err := createSegment(w.log.cfg.FS, w.log.cfg.Dir, *w.create, w.size)
+		made, err := w.log.createSegment(*w.create, w.size)
 		if err != nil {
 			return refused(err)
 		}
 		w.made, seg = made, made
 	}
-	if end := w.off + int64(len(w.buf)); end > seg.size { // cut short by a full disk
+	end := w.off + int64(len(w.buf))
+	if end > seg.size { // cut short by a full disk
 		if err := seg.file.Allocate(seg.size, end-seg.size); err != nil {
 			return refused(err)
 		}
@@ -226,6 +131,9 @@ func (w *Work) Do() error {
 		}
 		return refused(err)
 	}
+	if err := seg.zeroAhead(w.off, end); err != nil {
+		return err
+	}
 	return seg.file.Sync()
 }
 
@@ -240,11 +148,14 @@ func refused(err error) error {
 	return err
 }
 
-// End takes note of how the work went and calls back.
-func (l *Log) End(w *Work, err error) {
+// End takes note of how the work went and calls back. The next work begins after that,
+// so calls come in order.
+func (l *Log) End(w *Work, err error) { _ = l.end(w, err) }
+
+// end is End that returns what became of the work, for a caller that waits for no other
+// word of it.
+func (l *Log) end(w *Work, err error) error {
 	l.mu.Lock()
-	l.busy = false
-	var behind []pending
 	if w.made != nil {
 		l.adopt(w.made)
 	}
@@ -254,12 +165,11 @@ func (l *Log) End(w *Work, err error) {
 	if err == nil && w.buf != nil {
 		l.settle(w)
 	}
-	if w.kept != nil {
-		w.taken[0].err = w.kept
-	}
-	if len(w.taken) == 0 && errors.Is(err, ErrFull) {
+	var behind []*pending
+	switch p := w.taken; {
+	case p == nil && errors.Is(err, ErrFull):
 		l.im.marked = true // no room for a mark now: the next append brings one
-	} else if err != nil {
+	case err != nil:
 		if !errors.Is(err, ErrFull) {
 			err = fmt.Errorf("%w: %w", ErrPoisoned, err)
 			l.failed = err
@@ -267,18 +177,47 @@ func (l *Log) End(w *Work, err error) {
 		}
 		behind, l.queue = l.queue, nil
 		l.next = l.im.last + 1
+	case w.kept != nil:
+		err = w.kept
 	}
-	close(l.changed)
-	l.changed = make(chan struct{})
+	if l.changed != nil {
+		close(l.changed)
+		l.changed = nil
+	}
+	l.worked = time.Now()
 	l.mu.Unlock()
-	for _, p := range append(w.taken, behind...) {
-		if p.done == nil {
-			continue
+	w.taken.answer(err)
+	for _, p := range behind {
+		p.answer(err)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if w.taken != nil {
+		l.recycle(w.taken)
+	}
+	*w = Work{}
+	l.busy = false
+	l.signal()
+	return err
+}
+
+// answer tells everyone who waits for p.
+func (p *pending) answer(err error) {
+	if p == nil {
+		return
+	}
+	if p.waiting != nil {
+		p.waiting.err = err
+		close(p.waiting.ended)
+	}
+	for _, c := range p.calls {
+		switch {
+		case c.done == nil:
+		case c.err != nil:
+			c.done(c.err)
+		default:
+			c.done(err)
 		}
-		if p.err == nil {
-			p.err = err
-		}
-		p.done(p.err)
 	}
 }
 
@@ -312,71 +251,24 @@ func (l *Log) settle(w *Work) {
 	}
 }
 
-// run is the log's goroutine.
-func (l *Log) run() {
-	defer close(l.ended)
-	idle := time.AfterFunc(time.Hour, func() {
-		l.mu.Lock() // or the call could fall between the look at the queue and the wait
-		defer l.mu.Unlock()
-		l.wake.Broadcast()
-	})
-	idle.Stop()
-	defer idle.Stop()
-	for {
-		l.mu.Lock()
-		since := time.Now()
-		for len(l.queue) == 0 && !l.wantEnd {
-			if !l.im.marked && l.failed == nil && l.im.frame > 1 {
-				left := l.cfg.MarkAfter - time.Since(since)
-				if left <= 0 {
-					break
-				}
-				idle.Reset(left)
-			}
-			l.wake.Wait()
-			idle.Stop()
-		}
-		end := l.wantEnd && len(l.queue) == 0
-		empty := len(l.queue) == 0
-		l.mu.Unlock()
-		if end {
-			return
-		}
-		if empty {
-			if err := l.mark(); err != nil {
-				l.cfg.Logger.Warn("no durable mark could be written", "error", err)
-			}
-			continue
-		}
-		l.drain()
-	}
-}
-
-// drain does what is queued.
-func (l *Log) drain() {
-	for {
-		w, ok := l.Begin()
-		if !ok {
-			return
-		}
-		l.End(w, w.Do())
-	}
-}
-
 // BeginMark is Begin for a durable mark, which lets damage to the last batch be told from
 // a torn tail. ok is false when none is needed, or a work is under way. In Manual mode
 // the owner calls it when the log has been idle for a while.
 func (l *Log) BeginMark() (w *Work, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.im.marked || l.failed != nil || l.busy || l.im.frame == 1 {
+	if l.busy || !l.unmarked() {
 		return nil, false
 	}
 	l.busy = true
-	w = &Work{log: l}
-	w.mark()
-	return w, true
+	l.work = Work{log: l}
+	l.work.mark()
+	return &l.work, true
 }
+
+// unmarked says whether the last frame is none that says that all is durable. l.mu is
+// held.
+func (l *Log) unmarked() bool { return !l.im.marked && l.failed == nil && l.im.frame > 1 }
 
 // mark writes a durable mark if the last frame is none.
 func (l *Log) mark() error {
@@ -384,7 +276,5 @@ func (l *Log) mark() error {
 	if !ok {
 		return nil
 	}
-	err := w.Do()
-	l.End(w, err)
-	return err
+	return l.end(w, w.Do())
 }

@@ -2,7 +2,7 @@
 // acknowledged.
 //
 //	log, err := eventlog.Open(eventlog.Config{Dir: "data/log"})
-//	err = log.Append(eventlog.Record{Index: log.Last() + 1, Kind: 16, Payload: p}) // durable on return
+//	index, err := log.Add(eventlog.Record{Kind: 16, Payload: p}) // durable on return
 //	err = log.Replay(log.First(), func(r eventlog.Record) error { ... })
 //	err = log.Close()
 //
@@ -12,7 +12,7 @@
 //
 //   - Append returns nil after the records are durable (written and fdatasync'ed).
 //     Concurrent appenders share a sync: while one batch is being synced the next
-//     gathers.
+//     gathers, already encoded. A lone appender does the work on its own goroutine.
 //   - After a crash the log holds every acknowledged record, in order, byte for byte. A
 //     batch that was not acknowledged is there whole or not at all.
 //   - A torn tail is told from damage. What cannot have been acknowledged is cut, and
@@ -28,9 +28,9 @@
 //
 // # Core and shell
 //
-// format.go, scan.go and the queue in commit.go are pure: bytes and records in, bytes
-// and records out. In Manual mode the log starts no goroutine: its owner calls Begin,
-// Work.Do (the I/O) and End. Otherwise a goroutine does exactly that.
+// format.go, scan.go and append.go are pure: bytes and records in, bytes and records
+// out. In Manual mode the log starts no goroutine: its owner calls Begin, Work.Do (the
+// I/O) and End. Otherwise a goroutine, or a lone appender, does exactly that.
 //
 // # Concurrency
 //

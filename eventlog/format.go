@@ -47,15 +47,19 @@ type Sum [chainSize]byte
 
 // chain returns the value after r, given that before it:
 // SHA-256(before | index | term | time | kind | SHA-256(payload)).
-func (before Sum) chain(r *Record) Sum {
-	var b [chainSize + 25 + chainSize]byte
+func (before *Sum) chain(r *Record) Sum {
+	var head [recordHead - 8]byte
+	r.putHead(head[:], r.Index)
+	payload := Sum(sha256.Sum256(r.Payload))
+	return before.link(head[:], &payload)
+}
+
+// link is chain with the fields as they are encoded, and the payload's digest.
+func (before *Sum) link(head []byte, payload *Sum) Sum {
+	var b [chainSize + recordHead - 8 + chainSize]byte
 	copy(b[:], before[:])
-	le.PutUint64(b[32:], r.Index)
-	le.PutUint64(b[40:], r.Term)
-	le.PutUint64(b[48:], uint64(r.Time))
-	b[56] = r.Kind
-	p := sha256.Sum256(r.Payload)
-	copy(b[57:], p[:])
+	copy(b[chainSize:], head)
+	copy(b[chainSize+recordHead-8:], payload[:])
 	return sha256.Sum256(b[:])
 }
 
@@ -149,19 +153,24 @@ func frameSize(records int64) int64 {
 	return (frameHead + records + chainSize + frameAlign - 1) &^ (frameAlign - 1)
 }
 
-// appendRecord appends a record.
-func appendRecord(dst []byte, r *Record) []byte {
+// appendRecord appends a record, under an index.
+func appendRecord(dst []byte, index uint64, r *Record) []byte {
 	at := len(dst)
 	dst = append(dst, make([]byte, recordHead)...)
 	b := dst[at:]
 	le.PutUint32(b, uint32(len(r.Payload)))
-	le.PutUint64(b[8:], r.Index)
-	le.PutUint64(b[16:], r.Term)
-	le.PutUint64(b[24:], uint64(r.Time))
-	b[32] = r.Kind
+	r.putHead(b[8:], index)
 	dst = append(dst, r.Payload...)
 	le.PutUint32(dst[at+4:], checksum(dst[at+8:]))
 	return dst
+}
+
+// putHead encodes what the chain binds besides the payload.
+func (r *Record) putHead(b []byte, index uint64) {
+	le.PutUint64(b, index)
+	le.PutUint64(b[8:], r.Term)
+	le.PutUint64(b[16:], uint64(r.Time))
+	b[24] = r.Kind
 }
 
 // parseRecord reads the record at the start of b; problem says why there is none.
@@ -200,10 +209,15 @@ func finishFrame(b []byte, f *frame, salt uint64) []byte {
 
 func checksum(b []byte) uint32 { return crc32.Checksum(b, castagnoli) }
 
+// saltedCRC is the checksum of the salt's 8 bytes and b. The salt is worked in here by the
+// table, since bytes handed to crc32 would have to be allocated.
 func saltedCRC(salt uint64, b []byte) uint32 {
-	var s [8]byte
-	le.PutUint64(s[:], salt)
-	return crc32.Update(checksum(s[:]), castagnoli, b)
+	crc := ^uint32(0)
+	for range 8 {
+		crc = castagnoli[byte(crc)^byte(salt)] ^ crc>>8
+		salt >>= 8
+	}
+	return crc32.Update(^crc, castagnoli, b)
 }
 
 // parseHead reads a frame's head from b, of which it looks at the first frameHead bytes.

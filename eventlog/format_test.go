@@ -14,7 +14,7 @@ import (
 func build(f frame, salt uint64, before Sum, recs ...Record) []byte {
 	b := make([]byte, frameHead)
 	for i := range recs {
-		b = appendRecord(b, &recs[i])
+		b = appendRecord(b, recs[i].Index, &recs[i])
 		before = before.chain(&recs[i])
 	}
 	f.count, f.chain = uint32(len(recs)), before
@@ -39,7 +39,7 @@ func TestBrokenChain(t *testing.T) {
 	if err := fs.MkdirAll("log"); err != nil {
 		t.Fatal(err)
 	}
-	seg, err := createSegment(fs, "log", segmentHeader{first: 1, frame: 1, salt: 7}, 8192)
+	seg, err := (&Log{cfg: Config{FS: fs, Dir: "log"}}).createSegment(segmentHeader{first: 1, frame: 1, salt: 7}, 8192)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +99,7 @@ func FuzzFrame(f *testing.F) {
 		}
 		again := make([]byte, frameHead)
 		problem, err := fr.eachRecord(func(r Record) error {
-			again = appendRecord(again, &r)
+			again = appendRecord(again, r.Index, &r)
 			return nil
 		})
 		if err != nil {

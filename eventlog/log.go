@@ -79,18 +79,25 @@ type Log struct {
 	recovery Recovery
 
 	mu      sync.Mutex
-	wake    sync.Cond
-	im      image     // what is durable
-	queue   []pending // in order
-	next    uint64    // index that the next record queued must have
-	busy    bool      // a Work is out
-	wantEnd bool      // the goroutine is to end when the queue is empty
-	failed  error     // poisoned
+	wake    sync.Cond  // of the log's goroutine
+	im      image      // what is durable; changed by whoever made the log busy, under mu
+	queue   []*pending // in order
+	free    []*pending // batches that are done, for their memory
+	next    uint64     // index that the next record queued must have
+	busy    bool       // work is out
+	work    Work
+	wantEnd bool  // the goroutine is to end when the queue is empty
+	failed  error // poisoned
 	closed  bool
-	changed chan struct{} // closed when something became durable, or the log ended
+	changed chan struct{} // closed when something became durable, or the log ended; nil: nobody waits
+	worked  time.Time     // when the last work ended
+	idle    *time.Timer   // wakes the goroutine for a mark
+	timed   bool          // idle is running
+	making  bool          // the next segment is being made
+	spare   File          // the next segment, zeroed, without a header; nil: there is none
 
-	buf   []byte // owned by whoever steps Begin and End
-	ended chan struct{}
+	makers sync.WaitGroup // of spares
+	ended  chan struct{}
 }
 
 // Open opens the log in a directory, which is made if need be, and recovers it.
@@ -107,7 +114,7 @@ func Open(cfg Config) (*Log, error) {
 	if err != nil {
 		return nil, fmt.Errorf("eventlog: %w", err)
 	}
-	l := &Log{cfg: cfg, lock: lock, changed: make(chan struct{}), ended: make(chan struct{})}
+	l := &Log{cfg: cfg, lock: lock, worked: time.Now(), ended: make(chan struct{})}
 	l.wake.L = &l.mu
 	if err := l.recover(); err != nil {
 		var corrupt *CorruptError
@@ -145,7 +152,7 @@ func (l *Log) recover() error {
 	l.im = *im
 	if len(im.segments) == 0 {
 		h := segmentHeader{first: 1, frame: 1, salt: l.cfg.Salt()}
-		seg, err := createSegment(fs, dir, h, l.cfg.SegmentBytes)
+		seg, err := l.createSegment(h, l.cfg.SegmentBytes)
 		if err != nil {
 			return err
 		}
@@ -207,6 +214,7 @@ func wipe(seg *segment, off int64) error {
 		}
 		seg.size = off // it grows again when there is room
 	}
+	seg.written = off
 	return seg.file.Sync()
 }
 
@@ -275,7 +283,8 @@ func (l *Log) Close() error {
 	if l.cfg.Manual {
 		l.drain()
 	}
-	err := l.mark()
+	l.makers.Wait()
+	err := errors.Join(l.mark(), l.dropSpare())
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, s := range l.im.segments {
@@ -283,6 +292,9 @@ func (l *Log) Close() error {
 			err = errors.Join(err, s.file.Close())
 		}
 	}
-	close(l.changed)
+	if l.changed != nil {
+		close(l.changed)
+		l.changed = nil
+	}
 	return errors.Join(err, l.lock.Close())
 }

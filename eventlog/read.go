@@ -105,6 +105,17 @@ type Reader struct {
 // Reader returns a reader that begins at an index. It belongs to one goroutine.
 func (l *Log) Reader(from uint64) *Reader { return &Reader{log: l, next: from} }
 
+// watch returns a channel that is closed when the log has changed from the state that is
+// returned with it.
+func (l *Log) watch() (changed <-chan struct{}, closed bool, last uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.changed == nil && !l.closed {
+		l.changed = make(chan struct{})
+	}
+	return l.changed, l.closed, l.im.last
+}
+
 // readAhead is how many bytes a Reader fetches at once.
 const readAhead = 256 << 10
 
@@ -114,9 +125,7 @@ const readAhead = 256 << 10
 // Errors: ctx's, [ErrClosed], [ErrCompacted], *[CorruptError].
 func (r *Reader) Next(ctx context.Context) (Record, error) {
 	for len(r.ahead) == 0 {
-		r.log.mu.Lock()
-		changed, closed, last := r.log.changed, r.log.closed, r.log.im.last
-		r.log.mu.Unlock()
+		changed, closed, last := r.log.watch()
 		if r.next <= last {
 			recs, err := r.log.Read(r.next, readAhead)
 			if err != nil {

@@ -130,6 +130,9 @@ func (r *rig) step() error {
 		}
 		failure = errors.Join(failure, err)
 	}
+	if err := r.log.PrepareSegment(); errors.Is(err, disk.ErrPower) {
+		return err // any other failure is of no account
+	}
 	switch k := r.rng.IntN(20); {
 	case k < 12: // a group of appends
 		for range 1 + r.rng.IntN(4) {

@@ -27,6 +27,9 @@ type segment struct {
 	size   int64 // bytes reserved
 	end    int64 // where the next frame goes
 
+	written int64 // blocks up to here were written, so that writing them again needs no journal
+	spared  bool  // the segment after this one was made, or failed to be; guarded by Log.mu
+
 	low    uint64 // lowest index that a truncation in this file went back to
 	lowSum Sum    // chain value there
 
@@ -62,9 +65,10 @@ func listSegments(fs FS, dir string) (names, leftovers []string, err error) {
 // createSegment makes a segment durable before it gets its name, so that a file with a
 // segment's name always has a whole header. An error after the rename is never one of a
 // full disk: the segment may be there, so the log must not go on in another.
-func createSegment(fs FS, dir string, h segmentHeader, size int64) (_ *segment, err error) {
+func (l *Log) createSegment(h segmentHeader, size int64) (_ *segment, err error) {
+	fs, dir := l.cfg.FS, l.cfg.Dir
 	name := path.Join(dir, segmentName(h.frame))
-	f, err := fs.Open(name+".tmp", disk.Create)
+	f, temp, written, err := l.blank(name, size)
 	if err != nil {
 		return nil, err
 	}
@@ -75,31 +79,48 @@ func createSegment(fs FS, dir string, h segmentHeader, size int64) (_ *segment, 
 			if renamed {
 				return
 			}
-			if gone := fs.Remove(name + ".tmp"); gone != nil && !errors.Is(gone, disk.ErrPower) {
+			if gone := fs.Remove(temp); gone != nil && !errors.Is(gone, disk.ErrPower) {
 				err = errors.Join(err, gone)
 			}
 		}
 	}()
-	if err := f.Truncate(0); err != nil {
-		return nil, err
-	}
-	if err := f.Allocate(0, size); err != nil {
-		return nil, err
-	}
 	if _, err := f.WriteAt(h.encode(), 0); err != nil {
 		return nil, err
 	}
 	if err := f.Sync(); err != nil {
 		return nil, err
 	}
-	if err := fs.Rename(name+".tmp", name); err != nil {
+	if err := fs.Rename(temp, name); err != nil {
 		return nil, err
 	}
 	renamed = true
 	if err := fs.SyncDir(dir); err != nil {
 		return nil, &namedError{err}
 	}
-	return &segment{name: name, file: f, header: h, size: size, end: headerSize, low: math.MaxUint64}, nil
+	return &segment{name: name, file: f, header: h, size: size, end: headerSize, written: written, low: math.MaxUint64}, nil
+}
+
+// blank returns a file that holds nothing but zeros, under a temporary name, and up to
+// where its blocks were written: the one that was made ready, or a new one.
+func (l *Log) blank(name string, size int64) (f File, temp string, written int64, err error) {
+	if f = l.takeSpare(size); f != nil {
+		return f, path.Join(l.cfg.Dir, spareName), size, nil
+	}
+	temp = name + ".tmp"
+	if f, err = l.cfg.FS.Open(temp, disk.Create); err != nil {
+		return nil, "", 0, err
+	}
+	if err = f.Truncate(0); err == nil {
+		err = f.Allocate(0, size)
+	}
+	if err != nil {
+		err = errors.Join(err, f.Close())
+		if gone := l.cfg.FS.Remove(temp); gone != nil && !errors.Is(gone, disk.ErrPower) {
+			err = errors.Join(err, gone)
+		}
+		return nil, "", 0, err
+	}
+	return f, temp, headerSize, nil
 }
 
 // namedError is a failure after a segment got its name.

@@ -17,20 +17,19 @@ func (l *Log) TruncateAfter(index uint64) error {
 // TruncateAfterAsync is TruncateAfter without waiting; it takes its turn among the
 // appends.
 func (l *Log) TruncateAfterAsync(index uint64, done func(error)) {
-	p := pending{kind: frameTruncate, index: index, done: done}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch err := l.usable(); {
 	case err != nil:
-		p.err = err
+		l.refuse(done, err)
 	case index < l.im.base:
-		p.err = fmt.Errorf("%w: the log begins at %d", ErrCompacted, l.im.base+1)
+		l.refuse(done, fmt.Errorf("%w: the log begins at %d", ErrCompacted, l.im.base+1))
 	case index >= l.next:
-		p.err = fmt.Errorf("%w: the log ends at %d", ErrOutOfRange, l.next-1)
+		l.refuse(done, fmt.Errorf("%w: the log ends at %d", ErrOutOfRange, l.next-1))
 	default:
 		l.next = index + 1
+		l.put(&pending{kind: frameTruncate, index: index, calls: []call{{done: done}}})
 	}
-	l.put(p)
 }
 
 // TruncateBefore removes whole segments that hold nothing but records before an index.
@@ -47,18 +46,19 @@ func (l *Log) TruncateBefore(index uint64) error {
 func (l *Log) TruncateBeforeAsync(index uint64, done func(error)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.put(pending{kind: dropSegments, index: index, err: l.usable(), done: done})
+	if err := l.usable(); err != nil {
+		l.refuse(done, err)
+		return
+	}
+	l.put(&pending{kind: dropSegments, index: index, calls: []call{{done: done}}})
 }
 
 // removeBefore removes the segments that are not needed, oldest first, each durably
 // before the next, so that after a crash none is missing in the middle. It needs no lock:
 // the image changes only in End.
-func (w *Work) removeBefore(p *pending) error {
-	if p.err != nil {
-		return nil
-	}
+func (w *Work) removeBefore(index uint64) error {
 	l := w.log
-	for l.im.droppable(w.drop, p.index) {
+	for l.im.droppable(w.drop, index) {
 		err := l.cfg.FS.Remove(l.im.segments[w.drop].name)
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
 			w.kept = fmt.Errorf("eventlog: %w", err)

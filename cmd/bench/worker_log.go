@@ -89,36 +89,25 @@ func (w *logWorker) append(how string, size int, d time.Duration) (figures, erro
 	return measureMany(64, d, size, s.append)
 }
 
-// appender gives records their indexes.
+// appender has the log number its records.
 type appender struct {
 	log     *eventlog.Log
 	payload []byte
-
-	mu   sync.Mutex
-	last uint64
+	turn    sync.Mutex
 }
 
-var replies = sync.Pool{New: func() any { return make(chan error, 1) }}
-
-// append queues one record and waits until it is durable; writers that wait at the same
-// time share a sync.
+// append returns when the record is durable; writers that wait at the same time share a
+// sync.
 func (a *appender) append() error {
-	done := replies.Get().(chan error)
-	a.mu.Lock()
-	a.last++
-	a.log.AppendAsync([]eventlog.Record{{Index: a.last, Term: 1, Kind: 1, Payload: a.payload}}, func(err error) { done <- err })
-	a.mu.Unlock()
-	err := <-done
-	replies.Put(done)
+	_, err := a.log.Add(eventlog.Record{Term: 1, Kind: 1, Payload: a.payload})
 	return err
 }
 
 // serial holds the turn until the record is durable.
 func (a *appender) serial() error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.last++
-	return a.log.Append(eventlog.Record{Index: a.last, Term: 1, Kind: 1, Payload: a.payload})
+	a.turn.Lock()
+	defer a.turn.Unlock()
+	return a.append()
 }
 
 func randomBytes(n int) []byte {

@@ -1,0 +1,144 @@
+package eventlog_test
+
+import (
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/lithair/lithair-go/eventlog"
+	"github.com/lithair/lithair-go/internal/disk"
+)
+
+// TestAdd has many writers whose records the log numbers: each index is given once, and
+// the record that stands there is the one it was given for.
+func TestAdd(t *testing.T) {
+	l := open(t, eventlog.Config{FS: disk.NewSim(1), Dir: "log", SegmentBytes: 1 << 14})
+	const writers, each = 16, 50
+	var mu sync.Mutex
+	given := map[uint64]string{}
+	var wg sync.WaitGroup
+	for w := range writers {
+		wg.Go(func() {
+			for i := range each {
+				p := strings.Repeat(string(rune('a'+w)), i)
+				first, err := l.Add(eventlog.Record{Payload: []byte(p)}, eventlog.Record{Index: 7, Payload: []byte(p + "!")})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if l.Durable() < first+1 {
+					t.Errorf("%d given, durable is %d", first, l.Durable())
+				}
+				mu.Lock()
+				given[first], given[first+1] = p, p+"!"
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	if l.Last() != 2*writers*each || len(given) != 2*writers*each {
+		t.Fatalf("last is %d, %d were given", l.Last(), len(given))
+	}
+	must(t, l.Replay(1, func(r eventlog.Record) error {
+		if given[r.Index] != string(r.Payload) {
+			t.Errorf("%d: %q, want %q", r.Index, r.Payload, given[r.Index])
+		}
+		return nil
+	}))
+	if _, err := l.Add(); err == nil {
+		t.Error("nothing was added")
+	}
+	if _, err := l.Add(eventlog.Record{Payload: make([]byte, 64<<20+1)}); !errors.Is(err, eventlog.ErrTooLarge) {
+		t.Error(err)
+	}
+}
+
+// TestPayloadMayChange changes a payload as soon as AppendAsync returned, while its batch
+// still waits.
+func TestPayloadMayChange(t *testing.T) {
+	fs, salt := disk.NewSim(1), uint64(1)
+	l, err := eventlog.Open(config(fs, &salt))
+	must(t, err)
+	p := []byte("as it was")
+	l.AppendAsync([]eventlog.Record{{Index: 1, Payload: p}}, nil)
+	copy(p, "changed!!")
+	w, _ := l.Begin()
+	l.End(w, w.Do())
+	recs, err := l.Read(1, 1)
+	if err != nil || string(recs[0].Payload) != "as it was" {
+		t.Errorf("%v, %v", recs, err)
+	}
+	must(t, l.Close())
+	if _, err := eventlog.Verify(fs, "log", nil); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestAppendAllocations pins what a lone durable append allocates: nothing, but the place
+// in the index, which grows now and then.
+func TestAppendAllocations(t *testing.T) {
+	l := open(t, eventlog.Config{Dir: t.TempDir(), SegmentBytes: 1 << 20})
+	r := eventlog.Record{Payload: make([]byte, 256)}
+	if n := testing.AllocsPerRun(200, func() {
+		if _, err := l.Add(r); err != nil {
+			t.Fatal(err)
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+// TestSpare rotates into a segment that was made ahead of need, which reserves nothing at
+// that time, and leaves no spare behind.
+func TestSpare(t *testing.T) {
+	fs, salt := disk.NewSim(1), uint64(1)
+	cfg := config(fs, &salt)
+	l, err := eventlog.Open(cfg)
+	must(t, err)
+	spares := func() (n int) {
+		for _, name := range fs.Files() {
+			if strings.Contains(name, "spare") {
+				n++
+			}
+		}
+		return n
+	}
+	add := func(i uint64) {
+		l.AppendAsync([]eventlog.Record{{Index: i, Payload: make([]byte, 1500)}}, func(err error) { must(t, err) })
+		w, _ := l.Begin()
+		l.End(w, w.Do())
+	}
+	must(t, l.PrepareSegment())
+	if spares() != 0 {
+		t.Error("a spare although the segment is empty")
+	}
+	for i := range uint64(4) {
+		add(i + 1)
+	}
+	must(t, l.PrepareSegment())
+	if spares() != 1 {
+		t.Fatal("no spare although the segment is half full")
+	}
+	allocated := 0
+	fs.Hook(func(op disk.Op, _ string) error {
+		if op == disk.OpAllocate {
+			allocated++
+		}
+		return nil
+	})
+	for i := range uint64(4) {
+		add(i + 5)
+	}
+	if spares() != 0 || allocated != 0 || l.Size() != 2*cfg.SegmentBytes {
+		t.Errorf("%d spares, %d times reserved, %d bytes", spares(), allocated, l.Size())
+	}
+	must(t, l.PrepareSegment())
+	must(t, l.Close())
+	if spares() != 0 {
+		t.Error("a spare is left behind")
+	}
+	if rep, err := eventlog.Verify(fs, "log", nil); err != nil || rep.Last != 8 {
+		t.Errorf("%+v, %v", rep, err)
+	}
+}

@@ -1,0 +1,143 @@
+package eventlog
+
+import (
+	"errors"
+	"path"
+
+	"github.com/lithair/lithair-go/internal/disk"
+)
+
+// A sync costs most when the file system has to write down more than the data. Blocks
+// that are only reserved change their state when they are first written, which the sync
+// has to put into the journal; blocks that hold zeros do not. So frames of a few KiB go
+// where zeros were written before: a stretch ahead in the first segment, all of it in
+// later ones, which are made in the background. SPEC.md has the figures.
+
+const (
+	spareName     = "spare" + segmentSuffix + ".tmp" // removed at open like any unfinished segment
+	zeroAheadMin  = 64 << 10
+	zeroAheadMax  = 1 << 20
+	spareSyncStep = 4 << 20   // zeros that are synced at once, so that no append waits long for the disk
+	largeFrame    = 512 << 10 // from this size on writing twice costs more than the journal
+)
+
+var zeros [zeroAheadMax]byte
+
+// zeroAhead writes zeros ahead of a frame that stands from off to end, where none were
+// written yet. They change no content, so a crash cannot tell.
+func (s *segment) zeroAhead(off, end int64) error {
+	if end <= s.written {
+		return nil
+	}
+	s.written = end
+	to := min((end+min(max(end, zeroAheadMin), zeroAheadMax))&^(headerSize-1), s.size)
+	if end-off >= largeFrame || to <= end {
+		return nil
+	}
+	_, err := s.file.WriteAt(zeros[:to-end], end)
+	if disk.IsFull(err) { // where writing takes room although it is reserved
+		return nil
+	}
+	if err == nil {
+		s.written = to
+	}
+	return err
+}
+
+// PrepareSegment makes the next segment ready when the active one is half full, so that a
+// rotation need not. In Manual mode the owner calls it now and then, from any goroutine;
+// otherwise the log does. Its failure costs speed alone.
+func (l *Log) PrepareSegment() error {
+	l.mu.Lock()
+	due := l.spareDue()
+	l.mu.Unlock()
+	if !due {
+		return nil
+	}
+	return l.makeSpare()
+}
+
+// spareDue says whether the next segment is to be made, and that somebody is about to do
+// so. It is tried once for each segment. l.mu is held.
+func (l *Log) spareDue() bool {
+	seg := l.active()
+	if l.making || l.spare != nil || seg.spared || l.closed || l.failed != nil || seg.end < (headerSize+l.cfg.SegmentBytes)/2 {
+		return false
+	}
+	seg.spared, l.making = true, true
+	return true
+}
+
+func (l *Log) makeSpare() error {
+	f, err := l.zeroed(path.Join(l.cfg.Dir, spareName))
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.making = false
+	if err == nil {
+		l.spare = f
+	}
+	return err
+}
+
+// errStopping ends the making of a spare segment when the log is closed.
+var errStopping = errors.New("eventlog: closing")
+
+// zeroed makes a file of a segment's size and writes zeros all over it.
+func (l *Log) zeroed(name string) (_ File, err error) {
+	fs, size := l.cfg.FS, l.cfg.SegmentBytes
+	f, err := fs.Open(name, disk.Create)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, f.Close(), fs.Remove(name))
+		}
+	}()
+	if err := f.Truncate(0); err != nil {
+		return nil, err
+	}
+	if err := f.Allocate(0, size); err != nil {
+		return nil, err
+	}
+	for off := int64(0); off < size; off += zeroAheadMax {
+		n := min(size-off, zeroAheadMax)
+		if _, err := f.WriteAt(zeros[:n], off); err != nil {
+			return nil, err
+		}
+		if end := off + n; end%spareSyncStep == 0 || end == size {
+			if err := f.Sync(); err != nil {
+				return nil, err
+			}
+		}
+		if l.stopping() {
+			return nil, errStopping
+		}
+	}
+	return f, nil
+}
+
+func (l *Log) stopping() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.closed
+}
+
+// takeSpare returns the segment that was made ready; nil when there is none of that size.
+func (l *Log) takeSpare(size int64) (f File) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if size == l.cfg.SegmentBytes {
+		f, l.spare = l.spare, nil
+	}
+	return f
+}
+
+// dropSpare removes the segment that was made ready and not used. The maker has ended.
+func (l *Log) dropSpare() error {
+	f := l.takeSpare(l.cfg.SegmentBytes)
+	if f == nil {
+		return nil
+	}
+	return errors.Join(f.Close(), l.cfg.FS.Remove(path.Join(l.cfg.Dir, spareName)))
+}

@@ -245,7 +245,8 @@ func (l *Log) settle(w *Work) {
 	case frameBatch:
 		l.im.last += uint64(f.count)
 		l.im.chain = f.chain
-		l.im.places = append(l.im.places, place{seg, w.off, f.size, f.first, l.im.last, f.chain})
+		t := int64(le.Uint64(w.buf[frameHead+24:])) // of the first record
+		l.im.add(place{seg: seg, off: w.off, size: f.size, first: f.first, last: l.im.last, time: t, chain: f.chain})
 	case frameTruncate:
 		l.im.truncate(seg, f.durable, f.chain)
 	}

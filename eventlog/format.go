@@ -173,7 +173,8 @@ func (r *Record) putHead(b []byte, index uint64) {
 	b[24] = r.Kind
 }
 
-// parseRecord reads the record at the start of b; problem says why there is none.
+// parseRecord reads the record at the start of b, whose checksum the caller looks at or
+// need not: the frame's covers it too. problem says why there is none.
 func parseRecord(b []byte) (r Record, size int, problem string) {
 	if len(b) < recordHead {
 		return r, 0, "a record is cut off"
@@ -183,9 +184,6 @@ func parseRecord(b []byte) (r Record, size int, problem string) {
 		return r, 0, "a record's length passes the frame"
 	}
 	size = recordHead + int(n)
-	if le.Uint32(b[4:]) != checksum(b[8:size]) {
-		return r, 0, "a record's checksum does not fit"
-	}
 	r = Record{Index: le.Uint64(b[8:]), Term: le.Uint64(b[16:]), Time: int64(le.Uint64(b[24:])), Kind: b[32], Payload: b[recordHead:size:size]}
 	return r, size, ""
 }
@@ -265,7 +263,16 @@ func allZero(b []byte) bool {
 	return len(b) == 0 || b[0] == 0 && bytes.Equal(b[1:], b[:len(b)-1])
 }
 
-// eachRecord calls fn with the records of a batch; problem says what is wrong.
+// time returns the first record's; the batch is valid and has one.
+func (f *frame) time() int64 {
+	if len(f.records) < recordHead {
+		return 0
+	}
+	return int64(le.Uint64(f.records[24:]))
+}
+
+// eachRecord calls fn with the records of a batch whose checksum fits; problem says what
+// is wrong.
 func (f *frame) eachRecord(fn func(r Record) error) (problem string, err error) {
 	b, want := f.records, f.first
 	for range f.count {
@@ -285,4 +292,19 @@ func (f *frame) eachRecord(fn func(r Record) error) (problem string, err error) 
 		return "bytes are left behind the last record", nil
 	}
 	return "", nil
+}
+
+// eachWholeRecord is eachRecord that looks at the checksum of each record too.
+func (f *frame) eachWholeRecord(fn func(r Record) error) (problem string, err error) {
+	b, unfit := f.records, false
+	problem, err = f.eachRecord(func(r Record) error {
+		size := recordHead + len(r.Payload)
+		unfit = unfit || le.Uint32(b[4:]) != checksum(b[8:size])
+		b = b[size:]
+		return fn(r)
+	})
+	if problem == "" && err == nil && unfit {
+		problem = "a record's checksum does not fit"
+	}
+	return problem, err
 }

@@ -3,7 +3,6 @@ package eventlog
 import (
 	"errors"
 	"fmt"
-	"sort"
 )
 
 // Position is a place in a log, just behind a record, with what is needed to go on from
@@ -53,7 +52,8 @@ func (l *Log) Position(index uint64) (p Position, err error) {
 }
 
 // ChainAt returns the chain value behind the durable record at index, or at one less than
-// First, what the log was begun with. It reads one batch at most.
+// First, what the log was begun with. It reads one place at most (64 KiB, or
+// a larger batch).
 //
 // Errors: as Position.
 func (l *Log) ChainAt(index uint64) (sum Sum, err error) {
@@ -62,28 +62,14 @@ func (l *Log) ChainAt(index uint64) (sum Sum, err error) {
 		defer l.mu.Unlock()
 		return l.im.baseSum, nil
 	}
-	sum = l.im.baseSum // before the batch that holds index
-	n := sort.Search(len(l.im.places), func(i int) bool { return l.im.places[i].last >= index })
-	if n > 0 && n <= len(l.im.places) {
-		sum = l.im.places[n-1].chain
+	p, before, err := l.im.find(index)
+	if err == nil {
+		err = l.hold(p.seg)
 	}
 	l.mu.Unlock()
-	p, err := l.find(index)
 	if err != nil {
 		return Sum{}, err
 	}
-	f, err := p.load(nil)
-	if err == nil {
-		var problem string
-		problem, err = f.eachRecord(func(r Record) error {
-			if r.Index <= index {
-				sum = sum.chain(&r)
-			}
-			return nil
-		})
-		if problem != "" {
-			err = &CorruptError{Segment: p.seg.name, Offset: p.off, Index: p.first, Reason: problem}
-		}
-	}
+	sum, err = p.chainAt(before, index)
 	return sum, errors.Join(err, l.release(p.seg))
 }

@@ -77,3 +77,46 @@ func TestPositions(t *testing.T) {
 		t.Fatal("a short position is taken")
 	}
 }
+
+// TestSeekTime looks for every time there is, and those between, over batches, segments,
+// a truncation and a removal.
+func TestSeekTime(t *testing.T) {
+	log, err := Open(Config{Dir: t.TempDir(), SegmentBytes: 4 * headerSize})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	if i, err := log.SeekTime(5); err != nil || i != 1 {
+		t.Errorf("in an empty log: %d, %v", i, err)
+	}
+	add := func(from, to uint64) {
+		var recs []Record
+		for i := from; i <= to; i++ {
+			recs = append(recs, Record{Index: i, Time: int64(i/3) * 10, Payload: make([]byte, 50)})
+		}
+		if err := log.Append(recs...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := uint64(1); i < 400; i += 4 {
+		add(i, i+3)
+	}
+	if err := errors.Join(log.TruncateAfter(201), log.TruncateBefore(130)); err != nil {
+		t.Fatal(err)
+	}
+	add(202, 202)
+	add(203, 300)
+	first := log.First()
+	if first == 1 {
+		t.Fatal("nothing was removed")
+	}
+	for at := int64(-1); at < 1010; at++ {
+		want := first
+		for want <= 300 && int64(want/3)*10 < at {
+			want++
+		}
+		if i, err := log.SeekTime(at); err != nil || i != want {
+			t.Fatalf("time %d: %d, %v, want %d", at, i, err, want)
+		}
+	}
+}

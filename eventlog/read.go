@@ -4,26 +4,15 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"sort"
 )
 
-// find returns the place that holds index, with its segment kept open until release.
-func (l *Log) find(index uint64) (p place, err error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	switch {
-	case index <= l.im.base:
-		return p, ErrCompacted
-	case index > l.im.last:
-		return p, ErrOutOfRange
+// hold keeps a segment open until release. l.mu is held.
+func (l *Log) hold(seg *segment) error {
+	if seg.removed {
+		return ErrClosed
 	}
-	n := sort.Search(len(l.im.places), func(i int) bool { return l.im.places[i].last >= index })
-	p = l.im.places[n]
-	if p.seg.removed {
-		return p, ErrClosed
-	}
-	p.seg.readers++
-	return p, nil
+	seg.readers++
+	return nil
 }
 
 func (l *Log) release(seg *segment) (err error) {
@@ -35,11 +24,21 @@ func (l *Log) release(seg *segment) (err error) {
 	return err
 }
 
+// find returns the place that holds index, with its segment kept open until release.
+func (l *Log) find(index uint64) (p place, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if p, _, err = l.im.find(index); err == nil {
+		err = l.hold(p.seg)
+	}
+	return p, err
+}
+
 // eachFrom calls fn with durable records from an index on, until it returns false or an
 // error, or the end is reached. Payloads are valid during the call only.
 func (l *Log) eachFrom(from uint64, fn func(r Record) (more bool, err error)) error {
 	var buf []byte
-	for {
+	for more := true; more; {
 		p, err := l.find(from)
 		if errors.Is(err, ErrOutOfRange) {
 			return nil
@@ -47,28 +46,21 @@ func (l *Log) eachFrom(from uint64, fn func(r Record) (more bool, err error)) er
 		if err != nil {
 			return err
 		}
-		if int64(cap(buf)) < p.size {
-			buf = make([]byte, p.size)
-		}
-		more := true
-		f, err := p.load(buf)
-		if err == nil {
-			var problem string
-			problem, err = f.eachRecord(func(r Record) (err error) {
+		buf, err = p.each(buf, from, func(f *frame) (bool, error) {
+			err := p.records(f, func(r Record) (err error) {
 				if more && r.Index >= from && r.Index <= p.last {
 					more, err = fn(r)
 				}
 				return err
 			})
-			if problem != "" {
-				err = &CorruptError{Segment: p.seg.name, Offset: p.off, Index: from, Reason: problem}
-			}
-		}
-		if err = errors.Join(err, l.release(p.seg)); err != nil || !more {
+			return more, err
+		})
+		if err = errors.Join(err, l.release(p.seg)); err != nil {
 			return err
 		}
 		from = p.last + 1
 	}
+	return nil
 }
 
 // Read returns durable records from an index on, at least one and about maxBytes of

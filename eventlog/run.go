@@ -1,6 +1,7 @@
 package eventlog
 
 import (
+	"errors"
 	"runtime"
 	"time"
 )
@@ -28,7 +29,7 @@ func (l *Log) wait(p *pending) error {
 func (l *Log) signal() {
 	if !l.cfg.Manual && l.spareDue() {
 		l.makers.Go(func() {
-			if err := l.makeSpare(); err != nil {
+			if err := l.makeSpare(); err != nil && !errors.Is(err, errStopping) {
 				l.cfg.Logger.Info("the next log segment could not be made ahead of need", "error", err)
 			}
 		})

@@ -2,21 +2,11 @@ package eventlog
 
 import (
 	"errors"
-	"io"
 	"math"
 	"path"
-	"sort"
 
 	"github.com/lithair/lithair-go/internal/disk"
 )
-
-// place is where a batch stands.
-type place struct {
-	seg         *segment
-	off, size   int64
-	first, last uint64 // last is lower than written when the tail was truncated
-	chain       Sum    // after last
-}
 
 // image is what a scan of the segments finds.
 type image struct {
@@ -188,10 +178,7 @@ func (s *scanner) frame(seg *segment, off int64, f *frame) (problem string, err 
 		if f.durable > im.last || f.count != 0 {
 			return "a truncation does not fit what lies before it", nil
 		}
-		if f.durable < im.base { // what it went back to was in segments that are gone
-			im.base, im.baseSum = f.durable, f.chain
-		}
-		if s.deep {
+		if s.deep && f.durable >= im.base {
 			sum, err := im.chainAt(f.durable)
 			if err != nil {
 				return "", err
@@ -211,7 +198,7 @@ func (s *scanner) frame(seg *segment, off int64, f *frame) (problem string, err 
 	}
 	if s.deep {
 		sum := im.chain
-		if problem, err := f.eachRecord(func(r Record) error { sum = sum.chain(&r); return nil }); problem != "" || err != nil {
+		if problem, err := f.eachWholeRecord(func(r Record) error { sum = sum.chain(&r); return nil }); problem != "" || err != nil {
 			return problem, err
 		}
 		if sum != f.chain {
@@ -220,74 +207,6 @@ func (s *scanner) frame(seg *segment, off int64, f *frame) (problem string, err 
 	}
 	im.last += uint64(f.count)
 	im.chain = f.chain
-	im.places = append(im.places, place{seg, off, f.size, f.first, im.last, f.chain})
+	im.add(place{seg: seg, off: off, size: f.size, first: f.first, last: im.last, time: f.time(), chain: f.chain})
 	return "", nil
-}
-
-// truncate forgets what lies behind index, as a frame in seg says.
-func (im *image) truncate(seg *segment, index uint64, chain Sum) {
-	if index < seg.low {
-		seg.low, seg.lowSum = index, chain
-	}
-	n := sort.Search(len(im.places), func(i int) bool { return im.places[i].first > index })
-	im.places = im.places[:n]
-	if n > 0 {
-		im.places[n-1].last, im.places[n-1].chain = index, chain
-	}
-	im.last, im.chain = index, chain
-}
-
-// chainAt computes the chain value at an index, reading at most one batch.
-func (im *image) chainAt(index uint64) (Sum, error) {
-	n := sort.Search(len(im.places), func(i int) bool { return im.places[i].last >= index })
-	if n == len(im.places) || index <= im.base {
-		if index == im.base {
-			return im.baseSum, nil
-		}
-		return Sum{}, ErrOutOfRange
-	}
-	p := im.places[n]
-	if p.last == index {
-		return p.chain, nil
-	}
-	sum := im.baseSum
-	if n > 0 {
-		sum = im.places[n-1].chain
-	}
-	if n > 0 && im.places[n-1].last == index {
-		return sum, nil
-	}
-	f, err := p.load(nil)
-	if err != nil {
-		return Sum{}, err
-	}
-	problem, err := f.eachRecord(func(r Record) error {
-		if r.Index <= index {
-			sum = sum.chain(&r)
-		}
-		return nil
-	})
-	if problem != "" {
-		return Sum{}, &CorruptError{Segment: p.seg.name, Offset: p.off, Index: p.first, Reason: problem}
-	}
-	return sum, err
-}
-
-// load reads and checks the frame at a place, into buf if it is large enough.
-func (p *place) load(buf []byte) (f frame, err error) {
-	if int64(cap(buf)) < p.size {
-		buf = make([]byte, p.size)
-	}
-	buf = buf[:p.size]
-	if n, err := p.seg.file.ReadAt(buf, p.off); err != nil && !(err == io.EOF && n == len(buf)) {
-		return f, err
-	}
-	f, problem := parseFrame(buf, p.seg.header.salt)
-	if problem == "" && (f.first != p.first || f.size != p.size) {
-		problem = "another frame stands here than was written"
-	}
-	if problem != "" {
-		return f, &CorruptError{Segment: p.seg.name, Offset: p.off, Index: p.first, Reason: problem}
-	}
-	return f, nil
 }

@@ -1,0 +1,189 @@
+package eventlog
+
+import (
+	"errors"
+	"io"
+	"sort"
+)
+
+// place is where a run of records stands: batches one after another in a segment, with
+// nothing but marks between them. Small batches share a place, so that what is held in
+// memory and in index files does not grow with the number of batches.
+type place struct {
+	seg         *segment
+	off, size   int64
+	first, last uint64 // last is lower than written when the tail was truncated
+	time        int64  // of the first record
+	chain       Sum    // after last
+	closed      bool   // a truncation came behind it: later batches are no part of it
+}
+
+// placeBytes is the size up to which batches are gathered in a place: what a look for one
+// record reads at most, when batches are small.
+const placeBytes = 64 << 10
+
+// add takes note of a batch.
+func (im *image) add(p place) {
+	if n := len(im.places); n > 0 {
+		q := &im.places[n-1]
+		if q.seg == p.seg && !q.closed && p.off+p.size-q.off <= placeBytes {
+			q.size, q.last, q.chain = p.off+p.size-q.off, p.last, p.chain
+			return
+		}
+	}
+	im.places = append(im.places, p)
+}
+
+// truncate forgets what lies behind index, as a frame in seg says.
+func (im *image) truncate(seg *segment, index uint64, chain Sum) {
+	if index < seg.low {
+		seg.low, seg.lowSum = index, chain
+	}
+	if index < im.base { // what it goes back to was in segments that are gone
+		im.base, im.baseSum = index, chain
+	}
+	n := sort.Search(len(im.places), func(i int) bool { return im.places[i].first > index })
+	im.places = im.places[:n]
+	if n > 0 {
+		p := &im.places[n-1]
+		p.last, p.chain, p.closed = index, chain, true
+	}
+	im.last, im.chain = index, chain
+}
+
+// find returns the place that holds index, and the chain value before it.
+func (im *image) find(index uint64) (p place, before Sum, err error) {
+	switch {
+	case index <= im.base:
+		return p, before, ErrCompacted
+	case index > im.last:
+		return p, before, ErrOutOfRange
+	}
+	n := sort.Search(len(im.places), func(i int) bool { return im.places[i].last >= index })
+	before = im.baseSum
+	if n > 0 {
+		before = im.places[n-1].chain
+	}
+	return im.places[n], before, nil
+}
+
+// chainAt computes the chain value at an index, reading at most one place.
+func (im *image) chainAt(index uint64) (Sum, error) {
+	if index == im.base {
+		return im.baseSum, nil
+	}
+	p, before, err := im.find(index)
+	if err != nil {
+		return Sum{}, err
+	}
+	return p.chainAt(before, index)
+}
+
+// chainAt computes the chain value at an index of this place.
+func (p *place) chainAt(before Sum, index uint64) (Sum, error) {
+	if index == p.last {
+		return p.chain, nil
+	}
+	sum := before
+	_, err := p.each(nil, p.first, func(f *frame) (bool, error) {
+		if end := f.first + uint64(f.count) - 1; end < index {
+			sum = f.chain
+			return true, nil
+		}
+		return false, p.records(f, func(r Record) error {
+			if r.Index <= index {
+				sum = sum.chain(&r)
+			}
+			return nil
+		})
+	})
+	return sum, err
+}
+
+// each reads the place, into buf if it is large enough, and calls fn with its batches
+// from the one on that holds index from, checked, until fn returns false or an error. It
+// returns the buffer for the next call.
+func (p *place) each(buf []byte, from uint64, fn func(f *frame) (more bool, err error)) ([]byte, error) {
+	if int64(cap(buf)) < p.size {
+		buf = make([]byte, max(p.size, placeBytes))
+	}
+	b := buf[:p.size]
+	if n, err := p.seg.file.ReadAt(b, p.off); err != nil && !(err == io.EOF && n == len(b)) {
+		return buf, err
+	}
+	salt := p.seg.header.salt
+	for next := p.first; next <= p.last; {
+		at := p.size - int64(len(b))
+		f, problem := parseHead(b, int64(len(b)), salt)
+		if problem == "" && f.kind == frameMark {
+			b = b[f.size:]
+			continue
+		}
+		past := problem == "" && f.first+uint64(f.count) <= from
+		if problem == "" && !past {
+			f, problem = parseFrame(b, salt)
+		}
+		if problem == "" && (f.kind != frameBatch || f.first != next || f.count == 0) {
+			problem = "another frame stands here than was written"
+		}
+		if problem != "" {
+			return buf, p.corrupt(at, next, problem)
+		}
+		b, next = b[f.size:], next+uint64(f.count)
+		if past {
+			continue
+		}
+		if more, err := fn(&f); err != nil || !more {
+			return buf, err
+		}
+	}
+	return buf, nil
+}
+
+func (p *place) corrupt(at int64, index uint64, problem string) error {
+	return &CorruptError{Segment: p.seg.name, Offset: p.off + at, Index: index, Reason: problem}
+}
+
+// records calls fn with the records of a batch of this place.
+func (p *place) records(f *frame, fn func(r Record) error) error {
+	problem, err := f.eachRecord(fn)
+	if problem != "" {
+		err = errors.Join(p.corrupt(0, f.first, problem), err)
+	}
+	return err
+}
+
+// SeekTime returns the index of the first durable record whose time is t or later, one
+// more than Last when there is none. It takes times not to go back along the log, and
+// reads one place.
+//
+// Errors: [ErrClosed], *[CorruptError].
+func (l *Log) SeekTime(t int64) (index uint64, err error) {
+	l.mu.Lock()
+	n := sort.Search(len(l.im.places), func(i int) bool { return l.im.places[i].time >= t })
+	index = l.im.last + 1
+	if n < len(l.im.places) {
+		index = l.im.places[n].first
+	}
+	if n == 0 {
+		l.mu.Unlock()
+		return index, nil
+	}
+	p := l.im.places[n-1]
+	err = l.hold(p.seg)
+	l.mu.Unlock()
+	if err != nil {
+		return 0, err
+	}
+	_, err = p.each(nil, p.first, func(f *frame) (more bool, err error) {
+		more = true
+		err = p.records(f, func(r Record) error {
+			if more && r.Time >= t && r.Index <= p.last {
+				index, more = r.Index, false
+			}
+			return nil
+		})
+		return more, err
+	})
+	return index, errors.Join(err, l.release(p.seg))
+}

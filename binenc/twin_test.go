@@ -123,7 +123,11 @@ func twinMessage(msg []byte, t *Type) map[string]any {
 				refuse("wire of %s", k.Name)
 			}
 			x := twinValue(f.integer, f.payload, &k.Type)
-			if !k.Type.Optional && reflect.DeepEqual(x, twinZero[k.Type.Kind]) {
+			zero := reflect.DeepEqual(x, twinZero[k.Type.Kind])
+			if k.Type.Kind == KindMessage {
+				zero = len(f.payload) == 0 // fields that nobody here knows are fields
+			}
+			if zero && !k.Type.Optional {
 				refuse("zero of %s is written", k.Name)
 			}
 			v[k.Name] = x

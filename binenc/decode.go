@@ -265,13 +265,11 @@ func (d *decoding) unmarshalText(o *op, p place, b []byte, from int) error {
 
 // list makes a slice of as many elements as there are and fills it.
 func (d *decoding) list(o *op, p place, from, to int) error {
-	n, err := d.count(o.elem, from, to)
-	if err != nil {
-		return err
-	}
+	n := d.count(o.elem, from, to)
 	first, e := o.makeSlice(p, n), o.elem
 	for i := range n {
 		at, next := e.at(first, i), 0
+		var err error
 		if size := int(d.msg[from]); size < 0x80 && size < to-from && e.wire == WireBytes {
 			next = from + 1 + size
 			switch e.code {
@@ -294,7 +292,7 @@ func (d *decoding) list(o *op, p place, from, to int) error {
 }
 
 // count says how many elements lie in msg[from:to], without looking into them.
-func (d *decoding) count(o *op, from, to int) (n int, err error) {
+func (d *decoding) count(o *op, from, to int) (n int) {
 	switch o.wire {
 	case WireInt:
 		for _, c := range d.msg[from:to] {
@@ -313,12 +311,14 @@ func (d *decoding) count(o *op, from, to int) (n int, err error) {
 				from += 1 + int(c)
 				continue
 			}
-			if _, from, err = prefixed(d.msg[:to], from); err != nil {
-				return 0, element(err, from, n, KindList)
+			_, next, err := prefixed(d.msg[:to], from)
+			if err != nil {
+				return n + 1 // reading it says what is wrong, after what comes before
 			}
+			from = next
 		}
 	}
-	return n, nil
+	return n
 }
 
 // element sets the element at p from msg[off:end] and returns where the next begins.

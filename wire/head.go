@@ -64,7 +64,7 @@ func (h *head) parse(b []byte, maxBytes, maxFields int) (n int, err *Error) {
 		}
 		lf := h.scan + i
 		if lf >= maxBytes {
-			return 0, h.tooLarge()
+			return 0, h.tooLarge(b)
 		}
 		if lf == 0 || b[lf-1] != '\r' {
 			return 0, badRequest("a line ends in LF alone, want CRLF")
@@ -98,17 +98,27 @@ func (h *head) parse(b []byte, maxBytes, maxFields int) (n int, err *Error) {
 // request cannot begin one is said at once: such a peer (TLS, say) may never send a
 // line's end.
 func (h *head) incomplete(b []byte, maxBytes int) *Error {
-	if len(b) >= maxBytes {
-		return h.tooLarge()
-	}
-	if !h.begun && len(b) > h.line && b[h.line] != '\r' && classes[b[h.line]]&classToken == 0 {
-		return badRequest("the request line does not begin with a method")
+	switch {
+	case len(b) >= maxBytes:
+		return h.tooLarge(b)
+	case !h.plausible(b):
+		return noMethod()
 	}
 	return nil
 }
 
-func (h *head) tooLarge() *Error {
-	if !h.begun {
+// plausible says that the request line may become one, from its first byte.
+func (h *head) plausible(b []byte) bool {
+	return h.begun || len(b) == h.line || b[h.line] == '\r' || classes[b[h.line]]&classToken != 0
+}
+
+func noMethod() *Error { return badRequest("the request line does not begin with a method") }
+
+func (h *head) tooLarge(b []byte) *Error {
+	switch {
+	case !h.plausible(b): // which was known before it was too large
+		return noMethod()
+	case !h.begun:
 		return &Error{Status: 414, Detail: "the request line is too long", Close: true}
 	}
 	return &Error{Status: 431, Detail: "the header section is too large", Close: true}
@@ -123,7 +133,7 @@ func (h *head) requestLine(b []byte, from, to int) *Error {
 		i++
 	}
 	if i == from || i == to || b[i] != ' ' {
-		return badRequest("the request line does not begin with a method")
+		return noMethod()
 	}
 	h.method = span{uint32(from), uint32(i)}
 	h.known = internMethod(b[from:i])

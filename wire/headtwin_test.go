@@ -31,6 +31,9 @@ func twinHead(wireBytes []byte, maxBytes, maxFields int) (what string, size, err
 	rest := []rune(b.String())
 	var lines []string
 	for empty := 0; ; {
+		if lines == nil && len(rest) > 0 && rest[0] != '\r' && rest[0] != '\n' && !regexp.MustCompile(`^`+tchar).MatchString(string(rest[:1])) {
+			return "", 0, 400
+		}
 		i := slices.Index(rest, '\n')
 		if i < 0 {
 			switch {
@@ -38,8 +41,6 @@ func twinHead(wireBytes []byte, maxBytes, maxFields int) (what string, size, err
 				return "", 0, 414
 			case len(wireBytes) >= maxBytes:
 				return "", 0, 431
-			case lines == nil && len(rest) > 0 && rest[0] != '\r' && !regexp.MustCompile(`^`+tchar).MatchString(string(rest[:1])):
-				return "", 0, 400
 			}
 			return "", 0, -1
 		}
@@ -257,7 +258,7 @@ func FuzzHeadTwin(f *testing.F) {
 	for _, s := range []string{
 		"CONNECT [::1]:80 HTTP/1.1\r\nHost: [::1]:80\r\n\r\n", "CONNECT [::1] HTTP/1.1\r\nHost: a\r\n\r\n", "CONNECT a: HTTP/1.1\r\nHost: a\r\n\r\n",
 		"GET / HTTP/1.1\r\nHost: t\r\nA: caf\xc3\xa9 \t\r\nB:\t\r\n\r\n", "GET / HTTP/1.1\r\nHost: t\r\nA: 12345678\x7f1234567\r\n\r\n",
-		"GET http://u@h/ HTTP/1.1\r\nHost: t\r\n\r\n", "GET HTTP://h?q HTTP/1.1\r\nHost: t\r\n\r\n", "\r\n\x16\x03",
+		"GET http://u@h/ HTTP/1.1\r\nHost: t\r\n\r\n", "GET HTTP://h?q HTTP/1.1\r\nHost: t\r\n\r\n", "\r\n\x16\x03", strings.Repeat("\xC0", 2000), strings.Repeat("x", 2000), strings.Repeat("\xC0", 2000) + "\r\n",
 	} {
 		f.Add([]byte(s), uint8(1))
 	}

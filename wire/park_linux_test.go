@@ -5,9 +5,11 @@ package wire
 import (
 	"io"
 	"net"
+	"os"
 	"runtime"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // TestRestCostsNoGoroutine: what is parked has no goroutine.
@@ -164,4 +166,54 @@ func TestConnParkOutlivesTheServer(t *testing.T) {
 	}
 	c.Close()
 	until(t, "it is woken again", func() bool { return woken.Load() == 2 })
+}
+
+// TestIdleConnectionsCostNothing: with many connections at rest, a busy one is the only
+// one that anybody looks at, and no slower. LITHAIR_LONG=1 makes them many and measures.
+func TestIdleConnectionsCostNothing(t *testing.T) {
+	n, requests := 300, 500
+	if os.Getenv("LITHAIR_LONG") == "1" {
+		n, requests = 8000, 20_000
+	} else {
+		t.Log("LITHAIR_LONG is not set: 300 connections instead of 8,000, no times")
+	}
+	addr, s := serveCases(t)
+	busy, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer busy.Close()
+	load := func() time.Duration {
+		start := time.Now()
+		b := make([]byte, 1<<10)
+		for range requests {
+			if _, err := io.WriteString(busy, getRequest); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := busy.Read(b); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return time.Since(start)
+	}
+	alone := min(load(), load(), load())
+	for range n {
+		nc, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer nc.Close()
+		fetch(t, nc, "/")
+	}
+	until(t, "all rest", func() bool { return s.keeper.count() >= n })
+	among := min(load(), load(), load())
+	s.keeper.mu.Lock()
+	ringed := s.keeper.ringed
+	s.keeper.mu.Unlock()
+	if ringed > 1 {
+		t.Errorf("%d connections are looked at, want the busy one alone", ringed)
+	}
+	if n > 1000 {
+		t.Logf("%d requests: %v alone, %v among %d at rest: %.3f times", requests, alone, among, n, float64(among)/float64(alone))
+	}
 }

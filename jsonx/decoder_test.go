@@ -2,6 +2,7 @@ package jsonx
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -499,5 +500,25 @@ func normal(t *testing.T, b []byte) (out []byte) {
 			out = append(out, tok.Raw()...)
 		}
 		out = append(out, ' ')
+	}
+}
+
+// Texts of a stream may touch where that can mean one thing only; encoding/json splits numbers and literals too.
+func TestTextsThatTouch(t *testing.T) {
+	for text, fits := range map[string]bool{`12true`: false, `true12`: false, `12"a"[1]{}`: true, `"a""b"`: true, "1 2": true} {
+		d, ours := json.NewDecoder(strings.NewReader(text)), NewDecoder(strings.NewReader(text))
+		var x any
+		for d.Decode(&x) == nil {
+		}
+		if err := d.Decode(&x); err != io.EOF {
+			t.Errorf("encoding/json has changed: %q %v", text, err)
+		}
+		var err error
+		for err == nil {
+			_, err = ours.ReadValue()
+		}
+		if fits != (err == io.EOF) {
+			t.Errorf("%q: %v", text, err)
+		}
 	}
 }

@@ -1,13 +1,78 @@
-// Package jsonx reads and writes JSON (RFC 8259): exactly, safely, and without package encoding/json.
+// Package jsonx reads, writes, checks and changes JSON (RFC 8259): exactly, safely and fast, with the standard library
+// alone. It has two halves. The syntax half knows texts and never looks at a Go type; the meaning half gives Go values
+// to texts and back.
 //
-//	b, err := jsonx.Marshal(v)              // or jsonx.Append(buf, &v), which allocates nothing
-//	err = jsonx.Unmarshal(b, &v)            // err says offset, line, column and the JSON pointer of the fault
-//	d := jsonx.NewDecoder(r)                // a stream of values or tokens
-//	for d.More() { err := d.Decode(&v) }
+// # Calls
 //
-// The syntax half knows texts: Valid, Decoder and Encoder, Value with Pointer, Patch, MergePatch and Diff, Compact,
-// Indent and Canonicalize. The meaning half knows Go types: Marshal, Append, Unmarshal. To encode and decode is syntax,
-// to marshal and unmarshal gives Go meaning.
+// Go values, a text at a time:
+//
+//	text, err := jsonx.Marshal(v)      // or jsonx.Append(dst, v)
+//	err = jsonx.Unmarshal(text, &v)    // err says offset, line, column and the JSON Pointer of a fault
+//
+// Streams, in the memory of the longest value asked for:
+//
+//	d := jsonx.NewDecoder(r)
+//	for d.More() {                     // one text after the other, NDJSON among them
+//		if err := d.Decode(&v); err != nil { … }
+//	}
+//
+//	d.ReadToken()                      // [ of one long array
+//	for d.More() {
+//		raw, err := d.ReadValue()      // each element; or ReadToken, SkipValue, Decode
+//	}
+//	d.ReadToken()                      // ]
+//
+// An [Encoder] writes the same way: whole values by Encode, or BeginObject, Name, Int, EndObject and the like.
+//
+// Texts without Go types: [Valid] judges, [Compact] and [Indent] lay out, [Canonicalize] makes the one form to hash or
+// sign, [Standardize] takes comments out of configuration files. [Parse] gives a [Value] that keeps the order of members
+// and the text of numbers, to look into ([Value.Pointer]), change and write again. [Apply], [MergePatch] and [Diff]
+// work with patches.
+//
+// # Words
+//
+// A text is one JSON value with white space around it. A value is an object, array, string, number or literal; an object
+// has members, each a name and a value; an array has elements. A token is a bracket, a name or a scalar value. A pointer
+// names a value within a text, as in /items/3/price. To encode and decode is syntax, to marshal and unmarshal gives a Go
+// meaning. Truncated is a text that could go on ([io.ErrUnexpectedEOF]), malformed one that could not.
+//
+// # What is implemented, and where
+//
+//	RFC 8259  §2 grammar, white space     grammar.go
+//	          §4 objects, §5 arrays       grammar.go, names.go (names are unique)
+//	          §6 numbers                  number.go, floatparse.go, floatprint.go, numbervalue.go
+//	          §7 strings                  string.go (reading), quote.go (writing)
+//	          §8.1 encoding: UTF-8, no byte order mark, no lone surrogates (§8.2)
+//	          §9 parsers: limits          options.go
+//	RFC 3629  §4 UTF-8                    string.go
+//	RFC 6901  JSON Pointer §3–§5          pointer.go; the URI fragment form (§6) is not read
+//	RFC 6902  JSON Patch                  patch.go, diff.go
+//	RFC 7396  Merge Patch                 mergepatch.go
+//	RFC 8785  canonical form              canonical.go
+//	NDJSON    one text a line             decoder.go, encoder.go
+//
+// # Errors
+//
+// A fault in a text is a *[SyntaxError]: offset, line, column, pointer, what was expected, a short excerpt, and behind it
+// io.ErrUnexpectedEOF when truncated or the error of a limit or rule. A well-formed value that does not fit its Go type is
+// an *[UnmarshalError] with the same positions. A patch that cannot be applied is a *[PatchError] with the number of the
+// operation. A [Decoder] counts positions from the start of its stream.
+//
+// # Limits
+//
+//	what                  set by            unit      default                         error
+//	nesting               MaxDepth          levels    DefaultMaxDepth 1000            ErrTooDeep
+//	text in memory        MaxBytes          bytes     none                            ErrTooLarge
+//	token or value of
+//	a Decoder             MaxBytes          bytes     DefaultMaxValueBytes 64 MiB     ErrTooLarge
+//	members of an object  MaxMembers        members   DefaultMaxMembers 1048576       ErrTooManyMembers
+//	string or name        MaxStringBytes    bytes     none but that of the text       ErrStringTooLong
+//	nesting of a Value    –                 levels    10000                           ErrTooDeep
+//	copies of a Patch     MaxBytes          bytes     DefaultMaxPatchBytes 8 MiB      ErrTooLarge
+//	shifts of a Patch     –                 elements  MaxPatchShifts 2^28             ErrTooCostly
+//
+// Whatever a text says, reading it takes time proportional to its length and memory bounded by a small factor of it.
+// Names are found again by tables with a seeded hash, so nobody can choose names that collide.
 //
 // # Go values
 //
@@ -26,6 +91,8 @@
 //	reused slices         elements of a slice that had some are set to zero before they are read
 //	quoted numbers        in strings (tag option string) and in keys of maps they follow RFC 8259 too: no 007
 //	equal keys            two keys of a map that become the same name are refused when written
+//	texts that touch      a number or literal in a stream is followed by white space, a bracket or a quote: no 12true
+//	                      (TestTextsThatTouch)
 //	number types          a string read into a type like json.Number must hold a number, also with the tag option string
 //
 // # Methods
@@ -43,16 +110,10 @@
 // stay known between calls. Slices are as long as they must be. Buffers that are used again are bounded: 1 MiB for
 // writing, 64 KiB each and 256 KiB per slice type for reading; the garbage collector takes them when they are idle.
 //
-// All functions may be called by any number of goroutines; a Decoder or Encoder belongs to one.
+// # Concurrency
 //
-// # Limits
-//
-//	MaxDepth        levels of arrays and objects, default 1000                         ErrTooDeep
-//	MaxBytes        bytes of a text, default none; of a Decoder's value, 64 MiB        ErrTooLarge
-//	MaxMembers      members of one object, default 1048576                             ErrTooManyMembers
-//	MaxStringBytes  bytes of a string or name as it stands in the text, default none   ErrStringTooLong
-//
-// Memory for a text is at most a small multiple of its length times the size of the Go types it is read into.
+// Functions may be called from several goroutines at once. Encoders and Decoders belong to one goroutine at a time. A Value
+// may be read by many, or changed by one. Plans for Go types are made once per type and shared.
 //
 // # Build tags
 //

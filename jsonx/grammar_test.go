@@ -275,6 +275,51 @@ func FuzzValid(f *testing.F) {
 	})
 }
 
+// Every way to read a text has the verdict that the name of the file asks for, 'i' for either; none takes much memory.
+func TestSuiteByEveryReader(t *testing.T) {
+	files, err := filepath.Glob("testdata/jsontestsuite/*.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	count := map[byte]int{}
+	for _, f := range files {
+		text, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		name := filepath.Base(f)
+		count[name[0]]++
+		verdicts := map[string]bool{}
+		if n := allocated(func() {
+			verdicts["Valid"] = Valid(text)
+			_, err := Parse(text, AllowDuplicateNames())
+			verdicts["Parse"] = err == nil
+			_, err = Compact(nil, text)
+			verdicts["Compact"] = err == nil
+			d := NewDecoder(bytes.NewReader(text), AllowDuplicateNames())
+			_, err = d.ReadValue()
+			verdicts["ReadValue"] = err == nil && !d.More()
+			d = NewDecoder(bytes.NewReader(text), AllowDuplicateNames())
+			for err = nil; err == nil; {
+				if _, err = d.ReadToken(); d.Depth() == 0 && err == nil {
+					break
+				}
+			}
+			verdicts["ReadToken"] = err == nil && !d.More()
+		}); n > 1<<20+100*uint64(len(text)) {
+			t.Errorf("%s: %d bytes allocated", name, n)
+		}
+		for how, got := range verdicts {
+			if got != verdicts["Valid"] || name[0] == 'y' && !got || name[0] == 'n' && got {
+				t.Errorf("%s by %s: %v", name, how, got)
+			}
+		}
+	}
+	if t.Logf("%d y, %d n, %d i files", count['y'], count['n'], count['i']); len(files) < 200 || count['y'] < 50 || count['n'] < 100 || count['i'] < 20 {
+		t.Errorf("files are missing: %d", len(files))
+	}
+}
+
 // The same verdict from every file of the suite as from the oracle, also with each byte cut off or changed.
 func TestSuiteMutated(t *testing.T) {
 	files, err := filepath.Glob("testdata/jsontestsuite/*.json")
@@ -296,6 +341,30 @@ func TestSuiteMutated(t *testing.T) {
 				if got := Valid(m); got != validSlowly(m) {
 					t.Errorf("%s: Valid(%q) = %v", f, m, got)
 				}
+			}
+		}
+	}
+}
+
+// Each byte after a backslash, and each in the place of a hexadecimal digit, against the words of RFC 8259 §7.
+func TestEscapes(t *testing.T) {
+	for c := range 256 {
+		short := false
+		for _, x := range []byte(`"\/bfnrt`) {
+			short = short || byte(c) == x
+		}
+		if got := Valid([]byte{'"', '\\', byte(c), '"'}); got != short {
+			t.Errorf("backslash and %#x: %v", c, got)
+		}
+		hex := c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F'
+		for i := range 4 {
+			text := []byte(`"\u0000"`)
+			text[3+i] = byte(c)
+			if got := Valid(text); got != hex {
+				t.Errorf("%q: %v", text, got)
+			}
+			if _, bad := scanEscape(text, 1); hex != (bad == "") {
+				t.Errorf("%q: %q", text, bad)
 			}
 		}
 	}

@@ -125,16 +125,20 @@ const (
 	wantRest = "the rest of a UTF-8 character"
 )
 
+// shortEscapes has a bit for each of b, f, n, r and t: which letter of the alphabet it is.
+const shortEscapes = 1<<2 | 1<<6 | 1<<14 | 1<<18 | 1<<20
+
+// scanEscape reads the escape that begins at b[i] with its backslash, or the two that make a surrogate pair, and
+// returns its length; bad names what was expected so many bytes after it.
 func scanEscape(b []byte, i int) (n int, bad string) {
 	if i+1 >= len(b) {
 		return 1, "escaped character"
 	}
-	switch b[i+1] {
-	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+	if c := b[i+1]; c != 'u' {
+		if c < 'a' && c != '"' && c != '\\' && c != '/' || c >= 'a' && shortEscapes>>(c&31)&1 == 0 || c > 'z' {
+			return 1, "one of \"\\/bfnrtu after a backslash"
+		}
 		return 2, ""
-	case 'u':
-	default:
-		return 1, "one of \"\\/bfnrtu after a backslash"
 	}
 	r, n := hex4(b, i+2)
 	if n < 4 {
@@ -164,21 +168,36 @@ func scanEscape(b []byte, i int) (n int, bad string) {
 	return 12, ""
 }
 
+// hex4 reads up to four hexadecimal digits from b[i]; n says how many there are.
 func hex4(b []byte, i int) (r rune, n int) {
-	for ; n < 4 && i+n < len(b); n++ {
-		c := b[i+n]
-		switch {
-		case '0' <= c && c <= '9':
-			c -= '0'
-		case 'a' <= c|0x20 && c|0x20 <= 'f':
-			c = c | 0x20 - 'a' + 10
-		default:
-			return r, n
+	if len(b)-i >= 4 {
+		if r = hexValue(b[i])<<12 | hexValue(b[i+1])<<8 | hexValue(b[i+2])<<4 | hexValue(b[i+3]); r >= 0 {
+			return r, 4
 		}
-		r = r<<4 | rune(c)
+		r = 0
+	}
+	for ; n < 4 && i+n < len(b) && hexValue(b[i+n]) >= 0; n++ {
+		r = r<<4 | hexValue(b[i+n])
 	}
 	return r, n
 }
+
+func hexValue(c byte) rune { return rune(hexDigits[c]) }
+
+// hexDigits has the value of each hexadecimal digit, -1 for what is none.
+var hexDigits = func() (t [256]int8) {
+	for c := range t {
+		switch c := byte(c); {
+		case c-'0' < 10:
+			t[c] = int8(c - '0')
+		case c|0x20-'a' < 6:
+			t[c] = int8(c|0x20-'a') + 10
+		default:
+			t[c] = -1
+		}
+	}
+	return t
+}()
 
 // stringOf returns the text of checked string contents.
 func stringOf(raw []byte, simple bool) string {

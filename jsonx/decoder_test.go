@@ -195,6 +195,41 @@ func TestDecoderPositions(t *testing.T) {
 	}
 }
 
+// What does not fit its Go type is said where it is in the stream, and reading goes on after it.
+func TestDecodePositions(t *testing.T) {
+	const text = "{\"list\":[{\"n\":1},\n \"é\", {\"n\":\"x\"},\n{\n\"n\":{}}, {\"n\":4}]}\n{\"n\":[]}"
+	d := NewDecoder(iotest.OneByteReader(strings.NewReader(text)))
+	var got []string
+	for {
+		kind, err := d.PeekKind()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if kind == Object && d.Depth() != 0 || d.Offset() > 50 && kind == Object {
+			var v struct {
+				N int `json:"n"`
+			}
+			err := d.Decode(&v)
+			if e, ok := errors.AsType[*UnmarshalError](err); ok {
+				got = append(got, fmt.Sprintf("%d:%d %s %.3q", e.Line, e.Column, e.Pointer, text[e.Offset:]))
+			} else {
+				got = append(got, fmt.Sprint(v.N, err))
+			}
+			continue
+		}
+		if _, err := d.ReadToken(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := []string{"1 <nil>", `2:12 /list/2/n "\"x\""`, `4:5 /list/3/n "{}}"`, "4 <nil>", `5:6 /n "[]}"`}
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("%q\nwant %q", got, want)
+	}
+}
+
 func TestDecoderLimits(t *testing.T) {
 	long := strings.Repeat("x", 1000)
 	endless := func(head, unit string) io.Reader {

@@ -15,7 +15,7 @@ func Canonicalize(dst, src []byte) ([]byte, error) {
 	if err != nil {
 		return dst, err
 	}
-	out, err := v.canonical(dst)
+	out, err := v.canonical(slices.Grow(dst, len(src)))
 	if err != nil {
 		return dst, err
 	}

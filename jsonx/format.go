@@ -1,5 +1,7 @@
 package jsonx
 
+import "slices"
+
 // Compact appends src without white space; on an error dst comes back as it was.
 func Compact(dst, src []byte) ([]byte, error) { return reformat(dst, src, "", "", false) }
 
@@ -18,6 +20,7 @@ func reformat(dst, src []byte, prefix, indent string, lines bool) ([]byte, error
 	if bad != "" {
 		return dst, syntaxError(src, end, bad, nil)
 	}
+	dst = slices.Grow(dst, len(src))
 	depth := 0
 	line := func() {
 		if lines {

@@ -155,7 +155,7 @@ func TestLimits(t *testing.T) {
 		{long, MaxStringBytes(0), nil}, {`{"a":1,"b":2}`, MaxMembers(0), nil},
 		{`[1]`, MaxBytes(3), nil}, {`[1]`, MaxBytes(2), ErrTooLarge}, {`{"a":1,"a":2}`, AllowDuplicateNames(), nil},
 	} {
-		for _, into := range []any{new(RawValue), new(any)} {
+		for _, into := range []any{new(RawValue), new(any), new(Value)} {
 			if bad := check(Unmarshal([]byte(c.text), into, c.opt), c.want); bad != "" {
 				t.Errorf("%.40q into %T: %s", c.text, into, bad)
 			}

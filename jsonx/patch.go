@@ -131,6 +131,9 @@ func (p Patch) AppendJSON(dst []byte) (_ []byte, err error) {
 	return append(dst, ']'), nil
 }
 
+// MarshalJSON returns what AppendJSON appends; it is for encoding/json.
+func (p Patch) MarshalJSON() ([]byte, error) { return p.AppendJSON(nil) }
+
 // UnmarshalJSON reads a JSON Patch.
 func (p *Patch) UnmarshalJSON(text []byte) (err error) {
 	*p, err = ParsePatch(text)

@@ -90,6 +90,13 @@ func TestPatch(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		var read Patch
+		if err := Unmarshal(text, &read); err != nil || len(read) != len(p) {
+			t.Errorf("%s as a Go value: %v", c.section, err)
+		}
+		if out, err := Marshal(read); err != nil || string(out) != string(text) {
+			t.Errorf("%s as a Go value: %s %v", c.section, out, err)
+		}
 		if again, err := Apply([]byte("dst"), target, text); !errors.Is(err, c.err) || string(again) != string(got) {
 			t.Errorf("%s written and read: %s %v", c.section, again, err)
 		}

@@ -416,7 +416,25 @@ func (v Value) String() string {
 	return string(b)
 }
 
-// UnmarshalJSON reads data into v.
+// UnmarshalJSONX reads the next value of d into v, held to the limits of d.
+func (v *Value) UnmarshalJSONX(d *Decoder) error {
+	raw, err := d.ReadValue()
+	if err != nil {
+		return err
+	}
+	if d.opt.maxDepth > maxValueDepth {
+		*v, err = Parse(raw, MaxDepth(maxValueDepth), MaxMembers(0), AllowDuplicateNames())
+		return err
+	}
+	b := builder{data: raw, text: string(raw)}
+	*v = b.value()
+	return nil
+}
+
+// MarshalJSON returns what AppendJSON appends; it is for encoding/json.
+func (v Value) MarshalJSON() ([]byte, error) { return v.AppendJSON(nil) }
+
+// UnmarshalJSON reads data into v; it is for encoding/json.
 func (v *Value) UnmarshalJSON(data []byte) (err error) {
 	*v, err = Parse(data)
 	return err

@@ -184,6 +184,34 @@ func TestParseLimits(t *testing.T) {
 	}
 }
 
+// A Value reads itself wherever it stands in Go values, by this package and by encoding/json.
+func TestValueWithinGoValues(t *testing.T) {
+	type holder struct {
+		V Value            `json:"v"`
+		M map[string]Value `json:"m"`
+		L []*Value         `json:"l"`
+	}
+	const text = `{"v":{"b":1.0,"a":[null]},"m":{"x":"\u0041"},"l":[true,2]}`
+	for name, read := range map[string]func([]byte, any) error{
+		"jsonx": func(b []byte, v any) error { return Unmarshal(b, v) }, "encoding/json": json.Unmarshal, "deep": func(b []byte, v any) error { return Unmarshal(b, v, MaxDepth(1<<20)) },
+	} {
+		var h holder
+		if err := read([]byte(text), &h); err != nil {
+			t.Fatal(name, err)
+		}
+		if out, err := Marshal(h); err != nil || string(out) != text {
+			t.Errorf("%s: %s %v", name, out, err)
+		}
+		if out, err := json.Marshal(h); err != nil || string(out) != text {
+			t.Errorf("%s, written by encoding/json: %s %v", name, out, err)
+		}
+	}
+	deep := []byte(strings.Repeat("[", 20_000) + strings.Repeat("]", 20_000))
+	if err := Unmarshal(deep, new(Value), MaxDepth(30_000)); !errors.Is(err, ErrTooDeep) {
+		t.Error(err)
+	}
+}
+
 // Parse allocates a bounded multiple of its text, whatever that is made of.
 func TestParseAllocatesInProportion(t *testing.T) {
 	for _, unit := range []string{"1,", "[],", "{},", `"",`, "[[1]],", `{"":1},`, `"\u0041",`, "[1,2,3],", `{"a":{},"b":[],"c":1},`, "null,"} {

@@ -49,7 +49,7 @@
 //	RFC 6902  JSON Patch                  patch.go, diff.go
 //	RFC 7396  Merge Patch                 mergepatch.go
 //	RFC 8785  canonical form              canonical.go
-//	NDJSON    one text a line             decoder.go, encoder.go
+//	NDJSON    one text a line             decoder.go, window.go, encoder.go
 //
 // # Errors
 //

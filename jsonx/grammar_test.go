@@ -369,3 +369,40 @@ func TestEscapes(t *testing.T) {
 		}
 	}
 }
+
+// Every first and second byte, with third and fourth bytes on both sides of what may continue a character, at the end
+// of a text and before it, once and twice: as unicode/utf8 has it.
+func TestUTF8(t *testing.T) {
+	edges := []byte{0x7f, 0x80, 0xbf, 0xc0}
+	var b [24]byte
+	for first := range 256 {
+		for second := range 256 {
+			for _, third := range edges {
+				for _, fourth := range edges {
+					sequence := [4]byte{byte(first), byte(second), third, fourth}
+					for n := 1; n <= 4; n++ {
+						want := utf8.Valid(sequence[:n])
+						for _, tail := range []string{"", "........."} {
+							text := append(append(b[:0], sequence[:n]...), tail...)
+							end, bad := len(text), ""
+							for i := 0; i < end && bad == ""; i++ {
+								if text[i] >= utf8.RuneSelf {
+									i, bad = scanUTF8(text, i)
+								}
+							}
+							if (bad == "") != want {
+								t.Fatalf("%x then %d bytes: %q", sequence[:n], len(tail), bad)
+							}
+						}
+					}
+				}
+			}
+		}
+	}
+	for r := rune(0x80); r <= utf8.MaxRune; r++ {
+		text := utf8.AppendRune(utf8.AppendRune(b[:0], r), r)
+		if end, bad := scanUTF8(text, 0); utf8.ValidRune(r) && (bad != "" || end != len(text)) {
+			t.Fatalf("%U: %q at %d", r, bad, end)
+		}
+	}
+}

@@ -40,7 +40,7 @@ type CorruptError struct {
 
 // advice is what to do about damage; the one place where it is worded.
 const advice = "Nothing was changed. Restore the directory from a backup or another node, and keep a copy of the damaged one; " +
-	"eventlog.Verify reads a whole log and says whether it is sound"
+	"\"lithair log verify DIR\" (eventlog.Verify) reads a whole log and says whether it is sound, \"lithair log repair DIR\" what could be kept"
 
 // Error says where the damage is and what to do.
 func (e *CorruptError) Error() string {

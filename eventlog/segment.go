@@ -50,7 +50,7 @@ func listSegments(fs FS, dir string) (names, leftovers []string, err error) {
 	}
 	for _, n := range all {
 		switch digits, isSegment := strings.CutSuffix(n, segmentSuffix); {
-		case strings.HasSuffix(n, segmentSuffix+".tmp"):
+		case strings.HasSuffix(n, segmentSuffix+".tmp"), strings.HasSuffix(n, segmentSuffix+damagedSuffix+".tmp"):
 			leftovers = append(leftovers, n)
 		case isSegment:
 			if _, err := strconv.ParseUint(digits, 10, 64); err != nil || len(digits) != 20 {

@@ -1,0 +1,161 @@
+package main
+
+import (
+	"encoding/hex"
+	"fmt"
+
+	"github.com/lithair/lithair-go/binenc"
+	"github.com/lithair/lithair-go/consensus/node"
+	"github.com/lithair/lithair-go/engine"
+	"github.com/lithair/lithair-go/eventlog"
+	"github.com/lithair/lithair-go/model"
+	"github.com/lithair/lithair-go/state"
+)
+
+// shownRecord is a record of the log as it is printed.
+type shownRecord struct {
+	Index        uint64    `json:"index"`
+	Term         uint64    `json:"term"`
+	Time         string    `json:"time"`
+	Kind         string    `json:"kind"`
+	Bytes        int       `json:"bytes"`
+	Transactions []shownTx `json:"transactions,omitempty"`
+	Error        string    `json:"error,omitempty"` // why the payload was not decoded
+}
+
+type shownTx struct {
+	Seq     uint64       `json:"seq"`
+	Actor   string       `json:"actor,omitempty"`
+	Command string       `json:"command,omitempty"`
+	Request string       `json:"request,omitempty"`
+	Events  []shownEvent `json:"events"`
+}
+
+type shownEvent struct {
+	Kind    string         `json:"kind"`
+	Model   string         `json:"model"`
+	Key     string         `json:"key"`
+	Fields  map[string]any `json:"fields,omitempty"`
+	Cleared []string       `json:"cleared,omitempty"`
+}
+
+// book knows the schemas that the log declared so far, so that events can be read without
+// the program that wrote them.
+type book struct {
+	messages map[string][]byte // of schemas, by key
+	schemas  map[uint32]*model.Schema
+}
+
+func newBook() *book {
+	return &book{messages: map[string][]byte{}, schemas: map[uint32]*model.Schema{}}
+}
+
+// read makes a record readable. What cannot be decoded says so and is no error: the log
+// is sound where its checksums are.
+func (b *book) read(r eventlog.Record) *shownRecord {
+	s := &shownRecord{Index: r.Index, Term: r.Term, Time: clock(r.Time), Kind: fmt.Sprintf("kind %d", r.Kind), Bytes: len(r.Payload)}
+	switch r.Kind {
+	case node.KindNoop:
+		s.Kind = "term begins"
+	case engine.KindBatch:
+		s.Kind = "entry"
+		e, err := engine.DecodeEntry(r.Payload)
+		if err != nil {
+			s.Error = err.Error()
+			return s
+		}
+		for i := range e.Txs {
+			t := &e.Txs[i]
+			shown := shownTx{Seq: t.Seq, Actor: t.Actor, Command: t.Command, Request: t.RequestID, Events: []shownEvent{}}
+			for _, ev := range t.Events {
+				b.learn(&ev)
+				shown.Events = append(shown.Events, b.event(&ev))
+			}
+			s.Transactions = append(s.Transactions, shown)
+		}
+	}
+	return s
+}
+
+// learn takes a declared schema into the book.
+func (b *book) learn(ev *state.Event) {
+	if ev.Model != state.SchemaModel {
+		return
+	}
+	msg, err := ev.Fields, error(nil)
+	if ev.Kind == state.Updated {
+		if msg, err = binenc.Merge(nil, b.messages[ev.Key], ev.Fields, ev.Cleared); err != nil {
+			return
+		}
+	}
+	if s, err := model.ParseSchema(msg); err == nil {
+		b.messages[ev.Key], b.schemas[s.Number] = msg, s
+	}
+}
+
+func (b *book) event(ev *state.Event) shownEvent {
+	s := shownEvent{Kind: ev.Kind.String(), Model: fmt.Sprintf("model %d", ev.Model), Key: hex.EncodeToString([]byte(ev.Key))}
+	schema := b.schemas[ev.Model]
+	switch {
+	case ev.Model == state.SchemaModel:
+		s.Model, s.Key = "schema", ev.Key
+	case schema != nil:
+		s.Model, s.Key = schema.Model, schema.KeyText(ev.Key)
+	}
+	s.Fields = fields(schema, ev.Fields)
+	for _, n := range ev.Cleared {
+		s.Cleared = append(s.Cleared, fieldName(schema, n))
+	}
+	return s
+}
+
+func fieldName(s *model.Schema, number uint32) string {
+	if s != nil {
+		if f := s.ByNumber(number); f != nil {
+			return f.Name
+		}
+	}
+	return fmt.Sprintf("field %d", number)
+}
+
+// fields names and decodes the fields of a message; what is no scalar stays bytes, in hex.
+func fields(s *model.Schema, msg []byte) map[string]any {
+	m := map[string]any{}
+	d := binenc.NewDecoder(msg)
+	for number, _, ok := d.Next(); ok; number, _, ok = d.Next() {
+		kind := binenc.Kind(0)
+		if s != nil {
+			if f := s.ByNumber(number); f != nil {
+				kind = f.Type.Kind
+			}
+		}
+		m[fieldName(s, number)] = value(&d, kind)
+	}
+	if d.Err() != nil {
+		return map[string]any{"bytes": hex.EncodeToString(msg)}
+	}
+	return m
+}
+
+// value decodes a scalar.
+func value(d *binenc.Decoder, kind binenc.Kind) any {
+	switch kind {
+	case binenc.KindBool:
+		return d.Bool()
+	case binenc.KindInt:
+		return d.Int()
+	case binenc.KindUint:
+		return d.Uint()
+	case binenc.KindFloat32:
+		return d.Float32()
+	case binenc.KindFloat64:
+		return d.Float64()
+	case binenc.KindString:
+		return d.String()
+	case binenc.KindTime:
+		return d.Time()
+	case binenc.KindDuration:
+		return d.Duration().String()
+	}
+	return hex.EncodeToString(d.Payload())
+}

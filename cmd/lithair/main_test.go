@@ -1,0 +1,192 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/lithair/lithair-go/consensus/node"
+	"github.com/lithair/lithair-go/engine"
+	"github.com/lithair/lithair-go/eventlog"
+	"github.com/lithair/lithair-go/model"
+)
+
+type town struct {
+	Name   string `json:"name" lithair:"primary_key"`
+	People int    `json:"people"`
+	Old    bool   `json:"old"`
+}
+
+// founded writes a data directory with towns, over several segments, and closes it.
+func founded(t *testing.T, towns int) string {
+	t.Helper()
+	dir := t.TempDir()
+	e, err := engine.New(engine.Config{Open: func(sink engine.Sink) (engine.Order, error) {
+		l, err := eventlog.Open(eventlog.Config{Dir: filepath.Join(dir, "log"), SegmentBytes: 8192})
+		if err != nil {
+			return nil, err
+		}
+		return node.Start(node.Config{Log: l, Sink: sink})
+	}})
+	must(t, err)
+	m, err := model.Of(reflect.TypeFor[town]())
+	must(t, err)
+	table, err := e.Register(m)
+	must(t, err)
+	ctx := context.Background()
+	must(t, e.Start(ctx))
+	for i := range towns {
+		_, err := e.Do(ctx, engine.Command{Name: "found", Run: func(tx *engine.Tx) (engine.Answer, error) {
+			return engine.Answer{}, tx.Insert(table, &town{Name: fmt.Sprintf("town-%02d", i), People: 100 + i, Old: i == 1})
+		}})
+		must(t, err)
+	}
+	must(t, e.Close(ctx))
+	return dir
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// lithair runs a command line.
+func lithair(in string, args ...string) (code int, out, errOut string) {
+	var o, e bytes.Buffer
+	c := &console{in: bufio.NewReader(strings.NewReader(in)), out: &o, err: &e}
+	code = c.run(args)
+	return code, o.String(), e.String()
+}
+
+// flip turns a bit of the n-th segment.
+func flip(t *testing.T, dir string, n int, off int64) {
+	t.Helper()
+	segs, err := filepath.Glob(filepath.Join(dir, "log", "*.seg"))
+	must(t, err)
+	b, err := os.ReadFile(segs[n])
+	must(t, err)
+	b[off] ^= 4
+	must(t, os.WriteFile(segs[n], b, 0o600))
+}
+
+// TestExitCodes is a table of command lines and what they answer.
+func TestExitCodes(t *testing.T) {
+	sound, damaged, empty := founded(t, 40), founded(t, 40), t.TempDir()
+	flip(t, damaged, 1, 4096+70)
+	locked := founded(t, 1)
+	l, err := eventlog.Open(eventlog.Config{Dir: filepath.Join(locked, "log")})
+	must(t, err)
+	defer l.Close()
+	cases := []struct {
+		args string
+		in   string
+		code int
+		want string // in what is printed
+	}{
+		{"", "", 2, "usage"},
+		{"-h", "", 0, "log verify"},
+		{"help", "", 0, "log verify"},
+		{"log -h", "", 0, "log verify"},
+		{"log", "", 2, "no such command"},
+		{"blog dump x", "", 2, "no such command: blog"},
+		{"log dmp x", "", 2, "no such command: log dmp"},
+		{"log dump", "", 2, "want one data directory, got 0"},
+		{"log dump a b", "", 2, "want one data directory, got 2"},
+		{"log dump -h", "", 0, "examples:"},
+		{"log verify -nonsense " + sound, "", 2, "nonsense"},
+		{"log repair -json " + damaged, "", 2, "-json cannot ask"},
+		{"log verify /does/not/exist", "", 4, "no such file"},
+		{"log verify " + empty, "", 4, "holds no log"},
+		{"log verify " + locked, "", 5, "stop the application first"},
+		{"log dump " + locked, "", 5, "locked by"},
+		{"log repair " + locked, "", 5, "locked by"},
+		{"log verify " + sound, "", 0, "sound: "},
+		{"log verify " + filepath.Join(sound, "log"), "", 0, "sound: "},
+		{"log repair " + sound, "", 0, "nothing to repair"},
+		{"log dump " + sound + " -from 2 -to 3", "", 0, "entry"},
+		{"log verify " + damaged, "", 78, "damaged: "},
+		{"log dump " + damaged, "", 78, "what could be read was printed"},
+		{"log repair -dry-run " + damaged, "", 0, "would keep"},
+		{"log repair " + damaged, "", 1, "nothing was changed"},
+		{"log repair " + damaged, "y\n", 1, "nothing was changed"},
+		{"log verify " + damaged, "", 78, "damaged: "},
+		{"log repair " + damaged, "yes\n", 0, "done: the log ends at record"},
+		{"log verify " + damaged, "", 0, "sound: "},
+	}
+	for _, c := range cases {
+		code, out, errOut := lithair(c.in, strings.Fields(c.args)...)
+		if code != c.code || !strings.Contains(out+errOut, c.want) {
+			t.Errorf("lithair %s: exit code %d, want %d and %q\n%s%s", c.args, code, c.code, c.want, out, errOut)
+		}
+	}
+}
+
+// TestDump reads names and values back without the Go type, as lines and as JSON.
+func TestDump(t *testing.T) {
+	dir := founded(t, 3)
+	code, out, errOut := lithair("", "log", "dump", dir)
+	for _, want := range []string{"term begins", "created schema town", `command "found"`, `created town town-01 {"name":"town-01","old":true,"people":101}`} {
+		if code != 0 || !strings.Contains(out, want) {
+			t.Errorf("%q is missing: %d\n%s%s", want, code, out, errOut)
+		}
+	}
+	code, out, _ = lithair("", "log", "dump", "-json", dir)
+	var last shownRecord
+	lines := 0
+	for line := range strings.Lines(out) {
+		last = shownRecord{}
+		must(t, json.Unmarshal([]byte(line), &last))
+		if lines++; last.Index != uint64(lines) {
+			t.Errorf("line %d: %s", lines, line)
+		}
+	}
+	if code != 0 || lines == 0 || len(last.Transactions) == 0 {
+		t.Fatalf("%d, %d lines", code, lines)
+	}
+	if e := last.Transactions[0].Events[0]; e.Model != "town" || e.Key != "town-02" || e.Fields["people"] != 102. {
+		t.Errorf("%+v", e)
+	}
+	if code, out, _ := lithair("", "log", "dump", "-from", "2", "-to", "2", "-json", dir); code != 0 || strings.Count(out, "\n") != 1 || !strings.HasPrefix(out, `{"index":2,`) {
+		t.Errorf("one record: %d, %s", code, out)
+	}
+}
+
+// TestRepairJSON holds the documents against each other: what a dry run announces is what
+// is done, and what verify finds afterwards.
+func TestRepairJSON(t *testing.T) {
+	dir := founded(t, 40)
+	flip(t, dir, 1, 4096+70)
+	ask := func(code int, args ...string) (v verdict) {
+		t.Helper()
+		got, out, errOut := lithair("", append(append([]string{"log"}, args...), "-json", dir)...)
+		if got != code {
+			t.Fatalf("%v: %d, want %d: %s%s", args, got, code, out, errOut)
+		}
+		must(t, json.Unmarshal([]byte(out), &v))
+		return v
+	}
+	before := ask(codeDamaged, "verify")
+	plan := ask(0, "repair", "-dry-run")
+	done := ask(0, "repair", "-yes")
+	after := ask(0, "verify")
+	if before.Sound || len(before.Damaged) != 1 || plan.Done || !done.Done || !after.Sound {
+		t.Errorf("%+v\n%+v\n%+v\n%+v", before, plan, done, after)
+	}
+	if plan.Keep == nil || *plan.Keep != *done.Keep || after.Last != *plan.Keep || after.Last != before.Damaged[0].First-1 || plan.Lost == 0 {
+		t.Errorf("%+v\n%+v", plan, after)
+	}
+	for _, name := range plan.Aside {
+		if _, err := os.Stat(name + ".damaged"); err != nil {
+			t.Error(err)
+		}
+	}
+}

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/lithair/lithair-go/eventlog"
+)
+
+type repairFlags struct{ json, yes, dryRun bool }
+
+func setupRepair(fs *flag.FlagSet) func(*console, string) error {
+	var f repairFlags
+	fs.BoolVar(&f.json, "json", false, "print one JSON document; takes -yes or -dry-run")
+	fs.BoolVar(&f.yes, "yes", false, "do not ask")
+	fs.BoolVar(&f.dryRun, "dry-run", false, "show what would be done, and do nothing")
+	return func(c *console, dir string) error { return repair(c, dir, f) }
+}
+
+func repair(c *console, dir string, f repairFlags) error {
+	if f.json && !f.yes && !f.dryRun {
+		return &exitError{codeUsage, errors.New("-json cannot ask; add -yes or -dry-run")}
+	}
+	p, err := eventlog.PlanRepair(nil, dir)
+	if errors.Is(err, eventlog.ErrNothingSound) {
+		return &exitError{codeDamaged, err}
+	}
+	if err != nil {
+		return err
+	}
+	v := judge(&p.Survey)
+	if !v.Sound {
+		v.Keep, v.Lost, v.Aside = &p.Keep, p.Lost, p.Aside
+	}
+	if !f.json {
+		c.printPlan(&p)
+	}
+	if v.Sound || f.dryRun {
+		if f.json {
+			return c.printJSON(v)
+		}
+		return nil
+	}
+	if !f.yes {
+		if err := c.agree(); err != nil {
+			return err
+		}
+	}
+	if err := eventlog.Repair(nil, dir, p); err != nil {
+		return err
+	}
+	v.Done = true
+	if f.json {
+		return c.printJSON(v)
+	}
+	fmt.Fprintf(c.out, "done: the log ends at record %d\n", p.Keep)
+	return nil
+}
+
+func (c *console) printPlan(p *eventlog.Plan) {
+	if len(p.Survey.Damaged) == 0 {
+		fmt.Fprintf(c.out, "nothing to repair: %d records up to %d can be read\n", p.Survey.Records, p.Survey.Last)
+		return
+	}
+	c.printDamage(p.Survey.Damaged)
+	fmt.Fprintf(c.out, "would keep: everything up to record %d\n", p.Keep)
+	fmt.Fprintf(c.out, "would lose: all behind it, of which %d records can still be read (lithair log dump)\n", p.Lost)
+	for _, name := range p.Aside {
+		switch name {
+		case p.Cut:
+			fmt.Fprintf(c.out, "would copy: %s to %s.damaged, and cut it at byte %d\n", name, name, p.CutAt)
+		default:
+			fmt.Fprintf(c.out, "would move: %s to %s.damaged\n", name, name)
+		}
+	}
+}
+
+// agree asks, and takes nothing but "yes" for an answer.
+func (c *console) agree() error {
+	fmt.Fprint(c.err, "A backup, or a copy from another node, loses less. Cut the log? Type yes: ")
+	answer, err := c.in.ReadString('\n')
+	if err != nil && err != io.EOF {
+		return err
+	}
+	if strings.TrimSpace(answer) != "yes" {
+		return errors.New("not agreed to; nothing was changed")
+	}
+	return nil
+}

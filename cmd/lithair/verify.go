@@ -1,0 +1,111 @@
+package main
+
+import (
+	"encoding/hex"
+	"errors"
+	"flag"
+	"fmt"
+
+	"github.com/lithair/lithair-go/eventlog"
+	"github.com/lithair/lithair-go/jsonx"
+)
+
+// verdict is what verify and repair print with -json.
+type verdict struct {
+	Sound    bool     `json:"sound"`
+	First    uint64   `json:"first"`
+	Last     uint64   `json:"last"`
+	Records  uint64   `json:"records"`
+	Segments int      `json:"segments"`
+	Chain    string   `json:"chain"` // at the last index that is sound
+	Torn     int64    `json:"torn_bytes,omitempty"`
+	Damaged  []damage `json:"damaged,omitempty"`
+	Keep     *uint64  `json:"keep,omitempty"` // repair: the log ends here
+	Lost     uint64   `json:"lost,omitempty"` // repair: readable records behind that
+	Aside    []string `json:"aside,omitempty"`
+	Done     bool     `json:"done,omitempty"` // repair: carried out
+}
+
+type damage struct {
+	Segment string `json:"segment"`
+	Offset  int64  `json:"offset"`
+	End     int64  `json:"end"`
+	First   uint64 `json:"first"`
+	Last    uint64 `json:"last,omitempty"` // absent: unknown
+	Reason  string `json:"reason"`
+}
+
+func judge(s *eventlog.Survey) verdict {
+	v := verdict{Sound: len(s.Damaged) == 0, First: s.First, Last: s.Last, Records: s.Records, Segments: s.Segments, Chain: hex.EncodeToString(s.Chain[:])}
+	if s.Torn != nil {
+		v.Torn = s.Torn.End - s.Torn.Offset
+	}
+	for _, d := range s.Damaged {
+		v.Damaged = append(v.Damaged, damage(d))
+	}
+	return v
+}
+
+func (c *console) printJSON(v any) error {
+	line, err := jsonx.Append(nil, v)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(c.out, "%s\n", line)
+	return err
+}
+
+func (c *console) printDamage(all []eventlog.Damage) {
+	for _, d := range all {
+		missing := fmt.Sprintf("records %d to %d", d.First, d.Last)
+		switch {
+		case d.Last == 0:
+			missing = fmt.Sprintf("records %d and later", d.First)
+		case d.Last == d.First:
+			missing = fmt.Sprintf("record %d", d.First)
+		case d.Last < d.First:
+			missing = "no record"
+		}
+		fmt.Fprintf(c.out, "damaged: %s, bytes %d to %d, %s: %s\n", d.Segment, d.Offset, d.End, missing, d.Reason)
+	}
+}
+
+func setupVerify(fs *flag.FlagSet) func(*console, string) error {
+	json := fs.Bool("json", false, "print one JSON document")
+	return func(c *console, dir string) error { return verify(c, dir, *json) }
+}
+
+// verify checks the chain too, which takes a log without gaps; where that fails, a
+// second pass finds all that is damaged.
+func verify(c *console, dir string, json bool) error {
+	r, err := eventlog.Verify(nil, dir, nil)
+	if err == nil {
+		v := verdict{Sound: true, First: r.First, Last: r.Last, Records: r.Records, Segments: r.Segments, Chain: hex.EncodeToString(r.Chain[:]), Torn: r.TornBytes}
+		if json {
+			return c.printJSON(v)
+		}
+		fmt.Fprintf(c.out, "sound: %d records (%d to %d) in %d segments, chain %s\n", v.Records, v.First, v.Last, v.Segments, v.Chain)
+		if v.Torn > 0 {
+			fmt.Fprintf(c.out, "torn: %d bytes at the end, of a batch that was never acknowledged; the next start cuts them\n", v.Torn)
+		}
+		return nil
+	}
+	var corrupt *eventlog.CorruptError
+	if !errors.As(err, &corrupt) {
+		return err
+	}
+	s, failed := eventlog.Salvage(nil, dir, nil)
+	if failed != nil {
+		return errors.Join(err, failed)
+	}
+	if len(s.Damaged) == 0 { // all checksums fit, and what they protect does not
+		s.Damaged = []eventlog.Damage{{Segment: corrupt.Segment, Offset: corrupt.Offset, End: corrupt.Offset, First: corrupt.Index, Reason: corrupt.Reason}}
+	}
+	if json {
+		err = c.printJSON(judge(&s))
+	} else {
+		c.printDamage(s.Damaged)
+		err = nil
+	}
+	return errors.Join(&exitError{codeDamaged, err})
+}

@@ -121,9 +121,10 @@
 //	conditional requests       9110 §13     precondition.go, httpdate.go
 //	range requests             9110 §14     byterange.go, content.go
 //	files                      8615         fileserver.go, filetype.go
+//	Content-Disposition        6266, 8187   disposition.go
 //	cookies, set and read      6265bis      cookie.go
 //	forms, uploads             7578, 2046   form.go, upload.go, multipart.go, parameter.go
-//	server-sent events         HTML §9.2    events.go
+//	server-sent events         HTML §9.2    events.go, watch.go
 //	lines (NDJSON)                          lines.go
 //	TLS, ALPN                  8446, 7301   tls.go, certificates.go
 //	proxies, client address    7239         forwarded.go, clientaddr.go

@@ -198,7 +198,9 @@ func TestSlowTransactionsAreNamed(t *testing.T) {
 	var out lockedBuffer
 	a := newApp(t, Config{Logger: slog.New(slog.NewTextHandler(&out, nil))})
 	slow := Command(a, "slow-one", func(tx *Tx, in struct{}) (int, error) {
-		time.Sleep(1100 * time.Millisecond)
+		for end := time.Now().Add(20 * time.Second); !strings.Contains(out.String(), "slow-one") && time.Now().Before(end); {
+			time.Sleep(20 * time.Millisecond)
+		}
 		return 0, nil
 	})
 	start(t, a)

@@ -55,7 +55,9 @@ func (w *watchdog) disarm() { w.timer.Stop() }
 // running is told which function runs; nil: none.
 func (w *watchdog) running(c *Call) {
 	if c == nil {
-		w.current.Store(nil)
+		if r := w.current.Swap(nil); r != nil {
+			w.report(r, "") // where the timer came too late for a stack
+		}
 		return
 	}
 	w.current.Store(&running{call: c, since: time.Now()})
@@ -73,11 +75,20 @@ func (w *watchdog) look() {
 	ch := make(chan struct{})
 	close(*w.suspect.Swap(&ch))
 	took := time.Since(r.since)
-	if took >= w.slow && r.reported.CompareAndSwap(false, true) {
-		w.log.Warn("slow transaction: nobody else can write while it runs",
-			"command", r.call.Name(), "request_id", r.call.cmd.RequestID, "running_for", took.Round(time.Millisecond).String(), "stack", w.stack())
+	if took >= w.slow && !r.reported.Load() {
+		w.report(r, w.stack())
 	}
 	w.timer.Reset(max(suspectAfter, min(w.slow-took, w.slow)))
+}
+
+// report names a function in the log, once, if it is slow.
+func (w *watchdog) report(r *running, stack string) {
+	took := time.Since(r.since)
+	if took < w.slow || !r.reported.CompareAndSwap(false, true) {
+		return
+	}
+	w.log.Warn("slow transaction: nobody else can write while it runs",
+		"command", r.call.Name(), "request_id", r.call.cmd.RequestID, "running_for", took.Round(time.Millisecond).String(), "stack", stack)
 }
 
 // stack returns the watched goroutine's stack.

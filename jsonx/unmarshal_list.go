@@ -207,8 +207,10 @@ func (s *slicePlan) reader() decFunc {
 			return i + 1
 		}
 		for n, more := 0, true; more; n++ {
-			if i = s.dec(d, i, g.at(n)); uint(i) < uint(len(b)-1) && b[i] == ',' && b[i+1] > ' ' {
-				i++
+			if i = s.dec(d, i, g.at(n)); uint(i) < uint(len(b)-1) && b[i] == ',' {
+				if i++; b[i] <= ' ' {
+					i = skipSpace(b, i)
+				}
 			} else if i >= 0 {
 				i, more = d.nextElement(i, ']', wantElementEnd)
 			}

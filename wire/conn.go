@@ -552,7 +552,7 @@ func (c *conn) write(b []byte) error {
 // away for a moment, since closing at once would reset the connection and could take the
 // response with it (RFC 9112 §9.6).
 func (c *conn) lingerOn() {
-	h, ok := c.nc.(halves)
+	h, ok := c.nc.(interface{ CloseWrite() error }) // TLS has only this half
 	if !ok || h.CloseWrite() != nil {
 		return
 	}

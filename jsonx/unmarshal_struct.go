@@ -63,10 +63,10 @@ func (s *structPlan) reader() decFunc {
 			d.depth--
 			return i + 1
 		}
-		var seen uint64    // bit k: field k of the first 64 has been read
-		var seenAll []bool // the same of all fields, if there are more
-		if len(s.fields) > 64 {
-			seenAll = make([]bool, len(s.fields))
+		var few [4]uint64
+		seen := few[:]
+		if len(s.fields) > 64*len(few) {
+			seen = make([]uint64, (len(s.fields)+63)/64)
 		}
 		strangers := false
 		next := 0
@@ -92,16 +92,10 @@ func (s *structPlan) reader() decFunc {
 				goto after
 			}
 		known:
-			if bit := uint64(1) << k; len(s.fields) <= 64 {
-				if seen&bit != 0 && !d.opt.dups {
-					return d.bad(i, wantNewName)
-				}
-				seen |= bit
-			} else if seenAll[k] && !d.opt.dups {
+			if seen[k>>6]&(1<<(k&63)) != 0 && !d.opt.dups {
 				return d.bad(i, wantNewName)
-			} else {
-				seenAll[k] = true
 			}
+			seen[k>>6] |= 1 << (k & 63)
 			next = k + 1
 			{
 				f := &s.fields[k]

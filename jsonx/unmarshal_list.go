@@ -251,9 +251,7 @@ func (c decCompiler) array(t reflect.Type) (dec decFunc, own bool) {
 		} else {
 			for more := true; more; k++ {
 				if k < n {
-					q := element(p, k, size)
-					valueAt(elem, q).SetZero()
-					i = read(d, i, q)
+					i = read(d, i, element(p, k, size))
 				} else {
 					i = d.pass(i)
 				}

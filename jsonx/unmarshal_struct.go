@@ -42,10 +42,28 @@ func (c decCompiler) structure(t reflect.Type) (dec decFunc, own bool) {
 		if fields[i].quoted {
 			f.dec = decQuoted(fields[i].typ, f.dec)
 		}
+		if fields[i].sealed {
+			f.dec = decSealed(t, f.dec)
+		}
 		own = own || c.plan(fields[i].typ).own && fields[i].typ.Kind() != reflect.Pointer
 	}
 	s.index = indexNames(names)
 	return s.reader(), own
+}
+
+// decSealed reads into an embedded pointer to an unexported type, if its owner has set it; null leaves it as it is.
+func decSealed(t reflect.Type, dec decFunc) decFunc {
+	return func(d *decodeState, i int, p loc) int {
+		null := i < len(d.data) && d.data[i] == 'n'
+		if _, set := target(p); set && !null {
+			return dec(d, i, p)
+		}
+		end := d.pass(i)
+		if end >= 0 && !null {
+			return d.misfit(i, t, "member", errSealed)
+		}
+		return end
+	}
 }
 
 // reader returns how an object is read. Members mostly come in the order of the fields, so that the next field is tried

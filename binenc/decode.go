@@ -29,7 +29,11 @@ type decoding struct {
 func (d *decoding) message(p *program, base place, off, end int) error {
 	buf, number, i := d.msg[:end], uint32(0), 0
 	var rest writer
-	for off < end {
+	for {
+		var err error
+		if off, i, number, err = d.messageHot(p, base, off, end, i, number); err != nil || off == end {
+			return d.leave(p, base, rest.buf, err)
+		}
 		start := off
 		if buf[off] >= headShortGap {
 			width, next, err := gap(buf, off)
@@ -46,17 +50,6 @@ func (d *decoding) message(p *program, base place, off, end int) error {
 		}
 		for i < len(p.ops) && p.ops[i].number < number {
 			i++
-		}
-		if i < len(p.ops) && p.ops[i].number == number && p.ops[i].code == opString {
-			// The most frequent field of all, a short text, has a way of its own.
-			o, to := &p.ops[i], off+1+int(buf[off]-headShortBytes)
-			if h := buf[off]; h > headShortBytes && h < headInt && to <= end && !o.optional {
-				if err := d.text(o.in(base), off+1, to); err != nil {
-					return within(err, off+1, number, o.name)
-				}
-				off = to
-				continue
-			}
 		}
 		w, from, to, err := fieldAt(buf, off)
 		switch {
@@ -75,11 +68,18 @@ func (d *decoding) message(p *program, base place, off, end int) error {
 			rest.last = number
 		}
 		off = to
+		if i < len(p.ops) && p.ops[i].number == number {
+			i++
+		}
 	}
-	if rest.buf != nil {
-		setBytes(p.unknown.in(base), rest.buf)
+}
+
+// leave is the end of message: it sets the fields that the plan does not know.
+func (d *decoding) leave(p *program, base place, unknown []byte, err error) error {
+	if unknown != nil && err == nil {
+		setBytes(p.unknown.in(base), unknown)
 	}
-	return nil
+	return err
 }
 
 // fieldAt is head with the two most frequent cases in front.
@@ -200,15 +200,22 @@ func (d *decoding) ascii(from, to int) bool {
 }
 
 func (d *decoding) string(from, to int) string {
-	switch {
-	case d.alias:
-		return aliasString(d.msg[from:to])
-	case to-from > sharedString:
+	if to-from > sharedString && !d.alias {
 		return string(d.msg[from:to])
-	case d.block == "" || from < d.blockAt || to > d.blockAt+len(d.block):
-		d.block, d.blockAt = string(d.msg[from:min(from+sharedBlock, len(d.msg))]), from
+	}
+	if from < d.blockAt || to > d.blockAt+len(d.block) {
+		d.fill(from)
 	}
 	return d.block[from-d.blockAt : to-d.blockAt]
+}
+
+// fill makes a block that begins at from; an aliasing decode has all of msg for one.
+func (d *decoding) fill(from int) {
+	if d.alias {
+		d.block, d.blockAt = aliasString(d.msg), 0
+		return
+	}
+	d.block, d.blockAt = string(d.msg[from:min(from+sharedBlock, len(d.msg))]), from
 }
 
 // value sets what has wire type bytes from its payload.
@@ -267,7 +274,8 @@ func (d *decoding) unmarshalText(o *op, p place, b []byte, from int) error {
 func (d *decoding) list(o *op, p place, from, to int) error {
 	n := d.count(o.elem, from, to)
 	first, e := o.makeSlice(p, n), o.elem
-	for i := range n {
+	from, i := d.elementsHot(e, first, n, from, to)
+	for ; i < n; i++ {
 		at, next := e.at(first, i), 0
 		var err error
 		if size := int(d.msg[from]); size < 0x80 && size < to-from && e.wire == WireBytes {

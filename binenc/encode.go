@@ -17,24 +17,17 @@ func (p *program) encode(dst []byte, base place) ([]byte, error) {
 			return p.encodeUnknown(dst, base, unknown)
 		}
 	}
-	return p.encodeKnown(dst, base)
-}
-
-// append is encode with a short way for structs of nothing but short texts.
-func (p *program) append(dst []byte, base place) ([]byte, error) {
-	if p.texts > 0 {
-		if out, done := appendTexts(dst, p.ops[0].in(base), p.texts, headShortBytes); done == p.texts {
-			return out, nil
-		}
+	dst, i, last := p.encodeHot(dst, base, 0, 0)
+	if i == len(p.ops) {
+		return dst, nil
 	}
-	return p.encode(dst, base)
+	return p.encodeKnown(dst, base, i, last)
 }
 
-// encodeKnown is the hot loop of every plan: the most frequent kinds are written here,
-// the rest by encodeBytes.
-func (p *program) encodeKnown(dst []byte, base place) (_ []byte, err error) {
-	last := uint32(0)
-	for i := 0; i < len(p.ops); i++ {
+// encodeKnown appends the fields from ops[i] on; those that encodeHot leaves to it are
+// written here, the less frequent kinds by encodeBytes.
+func (p *program) encodeKnown(dst []byte, base place, i int, last uint32) (_ []byte, err error) {
+	for ; i < len(p.ops); i++ {
 		o := &p.ops[i]
 		at := o.in(base)
 		if o.optional {
@@ -50,12 +43,6 @@ func (p *program) encodeKnown(dst []byte, base place) (_ []byte, err error) {
 		body := len(dst)
 		switch o.code {
 		case opString:
-			var done int
-			if dst, done = appendTexts(dst, at, int(o.run), headShortBytes); done > 0 {
-				i += done - 1
-				last = o.number + uint32(done-1)
-				continue
-			}
 			if s := getString(at); s != "" || o.optional {
 				dst, err = appendText(dst, s)
 			}
@@ -82,7 +69,7 @@ func (p *program) encodeKnown(dst []byte, base place) (_ []byte, err error) {
 				dst = AppendFixed64(append(dst, headFixed64), u)
 			}
 		case opMessage:
-			if dst, err = o.msg.append(append(dst, 0), at); err != nil {
+			if dst, err = o.msg.encode(append(dst, 0), at); err != nil {
 				break
 			}
 			if dst = closeBytes(dst, body+1); len(dst) == body+1 && !o.optional {
@@ -107,13 +94,15 @@ func (p *program) encodeKnown(dst []byte, base place) (_ []byte, err error) {
 			continue
 		}
 		last = o.number
+		dst, i, last = p.encodeHot(dst, base, i+1, last)
+		i--
 	}
 	return dst, nil
 }
 
 // encodeUnknown merges the fields that the plan does not know.
 func (p *program) encodeUnknown(dst []byte, base place, unknown []byte) ([]byte, error) {
-	known, err := p.encodeKnown(nil, base)
+	known, err := p.encodeKnown(nil, base, 0, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -225,35 +214,10 @@ func (o *op) marshalText(dst []byte, at place) ([]byte, error) {
 
 // encodeElements appends n elements, the first of which lies at first.
 func (o *op) encodeElements(dst []byte, first place, n int) (_ []byte, err error) {
-	switch o.code {
-	case opString:
-		var i int
-		for dst, i = appendTexts(dst, first, n, 0); i < n; i++ {
-			if dst, err = appendElementText(dst, getString(o.at(first, i))); err != nil {
-				return nil, element(err, -1, i, KindList)
-			}
-		}
-	case opInt:
-		for i := range n {
-			if u := zigzag(o.getInt(o.at(first, i))); u < 0x80 {
-				dst = append(dst, byte(u))
-			} else {
-				dst = AppendUvarint(dst, u)
-			}
-		}
-	case opMessage:
-		for i := range n {
-			body := len(dst) + 1
-			if dst, err = o.msg.append(append(dst, 0), o.at(first, i)); err != nil {
-				return nil, element(err, -1, i, KindList)
-			}
-			dst = closePrefixed(dst, body)
-		}
-	default:
-		for i := range n {
-			if dst, err = o.encodeElement(dst, o.at(first, i)); err != nil {
-				return nil, element(err, -1, i, KindList)
-			}
+	dst, i := o.encodeElementsHot(dst, first, n)
+	for ; i < n; i++ {
+		if dst, err = o.encodeElement(dst, o.at(first, i)); err != nil {
+			return nil, element(err, -1, i, KindList)
 		}
 	}
 	return dst, nil

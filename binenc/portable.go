@@ -84,8 +84,19 @@ func (o *op) makeSlice(p place, n int) (first place) {
 // aliasString would alias b; without unsafe it is a copy.
 func aliasString(b []byte) string { return string(b) }
 
-// appendTexts is a short way that only unsafe.go has: none is done.
-func appendTexts(dst []byte, _ place, _ int, _ byte) (_ []byte, done int) { return dst, 0 }
+// The short ways of encode_unsafe.go and decode_unsafe.go: here they do none of the fields and elements.
+type hotOp struct{}
 
-// adjacent says whether b is the text right behind a in memory, which nobody knows here.
-func adjacent(_, _ *op) bool { return false }
+func (p *program) heat() {}
+
+func (p *program) encodeHot(dst []byte, _ place, i int, last uint32) (_ []byte, next int, _ uint32) {
+	return dst, i, last
+}
+
+func (o *op) encodeElementsHot(dst []byte, _ place, _ int) (_ []byte, done int) { return dst, 0 }
+
+func (d *decoding) messageHot(_ *program, _ place, off, _, i int, number uint32) (int, int, uint32, error) {
+	return off, i, number, nil
+}
+
+func (d *decoding) elementsHot(_ *op, _ place, _, off, _ int) (_, done int) { return off, 0 }

@@ -9,8 +9,9 @@ import (
 // program is what a plan does for one struct: its fields in ascending order of numbers.
 type program struct {
 	ops     []op
-	unknown *op // the field of type Unknown; nil when there is none
-	texts   int // how many fields there are, where all are texts that can be encoded in one go
+	unknown *op     // the field of type Unknown; nil when there is none
+	hot     []hotOp // the ops once more, for encodeHot
+	texts   int     // how many fields there are, where all are texts that can be encoded in one go
 }
 
 // opcode says how a value lies in memory and on the wire.
@@ -41,7 +42,6 @@ type op struct {
 	size     uint8   // of an integer, in bytes
 	stride   uintptr // size in memory, in bytes
 	optional bool    // the field is a pointer
-	run      uint8   // how many texts lie behind one another from here on, by number and in memory
 	number   uint32
 	step     // from the struct to the field
 	typ      reflect.Type
@@ -82,28 +82,8 @@ func (c *compiler) program(t reflect.Type, ty *Type, depth int) (*program, error
 	if err := p.findUnknown(t); err != nil {
 		return nil, err
 	}
-	p.findRuns()
+	p.heat()
 	return p, nil
-}
-
-// findRuns counts the texts that can be encoded in one go.
-func (p *program) findRuns() {
-	for i := len(p.ops) - 1; i >= 0; i-- {
-		o := &p.ops[i]
-		if o.code != opString || o.optional {
-			continue
-		}
-		o.run = 1
-		if i+1 < len(p.ops) {
-			next := &p.ops[i+1]
-			if next.run > 0 && next.run < 255 && next.number == o.number+1 && adjacent(o, next) {
-				o.run += next.run
-			}
-		}
-	}
-	if n := len(p.ops); n > 0 && p.unknown == nil && p.ops[0].number == 1 && int(p.ops[0].run) == n {
-		p.texts = n
-	}
 }
 
 func (p *program) findUnknown(t reflect.Type) error {

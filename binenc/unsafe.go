@@ -138,6 +138,14 @@ func (o *op) makeSlice(p place, n int) (first place) {
 		s := make([]string, n)
 		*(*[]string)(p) = s
 		return unsafe.Pointer(unsafe.SliceData(s))
+	case opMessage:
+		// A struct of nothing but texts looks to the collector as so many texts do.
+		if texts := o.elem.msg.texts; texts > 0 && o.elem.stride == uintptr(texts)*unsafe.Sizeof("") {
+			s := make([]string, n*texts)
+			first = unsafe.Pointer(unsafe.SliceData(s))
+			*(*[]struct{})(p) = unsafe.Slice((*struct{})(first), n)
+			return first
+		}
 	case opInt, opUint, opFloat64:
 		if o.elem.stride == 8 {
 			s := make([]uint64, n)
@@ -157,52 +165,3 @@ func (o *op) makeSlice(p place, n int) (first place) {
 
 // aliasString is b as a string, valid until b changes.
 func aliasString(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
-
-// appendTexts appends texts that lie one behind another in memory, each with head plus
-// its length in front in one byte, as long as they are short and ASCII and there is room;
-// done says how many. A field, whose head is not 0, is not written when it is empty. It
-// looks for other bytes while it copies, eight at a time, which is faster than to look
-// and then to call memmove.
-func appendTexts(dst []byte, first place, n int, head byte) (_ []byte, done int) {
-	off, buf := len(dst), unsafe.Pointer(unsafe.SliceData(dst))
-	for ; done < n; done++ {
-		s := *(*string)(unsafe.Add(first, uintptr(done)*unsafe.Sizeof("")))
-		size := len(s)
-		if size > maxShortLength || size+1 >= cap(dst)-off || size == 0 && head != 0 {
-			break
-		}
-		to, from := unsafe.Add(buf, off+1), unsafe.Pointer(unsafe.StringData(s)) // off+1+size < cap(dst)
-		*(*byte)(unsafe.Add(buf, off)) = head + byte(size)
-		var seen uint64
-		switch {
-		case size >= 8:
-			for i := 0; i < size-8; i += 8 {
-				w := *(*uint64)(unsafe.Add(from, i))
-				*(*uint64)(unsafe.Add(to, i)) = w
-				seen |= w
-			}
-			w := *(*uint64)(unsafe.Add(from, size-8))
-			*(*uint64)(unsafe.Add(to, size-8)) = w
-			seen |= w
-		case size >= 4:
-			v, w := *(*uint32)(from), *(*uint32)(unsafe.Add(from, size-4))
-			*(*uint32)(to), *(*uint32)(unsafe.Add(to, size-4)) = v, w
-			seen = uint64(v | w)
-		case size >= 2:
-			v, w := *(*uint16)(from), *(*uint16)(unsafe.Add(from, size-2))
-			*(*uint16)(to), *(*uint16)(unsafe.Add(to, size-2)) = v, w
-			seen = uint64(v | w)
-		case size == 1:
-			*(*byte)(to) = *(*byte)(from)
-			seen = uint64(*(*byte)(from))
-		}
-		if seen&0x8080808080808080 != 0 {
-			break
-		}
-		off += 1 + size
-	}
-	return dst[:off], done
-}
-
-// adjacent says whether b is the text right behind a in memory.
-func adjacent(a, b *op) bool { return b.offset == a.offset+unsafe.Sizeof("") }

@@ -15,7 +15,6 @@ type field struct {
 	typ                         reflect.Type
 	tagged                      bool
 	omitEmpty, omitZero, quoted bool
-	sealed                      bool // an embedded pointer to an unexported type, which only its owner may set
 	enc                         encFunc
 }
 
@@ -72,7 +71,7 @@ func oneField(sf reflect.StructField) (f field, inner reflect.Type, ok bool) {
 	if !validName(name) {
 		name = ""
 	}
-	f = field{name: name, typ: sf.Type, tagged: name != "", sealed: !sf.IsExported() && sf.Type.Kind() == reflect.Pointer}
+	f = field{name: name, typ: sf.Type, tagged: name != ""}
 	for word := range strings.SplitSeq(rest, ",") {
 		switch word {
 		case "omitempty":
@@ -89,13 +88,11 @@ func oneField(sf reflect.StructField) (f field, inner reflect.Type, ok bool) {
 		}
 		f.name = sf.Name
 	}
-	return f, nil, true
+	return f, nil, sf.IsExported()
 }
 
-// quotable reports whether the tag option string counts: for scalars and, as for encoding/json, pointers to them whose
-// types have no name.
 func quotable(t reflect.Type) bool {
-	if t.Kind() == reflect.Pointer && t.Name() == "" {
+	if t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
 	k := t.Kind()

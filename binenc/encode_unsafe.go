@@ -1,0 +1,311 @@
+//go:build !purego
+
+package binenc
+
+import (
+	"math/bits"
+	"unsafe"
+)
+
+const (
+	hotRoom = 16 // at least as many bytes as a gap and an integer or float take
+	hotList = 16 // the longest list that encodeHot tries, in elements
+)
+
+// hotCode says how encodeHot writes a field. There are enough of them for a jump table.
+type hotCode uint8
+
+const (
+	hotNone hotCode = iota // not at all
+	hotTexts
+	hotUint
+	hotInt
+	hotBool
+	hotFloat64
+	hotMessage // of nothing but texts
+	hotTextList
+	hotIntList
+	hotMessageList // of such messages
+)
+
+// hotOp is what encodeHot needs of an op, in a row of few cache lines.
+type hotOp struct {
+	code   hotCode
+	run    uint8 // how many texts lie behind one another from here on, by number and in memory
+	number uint32
+	offset uintptr
+	o      *op // in program.ops; for a list its element
+}
+
+// heat makes the hot ops of a program, one for each op.
+func (p *program) heat() {
+	p.hot = make([]hotOp, len(p.ops))
+	for i := len(p.ops) - 1; i >= 0; i-- {
+		o, h := &p.ops[i], &p.hot[i]
+		*h = hotOp{code: o.hot(), number: o.number, offset: o.offset, o: o}
+		if o.code == opList {
+			h.o = o.elem
+		}
+		if h.code != hotTexts {
+			continue
+		}
+		h.run = 1
+		if i+1 < len(p.ops) {
+			next := &p.hot[i+1]
+			if next.run > 0 && next.run < 255 && next.number == h.number+1 && next.offset == h.offset+unsafe.Sizeof("") {
+				h.run += next.run
+			}
+		}
+	}
+	if n := len(p.hot); n > 0 && p.unknown == nil && p.hot[0].number == 1 && int(p.hot[0].run) == n {
+		p.texts = n
+	}
+}
+
+func (o *op) hot() hotCode {
+	if o.optional {
+		return hotNone
+	}
+	switch o.code {
+	case opString:
+		return hotTexts
+	case opUint:
+		return hotUint
+	case opInt:
+		return hotInt
+	case opBool:
+		return hotBool
+	case opFloat64:
+		return hotFloat64
+	case opMessage:
+		if o.msg.texts > 0 {
+			return hotMessage
+		}
+	case opList:
+		switch o.elem.hot() {
+		case hotTexts:
+			return hotTextList
+		case hotInt:
+			return hotIntList
+		case hotMessage:
+			return hotMessageList
+		}
+	}
+	return hotNone
+}
+
+// encodeHot appends the fields from number i of ops on, up to the first that takes more
+// than room for it and a few stores; encodeKnown does that one and comes back. It holds
+// the buffer as an address and an offset, since a slice that goes through append for
+// each byte costs about as much as the bytes do.
+func (p *program) encodeHot(dst []byte, base place, i int, last uint32) (_ []byte, next int, _ uint32) {
+	buf, off, end := unsafe.Pointer(unsafe.SliceData(dst)), len(dst), cap(dst)
+	for ; i < len(p.hot); i++ {
+		o := &p.hot[i]
+		at := unsafe.Add(base, o.offset)
+		if end-off < hotRoom {
+			break
+		}
+		start := off
+		if width := o.number - last - 1; width != 0 {
+			if width > maxShortGap {
+				break
+			}
+			putByte(buf, off, headShortGap+byte(width-1))
+			off++
+		}
+		var to, n, done int // of what has a length: its end, its elements, how many are written
+		switch o.code {
+		case hotTexts:
+			if *(*string)(at) == "" {
+				off = start
+				continue
+			}
+			to, done = putTexts(buf, off, end, at, int(o.run), headShortBytes)
+			if done == 0 {
+				return dst[:start], i, last
+			}
+			off, i, last = to, i+done-1, o.number+uint32(done-1)
+			continue
+		case hotUint:
+			v := o.o.getUint(at)
+			if v == 0 {
+				off = start
+				continue
+			}
+			off, last = putInt(buf, off, v), o.number
+			continue
+		case hotInt:
+			v := o.o.getInt(at)
+			if v == 0 {
+				off = start
+				continue
+			}
+			off, last = putInt(buf, off, zigzag(v)), o.number
+			continue
+		case hotBool:
+			if !*(*bool)(at) {
+				off = start
+				continue
+			}
+			putByte(buf, off, 1)
+			off, last = off+1, o.number
+			continue
+		case hotFloat64:
+			u := float64Bits(*(*float64)(at))
+			if u == 0 {
+				off = start
+				continue
+			}
+			putByte(buf, off, headFixed64)
+			putWord(buf, off+1, u)
+			off, last = off+9, o.number
+			continue
+		case hotMessage:
+			m := o.o.msg
+			n = m.texts
+			to, done = putTexts(buf, off+1, end, unsafe.Add(at, m.hot[0].offset), n, headShortBytes)
+		case hotTextList, hotIntList, hotMessageList:
+			list := *(*[]byte)(at) // of any slice, only the address and the length are used
+			if list == nil {
+				off = start
+				continue
+			}
+			if n = len(list); n > hotList {
+				return dst[:start], i, last
+			}
+			first := unsafe.Pointer(unsafe.SliceData(list))
+			switch o.code {
+			case hotTextList:
+				to, done = putTexts(buf, off+1, end, first, n, 0)
+			case hotIntList:
+				to, done = putInts(buf, off+1, end, first, n, o.o)
+			default:
+				to, done = putMessages(buf, off+1, end, first, n, o.o)
+			}
+		default:
+			return dst[:start], i, last
+		}
+		size := to - off - 1
+		if done < n || size > maxShortLength {
+			return dst[:start], i, last
+		}
+		putByte(buf, off, headShortBytes+byte(size))
+		off, last = to, o.number
+	}
+	return dst[:off], i, last
+}
+
+// encodeElementsHot appends elements up to the first that takes more than room and a few
+// stores; done says how many.
+func (o *op) encodeElementsHot(dst []byte, first place, n int) (_ []byte, done int) {
+	buf, off, end := unsafe.Pointer(unsafe.SliceData(dst)), len(dst), cap(dst)
+	if off == end {
+		return dst, 0
+	}
+	switch o.hot() {
+	case hotTexts:
+		off, done = putTexts(buf, off, end, first, n, 0)
+	case hotInt:
+		off, done = putInts(buf, off, end, first, n, o)
+	case hotMessage:
+		off, done = putMessages(buf, off, end, first, n, o)
+	}
+	return dst[:off], done
+}
+
+func putByte(buf unsafe.Pointer, off int, v byte)   { *(*byte)(unsafe.Add(buf, off)) = v }
+func putWord(buf unsafe.Pointer, off int, v uint64) { *(*uint64)(unsafe.Add(buf, off)) = v }
+
+// putInt is appendInt, with room for nine bytes.
+func putInt(buf unsafe.Pointer, off int, v uint64) int {
+	if v <= maxInlineInt {
+		putByte(buf, off, byte(v))
+		return off + 1
+	}
+	n := (bits.Len64(v) + 7) >> 3
+	putByte(buf, off, headInt+byte(n-1))
+	putWord(buf, off+1, v)
+	return off + 1 + n
+}
+
+// putInts writes signed integers as elements of a list; done says how many.
+func putInts(buf unsafe.Pointer, off, end int, first unsafe.Pointer, n int, e *op) (_, done int) {
+	for ; done < n && end-off > 10; done++ {
+		v := zigzag(e.getInt(e.at(first, done)))
+		for ; v >= 0x80; v >>= 7 {
+			putByte(buf, off, byte(v)|0x80)
+			off++
+		}
+		putByte(buf, off, byte(v))
+		off++
+	}
+	return off, done
+}
+
+// putMessages writes messages of nothing but texts, each with its length in front; done
+// says how many.
+func putMessages(buf unsafe.Pointer, off, end int, first unsafe.Pointer, n int, e *op) (_, done int) {
+	texts, at := e.msg.texts, e.msg.hot[0].offset
+	for ; done < n && off+1 < end; done++ {
+		to, all := putTexts(buf, off+1, end, unsafe.Add(first, at), texts, headShortBytes)
+		size := to - off - 1
+		if all < texts || size > 0x7F {
+			break
+		}
+		putByte(buf, off, byte(size))
+		off, at = to, at+e.stride
+	}
+	return off, done
+}
+
+// putTexts writes n texts that lie one behind another in memory, each with head plus its
+// length in front in one byte, as long as they are short and ASCII and there is room;
+// done says how many. There must be room for one byte. A field, whose head is not 0, is
+// not written when it is empty. It looks for other bytes while it copies, eight at a
+// time, which is faster than to look and then to call memmove. It calls nothing, so that
+// all of it stays in registers.
+func putTexts(buf unsafe.Pointer, off, end int, first unsafe.Pointer, n int, head byte) (_, done int) {
+	to, room := unsafe.Add(buf, off), end-off // room > 0, so that to is inside of the buffer
+	for at := uintptr(0); done < n; at += unsafe.Sizeof("") {
+		s := *(*string)(unsafe.Add(first, at))
+		from, size := unsafe.Pointer(unsafe.StringData(s)), len(s)
+		if size > maxShortLength || size+1 >= room {
+			break
+		}
+		var seen uint64
+		switch {
+		case size >= 8:
+			for i := 0; i < size-8; i += 8 {
+				w := *(*uint64)(unsafe.Add(from, i))
+				*(*uint64)(unsafe.Add(to, i+1)) = w
+				seen |= w
+			}
+			w := *(*uint64)(unsafe.Add(from, size-8))
+			*(*uint64)(unsafe.Add(to, size-7)) = w
+			seen |= w
+		case size >= 4:
+			v, w := *(*uint32)(from), *(*uint32)(unsafe.Add(from, size-4))
+			*(*uint32)(unsafe.Add(to, 1)), *(*uint32)(unsafe.Add(to, size-3)) = v, w
+			seen = uint64(v | w)
+		case size >= 2:
+			v, w := *(*uint16)(from), *(*uint16)(unsafe.Add(from, size-2))
+			*(*uint16)(unsafe.Add(to, 1)), *(*uint16)(unsafe.Add(to, size-1)) = v, w
+			seen = uint64(v | w)
+		case size == 1:
+			v := *(*byte)(from)
+			*(*byte)(unsafe.Add(to, 1)) = v
+			seen = uint64(v)
+		case head != 0:
+			return end - room, done
+		}
+		if seen&0x8080808080808080 != 0 {
+			break
+		}
+		*(*byte)(to) = head + byte(size)
+		to = unsafe.Add(to, size+1)
+		room -= size + 1
+		done++
+	}
+	return end - room, done
+}

@@ -1,0 +1,124 @@
+package binenc
+
+import (
+	"bytes"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+// variants are records whose fields leave the hot loops at every field in turn: empty,
+// longer than a short head can say, not ASCII, and of every length up to that.
+func variants() (all []record) {
+	texts := []string{"", "é", strings.Repeat("é", 40), strings.Repeat("x", 63), strings.Repeat("x", 64), strings.Repeat("y", 300)}
+	for n := range 40 {
+		texts = append(texts, strings.Repeat("a", n), strings.Repeat("b", n)+"☃")
+	}
+	for _, s := range texts {
+		for _, set := range []func(*record){
+			func(r *record) { r.Name = s },
+			func(r *record) { r.Email = s },
+			func(r *record) { r.Created = s },
+			func(r *record) { r.Tags = []string{"a", s, "b"} },
+			func(r *record) { r.Address.Street = s },
+			func(r *record) { r.Address.Zip, r.Address.Country = s, s },
+			func(r *record) { r.Address = address{} },
+			func(r *record) { r.Attrs = []attr{{"a", s}, {s, "b"}, {s, s}, {}} },
+			func(r *record) { r.Tags, r.Counts, r.Attrs = nil, nil, nil },
+			func(r *record) { r.Tags, r.Counts, r.Attrs = []string{}, []int64{}, []attr{} },
+			func(r *record) { *r = record{Created: s} },
+			func(r *record) { *r = record{Attrs: make([]attr, aroundHotList+len(s)%3)} },
+			func(r *record) { r.Counts = []int64{-1, 1 << 62, int64(len(s)), -64, 64, 8191, -8192, 8192} },
+			func(r *record) { r.ID = 1 << (len(s) % 64); r.Active, r.Score = false, 0 },
+		} {
+			r := newRecord()
+			set(&r)
+			all = append(all, r)
+		}
+	}
+	return all
+}
+
+// aroundHotList and two more is where lists leave the hot loop of encode_unsafe.go.
+const aroundHotList = 15
+
+// What Append writes does not depend on how much room there is, and it writes nothing
+// beyond that room. The same type without the hot loops (an optional field has none) is
+// the oracle for the bytes of a field.
+func TestAppendIntoAnyRoom(t *testing.T) {
+	p, ty := planFor[record](t)
+	for i, v := range variants() {
+		want, err := p.Append(nil, &v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := CheckMessage(want, ty); err != nil {
+			t.Fatalf("%+v: %x: %v", v, want, err)
+		}
+		var back record
+		if err := p.Decode(want, &back); err != nil || !reflect.DeepEqual(back, v) {
+			t.Fatalf("%+v became %+v, %v", v, back, err)
+		}
+		step := 1
+		if i%14 != 0 {
+			step = 17 // all rooms for some, some for all
+		}
+		for room := 0; room < len(want)+20; room += step {
+			whole := bytes.Repeat([]byte{0xA5}, 3+room+64)
+			got, err := p.Append(whole[:3:3+room], &v)
+			if err != nil || !bytes.Equal(got[3:], want) {
+				t.Fatalf("room %d: %x, %v, want %x", room, got, err, want)
+			}
+			for _, c := range whole[3+room:] {
+				if c != 0xA5 {
+					t.Fatalf("room %d: a byte beyond it was written: %x", room, whole[3+room:])
+				}
+			}
+		}
+	}
+}
+
+// Each message cut anywhere, and with any one byte changed, is refused by Decode exactly
+// when CheckMessage refuses it, with the same offset, and is otherwise its own encoding.
+func TestDecodeAgreesWithCheckMessage(t *testing.T) {
+	p, ty := planFor[record](t)
+	try := func(msg []byte) {
+		t.Helper()
+		msg = msg[:len(msg):len(msg)]
+		var v record
+		err, want := p.Decode(msg, &v), CheckMessage(msg, ty)
+		if (err == nil) != (want == nil) {
+			t.Fatalf("%x: Decode says %v, CheckMessage %v", msg, err, want)
+		}
+		if err != nil {
+			if g, w := err.(*Error), want.(*Error); g.Offset != w.Offset || g.Err != w.Err {
+				t.Fatalf("%x: Decode says %v, CheckMessage %v", msg, err, want)
+			}
+			return
+		}
+		var alias record
+		if err := p.DecodeAlias(msg, &alias); err != nil || !reflect.DeepEqual(alias, v) {
+			t.Fatalf("%x: DecodeAlias gives %+v, %v", msg, alias, err)
+		}
+	}
+	changed := 0
+	for i, v := range variants() {
+		msg, err := p.Append(nil, &v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i%18 != 0 {
+			continue
+		}
+		for n := range msg {
+			try(msg[:n])
+			for _, x := range []byte{0x00, 0x01, 0x7F, 0x80, 0x81, 0xC0, 0xCD, 0xD0, 0xF0, 0xFF} {
+				bad := bytes.Clone(msg)
+				bad[n] = x
+				try(bad)
+				changed++
+			}
+		}
+	}
+	t.Logf("%d changed messages", changed)
+}

@@ -267,6 +267,9 @@ func encodeRecord(t *Table, b *binding, ptr any) (key string, rec []byte, err er
 		return "", nil, err
 	}
 	rec, err = b.codec.Append(nil, ptr)
+	if v, ok := b.codec.Violation(err); ok {
+		err = &ValidationError{Model: t.Name(), Violations: []model.Violation{v}}
+	}
 	return key, rec, err
 }
 

@@ -41,8 +41,9 @@ type article struct {
 }
 
 type counter struct {
-	N    int32  `json:"n" lithair:"primary_key"`
-	Name string `json:"name"`
+	N    int32      `json:"n" lithair:"primary_key"`
+	Name string     `json:"name"`
+	When *time.Time `json:"when,omitempty"`
 }
 
 // rig is a server with a real engine on a real log.
@@ -322,6 +323,20 @@ func TestListAndCount(t *testing.T) {
 	r.want(200, `{"count":3}`, "GET", "/api/articles/count?views=%3E1", "")
 	r.want(200, `{"data":[{"slug":"s8","views":2},{"slug":"s5","views":2}]`, "GET", "/api/articles?views=2&sort=-slug&take=2&fields=slug,views&level=strong", "")
 	r.want(200, `{"data":[],"total":10,"skip":99,"take":50,"has_more":false}`, "GET", "/api/articles?skip=99", "")
+}
+
+// A time that RFC 3339 has but the stored form has not is the client's fault, by whatever way it comes.
+func TestTimesThatCannotBeStored(t *testing.T) {
+	r := newRig(t, rest.Options{})
+	late := `"when":"9999-12-31T23:59:59-01:00"`
+	r.want(201, "", "POST", "/api/counters", `{"n":1,"when":"9999-12-31T23:59:59Z"}`)
+	r.want(422, `"pointer":"/when"`, "POST", "/api/counters", `{"n":2,`+late+`}`)
+	r.want(422, `"pointer":"/when"`, "POST", "/api/counters", `{"n":2,"when":"0000-01-01T00:00:00+01:00"}`)
+	r.want(422, `"pointer":"/when"`, "PATCH", "/api/counters/1", `{`+late+`}`)
+	r.want(422, `"pointer":"/when"`, "PUT", "/api/counters/1", `{"n":1,`+late+`}`)
+	r.want(422, `"pointer":"/1/when"`, "POST", "/api/counters/_bulk", `[{"n":2},{"n":3,`+late+`}]`)
+	r.want(422, `"pointer":"/0/data/when"`, "POST", "/api/_tx", `[{"op":"create","model":"counter","data":{"n":2,`+late+`}}]`)
+	r.want(200, `{"count":1}`, "GET", "/api/counters/count", "")
 }
 
 func TestBulkAndTx(t *testing.T) {

@@ -479,8 +479,33 @@ func splitReplies(b []byte, heads map[int]bool) (list []gotReply, problem string
 	return list, ""
 }
 
+// TestHTTP1Cases plays every case in every cut on sockets, and at random cuts on what only
+// looks like a net.Conn.
 func TestHTTP1Cases(t *testing.T) {
-	addr, s := serveCases(t)
+	t.Run("sockets", func(t *testing.T) {
+		addr, s := serveCases(t)
+		playCases(t, addr, s, cuts)
+	})
+	t.Run("any net.Conn", func(t *testing.T) {
+		s, err := NewServer(Config{Handler: caseHandler, Logger: quiet(), LingerTimeout: 100 * time.Millisecond})
+		if err != nil {
+			t.Fatal(err)
+		}
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan error, 1)
+		go func() { done <- s.Serve(opaqueListener{l}) }()
+		playCases(t, l.Addr().String(), s, cuts[2:])
+		s.Close()
+		if err := <-done; err != ErrServerClosed {
+			t.Errorf("Serve: %v", err)
+		}
+	})
+}
+
+func playCases(t *testing.T, addr string, s *Server, cuts []string) {
 	cases := loadCases(t)
 	type result struct{ level, text string }
 	results := make(chan result)
@@ -516,7 +541,7 @@ func TestHTTP1Cases(t *testing.T) {
 		}
 	}
 	for _, level := range []string{"must", "should", "strict"} {
-		t.Logf("%s: %d of %d pass (each case whole, byte by byte and randomly cut)", level, passed[level], ran[level])
+		t.Logf("%s: %d of %d pass, cut in these ways: %v", level, passed[level], ran[level], cuts)
 	}
 	if n := s.Conns(); n > 100 {
 		t.Errorf("%d connections are left", n)

@@ -10,7 +10,7 @@ import "bytes"
 type chunkReader struct {
 	state    chunkState
 	left     int64 // bytes of the chunk's data still to come
-	overhead int   // bytes that were no data, less an allowance for data; bounded
+	overhead int   // bytes of framing beyond what plainChunk and the data allow; bounded
 	trailers []Trailer
 	limit    int // bytes of the trailer section
 }
@@ -30,7 +30,8 @@ const (
 
 const (
 	maxChunkLine     = 1 << 10  // chunk size and extensions
-	maxChunkOverhead = 16 << 10 // framing bytes beyond two per byte of data
+	maxChunkOverhead = 16 << 10 // framing bytes beyond plainChunk per chunk and two per byte of data
+	plainChunk       = 16       // framing of a chunk without extensions, at most: a size and two CRLFs
 )
 
 // next consumes bytes from the front of b: n of them, of which data (aliasing b) is
@@ -110,7 +111,7 @@ func (c *chunkReader) take(line []byte, size int) *Error {
 	if c.state == chunkTrailer {
 		return c.trailer(line, size)
 	}
-	if c.overhead += size + 2; c.overhead > maxChunkOverhead {
+	if c.overhead += max(0, size+2-plainChunk); c.overhead > maxChunkOverhead {
 		return badRequest("chunks carry far more framing than data")
 	}
 	n, ok := parseChunkSize(line)

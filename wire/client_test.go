@@ -563,18 +563,26 @@ func TestClientTimeouts(t *testing.T) {
 		if !errors.Is(err, os.ErrDeadlineExceeded) || !errors.As(err, &ce) || ce.Stage != c.stage || !ce.Timeout() || ce.Addr == "" {
 			t.Errorf("%s: %v", c.name, err)
 		}
-		// The same with the caller's context.
-		cl = newClient(t, c.change, func(c *ClientConfig) {
-			c.HeadTimeout, c.BodyTimeout, c.WriteTimeout, c.TLSTimeout, c.DialTimeout = 0, 0, 0, 0, 0
-		})
-		ctx, cancel := context.WithTimeout(t.Context(), short)
-		r, err = cl.Get(ctx, target)
-		if err == nil {
-			_, err = r.ReadAll(0)
-		}
-		cancel()
-		if !errors.Is(err, context.DeadlineExceeded) || !errors.As(err, &ce) || ce.Stage != c.stage || !ce.Timeout() {
-			t.Errorf("%s, by context: %v", c.name, err)
+		// The same with the caller's context. Where the machine is so busy that the time is
+		// over at an earlier stage, it gets more.
+		for patience := short; ; patience *= 10 {
+			cl = newClient(t, c.change, func(c *ClientConfig) {
+				c.HeadTimeout, c.BodyTimeout, c.WriteTimeout, c.TLSTimeout, c.DialTimeout = 0, 0, 0, 0, 0
+			})
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			r, err = cl.Get(ctx, target)
+			if err == nil {
+				_, err = r.ReadAll(0)
+			}
+			cancel()
+			right := errors.Is(err, context.DeadlineExceeded) && errors.As(err, &ce) && ce.Timeout()
+			if right && ce.Stage == c.stage {
+				break
+			}
+			if !right || patience > 10*time.Second {
+				t.Errorf("%s, by context: %v", c.name, err)
+				break
+			}
 		}
 	}
 }

@@ -303,9 +303,14 @@ func (c *conn) room() {
 }
 
 // widen gives the buffer, of which nothing is left to consume, the size for a large body.
+// A head that was received behind another large body stands in the wide buffer itself:
+// then room is made as in any other, behind it.
 func (c *conn) widen() {
-	if c.wide == nil {
+	switch {
+	case c.wide == nil:
 		c.wide = wideBuffers.Get().(*[wideBuffer]byte)
+	case c.keep > 0:
+		return
 	}
 	c.in, c.from, c.to, c.keep = c.wide[:], 0, 0, 0 // the head stands where it stood
 }
@@ -343,7 +348,7 @@ func (c *conn) beginBody() error {
 		c.sending.Lock()
 		defer c.sending.Unlock()
 	}
-	if c.awaits {
+	if c.awaits && !c.res.started { // inside a response it would be read as a part of that
 		c.awaits = false
 		c.out = append(c.out, "HTTP/1.1 100 Continue\r\n\r\n"...)
 	}
@@ -552,7 +557,7 @@ func (c *conn) write(b []byte) error {
 // away for a moment, since closing at once would reset the connection and could take the
 // response with it (RFC 9112 §9.6).
 func (c *conn) lingerOn() {
-	h, ok := c.nc.(halves)
+	h, ok := c.nc.(interface{ CloseWrite() error }) // TLS has only this half
 	if !ok || h.CloseWrite() != nil {
 		return
 	}

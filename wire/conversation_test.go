@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -104,4 +105,34 @@ func FuzzConversation(f *testing.F) {
 			}
 		}
 	})
+}
+
+// halfScript can end its own half alone, as TLS connections can.
+type halfScript struct {
+	script
+	did []string
+}
+
+func (s *halfScript) CloseWrite() error { s.did = append(s.did, "CloseWrite"); return nil }
+
+func (s *halfScript) Close() error {
+	s.did = append(s.did, fmt.Sprintf("Close with %d unread", len(s.pieces)))
+	return nil
+}
+
+// TestLinger: behind its last response the server ends its half, reads what still comes
+// and closes then (RFC 9112 §9.6).
+func TestLinger(t *testing.T) {
+	s, err := NewServer(Config{Handler: caseHandler, Logger: quiet()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for _, request := range []string{"GET / HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n", "bad\r\n\r\n"} {
+		sc := &halfScript{script: script{pieces: [][]byte{[]byte(request), []byte("more"), []byte("and more")}}}
+		(&link{srv: s, nc: sc, index: -1}).serve()
+		if want := []string{"CloseWrite", "Close with 0 unread"}; !slices.Equal(sc.did, want) {
+			t.Errorf("%q: %q, want %q", request, sc.did, want)
+		}
+	}
 }

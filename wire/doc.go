@@ -69,7 +69,7 @@
 //	Config.LingerTimeout        1 s       closed, though the client still sends
 //	empty lines in front        2         400
 //	chunk size and extensions   1 KiB     400
-//	chunk framing beyond 2:1    16 KiB    400
+//	chunk framing, see below    16 KiB    400
 //	wildcards of a pattern      8         an error of Handle
 //
 // A client that goes away while a handler works is noticed when asked for:

@@ -65,7 +65,7 @@ func TestResponseSplitting(t *testing.T) {
 
 func TestRedirectStaysHere(t *testing.T) {
 	for target, ok := range map[string]bool{
-		"/": true, "/a?b=//c": true, "https://checked.example/x": true, "//evil.example/x": false, `/\evil.example`: false, "//": false, "/\t/evil.example": false,
+		"/": true, "/a?b=//c": true, "https://checked.example/x": true, "//evil.example/x": false, `/\evil.example`: false, `\/evil.example`: false, `\\evil.example`: false, "//": false, "/\t/evil.example": false,
 	} {
 		ask := asker(t, func(w *Response, r *Request) error { return w.Redirect(303, target) })
 		resp := ask("GET / HTTP/1.1")

@@ -200,9 +200,15 @@ func (k *keeper) sweep() {
 	k.mu.Unlock()
 }
 
-// lookAt empties a slot: its connections rest or go into later slots.
+// lookAt looks at the connections of a slot once: they rest or go into later slots. When
+// the time is late, a later slot can be the same one again: what is put there now stands
+// behind last.
 func (k *keeper) lookAt(slot *linkList, now int64) {
-	for l := slot.first; l != nil; l = slot.first {
+	last := slot.last
+	for l, next := slot.first, (*link)(nil); l != nil; l = next {
+		if next = l.next; l == last {
+			next = nil
+		}
 		k.drop(l)
 		p := l.phase.Load()
 		turns := p >> phaseBits

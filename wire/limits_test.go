@@ -68,10 +68,9 @@ func TestLimits(t *testing.T) {
 	trailer := func(n int) string { // a trailer section of n bytes without its empty line
 		return chunked("1\r\nx\r\n0\r\nA: " + strings.Repeat("y", n-5) + "\r\n\r\n")
 	}
-	tiny := strings.Repeat("1;a=bcdefghijklmnop\r\nx\r\n", 1000)
+	tiny := func(size string, n int) string { return strings.Repeat(size+"\r\nx\r\n", n) + "0\r\n\r\n" }
 	cfg := Config{
 		MaxHeaderBytes: 3000, MaxHeaderFields: 20, MaxBodyBytes: 9000, MaxTrailerBytes: 500, MaxDrainBytes: 2000,
-		LingerTimeout: 50 * time.Millisecond,
 	}
 	eachKind(t, cfg, func(t *testing.T, s *Server, dial func() net.Conn) {
 		for _, c := range []struct{ limit, send, want string }{
@@ -94,7 +93,9 @@ func TestLimits(t *testing.T) {
 			{"MaxDrainBytes", post("/drop", 2001) + getRequest, "200"},
 			{"maxChunkLine", chunked("1;a=" + strings.Repeat("x", maxChunkLine-6) + "\r\nx\r\n0\r\n\r\n"), "200"},
 			{"maxChunkLine", chunked("1;a=" + strings.Repeat("x", maxChunkLine+1) + "\r\nx\r\n0\r\n\r\n"), "400"},
-			{"maxChunkOverhead", chunked(tiny), "400"},
+			{"maxChunkOverhead", chunked(tiny("1;a="+strings.Repeat("b", 96), 180)), "200"}, // 85 bytes each
+			{"maxChunkOverhead", chunked(tiny("1;a="+strings.Repeat("b", 96), 200)), "400"},
+			{"maxChunkOverhead", chunked(tiny("1", 9000)), "200"}, // who sends byte by byte is slow, and no attacker
 			{"maxLeadingEmptyLines", "\r\n\r\n" + getRequest, "200"},
 			{"maxLeadingEmptyLines", "\r\n\r\n\r\n" + getRequest, "400"},
 		} {
@@ -149,7 +150,7 @@ func TestMaxPipelinedWrites(t *testing.T) {
 }
 
 func TestMaxConns(t *testing.T) {
-	eachKind(t, Config{MaxConns: 2, LingerTimeout: 50 * time.Millisecond}, func(t *testing.T, s *Server, dial func() net.Conn) {
+	eachKind(t, Config{MaxConns: 2}, func(t *testing.T, s *Server, dial func() net.Conn) {
 		a, b := dial(), dial()
 		fetch(t, a, "/")
 		fetch(t, b, "/")
@@ -261,14 +262,14 @@ func TestSlowClients(t *testing.T) {
 
 // TestMinBodyRate: a body that keeps the pace may take longer than the grace.
 func TestMinBodyRate(t *testing.T) {
-	cfg := Config{ReadBodyTimeout: 100 * time.Millisecond, MinBodyRate: 1000}
+	cfg := Config{ReadBodyTimeout: 400 * time.Millisecond, MinBodyRate: 1000}
 	eachKind(t, cfg, func(t *testing.T, s *Server, dial func() net.Conn) {
 		nc := dial()
 		io.WriteString(nc, "POST /echo HTTP/1.1\r\nHost: t\r\nContent-Length: 3000\r\n\r\n")
 		go func() {
 			for range 10 {
-				time.Sleep(20 * time.Millisecond)
-				io.WriteString(nc, strings.Repeat("x", 300)) // 15 times the pace
+				time.Sleep(60 * time.Millisecond) // ten times: longer than the grace
+				io.WriteString(nc, strings.Repeat("x", 300))
 			}
 		}()
 		b := make([]byte, 12)
@@ -296,7 +297,7 @@ func TestEarlyClose(t *testing.T) {
 		}
 		return c
 	}
-	eachKind(t, Config{LingerTimeout: 20 * time.Millisecond}, func(t *testing.T, s *Server, dial func() net.Conn) {
+	eachKind(t, Config{}, func(t *testing.T, s *Server, dial func() net.Conn) {
 		for n := range len(whole) + 1 {
 			got := strings.Fields(strings.ReplaceAll(statuses(converse(t, dial(), whole[:n])), "100", ""))
 			want := complete(n)
@@ -321,7 +322,7 @@ func TestEarlyClose(t *testing.T) {
 // TestGarbageBehindRequest: the good request in front is answered, the bad one refused,
 // and what follows not read.
 func TestGarbageBehindRequest(t *testing.T) {
-	eachKind(t, Config{LingerTimeout: 20 * time.Millisecond}, func(t *testing.T, s *Server, dial func() net.Conn) {
+	eachKind(t, Config{}, func(t *testing.T, s *Server, dial func() net.Conn) {
 		for _, garbage := range []string{
 			"\x00", "\x16\x03\x01\x02\x00", "garbage\r\n\r\n", "GET / HTTP/1.1\nHost: t\n\n", "GET / HTTP/9.9\r\nHost: t\r\n\r\n",
 			"GET / HTTP/1.1\r\n\r\n", "POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",

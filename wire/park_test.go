@@ -16,6 +16,8 @@ import (
 // open for any net.Conn: nothing is read inside RawConn.Read, nothing is parked.
 type opaque struct{ net.Conn }
 
+func (o opaque) CloseWrite() error { return o.Conn.(halves).CloseWrite() }
+
 type opaqueListener struct{ net.Listener }
 
 func (l opaqueListener) Accept() (net.Conn, error) {

@@ -107,9 +107,12 @@ func (w *Response) AddHeader(name, value string) error {
 	case len(name) == 17 && equalFold(name, "transfer-encoding"):
 		return w.fail(fmt.Errorf("%w: Transfer-Encoding is set by the server", ErrHeader))
 	case len(name) == 10 && equalFold(name, "connection"):
-		if equalFold(value, "close") {
-			w.close = true
-			return nil
+		eachElement([]byte(value), func(e []byte) bool {
+			w.close = w.close || equalFold(e, "close")
+			return true
+		})
+		if w.close && equalFold(value, "close") {
+			return nil // the server writes it
 		}
 	case len(name) == 4 && equalFold(name, "date"):
 		w.hasDate = true
@@ -237,7 +240,8 @@ func (w *Response) Redirect(status int, location string) error {
 	if !all(location, classTarget) {
 		return w.fail(fmt.Errorf("%w: Location: %.60q", ErrHeader, location))
 	}
-	if len(location) > 1 && location[0] == '/' && (location[1] == '/' || location[1] == '\\') {
+	slash := func(c byte) bool { return c == '/' || c == '\\' } // the same to browsers
+	if len(location) > 1 && slash(location[0]) && slash(location[1]) {
 		return fmt.Errorf("wire: redirect to %.60q would leave this host", location)
 	}
 	w.Status(status)
@@ -307,7 +311,8 @@ func (w *Response) start(final bool) {
 		w.chunked = !w.head
 		out = append(out, "Transfer-Encoding: chunked\r\n"...)
 	}
-	c.close = c.close || w.close || c.srv.closing.Load()
+	// a client that was not told to continue may send its body or not: nobody knows
+	c.close = c.close || w.close || c.awaits && !c.req.body.done() || c.srv.closing.Load()
 	switch {
 	case c.close:
 		out = append(out, "Connection: close\r\n"...)

@@ -53,6 +53,10 @@ type mount struct{ server *wire.Server }
 
 // ServeHTTP implements http.Handler.
 func (m *mount) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !validName(r.Method) || !visible(targetOf(r)) || !visible(r.Host) {
+		http.Error(w, "The method, URL or host is not valid.", http.StatusBadRequest) // rendered, it could be read as fields
+		return
+	}
 	http.NewResponseController(w).EnableFullDuplex() // where it cannot be had, net/http reads the body first
 	inner, outer := net.Pipe()
 	x := &mounted{Conn: inner, r: r, w: w, outer: outer, gone: make(chan struct{})}
@@ -198,6 +202,9 @@ func (x *mounted) sendBody(p []byte, chunked bool) error {
 func (x *mounted) lastChunk() []byte {
 	b := []byte("0\r\n")
 	for name, values := range x.r.Trailer {
+		if !validName(name) {
+			continue
+		}
 		for _, v := range values {
 			b = fmt.Appendf(b, "%s: %s\r\n", name, cleanValue(v))
 		}
@@ -208,11 +215,7 @@ func (x *mounted) lastChunk() []byte {
 // head renders request line and header section. The URL is what middleware made of it.
 func (x *mounted) head() (b []byte, chunked bool) {
 	r := x.r
-	target := r.URL.RequestURI()
-	if r.Method == "CONNECT" && r.URL.Host != "" && r.URL.Path == "" {
-		target = r.URL.Host
-	}
-	b = fmt.Appendf(nil, "%s %s HTTP/1.1\r\nHost: %s\r\n", r.Method, target, r.Host)
+	b = fmt.Appendf(nil, "%s %s HTTP/1.1\r\nHost: %s\r\n", r.Method, targetOf(r), r.Host)
 	for name, values := range r.Header {
 		switch name {
 		case "Host", "Content-Length", "Transfer-Encoding", "Expect", "Trailer":
@@ -237,6 +240,24 @@ func (x *mounted) head() (b []byte, chunked bool) {
 		b = fmt.Appendf(b, "Content-Length: %d\r\n", r.ContentLength)
 	}
 	return append(b, "\r\n"...), chunked
+}
+
+// targetOf is the request target of what middleware made of the URL.
+func targetOf(r *http.Request) string {
+	if r.Method == "CONNECT" && r.URL.Host != "" && r.URL.Path == "" {
+		return r.URL.Host
+	}
+	return r.URL.RequestURI()
+}
+
+// visible says that s holds no control bytes and no spaces.
+func visible(s string) bool {
+	for i := range len(s) {
+		if s[i] <= ' ' || s[i] == 0x7F {
+			return false
+		}
+	}
+	return true
 }
 
 // relay hands the response on.

@@ -72,6 +72,9 @@
 //	chunk framing, see below    16 KiB    400
 //	wildcards of a pattern      8         an error of Handle
 //
+// Of chunk framing, 16 bytes per chunk and two per byte of data are free: only what
+// extensions add beyond counts.
+//
 // A client that goes away while a handler works is noticed when asked for:
 // [Request.WatchClient]. Without, the next write fails.
 //

@@ -105,3 +105,37 @@ func TestConnectionCloseInAList(t *testing.T) {
 		})
 	}
 }
+
+// A response to HEAD has the Content-Length of GET or none (RFC 9110 §8.6): a handler that
+// wrote nothing for HEAD has not said which that is.
+func TestHeadHasNoLengthOfItsOwn(t *testing.T) {
+	eachKind(t, Config{Handler: func(w *Response, r *Request) error {
+		switch r.RawPath() {
+		case "/written":
+			return w.Send(200, "text/plain", []byte("12345"))
+		case "/set":
+			return w.SetHeader("Content-Length", "7")
+		}
+		return nil
+	}}, func(t *testing.T, s *Server, dial func() net.Conn) {
+		for _, version := range []string{"1.1", "1.0"} {
+			for path, want := range map[string]string{"/written": "5", "/set": "7", "/nothing": ""} {
+				nc := dial()
+				defer nc.Close()
+				in := bufio.NewReader(nc)
+				for range 2 { // the connection stays open
+					if _, err := fmt.Fprintf(nc, "HEAD %s HTTP/%s\r\nHost: t\r\nConnection: keep-alive\r\n\r\n", path, version); err != nil {
+						t.Fatal(err)
+					}
+					resp, err := http.ReadResponse(in, &http.Request{Method: "HEAD"})
+					if err != nil {
+						t.Fatal(err)
+					}
+					if got := resp.Header.Get("Content-Length"); got != want || resp.Header.Get("Transfer-Encoding") != "" {
+						t.Errorf("%s in %s: Content-Length %q, want %q", path, version, got, want)
+					}
+				}
+			}
+		}
+	})
+}

@@ -303,6 +303,7 @@ func (w *Response) start(final bool) {
 		}
 	case w.length >= 0 && w.coder == nil && (len(w.trailers) == 0 || c.req.head.minor == 0):
 		out = appendLength(out, w.length)
+	case final && w.head && len(w.body) == 0: // what GET would get is not known (RFC 9110 §8.6)
 	case final && (len(w.trailers) == 0 || c.req.head.minor == 0):
 		out = appendLength(out, int64(len(w.body)))
 	case c.req.head.minor == 0:

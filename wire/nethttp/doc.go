@@ -32,6 +32,7 @@
 //   - control bytes in field values become spaces; fields with invalid names are left out;
 //   - Hijack fails once part of the response has been sent. A header section that is only
 //     written (WriteHeader) is sent by it, which is what 101 needs;
+//   - OPTIONS * reaches the handler; a Transfer-Encoding that the handler sets is left out;
 //   - http.ServerContextKey is not set; http.Pusher and http.CloseNotifier do not exist.
 //
 // # Under net/http

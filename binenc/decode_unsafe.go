@@ -76,12 +76,12 @@ func (d *decoding) messageHot(p *program, base place, off, end, i int, number ui
 			}
 			off = at + 9
 		case hotMessage:
-			m, next := o.o.msg, at+1+int(h-headShortBytes)
+			n, next := int(o.run), at+1+int(h-headShortBytes)
 			if h <= headShortBytes || h >= headInt || next > end {
 				return off, i, number, nil
 			}
-			to, done := d.textsHot(unsafe.Add(field, m.hot[0].offset), m.texts, at+1, next, headShortBytes, maxShortLength)
-			if done < m.texts || to != next {
+			to, done := d.textsHot(field, n, at+1, next, headShortBytes, maxShortLength)
+			if done < n || to != next {
 				return off, i, number, nil
 			}
 			off = next
@@ -126,7 +126,7 @@ func (d *decoding) elementsHot(e *op, first place, n, off, end int) (_, done int
 			off = next
 		}
 	case hotMessage:
-		texts, field := e.msg.texts, unsafe.Add(first, e.msg.hot[0].offset)
+		texts, field := e.msg.texts, unsafe.Add(first, e.msg.first)
 		for ; done < n && off < end; done++ {
 			next := off + 1 + int(getByte(msg, off))
 			if next > off+0x80 || next > end {

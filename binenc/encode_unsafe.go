@@ -10,6 +10,8 @@ import (
 const (
 	hotRoom = 16 // at least as many bytes as a gap and an integer or float take
 	hotList = 16 // the longest list that encodeHot tries, in elements
+
+	notASCII = 0x8080808080808080 // the top bits of eight bytes
 )
 
 // hotCode says how encodeHot writes a field. There are enough of them for a jump table.
@@ -31,10 +33,10 @@ const (
 // hotOp is what encodeHot needs of an op, in a row of few cache lines.
 type hotOp struct {
 	code   hotCode
-	run    uint8 // how many texts lie behind one another from here on, by number and in memory
+	run    uint8 // how many texts lie behind one another from here on, by number and in memory, or in a message
 	number uint32
-	offset uintptr
-	o      *op // in program.ops; for a list its element
+	offset uintptr // of the field, or of the first text of a message
+	o      *op     // in program.ops; for a list its element
 }
 
 // heat makes the hot ops of a program, one for each op.
@@ -42,23 +44,26 @@ func (p *program) heat() {
 	p.hot = make([]hotOp, len(p.ops))
 	for i := len(p.ops) - 1; i >= 0; i-- {
 		o, h := &p.ops[i], &p.hot[i]
-		*h = hotOp{code: o.hot(), number: o.number, offset: o.offset, o: o}
-		if o.code == opList {
+		*h = hotOp{code: o.hot(), run: 1, number: o.number, offset: o.offset, o: o}
+		switch h.code {
+		case hotMessage:
+			h.run = uint8(o.msg.texts)
+			h.offset += o.msg.first
+		case hotTextList, hotIntList, hotMessageList:
 			h.o = o.elem
 		}
 		if h.code != hotTexts {
 			continue
 		}
-		h.run = 1
 		if i+1 < len(p.ops) {
 			next := &p.hot[i+1]
-			if next.run > 0 && next.run < 255 && next.number == h.number+1 && next.offset == h.offset+unsafe.Sizeof("") {
+			if next.code == hotTexts && next.run < 255 && next.number == h.number+1 && next.offset == h.offset+unsafe.Sizeof("") {
 				h.run += next.run
 			}
 		}
 	}
 	if n := len(p.hot); n > 0 && p.unknown == nil && p.hot[0].number == 1 && int(p.hot[0].run) == n {
-		p.texts = n
+		p.texts, p.first = n, p.hot[0].offset
 	}
 }
 
@@ -86,7 +91,9 @@ func (o *op) hot() hotCode {
 		case hotTexts:
 			return hotTextList
 		case hotInt:
-			return hotIntList
+			if o.elem.size == 8 {
+				return hotIntList
+			}
 		case hotMessage:
 			return hotMessageList
 		}
@@ -97,11 +104,13 @@ func (o *op) hot() hotCode {
 // encodeHot appends the fields from number i of ops on, up to the first that takes more
 // than room for it and a few stores; encodeKnown does that one and comes back. It holds
 // the buffer as an address and an offset, since a slice that goes through append for
-// each byte costs about as much as the bytes do.
+// each byte costs about as much as the bytes do. Texts are copied by a call that keeps
+// to registers: written out here, they took as long and made the rest slower.
 func (p *program) encodeHot(dst []byte, base place, i int, last uint32) (_ []byte, next int, _ uint32) {
 	buf, off, end := unsafe.Pointer(unsafe.SliceData(dst)), len(dst), cap(dst)
-	for ; i < len(p.hot); i++ {
-		o := &p.hot[i]
+	hot := p.hot
+	for ; i < len(hot); i++ {
+		o := &hot[i]
 		at := unsafe.Add(base, o.offset)
 		if end-off < hotRoom {
 			break
@@ -114,6 +123,7 @@ func (p *program) encodeHot(dst []byte, base place, i int, last uint32) (_ []byt
 			putByte(buf, off, headShortGap+byte(width-1))
 			off++
 		}
+		first := at
 		var to, n, done int // of what has a length: its end, its elements, how many are written
 		switch o.code {
 		case hotTexts:
@@ -162,25 +172,18 @@ func (p *program) encodeHot(dst []byte, base place, i int, last uint32) (_ []byt
 			off, last = off+9, o.number
 			continue
 		case hotMessage:
-			m := o.o.msg
-			n = m.texts
-			to, done = putTexts(buf, off+1, end, unsafe.Add(at, m.hot[0].offset), n, headShortBytes)
-		case hotTextList, hotIntList, hotMessageList:
-			list := *(*[]byte)(at) // of any slice, only the address and the length are used
-			if list == nil {
-				off = start
-				continue
-			}
-			if n = len(list); n > hotList {
-				return dst[:start], i, last
-			}
-			first := unsafe.Pointer(unsafe.SliceData(list))
-			switch o.code {
-			case hotTextList:
+			n = int(o.run)
+			to, done = putTexts(buf, off+1, end, at, n, headShortBytes)
+		case hotTextList:
+			if first, n = shortList(at); n <= hotList {
 				to, done = putTexts(buf, off+1, end, first, n, 0)
-			case hotIntList:
-				to, done = putInts(buf, off+1, end, first, n, o.o)
-			default:
+			}
+		case hotIntList:
+			if first, n = shortList(at); n <= hotList {
+				to, done = putInts(buf, off+1, end, first, n)
+			}
+		case hotMessageList:
+			if first, n = shortList(at); n <= hotList {
 				to, done = putMessages(buf, off+1, end, first, n, o.o)
 			}
 		default:
@@ -190,10 +193,20 @@ func (p *program) encodeHot(dst []byte, base place, i int, last uint32) (_ []byt
 		if done < n || size > maxShortLength {
 			return dst[:start], i, last
 		}
+		if first == nil {
+			off = start
+			continue
+		}
 		putByte(buf, off, headShortBytes+byte(size))
 		off, last = to, o.number
 	}
 	return dst[:off], i, last
+}
+
+// shortList is the slice at p: of any, only the address and the length are used.
+func shortList(p unsafe.Pointer) (first unsafe.Pointer, n int) {
+	s := *(*[]byte)(p)
+	return unsafe.Pointer(unsafe.SliceData(s)), len(s)
 }
 
 // encodeElementsHot appends elements up to the first that takes more than room and a few
@@ -207,7 +220,9 @@ func (o *op) encodeElementsHot(dst []byte, first place, n int) (_ []byte, done i
 	case hotTexts:
 		off, done = putTexts(buf, off, end, first, n, 0)
 	case hotInt:
-		off, done = putInts(buf, off, end, first, n, o)
+		if o.size == 8 {
+			off, done = putInts(buf, off, end, first, n)
+		}
 	case hotMessage:
 		off, done = putMessages(buf, off, end, first, n, o)
 	}
@@ -229,10 +244,10 @@ func putInt(buf unsafe.Pointer, off int, v uint64) int {
 	return off + 1 + n
 }
 
-// putInts writes signed integers as elements of a list; done says how many.
-func putInts(buf unsafe.Pointer, off, end int, first unsafe.Pointer, n int, e *op) (_, done int) {
+// putInts writes int64s as elements of a list; done says how many.
+func putInts(buf unsafe.Pointer, off, end int, first unsafe.Pointer, n int) (_, done int) {
 	for ; done < n && end-off > 10; done++ {
-		v := zigzag(e.getInt(e.at(first, done)))
+		v := zigzag(*(*int64)(unsafe.Add(first, done*8)))
 		for ; v >= 0x80; v >>= 7 {
 			putByte(buf, off, byte(v)|0x80)
 			off++
@@ -246,7 +261,7 @@ func putInts(buf unsafe.Pointer, off, end int, first unsafe.Pointer, n int, e *o
 // putMessages writes messages of nothing but texts, each with its length in front; done
 // says how many.
 func putMessages(buf unsafe.Pointer, off, end int, first unsafe.Pointer, n int, e *op) (_, done int) {
-	texts, at := e.msg.texts, e.msg.hot[0].offset
+	texts, at := e.msg.texts, e.msg.first
 	for ; done < n && off+1 < end; done++ {
 		to, all := putTexts(buf, off+1, end, unsafe.Add(first, at), texts, headShortBytes)
 		size := to - off - 1
@@ -266,46 +281,51 @@ func putMessages(buf unsafe.Pointer, off, end int, first unsafe.Pointer, n int, 
 // time, which is faster than to look and then to call memmove. It calls nothing, so that
 // all of it stays in registers.
 func putTexts(buf unsafe.Pointer, off, end int, first unsafe.Pointer, n int, head byte) (_, done int) {
-	to, room := unsafe.Add(buf, off), end-off // room > 0, so that to is inside of the buffer
-	for at := uintptr(0); done < n; at += unsafe.Sizeof("") {
+	to, room := unsafe.Add(buf, off), end-off-1 // room >= 0, so that to is inside of the buffer
+	at, stop := 0, n*int(unsafe.Sizeof(""))
+	for at < stop {
 		s := *(*string)(unsafe.Add(first, at))
 		from, size := unsafe.Pointer(unsafe.StringData(s)), len(s)
-		if size > maxShortLength || size+1 >= room {
+		if size > maxShortLength || size >= room {
 			break
 		}
 		var seen uint64
 		switch {
-		case size >= 8:
-			for i := 0; i < size-8; i += 8 {
-				w := *(*uint64)(unsafe.Add(from, i))
-				*(*uint64)(unsafe.Add(to, i+1)) = w
+		case size > 16:
+			v, w := getWord(from, 0), getWord(from, size-8)
+			putWord(to, 1, v)
+			putWord(to, size-7, w)
+			seen = v | w
+			for i := 8; i < size-8; i += 8 {
+				w := getWord(from, i)
+				putWord(to, i+1, w)
 				seen |= w
 			}
-			w := *(*uint64)(unsafe.Add(from, size-8))
-			*(*uint64)(unsafe.Add(to, size-7)) = w
-			seen |= w
+		case size >= 8:
+			v, w := getWord(from, 0), getWord(from, size-8)
+			putWord(to, 1, v)
+			putWord(to, size-7, w)
+			seen = v | w
 		case size >= 4:
 			v, w := *(*uint32)(from), *(*uint32)(unsafe.Add(from, size-4))
 			*(*uint32)(unsafe.Add(to, 1)), *(*uint32)(unsafe.Add(to, size-3)) = v, w
 			seen = uint64(v | w)
-		case size >= 2:
-			v, w := *(*uint16)(from), *(*uint16)(unsafe.Add(from, size-2))
-			*(*uint16)(unsafe.Add(to, 1)), *(*uint16)(unsafe.Add(to, size-1)) = v, w
-			seen = uint64(v | w)
-		case size == 1:
-			v := *(*byte)(from)
-			*(*byte)(unsafe.Add(to, 1)) = v
-			seen = uint64(v)
+		case size > 0: // up to three: the first, the middle and the last
+			u, v, w := getByte(from, 0), getByte(from, size>>1), getByte(from, size-1)
+			putByte(to, 1, u)
+			putByte(to, 1+size>>1, v)
+			putByte(to, size, w)
+			seen = uint64(u | v | w)
 		case head != 0:
-			return end - room, done
+			seen = notASCII // an empty field
 		}
-		if seen&0x8080808080808080 != 0 {
+		if seen&notASCII != 0 {
 			break
 		}
-		*(*byte)(to) = head + byte(size)
+		putByte(to, 0, head+byte(size))
 		to = unsafe.Add(to, size+1)
 		room -= size + 1
-		done++
+		at += int(unsafe.Sizeof(""))
 	}
-	return end - room, done
+	return end - 1 - room, at / int(unsafe.Sizeof(""))
 }

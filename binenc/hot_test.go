@@ -43,8 +43,7 @@ func variants() (all []record) {
 const aroundHotList = 15
 
 // What Append writes does not depend on how much room there is, and it writes nothing
-// beyond that room. The same type without the hot loops (an optional field has none) is
-// the oracle for the bytes of a field.
+// beyond that room.
 func TestAppendIntoAnyRoom(t *testing.T) {
 	p, ty := planFor[record](t)
 	for i, v := range variants() {

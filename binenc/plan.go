@@ -47,8 +47,8 @@ func Compile(t reflect.Type, ty *Type, name func(reflect.StructField) (string, b
 // MarshalText returned. It allocates nothing but for dst, maps and types with a text
 // form.
 func (p *Plan) Append(dst []byte, ptr any) ([]byte, error) {
-	v := reflect.ValueOf(ptr)
-	if !v.IsValid() || v.Type() != p.ptr || v.IsNil() {
+	base, ok := placeIn(ptr, p.ptr)
+	if !ok {
 		return nil, fmt.Errorf("binenc: want a *%s that is not nil, not %T", p.typ, ptr)
 	}
 	start := len(dst)
@@ -56,7 +56,7 @@ func (p *Plan) Append(dst []byte, ptr any) ([]byte, error) {
 	if p.generated {
 		dst, err = ptr.(Coder).AppendBinenc(dst)
 	} else {
-		dst, err = p.program.encode(dst, placeOf(v))
+		dst, err = p.program.encode(dst, base)
 	}
 	if err == nil {
 		err = checkLength(len(dst) - start)
@@ -92,22 +92,23 @@ func (p *Plan) Decode(msg []byte, ptr any) error { return p.decode(msg, ptr, fal
 func (p *Plan) DecodeAlias(msg []byte, ptr any) error { return p.decode(msg, ptr, true) }
 
 func (p *Plan) decode(msg []byte, ptr any, alias bool) error {
-	v := reflect.ValueOf(ptr)
-	if !v.IsValid() || v.Type() != p.ptr || v.IsNil() {
+	base, ok := placeIn(ptr, p.ptr)
+	if !ok {
 		return fmt.Errorf("binenc: want a *%s that is not nil, not %T", p.typ, ptr)
 	}
+	v := reflect.ValueOf(ptr).Elem()
+	v.SetZero()
 	err := checkLength(len(msg))
-	v.Elem().SetZero()
 	switch {
 	case err != nil:
 	case p.generated:
 		err = ptr.(Coder).DecodeBinenc(msg)
 	default:
 		d := decoding{msg: msg, alias: alias}
-		err = d.message(p.program, placeOf(v), 0, len(msg))
+		err = d.message(p.program, base, 0, len(msg))
 	}
 	if err != nil {
-		v.Elem().SetZero()
+		v.SetZero()
 	}
 	return err
 }

@@ -20,6 +20,15 @@ func (s step) in(base place) place { return base.FieldByIndex(s.index) }
 // placeOf is where a pointer points to.
 func placeOf(ptr reflect.Value) place { return ptr.Elem() }
 
+// placeIn is where ptr points to, if it is a pointer of type t and not nil.
+func placeIn(ptr any, t reflect.Type) (p place, ok bool) {
+	v := reflect.ValueOf(ptr)
+	if !v.IsValid() || v.Type() != t || v.IsNil() {
+		return place{}, false
+	}
+	return v.Elem(), true
+}
+
 // value is the value at p as reflection sees it.
 func (o *op) value(p place) reflect.Value { return p }
 

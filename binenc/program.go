@@ -12,6 +12,7 @@ type program struct {
 	unknown *op     // the field of type Unknown; nil when there is none
 	hot     []hotOp // the ops once more, for encodeHot
 	texts   int     // how many fields there are, where all are texts that can be encoded in one go
+	first   uintptr // where in the struct the first of those texts is
 }
 
 // opcode says how a value lies in memory and on the wire.

@@ -17,6 +17,7 @@ import (
 
 	"github.com/lithair/lithair-go/internal/disk"
 	"github.com/lithair/lithair-go/jsonx"
+	"github.com/lithair/lithair-go/model"
 )
 
 // Config says how an application runs. The zero value works. Fields with a flag can also
@@ -310,7 +311,7 @@ func (c *Config) suggest(err error, all []setting) error {
 	for _, s := range all {
 		names = append(names, s.flag)
 	}
-	if near := nearest(name, names); near != "" {
+	if near := model.Nearest(name, names); near != "" {
 		return fmt.Errorf("unknown flag -%s; did you mean -%s?", name, near)
 	}
 	return fmt.Errorf("unknown flag -%s; -h lists all", name)
@@ -332,7 +333,7 @@ func readEnv(environ []string, all []setting, file *string) (map[string]string, 
 		i := slices.Index(names, name)
 		switch {
 		case i < 0:
-			if near := nearest(name, names); near != "" {
+			if near := model.Nearest(name, names); near != "" {
 				return nil, fmt.Errorf("unknown environment variable %s; did you mean %s?", name, near)
 			}
 			return nil, fmt.Errorf("unknown environment variable %s; known are %s", name, strings.Join(names, ", "))
@@ -370,7 +371,7 @@ func (c *Config) readFile(name string, all []setting) (map[string]string, error)
 			for _, s := range all {
 				names = append(names, s.flag)
 			}
-			if near := nearest(key, names); near != "" {
+			if near := model.Nearest(key, names); near != "" {
 				return nil, fmt.Errorf("configuration file %s: unknown setting %q; did you mean %q?", name, key, near)
 			}
 			return nil, fmt.Errorf("configuration file %s: unknown setting %q; known are %s", name, key, strings.Join(names, ", "))
@@ -400,36 +401,4 @@ func (c *Config) help(out io.Writer, all []setting) {
 	for _, s := range all {
 		row(s.flag, s.env, s.usage, s.String())
 	}
-}
-
-// nearest returns the name closest to word, if one is close.
-func nearest(word string, names []string) string {
-	best, at := "", 2+len(word)/4
-	for _, n := range names {
-		if d := distance(word, n); d < at {
-			best, at = n, d
-		}
-	}
-	return best
-}
-
-// distance is the number of single-letter edits between two words.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

@@ -65,7 +65,7 @@ func (c *counter) Write(b []byte) (int, error) {
 }
 
 func TestEncoderFlushes(t *testing.T) {
-	w := &counter{left: 1 << 40}
+	w := &counter{left: 1 << 30}
 	e := NewEncoder(w)
 	if e.Encode([]int{1}) != nil || w.calls != 1 || w.bytes != 4 {
 		t.Errorf("%+v for one text", w)

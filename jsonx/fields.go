@@ -15,6 +15,7 @@ type field struct {
 	typ                         reflect.Type
 	tagged                      bool
 	omitEmpty, omitZero, quoted bool
+	sealed                      bool // an embedded pointer to an unexported type, which only its owner may set
 	enc                         encFunc
 }
 
@@ -71,7 +72,7 @@ func oneField(sf reflect.StructField) (f field, inner reflect.Type, ok bool) {
 	if !validName(name) {
 		name = ""
 	}
-	f = field{name: name, typ: sf.Type, tagged: name != ""}
+	f = field{name: name, typ: sf.Type, tagged: name != "", sealed: !sf.IsExported() && sf.Type.Kind() == reflect.Pointer}
 	for word := range strings.SplitSeq(rest, ",") {
 		switch word {
 		case "omitempty":
@@ -88,11 +89,13 @@ func oneField(sf reflect.StructField) (f field, inner reflect.Type, ok bool) {
 		}
 		f.name = sf.Name
 	}
-	return f, nil, sf.IsExported()
+	return f, nil, true
 }
 
+// quotable reports whether the tag option string counts: for scalars and, as for encoding/json, pointers to them whose
+// types have no name.
 func quotable(t reflect.Type) bool {
-	if t.Kind() == reflect.Pointer {
+	if t.Kind() == reflect.Pointer && t.Name() == "" {
 		t = t.Elem()
 	}
 	k := t.Kind()

@@ -26,30 +26,28 @@ func (c decCompiler) slice(t reflect.Type) decFunc {
 		s := &slicePlan{typ: t, elemType: elem, size: elem.Size(), dec: dec, own: own, flat: isFlat(elem), number: int(slicePlans.Add(1) - 1)}
 		list = s.reader()
 	}
-	bytes := byteSlice(t)
-	return func(d *decodeState, i int, p loc) int {
-		if i < len(d.data) {
-			switch d.data[i] {
-			case '[':
-				return list(d, i, p)
-			case 'n':
-				if i = d.null(i); i >= 0 {
-					valueAt(t, p).SetZero()
-				}
-				return i
-			case '"':
-				if !bytes {
-					break
-				}
-				b, end := d.bytesAt(i, t)
-				if end >= 0 {
-					valueAt(t, p).SetBytes(b)
-				}
-				return end
-			}
-		}
-		return d.other(i, t)
+	if !byteSlice(t) {
+		return list
 	}
+	return func(d *decodeState, i int, p loc) int {
+		if i >= len(d.data) || d.data[i] != '"' {
+			return list(d, i, p)
+		}
+		b, end := d.bytesAt(i, t)
+		if end >= 0 {
+			valueAt(t, p).SetBytes(b)
+		}
+		return end
+	}
+}
+
+// noList answers for what is no array: null makes a slice nil, the rest does not fit.
+func (d *decodeState) noList(i int, t reflect.Type, p loc) int {
+	null := i < len(d.data) && d.data[i] == 'n'
+	if i = d.other(i, t); i >= 0 && null {
+		valueAt(t, p).SetZero()
+	}
+	return i
 }
 
 // isFlat reports whether values of type t have no pointers.
@@ -103,6 +101,9 @@ func (c decCompiler) special(t reflect.Type) decFunc {
 func decNumbers[T number](t reflect.Type, at func(*decodeState, int, reflect.Type) (T, int)) decFunc {
 	elem := t.Elem()
 	return func(d *decodeState, i int, p loc) int {
+		if i >= len(d.data) || d.data[i] != '[' {
+			return d.noList(i, t, p)
+		}
 		if !d.down(i) {
 			return failed
 		}
@@ -159,6 +160,9 @@ func orEmpty[T any](s []T) []T {
 func decStrings(t reflect.Type) decFunc {
 	elem := t.Elem()
 	return func(d *decodeState, i int, p loc) int {
+		if i >= len(d.data) || d.data[i] != '[' {
+			return d.noList(i, t, p)
+		}
 		if !d.down(i) {
 			return failed
 		}
@@ -195,6 +199,9 @@ func decStrings(t reflect.Type) decFunc {
 
 func (s *slicePlan) reader() decFunc {
 	return func(d *decodeState, i int, p loc) int {
+		if i >= len(d.data) || d.data[i] != '[' {
+			return d.noList(i, s.typ, p)
+		}
 		if !d.down(i) {
 			return failed
 		}
@@ -244,9 +251,7 @@ func (c decCompiler) array(t reflect.Type) (dec decFunc, own bool) {
 		} else {
 			for more := true; more; k++ {
 				if k < n {
-					q := element(p, k, size)
-					valueAt(elem, q).SetZero()
-					i = read(d, i, q)
+					i = read(d, i, element(p, k, size))
 				} else {
 					i = d.pass(i)
 				}

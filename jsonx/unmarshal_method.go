@@ -94,7 +94,7 @@ func decQuoted(t reflect.Type, dec decFunc) decFunc {
 			return failed
 		}
 		inner := decodePool.Get().(*decodeState)
-		inner.data, inner.opt = append([]byte(nil), chars...), d.opt
+		inner.data, inner.opt, inner.custom = append([]byte(nil), chars...), d.opt, true
 		n := dec(inner, 0, p)
 		err := inner.err
 		if n >= 0 && n != len(chars) {

@@ -42,10 +42,28 @@ func (c decCompiler) structure(t reflect.Type) (dec decFunc, own bool) {
 		if fields[i].quoted {
 			f.dec = decQuoted(fields[i].typ, f.dec)
 		}
+		if fields[i].sealed {
+			f.dec = decSealed(t, f.dec)
+		}
 		own = own || c.plan(fields[i].typ).own && fields[i].typ.Kind() != reflect.Pointer
 	}
 	s.index = indexNames(names)
 	return s.reader(), own
+}
+
+// decSealed reads into an embedded pointer to an unexported type, if its owner has set it; null leaves it as it is.
+func decSealed(t reflect.Type, dec decFunc) decFunc {
+	return func(d *decodeState, i int, p loc) int {
+		null := i < len(d.data) && d.data[i] == 'n'
+		if _, set := target(p); set && !null {
+			return dec(d, i, p)
+		}
+		end := d.pass(i)
+		if end >= 0 && !null {
+			return d.misfit(i, t, "member", errSealed)
+		}
+		return end
+	}
 }
 
 // reader returns how an object is read. Members mostly come in the order of the fields, so that the next field is tried
@@ -63,10 +81,10 @@ func (s *structPlan) reader() decFunc {
 			d.depth--
 			return i + 1
 		}
-		var seen uint64    // bit k: field k of the first 64 has been read
-		var seenAll []bool // the same of all fields, if there are more
-		if len(s.fields) > 64 {
-			seenAll = make([]bool, len(s.fields))
+		var few [4]uint64
+		seen := few[:]
+		if len(s.fields) > 64*len(few) {
+			seen = make([]uint64, (len(s.fields)+63)/64)
 		}
 		strangers := false
 		next := 0
@@ -92,16 +110,10 @@ func (s *structPlan) reader() decFunc {
 				goto after
 			}
 		known:
-			if bit := uint64(1) << k; len(s.fields) <= 64 {
-				if seen&bit != 0 && !d.opt.dups {
-					return d.bad(i, wantNewName)
-				}
-				seen |= bit
-			} else if seenAll[k] && !d.opt.dups {
+			if seen[k>>6]&(1<<(k&63)) != 0 && !d.opt.dups {
 				return d.bad(i, wantNewName)
-			} else {
-				seenAll[k] = true
 			}
+			seen[k>>6] |= 1 << (k & 63)
 			next = k + 1
 			{
 				f := &s.fields[k]

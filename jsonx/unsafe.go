@@ -227,7 +227,7 @@ func (g *growing) close(d *decodeState, n int) {
 	case n == 0:
 		*g.dst = sliceHeader{data: unsafe.Pointer(&zeroSized)}
 	case g.plan.flat: // without pointers it is but words
-		words := uintptr(n)*g.plan.size + 7>>3
+		words := (uintptr(n)*g.plan.size + 7) / 8
 		*g.dst = sliceHeader{unsafe.Pointer(unsafe.SliceData(make([]uint64, words))), n, n}
 		copy(unsafe.Slice((*byte)(g.dst.data), uintptr(n)*g.plan.size), unsafe.Slice((*byte)(g.base), uintptr(n)*g.plan.size))
 	default:

@@ -85,7 +85,7 @@ func (m *Model) CheckTarget(f *Field, all map[string]*Schema) error {
 			}
 		}
 		slices.Sort(bad.Allowed)
-		bad.Problem, bad.DidYouMean = fmt.Sprintf("fk=%s: no model of that name is registered", f.FK), nearest(f.FK, bad.Allowed)
+		bad.Problem, bad.DidYouMean = fmt.Sprintf("fk=%s: no model of that name is registered", f.FK), Nearest(f.FK, bad.Allowed)
 		return bad
 	}
 	if key := target.PrimaryField(); key != nil && key.Type.Kind != f.Type.Kind {
@@ -123,7 +123,7 @@ func splitTag(tag string) (words []string, err error) {
 func (f *Field) readWord(typ, key, w string) error {
 	name, value, has := strings.Cut(w, "=")
 	bad := func(problem string, allowed []string) error {
-		return &TagError{Type: typ, Field: f.GoName, Tag: key, Problem: problem, Allowed: allowed, DidYouMean: nearest(name, allowed)}
+		return &TagError{Type: typ, Field: f.GoName, Tag: key, Problem: problem, Allowed: allowed, DidYouMean: Nearest(name, bare(allowed))}
 	}
 	if slices.Contains(later[key], name) {
 		return bad(fmt.Sprintf("%s is not enforced by this release; remove it, so that nobody relies on it", name), nil)
@@ -153,7 +153,7 @@ func (f *Field) readWord(typ, key, w string) error {
 			f.OnDelete = ""
 		} else if value != "cascade" && value != "set_null" {
 			actions := []string{"restrict", "cascade", "set_null"}
-			return &TagError{Type: typ, Field: f.GoName, Tag: key, Problem: fmt.Sprintf("on_delete=%s", value), Allowed: actions, DidYouMean: nearest(value, actions)}
+			return &TagError{Type: typ, Field: f.GoName, Tag: key, Problem: fmt.Sprintf("on_delete=%s", value), Allowed: actions, DidYouMean: Nearest(value, actions)}
 		}
 	case "was":
 		f.Was = value
@@ -171,7 +171,7 @@ func (f *Field) readWord(typ, key, w string) error {
 		for _, rule := range splitRules(value) {
 			v, err := parseValidator(rule, f)
 			if err != nil {
-				return &TagError{Type: typ, Field: f.GoName, Tag: key, Problem: err.Error(), Allowed: validatorForms, DidYouMean: nearest(ruleName(rule), validatorNames())}
+				return &TagError{Type: typ, Field: f.GoName, Tag: key, Problem: err.Error(), Allowed: validatorForms, DidYouMean: Nearest(ruleName(rule), validatorNames())}
 			}
 			f.validators = append(f.validators, v)
 		}
@@ -201,36 +201,13 @@ func ruleName(rule string) string {
 	return name
 }
 
-// nearest returns the allowed word closest to what was written, if one is close.
-func nearest(word string, allowed []string) string {
-	best, at := "", 1+len(word)/3
-	for _, a := range allowed {
-		if d := distance(word, strings.TrimSuffix(a, "=")); d <= at {
-			best, at = strings.TrimSuffix(a, "="), d-1
-		}
+// bare returns names without the = that some are written with.
+func bare(names []string) []string {
+	list := make([]string, len(names))
+	for i, n := range names {
+		list[i] = strings.TrimSuffix(n, "=")
 	}
-	return best
-}
-
-// distance is the number of single-letter edits between two words.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		prev := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := prev
-			if a[i] != b[j] {
-				cost++
-			}
-			prev = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
+	return list
 }
 
 func parseArgs(rule string) (name string, args []string, err error) {

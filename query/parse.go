@@ -122,7 +122,7 @@ func (p *parser) field(param, name string) (*model.SchemaField, error) {
 	if param == name {
 		names = append(names, "skip", "take", "sort", "fields")
 	}
-	e := &Error{Field: name, Problem: "is not a field of " + p.m.Name, DidYouMean: Nearest(name, names)}
+	e := &Error{Field: name, Problem: "is not a field of " + p.m.Name, DidYouMean: model.Nearest(name, names)}
 	if param != name {
 		e.Problem += " (in " + param + ")"
 	}

@@ -7,7 +7,7 @@ import (
 
 	"github.com/lithair/lithair-go/engine"
 	"github.com/lithair/lithair-go/jsonx"
-	"github.com/lithair/lithair-go/query"
+	"github.com/lithair/lithair-go/model"
 	"github.com/lithair/lithair-go/wire"
 )
 
@@ -33,7 +33,7 @@ func (q *request) operation(c *collection, at string) (*operation, error) {
 	case "create", "put", "patch", "delete", "check":
 	default:
 		message := "must be create, put, patch, delete or check"
-		if near := query.Nearest(q.Op, verbs); near != "" {
+		if near := model.Nearest(q.Op, verbs); near != "" {
 			message += fmt.Sprintf("; did you mean %q?", near)
 		}
 		return nil, bad("op", message)
@@ -269,7 +269,7 @@ func transaction(w *wire.Response, r *wire.Request, first *collection, all map[s
 				return c, nil
 			}
 			message := "is not a model"
-			if near := query.Nearest(name, names); near != "" {
+			if near := model.Nearest(name, names); near != "" {
 				message += fmt.Sprintf("; did you mean %q?", near)
 			}
 			return nil, fault(CodeOperation, fmt.Sprintf("%s/model %.60q %s", at, name, message), Item{Field: "model", Pointer: at + "/model", Code: "operation", Message: message})

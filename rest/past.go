@@ -82,7 +82,7 @@ func historyQuery(r *wire.Request) (before uint64, take int, err error) {
 				return 0, 0, &query.Error{Field: "before", Problem: "must be an index, as the versions have it"}
 			}
 		default:
-			return 0, 0, &query.Error{Field: p[0], Problem: "has no meaning here", DidYouMean: query.Nearest(p[0], []string{"take", "before"})}
+			return 0, 0, &query.Error{Field: p[0], Problem: "has no meaning here", DidYouMean: model.Nearest(p[0], []string{"take", "before"})}
 		}
 	}
 	return before, take, nil

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/lithair/lithair-go/engine"
+	"github.com/lithair/lithair-go/model"
 	"github.com/lithair/lithair-go/query"
 	"github.com/lithair/lithair-go/state"
 	"github.com/lithair/lithair-go/wire"
@@ -105,7 +106,7 @@ func onlyRead(r *wire.Request) error {
 		switch p[0] {
 		case "at", "level", "freshness", "freshness_strict", "min_index":
 		default:
-			return &query.Error{Field: p[0], Problem: "has no meaning here", DidYouMean: query.Nearest(p[0], []string{"at", "level", "freshness", "min_index"})}
+			return &query.Error{Field: p[0], Problem: "has no meaning here", DidYouMean: model.Nearest(p[0], []string{"at", "level", "freshness", "min_index"})}
 		}
 	}
 	return nil
@@ -165,21 +166,22 @@ func (c *collection) missing(id string) error {
 	return fault(CodeNotFound, "there is no "+c.t.Name()+" "+strconv.Quote(id))
 }
 
-// parse reads the list grammar of a request, for a root.
-func (c *collection) parse(r *wire.Request, root *state.Root) (*query.Query, error) {
-	return query.Parse(c.t.Model(), c.schemaAt(root), r.Query().Pairs, c.opt.Query)
-}
-
-func (c *collection) list(w *wire.Response, r *wire.Request) error {
-	if _, err := c.opt.admit(r, Action{Verb: "list", Model: c.t.Name()}); err != nil {
-		return err
+// asked returns the state that a request for many records reads, and the query.
+func (c *collection) asked(w *wire.Response, r *wire.Request, verb string) (*state.Root, *query.Query, error) {
+	if _, err := c.opt.admit(r, Action{Verb: verb, Model: c.t.Name()}); err != nil {
+		return nil, nil, err
 	}
 	root, err := c.root(r)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	w.SetHeader("Lithair-Index", c.indexText(root.Seq()))
-	q, err := c.parse(r, root)
+	q, err := query.Parse(c.t.Model(), c.schemaAt(root), r.Query().Pairs, c.opt.Query)
+	return root, q, err
+}
+
+func (c *collection) list(w *wire.Response, r *wire.Request) error {
+	root, q, err := c.asked(w, r, "list")
 	if err != nil {
 		return err
 	}
@@ -225,15 +227,7 @@ func (c *collection) writeRow(w *wire.Response, row *state.Row, fields []string)
 }
 
 func (c *collection) count(w *wire.Response, r *wire.Request) error {
-	if _, err := c.opt.admit(r, Action{Verb: "count", Model: c.t.Name()}); err != nil {
-		return err
-	}
-	root, err := c.root(r)
-	if err != nil {
-		return err
-	}
-	w.SetHeader("Lithair-Index", c.indexText(root.Seq()))
-	q, err := c.parse(r, root)
+	root, q, err := c.asked(w, r, "count")
 	if err != nil {
 		return err
 	}

@@ -116,7 +116,7 @@ func (s *shape) inputError(err error, at string) error {
 		return toError(err, at)
 	}
 	message := "is not a field of " + s.m.Name
-	if near := query.Nearest(e.Unknown, query.Visible(s.m)); near != "" {
+	if near := model.Nearest(e.Unknown, query.Visible(s.m)); near != "" {
 		message += fmt.Sprintf("; did you mean %q?", near)
 	}
 	pointer := e.Pointer

@@ -31,7 +31,10 @@ func (d *decoding) message(p *program, base place, off, end int) error {
 	var rest writer
 	for {
 		var err error
-		if off, i, number, err = d.messageHot(p, base, off, end, i, number); err != nil || off == end {
+		if i < len(p.ops) && !p.ops[i].cold {
+			off, i, number, err = d.messageHot(p, base, off, end, i, number)
+		}
+		if err != nil || off == end {
 			return d.leave(p, base, rest.buf, err)
 		}
 		start := off

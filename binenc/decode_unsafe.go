@@ -32,7 +32,13 @@ func (d *decoding) messageHot(p *program, base place, off, end, i int, number ui
 		case hotTexts:
 			next, done := d.textsHot(field, int(o.run), at, end, headShortBytes, maxShortLength)
 			if done == 0 {
-				return off, i, number, nil
+				if next = at + 1 + int(h-headShortBytes); h <= headShortBytes || h >= headInt || next > end {
+					return off, i, number, nil
+				}
+				if err := d.text(field, at+1, next); err != nil {
+					return 0, 0, 0, within(err, at+1, want, p.ops[i].name)
+				}
+				done = 1
 			}
 			off, i, number = next, i+done, want+uint32(done-1)
 			continue

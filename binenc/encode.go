@@ -94,8 +94,10 @@ func (p *program) encodeKnown(dst []byte, base place, i int, last uint32) (_ []b
 			continue
 		}
 		last = o.number
-		dst, i, last = p.encodeHot(dst, base, i+1, last)
-		i--
+		if i+1 < len(p.ops) && !p.ops[i+1].cold {
+			dst, i, last = p.encodeHot(dst, base, i+1, last)
+			i--
+		}
 	}
 	return dst, nil
 }

@@ -45,6 +45,7 @@ func (p *program) heat() {
 	for i := len(p.ops) - 1; i >= 0; i-- {
 		o, h := &p.ops[i], &p.hot[i]
 		*h = hotOp{code: o.hot(), run: 1, number: o.number, offset: o.offset, o: o}
+		o.cold = h.code == hotNone
 		switch h.code {
 		case hotMessage:
 			h.run = uint8(o.msg.texts)

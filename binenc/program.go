@@ -43,6 +43,7 @@ type op struct {
 	size     uint8   // of an integer, in bytes
 	stride   uintptr // size in memory, in bytes
 	optional bool    // the field is a pointer
+	cold     bool    // the hot loops leave the field to others
 	number   uint32
 	step     // from the struct to the field
 	typ      reflect.Type

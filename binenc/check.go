@@ -71,7 +71,9 @@ func (t *Type) byNumber(number uint32) *Field {
 // bytes, lists and maps are not: they differ from absent ones.
 func isDefault(payload []byte, k Kind) bool {
 	switch k {
-	case KindBool, KindInt, KindUint, KindDuration, KindFloat32, KindFloat64, KindID:
+	case KindID:
+		return len(payload) == 16 && [16]byte(payload) == [16]byte{}
+	case KindBool, KindInt, KindUint, KindDuration, KindFloat32, KindFloat64:
 		for _, b := range payload {
 			if b != 0 {
 				return false

@@ -3,6 +3,7 @@ package binenc
 import (
 	"bytes"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 )
@@ -200,6 +201,26 @@ func TestHostileLengthsAllocateLittle(t *testing.T) {
 			}
 		}); n > 20 {
 			t.Errorf("%x: %v allocations", msg, n)
+		}
+	}
+}
+
+// An id of another length is malformed, also when all its bytes are zero; only the sixteen zero bytes are a zero value.
+func TestIDsOfOtherLengths(t *testing.T) {
+	type holder struct {
+		ID [16]byte
+	}
+	p, ty := planFor[holder](t)
+	for msg, want := range map[string]error{
+		"\x80": ErrMalformed, "\x83\x00\x00\x00": ErrMalformed, "\x91" + strings.Repeat("\x00", 17): ErrMalformed,
+		"\x90" + strings.Repeat("\x00", 16): ErrNotCanonical, "\x90" + strings.Repeat("\x01", 16): nil,
+	} {
+		var v holder
+		if err := p.Decode([]byte(msg), &v); !errors.Is(err, want) {
+			t.Errorf("Decode %x: %v, want %v", msg, err, want)
+		}
+		if err := CheckMessage([]byte(msg), ty); !errors.Is(err, want) {
+			t.Errorf("CheckMessage %x: %v, want %v", msg, err, want)
 		}
 	}
 }

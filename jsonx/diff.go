@@ -5,8 +5,8 @@ import (
 	"strconv"
 )
 
-// maxDiffSteps bounds the search for the best alignment of two arrays, in comparisons; beyond it elements are paired by
-// position. It is about a tenth of a second.
+// maxDiffSteps bounds the search for the best alignment of arrays, in comparisons, all arrays of one Diff together;
+// beyond it elements are paired by position. It is about a tenth of a second.
 const maxDiffSteps = 1 << 24
 
 // maxDiffEdits bounds how many elements may differ for the search to go on; its memory is 4 bytes times the square.
@@ -15,15 +15,44 @@ const maxDiffEdits = 1 << 11
 // Diff returns a Patch of add, remove and replace operations that makes a into b: applied to a it gives a value Equal
 // to b, number texts included; members that are new come last. It goes into what both have in common, replaces a value
 // as a whole where that is shorter, and keeps in each array a longest common subsequence of elements, as long as that is
-// found within maxDiffSteps comparisons and maxDiffEdits differences. It finds no moves. The patch holds parts of b.
+// found within maxDiffSteps comparisons in all and maxDiffEdits differences. It finds no moves. The patch holds parts of b.
 //
 // Values are told apart by 128 bits of a seeded hash. The time is proportional to both sizes and the search.
 func Diff(a, b Value) Patch {
-	d := differ{seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}, sums: make(map[*node]sum)}
+	d := differ{seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}, sums: make(map[*node]sum), steps: maxDiffSteps}
 	d.hash(a, 0)
 	d.hash(b, 0)
-	d.value("", a, b)
+	d.value(nil, a, b)
+	for i, at := range d.places {
+		d.patch[i].Path = at.pointer()
+	}
 	return d.patch
+}
+
+// spot is where in the text a value is: under which token of what is around it. Pointers are written in the end, for
+// the operations that stay, as in a deep text they are long.
+type spot struct {
+	around *spot
+	token  string // with its slash, escaped
+	size   int    // of the pointer
+}
+
+// under returns the spot of a part.
+func (s *spot) under(token string) *spot { return &spot{s, token, s.len() + len(token)} }
+
+func (s *spot) len() int {
+	if s == nil {
+		return 0
+	}
+	return s.size
+}
+
+func (s *spot) pointer() string {
+	b := make([]byte, s.len())
+	for end := len(b); s != nil; s = s.around {
+		end -= copy(b[end-len(s.token):], s.token)
+	}
+	return string(b)
 }
 
 // sum is what a value is known by: two hashes, and about the length of its text.
@@ -35,9 +64,12 @@ type sum struct {
 type differ struct {
 	seeds [2]maphash.Seed
 	sums  map[*node]sum // of arrays and objects
-	patch Patch
-	size  int // about the length of patch as text
-	buf   []byte
+	steps int           // left of maxDiffSteps
+
+	patch  Patch
+	places []*spot // of its operations
+	size   int     // about the length of patch as text
+	buf    []byte
 }
 
 // hash returns the sum of v. Numbers count by text, strings by characters, members in any order.
@@ -95,54 +127,54 @@ func (d *differ) sum(v Value) sum {
 
 func (d *differ) same(a, b Value) bool { return d.sum(a).hash == d.sum(b).hash }
 
-func (d *differ) emit(op, path string, v Value) {
-	d.patch = append(d.patch, Operation{Op: op, Path: path, Value: v})
-	d.size += len(op) + len(path) + 20
+func (d *differ) emit(op string, at *spot, v Value) {
+	d.patch, d.places = append(d.patch, Operation{Op: op, Value: v}), append(d.places, at)
+	d.size += len(op) + at.len() + 20
 	if op != "remove" {
 		d.size += d.sum(v).size + 10
 	}
 }
 
-// value makes a, at path, into b.
-func (d *differ) value(path string, a, b Value) {
+// value makes a, which is there, into b.
+func (d *differ) value(there *spot, a, b Value) {
 	if d.same(a, b) {
 		return
 	}
 	mark, size := len(d.patch), d.size
 	switch k := a.Kind(); {
 	case k != b.Kind() || k != Object && k != Array:
-		d.emit("replace", path, b)
+		d.emit("replace", there, b)
 		return
 	case k == Object:
-		d.members(path, a, b)
+		d.members(there, a, b)
 	default:
-		d.elements(path, a.node.elements, b.node.elements)
+		d.elements(there, a.node.elements, b.node.elements)
 	}
-	if whole := len(path) + 37 + d.sum(b).size; d.size-size > whole {
+	if whole := there.len() + 37 + d.sum(b).size; d.size-size > whole {
 		clear(d.patch[mark:])
-		d.patch, d.size = d.patch[:mark], size
-		d.emit("replace", path, b)
+		d.patch, d.places, d.size = d.patch[:mark], d.places[:mark], size
+		d.emit("replace", there, b)
 	}
 }
 
-func (d *differ) members(path string, a, b Value) {
+func (d *differ) members(there *spot, a, b Value) {
 	for name, x := range a.Members() {
 		if y, ok := b.Get(name); ok {
 			if !d.same(*x, *y) {
-				d.value(AppendPointer(path, name), *x, *y)
+				d.value(there.under(AppendPointer("", name)), *x, *y)
 			}
 		} else {
-			d.emit("remove", AppendPointer(path, name), Value{})
+			d.emit("remove", there.under(AppendPointer("", name)), Value{})
 		}
 	}
 	for name, y := range b.Members() {
 		if _, ok := a.Get(name); !ok {
-			d.emit("add", AppendPointer(path, name), *y)
+			d.emit("add", there.under(AppendPointer("", name)), *y)
 		}
 	}
 }
 
-func (d *differ) elements(path string, a, b []Value) {
+func (d *differ) elements(there *spot, a, b []Value) {
 	at := 0
 	for len(a) > 0 && len(b) > 0 && d.same(a[0], b[0]) {
 		a, b, at = a[1:], b[1:], at+1
@@ -152,22 +184,23 @@ func (d *differ) elements(path string, a, b []Value) {
 	}
 	x, y := 0, 0
 	for _, m := range append(d.align(a, b), match{len(a), len(b), 0}) {
-		at = d.run(path, at, a[x:m.a], b[y:m.b]) + m.n
+		at = d.run(there, at, a[x:m.a], b[y:m.b]) + m.n
 		x, y = m.a+m.n, m.b+m.n
 	}
 }
 
 // run makes a, which begins at index at of the array, into b, where no element stays, and returns the index after it.
-func (d *differ) run(path string, at int, a, b []Value) int {
+func (d *differ) run(there *spot, at int, a, b []Value) int {
+	element := func(i int) *spot { return there.under("/" + strconv.Itoa(i)) }
 	both := min(len(a), len(b))
 	for i := range both {
-		d.value(path+"/"+strconv.Itoa(at+i), a[i], b[i])
+		d.value(element(at+i), a[i], b[i])
 	}
 	for range a[both:] {
-		d.emit("remove", path+"/"+strconv.Itoa(at+both), Value{})
+		d.emit("remove", element(at+both), Value{})
 	}
 	for i, y := range b[both:] {
-		d.emit("add", path+"/"+strconv.Itoa(at+both+i), y)
+		d.emit("add", element(at+both+i), y)
 	}
 	return at + len(b)
 }
@@ -179,12 +212,12 @@ type match struct{ a, b, n int }
 // Algorithm and Its Variations", 1986, §4): furthest[k] is how far into a one gets on diagonal k = x - y with so many
 // edits. Nil when the search would take too long.
 func (d *differ) align(a, b []Value) []match {
-	if len(a) == 0 || len(b) == 0 {
+	if len(a) == 0 || len(b) == 0 || d.steps < 0 {
 		return nil
 	}
 	ha, hb := d.hashes(a), d.hashes(b)
 	var trace [][]int32 // trace[e] is furthest of -e..e
-	for edits, steps := 0, 0; edits <= min(len(a)+len(b), maxDiffEdits); edits++ {
+	for edits := 0; edits <= min(len(a)+len(b), maxDiffEdits); edits++ {
 		furthest := make([]int32, 2*edits+1)
 		for k := -edits; k <= edits; k += 2 {
 			x := fromPrevious(trace, edits, k)
@@ -194,9 +227,9 @@ func (d *differ) align(a, b []Value) []match {
 			}
 			for x < len(a) && x-k < len(b) && ha[x] == hb[x-k] {
 				x++
-				steps++
+				d.steps--
 			}
-			if furthest[k+edits] = int32(x); steps > maxDiffSteps {
+			if furthest[k+edits] = int32(x); d.steps < 0 {
 				return nil
 			}
 			if x >= len(a) && x-k >= len(b) {
@@ -204,7 +237,7 @@ func (d *differ) align(a, b []Value) []match {
 			}
 		}
 		trace = append(trace, furthest)
-		steps += edits
+		d.steps -= edits
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package jsonx
 import (
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -109,7 +110,7 @@ func TestAlignIsLongest(t *testing.T) {
 				}
 			}
 		}
-		d := differ{sums: map[*node]sum{}}
+		d := differ{sums: map[*node]sum{}, steps: maxDiffSteps}
 		d.seeds[0], d.seeds[1] = nameSeed, nameSeed
 		n, x, y := 0, 0, 0
 		for _, m := range d.align(a, b) {
@@ -187,4 +188,41 @@ func ExampleDiff() {
 	text, _ := Diff(a, b).AppendJSON(nil)
 	fmt.Printf("%s\n", text)
 	// Output: [{"op":"add","path":"/tags/1","value":"b"}]
+}
+
+// Diff of texts made to be hard takes memory, and so time, in proportion to them: the search is bounded for all arrays
+// together, and pointers are written for the operations that stay only.
+func TestDiffIsBounded(t *testing.T) {
+	deep := func(x string) string {
+		return strings.Repeat(`{"k":`+x+`,"`+strings.Repeat("n", 2000)+`":`, 999) + x + strings.Repeat("}", 999)
+	}
+	arrays := func(seed uint64) string {
+		r := rand.New(rand.NewPCG(seed, 1))
+		var b strings.Builder
+		for range 100 {
+			for i := range 1000 {
+				fmt.Fprintf(&b, "%s%d", map[bool]string{true: "],[", false: ","}[i == 0], r.IntN(1000))
+			}
+		}
+		return "[[]" + b.String()[1:] + "]]"
+	}
+	for _, x := range []struct {
+		name, a, b string
+		limit      uint64
+	}{
+		{"long pointers", deep("1"), deep("2"), 20 << 20},
+		{"many arrays", arrays(1), arrays(2), 300 << 20},
+	} {
+		a, b := mustParse(t, x.a), mustParse(t, x.b)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		patch := Diff(a, b)
+		runtime.ReadMemStats(&after)
+		if n := after.TotalAlloc - before.TotalAlloc; n > x.limit {
+			t.Errorf("%s: %d bytes for texts of %d", x.name, n, len(x.a)+len(x.b))
+		}
+		if err := patch.Apply(&a); err != nil || !a.Equal(b) {
+			t.Errorf("%s: the patch does not lead to b: %v", x.name, err)
+		}
+	}
 }

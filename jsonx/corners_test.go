@@ -1,6 +1,7 @@
 package jsonx
 
 import (
+	"encoding"
 	"encoding/json"
 	"errors"
 	"io"
@@ -68,6 +69,35 @@ type (
 		P pointerToInt `json:",string"`
 	}
 )
+
+// Keys that are no strings, integers or texts are errors, also of maps that have none.
+func TestMapKeysThatHaveNoNames(t *testing.T) {
+	for _, v := range []any{map[[2]int]int(nil), map[float64]int{}, map[any]int{"a": 1}, map[bool]string{true: ""}} {
+		_, err := json.Marshal(v)
+		if _, err2 := Marshal(v); err == nil || !errors.Is(err2, errUnsupported) {
+			t.Errorf("%T: %v, %v", v, err2, err)
+		}
+		p := reflect.New(reflect.TypeOf(v)).Interface()
+		err = json.Unmarshal([]byte(`{}`), p)
+		if err2 := Unmarshal([]byte(`{}`), p); err == nil || !errors.Is(err2, errUnsupported) {
+			t.Errorf("%T: %v, %v", v, err2, err)
+		}
+		if err := Unmarshal([]byte(`null`), p); err != nil {
+			t.Errorf("%T: %v", v, err)
+		}
+	}
+	// encoding/json panics here
+	if b, err := Marshal(map[encoding.TextMarshaler]int{nil: 1}); err == nil {
+		t.Errorf("%s for a nil key", b)
+	}
+	var c chan int
+	if err := Unmarshal([]byte(`null`), &c); err != nil {
+		t.Error(err)
+	}
+	if err := Unmarshal([]byte(`1`), &c); !errors.Is(err, errUnsupported) {
+		t.Error(err)
+	}
+}
 
 // Corners where encoding/json is the oracle for both directions.
 func TestCornersOfEncodingJSON(t *testing.T) {

@@ -18,6 +18,11 @@ func (c encCompiler) mapping(t reflect.Type) encFunc {
 	if t == anyMapType {
 		return func(e *encodeState, b []byte, p loc) ([]byte, error) { return e.anyMap(b, *typedAt[map[string]any](p)) }
 	}
+	if k := t.Key(); !isName(k) {
+		return func(_ *encodeState, b []byte, _ loc) ([]byte, error) {
+			return b, fmt.Errorf("jsonx: marshal %v: map key of type %v: %w", t, k, errUnsupported)
+		}
+	}
 	enc := c.of(t.Elem(), false)
 	var pool sync.Pool
 	return func(e *encodeState, b []byte, p loc) (_ []byte, err error) {
@@ -59,23 +64,29 @@ func (c encCompiler) mapping(t reflect.Type) encFunc {
 	}
 }
 
+// isName reports whether keys of type t have names.
+func isName(t reflect.Type) bool {
+	k := t.Kind()
+	return k == reflect.String || k >= reflect.Int && k <= reflect.Uintptr || t.Implements(textType)
+}
+
 // nameOf returns the name that a map key becomes: a string as it is, then a TextMarshaler, then an integer in decimal.
 func nameOf(key reflect.Value) (string, error) {
 	if key.Kind() == reflect.String {
 		return key.String(), nil
 	}
 	if key.Type().Implements(textType) {
-		if key.Kind() == reflect.Pointer && key.IsNil() {
+		switch {
+		case key.Kind() == reflect.Pointer && key.IsNil():
 			return "", nil
+		case key.Kind() == reflect.Interface && key.IsNil():
+			return "", fmt.Errorf("jsonx: marshal: map key of type %v is nil", key.Type())
 		}
 		b, err := key.Interface().(encoding.TextMarshaler).MarshalText()
 		return string(b), err
 	}
-	switch {
-	case key.CanInt():
+	if key.CanInt() {
 		return strconv.FormatInt(key.Int(), 10), nil
-	case key.CanUint():
-		return strconv.FormatUint(key.Uint(), 10), nil
 	}
-	return "", fmt.Errorf("jsonx: marshal: map key of type %v: %w", key.Type(), errUnsupported)
+	return strconv.FormatUint(key.Uint(), 10), nil
 }

@@ -23,6 +23,14 @@ func (c decCompiler) mapping(t reflect.Type) decFunc {
 	m := &mapPlan{typ: t, dec: c.of(t.Elem())}
 	m.key, m.exact = keyDec(t.Key())
 	read := m.read
+	if m.key == nil {
+		read = func(d *decodeState, i int, _ loc) int {
+			if d.pass(i) < 0 {
+				return failed
+			}
+			return d.misfit(i, t, "object", errUnsupported)
+		}
+	}
 	if t.Key().Kind() == reflect.String && m.exact && t.Elem() == anyType && byAddress {
 		read = readAnyMap
 	}
@@ -109,7 +117,7 @@ func (m *mapPlan) member(d *decodeState, i, n int, v reflect.Value, e *entry) in
 	return i
 }
 
-// keyDec returns how a name becomes a key of type t, and whether no two names make the same key.
+// keyDec returns how a name becomes a key of type t, nil if it cannot, and whether no two names make the same key.
 func keyDec(t reflect.Type) (set func(*decodeState, []byte, reflect.Value) error, exact bool) {
 	if reflect.PointerTo(t).Implements(unTextType) {
 		return func(_ *decodeState, name []byte, key reflect.Value) error {
@@ -126,7 +134,7 @@ func keyDec(t reflect.Type) (set func(*decodeState, []byte, reflect.Value) error
 	case k >= reflect.Int && k <= reflect.Uintptr:
 		return func(_ *decodeState, name []byte, key reflect.Value) error { return setWholeKey(key, string(name)) }, false
 	}
-	return func(*decodeState, []byte, reflect.Value) error { return errUnsupported }, false
+	return nil, false
 }
 
 func setWholeKey(key reflect.Value, name string) error {

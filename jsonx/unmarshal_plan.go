@@ -116,10 +116,11 @@ func (c decCompiler) compile(t reflect.Type) (dec decFunc, own bool) {
 		return dec, false
 	}
 	return func(d *decodeState, i int, _ loc) int {
-		if end := d.pass(i); end < 0 {
-			return failed
+		end := d.pass(i)
+		if end < 0 || d.data[i] == 'n' {
+			return end
 		}
-		return d.misfit(i, t, kindOf(d.data[i:]), errUnsupported)
+		return d.misfit(i, t, kindOf(d.data[i:end]), errUnsupported)
 	}, false
 }
 

@@ -63,7 +63,7 @@ func (p *program) heat() {
 			}
 		}
 	}
-	if n := len(p.hot); n > 0 && p.unknown == nil && p.hot[0].number == 1 && int(p.hot[0].run) == n {
+	if n := len(p.hot); n > 0 && p.unknown == nil && p.hot[0].code == hotTexts && p.hot[0].number == 1 && int(p.hot[0].run) == n {
 		p.texts, p.first = n, p.hot[0].offset
 	}
 }

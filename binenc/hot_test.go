@@ -121,3 +121,32 @@ func TestDecodeAgreesWithCheckMessage(t *testing.T) {
 	}
 	t.Logf("%d changed messages", changed)
 }
+
+// A message with one field is one of nothing but texts only if that field is a text.
+func TestMessagesOfOneField(t *testing.T) {
+	type one[T any] struct{ V T }
+	type record struct {
+		F   one[float64]
+		N   one[int]
+		B   one[bool]
+		L   one[[]string]
+		S   one[string]
+		M   one[one[string]]
+		All []one[float64]
+		In  []one[one[string]]
+	}
+	p, ty := planFor[record](t)
+	v := record{one[float64]{2.5}, one[int]{1 << 40}, one[bool]{true}, one[[]string]{[]string{"a", ""}}, one[string]{"text"}, one[one[string]]{one[string]{"inside"}},
+		[]one[float64]{{1}, {0}, {-2}}, []one[one[string]]{{one[string]{"x"}}, {}}}
+	msg, err := p.Append(make([]byte, 0, 500), &v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := CheckMessage(msg, ty); err != nil {
+		t.Fatalf("%x: %v", msg, err)
+	}
+	var back record
+	if err := p.Decode(msg, &back); err != nil || !reflect.DeepEqual(v, back) {
+		t.Errorf("%+v %v, want %+v", back, err, v)
+	}
+}

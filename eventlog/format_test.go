@@ -98,7 +98,7 @@ func FuzzFrame(f *testing.F) {
 			t.Fatalf("size %d of %d bytes", fr.size, len(b))
 		}
 		again := make([]byte, frameHead)
-		problem, err := fr.eachRecord(func(r Record) error {
+		problem, err := fr.eachWholeRecord(func(r Record) error {
 			again = appendRecord(again, r.Index, &r)
 			return nil
 		})

@@ -180,7 +180,7 @@ func holds(it item, name, cond string) bool {
 		return false
 	}
 	switch name {
-	case "skip", "take", "sort", "fields", "level", "freshness", "freshness_strict", "min_index":
+	case "skip", "take", "sort", "fields", "at", "level", "freshness", "freshness_strict", "min_index":
 		return true
 	}
 	v := value(it, name)

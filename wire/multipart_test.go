@@ -213,6 +213,9 @@ func FuzzMultipart(f *testing.F) {
 		if slow := partsText(readerOf(iotest.OneByteReader(bytes.NewReader(body)), "B", limits)); slow != got {
 			t.Errorf("%q byte by byte: %q, whole %q", body, slow, got)
 		}
+		if bytes.Contains(bytes.ReplaceAll(body, []byte("\r\n"), nil), []byte("\n--B")) {
+			return // a boundary behind LF alone is one there, and content here
+		}
 		mine, theirs := readerOf(bytes.NewReader(body), "B", limits), multipart.NewReader(bytes.NewReader(body), "B")
 		p, err := mine.nextPart()
 		for err == nil {

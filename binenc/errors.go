@@ -33,6 +33,7 @@ type Error struct {
 	Err    error
 }
 
+// Error gives offset, field path and reason.
 func (e *Error) Error() string {
 	s := "binenc: "
 	if e.Offset >= 0 {

@@ -35,6 +35,7 @@ type SyntaxError struct {
 	Err          error // io.ErrUnexpectedEOF when truncated, one of the errors above, or nil when malformed
 }
 
+// Error gives line, column, pointer and what was expected.
 func (e *SyntaxError) Error() string {
 	if errors.Is(e.Err, io.ErrUnexpectedEOF) {
 		return fmt.Sprintf("jsonx: truncated at line %d column %d (offset %d, %q): expected %s", e.Line, e.Column, e.Offset, e.Pointer, e.Expected)

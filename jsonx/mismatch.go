@@ -18,6 +18,7 @@ type UnmarshalError struct {
 	Err          error
 }
 
+// Error gives the place and what does not fit.
 func (e *UnmarshalError) Error() string {
 	at := fmt.Sprintf("jsonx: line %d column %d (offset %d, %q): ", e.Line, e.Column, e.Offset, e.Pointer)
 	if e.Unknown != "" {

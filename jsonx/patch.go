@@ -41,6 +41,7 @@ type PatchError struct {
 	Err      error
 }
 
+// Error gives the operation and why it cannot be applied.
 func (e *PatchError) Error() string {
 	return fmt.Sprintf("jsonx: patch operation %d (%s %q): %v", e.Index, e.Op, e.Path, e.Err)
 }

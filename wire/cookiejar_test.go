@@ -189,7 +189,13 @@ func FuzzSetCookie(f *testing.F) {
 		if want.Quoted {
 			value = strings.Trim(value, `"`)
 		}
-		if c.name != want.Name || value != want.Value || c.secure != want.Secure || strings.HasPrefix(want.Path, "/") && c.path != want.Path {
+		if c.name != want.Name || value != want.Value {
+			t.Fatalf("%q: %+v, net/http %+v", text, c, want)
+		}
+		if _, attributes, _ := strings.Cut(text, ";"); strings.ContainsFunc(attributes, func(r rune) bool { return r == '"' || r == '\\' || r > '~' }) {
+			return // net/http passes over attributes with such values, RFC 6265bis §5.6 does not
+		}
+		if c.secure != want.Secure || strings.HasPrefix(want.Path, "/") && c.path != want.Path {
 			t.Fatalf("%q: %+v, net/http %+v", text, c, want)
 		}
 	})

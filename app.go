@@ -41,6 +41,7 @@ type App struct {
 	events    *eventlog.Log
 	listener  net.Listener
 	server    *wire.Server
+	transport transport
 	operator  *operator
 	serving   chan error // what Serve returned
 	started   time.Time
@@ -290,6 +291,11 @@ func (a *App) Start(ctx context.Context) error {
 	if err := a.mountTx(); err != nil {
 		return &startError{err: err, kind: startConfig}
 	}
+	t, err := a.openTransport()
+	if err != nil {
+		return &startError{err: err, kind: startConfig}
+	}
+	a.transport = t
 	a.started = time.Now()
 	l, err := net.Listen("tcp", a.cfg.Addr)
 	if err != nil {
@@ -366,6 +372,7 @@ func (a *App) mountTx() error {
 func (a *App) serve(l net.Listener) error {
 	s, err := wire.NewServer(wire.Config{
 		Handler: a.router.Handler(), Logger: a.log, MaxBodyBytes: a.cfg.MaxBodyBytes, ErrorBody: rest.ErrorBody,
+		Proxies: a.transport.proxies,
 	})
 	if err != nil {
 		return err
@@ -374,7 +381,7 @@ func (a *App) serve(l net.Listener) error {
 	a.mu.Lock()
 	a.listener, a.server, a.serving = l, s, serving
 	a.mu.Unlock()
-	go func() { serving <- s.Serve(l) }()
+	go func() { serving <- a.transport.serve(s, l) }()
 	return nil
 }
 

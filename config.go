@@ -18,6 +18,7 @@ import (
 	"github.com/lithair/lithair-go/internal/disk"
 	"github.com/lithair/lithair-go/jsonx"
 	"github.com/lithair/lithair-go/model"
+	"github.com/lithair/lithair-go/wire"
 )
 
 // Config says how an application runs. The zero value works. Fields with a flag can also
@@ -39,6 +40,13 @@ type Config struct {
 	RequestTimeout  time.Duration `flag:"request-timeout" usage:"longest time a request may take"`
 	ShutdownTimeout time.Duration `flag:"shutdown-timeout" usage:"longest time to finish requests when stopping"`
 	ObservePublic   bool          `flag:"observe-public" usage:"answer /observe/* and the details of /info off loopback, too"`
+	TLSCert         string        `flag:"tls-cert" usage:"PEM file of the certificate chain to serve HTTPS with; read again when it changes, and on SIGHUP"`
+	TLSKey          string        `flag:"tls-key" usage:"PEM file of the certificate's private key"`
+	TrustedProxies  string        `flag:"trusted-proxies" usage:"who is believed in X-Forwarded-For: networks, addresses, loopback, private; separated by commas"`
+
+	// Proxies says what else the proxies of TrustedProxies are believed about, such as
+	// Proto; its Trusted are added to them. Without either no proxy is believed.
+	Proxies wire.ProxyConfig
 
 	// Logger, when set, is used as it is; LogLevel and LogFormat then have no effect.
 	Logger *slog.Logger
@@ -119,6 +127,9 @@ func (c *Config) check() error {
 		errs = append(errs, errors.New("data: the data directory cannot be empty"))
 	}
 	if err := checkAddr(c.Addr); err != nil {
+		errs = append(errs, err)
+	}
+	if err := c.checkTransport(); err != nil {
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)

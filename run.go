@@ -152,7 +152,7 @@ func listeningInode(port int) string {
 
 // Run is the main function of an application: it reads flags, environment and
 // configuration file, starts, prints where it serves, and stops gracefully on SIGINT or
-// SIGTERM; a second signal stops it at once. addr is the address where nothing else says
+// SIGTERM; a second signal stops it at once. With TLS, SIGHUP reads the certificates again. addr is the address where nothing else says
 // one. It returns after a clean stop; otherwise it prints what is wrong and exits: 2 for
 // wrong flags, 78 when configuration or data do not let it start, 3 after the second
 // signal, 1 for the rest.
@@ -181,6 +181,11 @@ func (a *App) run(addr string, args, environ []string, out io.Writer) int {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(signals)
+	hup := make(chan os.Signal, 1)
+	if a.cfg.TLSCert != "" {
+		signal.Notify(hup, syscall.SIGHUP)
+		defer signal.Stop(hup)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	begun := make(chan error, 1)
@@ -201,7 +206,7 @@ func (a *App) run(addr string, args, environ []string, out io.Writer) int {
 		return exitCode(err)
 	}
 	a.banner(out)
-	return a.untilStopped(signals, out)
+	return a.untilStopped(signals, hup, out)
 }
 
 // verify reads the whole log, of an application that does not run, and says whether it
@@ -217,10 +222,14 @@ func (a *App) verify(out io.Writer) int {
 	return 0
 }
 
-// untilStopped waits for a signal, or for the server to break, and stops.
-func (a *App) untilStopped(signals chan os.Signal, out io.Writer) int {
+// untilStopped waits for a signal, or for the server to break, and stops. On hup it
+// reads the certificates again.
+func (a *App) untilStopped(signals, hup chan os.Signal, out io.Writer) int {
 	var failed error
 	select {
+	case <-hup:
+		a.reloadCertificates()
+		return a.untilStopped(signals, hup, out)
 	case s := <-signals:
 		a.log.Info("stopping", "signal", s.String(), "at_most", a.cfg.ShutdownTimeout.String())
 	case failed = <-a.serving:
@@ -247,7 +256,7 @@ func (a *App) untilStopped(signals chan os.Signal, out io.Writer) int {
 
 // banner says where everything is: as lines for people, or one record in JSON logs.
 func (a *App) banner(out io.Writer) {
-	url := "http://" + a.Addr()
+	url := a.transport.scheme() + "://" + a.Addr()
 	version, _ := buildVersion()
 	if a.cfg.LogFormat == "json" {
 		a.log.Info("started", "name", a.cfg.Name, "url", url, "data", a.cfg.Dir, "restored_snapshot", a.restored.snapshot, "restored_records", a.restored.records,

@@ -182,7 +182,7 @@ func (p *process) Write(b []byte) (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.out.Write(b)
-	if m := regexp.MustCompile(`"url":"(http://[^"]+)"`).FindStringSubmatch(p.out.String()); m != nil {
+	if m := regexp.MustCompile(`"url":"(https?://[^"]+)"`).FindStringSubmatch(p.out.String()); m != nil {
 		p.url = m[1]
 	}
 	return len(b), nil
@@ -194,10 +194,10 @@ func (p *process) text() (out, url string) {
 	return p.out.String(), p.url
 }
 
-func spawn(t *testing.T) *process {
+func spawn(t *testing.T, env ...string) *process {
 	t.Helper()
 	p := &process{Cmd: exec.Command(os.Args[0])}
-	p.Env = append(os.Environ(), "RUN_TEST_SERVER="+t.TempDir())
+	p.Env = append(append(os.Environ(), "RUN_TEST_SERVER="+t.TempDir()), env...)
 	p.Stderr = p
 	if err := p.Start(); err != nil {
 		t.Fatal(err)

@@ -27,16 +27,16 @@ ws              wire                                            : stands on the 
 internal/disk                                                   : files, real and simulated; knows no format
 internal/...    internal/...                                    : simulation and test support; each such folder is listed when it needs more
 internal/crashtest . wire jsonx model internal/...              : drives whole programs from outside, so it may see the front door and nothing behind it
-eventlog        binenc internal/disk                            : durable order on one disk; knows neither models nor consensus
+eventlog        binenc internal/disk internal/crypt             : durable order on one disk; knows neither models nor consensus
 model           binenc jsonx                                    : what a struct says about itself; never where it is stored
 state           model binenc jsonx                              : applies committed facts; knows no log, so it can be rebuilt from any
 consensus       binenc                                          : the pure core: a storage, clock or socket here would end repeatable simulation
 consensus/node  consensus eventlog binenc internal/disk internal/sim : drives the core; knows no state, so that log and state meet in engine alone
 query           model binenc jsonx                              : one predicate compiler for everyone; works on canonical bytes, never on an engine
-engine          state model eventlog binenc jsonx internal/disk : the write path; sees ordering through its own interface, so no consensus import
+engine          state model eventlog binenc jsonx internal/disk internal/crypt : the write path; sees ordering through its own interface, so no consensus import
 rest            engine state model query wire jsonx binenc      : a capability: below the root, wired by it
 observe         wire jsonx                                      : a capability: reads numbers and functions it is handed, never the engine
-.               wire jsonx binenc model state query engine eventlog consensus consensus/node rest observe internal/disk : the root only wires
+.               wire jsonx binenc model state query engine eventlog consensus consensus/node rest observe internal/disk internal/crypt : the root only wires
 cmd/...         . ...                                           : programs, on top of everything
 examples/...    . wire jsonx model                              : programs as users write them: front door only
 `

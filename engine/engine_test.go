@@ -137,6 +137,12 @@ type rig struct {
 
 func start(t *testing.T, log []eventlog.Record, change ...func(*engine.Config)) *rig {
 	t.Helper()
+	return startWith(t, log, nil, change...)
+}
+
+// startWith is start with more models, which the function registers.
+func startWith(t *testing.T, log []eventlog.Record, models func(*rig), change ...func(*engine.Config)) *rig {
+	t.Helper()
 	r := &rig{T: t}
 	cfg := engine.Config{
 		Open: func(sink engine.Sink) (_ engine.Order, err error) {
@@ -153,6 +159,9 @@ func start(t *testing.T, log []eventlog.Record, change ...func(*engine.Config)) 
 		t.Fatal(err)
 	}
 	r.authors, r.articles, r.notes = register[author](r), register[article](r), register[note](r)
+	if models != nil {
+		models(r)
+	}
 	if err := r.e.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -85,11 +85,12 @@ const (
 
 // ConflictError says that a change contradicts the state it would be made on.
 type ConflictError struct {
-	Kind  string // one of the Conflict constants
-	Model string // model of the record to be changed
-	Field string // field at fault, by its JSON name
-	Key   string // text of the record's key
-	Ref   string // the other side: value, key or "model key" referring
+	Kind   string   // one of the Conflict constants
+	Model  string   // model of the record to be changed
+	Field  string   // field at fault, by its JSON name
+	Fields []string // of kind unique: all fields of the index; Field is the first
+	Key    string   // text of the record's key
+	Ref    string   // the other side: value, key or "model key" referring
 }
 
 // Error names model, field and value.
@@ -98,7 +99,7 @@ func (e *ConflictError) Error() string {
 	case ConflictExists:
 		return fmt.Sprintf("engine: %s %s exists already", e.Model, e.Key)
 	case ConflictUnique:
-		return fmt.Sprintf("engine: %s.%s must be unique, and %s %s has the same value", e.Model, e.Field, e.Model, e.Ref)
+		return fmt.Sprintf("engine: %s.%s must be unique, and %s %s has the same value", e.Model, strings.Join(e.Fields, "+"), e.Model, e.Ref)
 	case ConflictReference:
 		return fmt.Sprintf("engine: %s.%s refers to %s, which does not exist", e.Model, e.Field, e.Ref)
 	case ConflictReferenced:

@@ -21,9 +21,9 @@ type Table struct {
 type binding struct {
 	codec  *model.Codec
 	schema *model.Schema
-	unique []*model.SchemaField // by field number
-	refs   []reference          // foreign keys of this model
-	froms  []backReference      // foreign keys of other models to this one
+	unique []model.Index   // by number
+	refs   []reference     // foreign keys of this model
+	froms  []backReference // foreign keys of other models to this one
 }
 
 // reference is a foreign key: a field and the model it points to.
@@ -109,9 +109,6 @@ func newBinding(m *model.Model, s *model.Schema, r state.Reader) (*binding, erro
 		if f.Dropped {
 			continue
 		}
-		if f.Unique {
-			b.unique = append(b.unique, f)
-		}
 		if f.FK != "" {
 			target := r.SchemaByName(f.FK)
 			if target == nil {
@@ -119,6 +116,11 @@ func newBinding(m *model.Model, s *model.Schema, r state.Reader) (*binding, erro
 			}
 			own := m.FieldByName(f.Name)
 			b.refs = append(b.refs, reference{field: f, target: target.Number, optional: own != nil && own.Optional})
+		}
+	}
+	for _, x := range s.AllIndexes() {
+		if x.Unique {
+			b.unique = append(b.unique, x)
 		}
 	}
 	return b, b.findReferrers(m.Name, r)

@@ -104,18 +104,18 @@ func (tx *Tx) Scan(model uint32, r state.Range) iter.Seq2[string, *state.Row] {
 }
 
 // ScanIndex implements state.Reader.
-func (tx *Tx) ScanIndex(model, field uint32, r state.Range) iter.Seq2[string, *state.Row] {
-	return tx.reader().ScanIndex(model, field, r)
+func (tx *Tx) ScanIndex(model, index uint32, r state.Range) iter.Seq2[string, *state.Row] {
+	return tx.reader().ScanIndex(model, index, r)
 }
 
 // CountIndex implements state.Reader.
-func (tx *Tx) CountIndex(model, field uint32, r state.Range) int {
-	return tx.reader().CountIndex(model, field, r)
+func (tx *Tx) CountIndex(model, index uint32, r state.Range) int {
+	return tx.reader().CountIndex(model, index, r)
 }
 
 // Unique implements state.Reader.
-func (tx *Tx) Unique(model, field uint32, value string) (key string, ok bool) {
-	return tx.reader().Unique(model, field, value)
+func (tx *Tx) Unique(model, index uint32, value string) (key string, ok bool) {
+	return tx.reader().Unique(model, index, value)
 }
 
 // SchemaByName implements state.Reader.

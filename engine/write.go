@@ -287,16 +287,9 @@ func (tx *Tx) checkRecord(t *Table, b *binding, key string, old, rec []byte) err
 			return err
 		}
 	}
-	for _, f := range b.unique {
-		value, present, err := indexValue(f, rec)
-		if err != nil || !present {
-			if err != nil {
-				return err
-			}
-			continue
-		}
-		if holder, taken := tx.batch.Unique(b.schema.Number, f.Number, value); taken && holder != key {
-			return &ConflictError{Kind: ConflictUnique, Model: t.Name(), Field: f.Name, Key: b.codec.KeyText(key), Ref: b.codec.KeyText(holder)}
+	for i := range b.unique {
+		if err := tx.checkUnique(t, b, &b.unique[i], key, rec); err != nil {
+			return err
 		}
 	}
 	for _, ref := range b.refs {
@@ -312,6 +305,24 @@ func (tx *Tx) checkRecord(t *Table, b *binding, key string, old, rec []byte) err
 		return nil
 	}
 	return checkImmutable(t, b, key, old, rec)
+}
+
+// checkUnique refuses a record whose values in a unique index another record has.
+func (tx *Tx) checkUnique(t *Table, b *binding, x *model.Index, key string, rec []byte) error {
+	value, in, err := b.schema.IndexKey(nil, x, rec)
+	if err != nil || !in {
+		return err
+	}
+	holder, taken := tx.batch.Unique(b.schema.Number, x.Number, string(value))
+	if !taken || holder == key {
+		return nil
+	}
+	c := &ConflictError{Kind: ConflictUnique, Model: t.Name(), Key: b.codec.KeyText(key), Ref: b.codec.KeyText(holder)}
+	for _, n := range x.Fields {
+		c.Fields = append(c.Fields, b.schema.ByNumber(n).Name)
+	}
+	c.Field = c.Fields[0]
+	return c
 }
 
 func checkImmutable(t *Table, b *binding, key string, old, rec []byte) error {

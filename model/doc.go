@@ -17,6 +17,8 @@
 //	lithair:"primary_key"         ID, string or integer; without it the field called ID
 //	lithair:"unique"              no two records have the same value
 //	lithair:"indexed"             queries on it need not read every record
+//	lithair:"index=a+b"           an index on several fields, in that order: see below
+//	lithair:"unique=a+b"          no two records have the same values in all of them
 //	lithair:"fk=Model"            refers to a record that exists; of the type of its primary key
 //	lithair:"on_delete=..."       with fk: restrict (default), cascade, or set_null
 //	lithair:"was=old_name"        the field was called so; it keeps its number and values
@@ -30,6 +32,19 @@
 // Words of a tag are separated by commas, rules by semicolons. Unknown words, and words of
 // the grammar that this release does not carry out, are mistakes. Inside of nested structs
 // rules are carried out, and nothing else.
+//
+// # Indexes
+//
+// An index over several fields is declared by name, on any field or, as all that is about
+// the model as a whole, on a blank one:
+//
+//	_ struct{} `lithair:"index=author+created_at,unique=slug where deleted_at=null"`
+//
+// It serves queries that fix its first fields and range or sort over the next one. With
+// where it is partial: only records that meet all its conditions, joined by and, are in
+// it. A condition is a field, one of = != < <= > >=, and an operand as in queries; null is
+// "no value". A unique index does not hold records of which an optional field has no
+// value. An index has at most 8 fields, a model at most 32 such indexes.
 //
 // # Rules
 //

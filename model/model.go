@@ -16,6 +16,8 @@ type Model struct {
 	Type    reflect.Type
 	Fields  []*Field // stored fields in order, embedded ones flattened
 	Primary *Field
+	Indexes []*DeclaredIndex
+	tags    []indexTag
 }
 
 // Field is a stored field.
@@ -35,6 +37,8 @@ type Field struct {
 	FK, OnDelete, Was        string
 	validators               []validator
 	nested                   *nested
+	indexes                  []indexTag
+	mark                     bool // a blank field: its tags are about the model
 }
 
 var timeType = reflect.TypeFor[time.Time]()
@@ -55,6 +59,9 @@ func Of(t reflect.Type) (*Model, error) {
 	}
 	m.findPrimary(&errs)
 	m.checkNames(&errs)
+	if len(errs) == 0 {
+		m.readIndexes(&errs)
+	}
 	return m, errors.Join(errs...)
 }
 
@@ -72,6 +79,12 @@ func (m *Model) collect(t reflect.Type, index []int, errs *[]error) {
 		at := append(slices.Clone(index), i)
 		if sf.Anonymous && sf.Type.Kind() == reflect.Struct && jsonName(sf) == sf.Name && sf.Tag.Get("lithair") == "" && sf.Type != timeType {
 			m.collect(sf.Type, at, errs)
+			continue
+		}
+		if sf.Name == "_" {
+			if err := m.readMark(sf); err != nil {
+				*errs = append(*errs, err)
+			}
 			continue
 		}
 		if !sf.IsExported() {
@@ -120,7 +133,18 @@ func (m *Model) readField(sf reflect.StructField, at []int) (*Field, error) {
 	if err := f.readTags(m.Type.String(), sf); err != nil {
 		return nil, err
 	}
+	m.tags = append(m.tags, f.indexes...)
 	return f, f.check(m.Type.String(), sf)
+}
+
+// readMark reads what the tags of a blank field say about the model as a whole.
+func (m *Model) readMark(sf reflect.StructField) error {
+	f := &Field{GoName: sf.Name, mark: true}
+	if err := f.readTags(m.Type.String(), sf); err != nil {
+		return err
+	}
+	m.tags = append(m.tags, f.indexes...)
+	return nil
 }
 
 func (f *Field) check(typ string, sf reflect.StructField) error {

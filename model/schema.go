@@ -16,6 +16,7 @@ type Schema struct {
 	Number  uint32 // of the model; events name it by this
 	Version uint32 // counts the declarations of this model, from 1
 	Fields  []SchemaField
+	Indexes []Index // declared ones, by number; see also AllIndexes
 }
 
 // SchemaField is a field of a schema. Its number is given once and never reused.
@@ -81,7 +82,10 @@ func (s *Schema) Type() *binenc.Type {
 // A schema is stored as a binenc message, see Append:
 //
 //	1 model  2 number  3 version  4 fields: n times (length, field)
+//	5 indexes: n times (length, index)
 //	field: 1 number  2 name  3 type  4 flags  5 fk  6 on_delete
+//	index: 1 number  2 numbers of fields, as uvarints  3 unique  4 where: n times (length, condition)
+//	condition: 1 field  2 comparison  3 operand, as key encoding
 //	type: 1 kind  2 optional  3 elem  4 key  5 fields: n times (length, (1 number 2 name 3 type))
 const (
 	flagPrimary = 1 << iota
@@ -101,6 +105,13 @@ func (s *Schema) Append(dst []byte) []byte {
 		list = binenc.AppendBytes(list, s.Fields[i].append(nil))
 	}
 	e.Bytes(4, list)
+	list = nil
+	for i := range s.Indexes {
+		list = binenc.AppendBytes(list, s.Indexes[i].append(nil))
+	}
+	if len(list) > 0 {
+		e.Bytes(5, list)
+	}
 	return finish(&e)
 }
 
@@ -180,6 +191,18 @@ func ParseSchema(b []byte) (*Schema, error) {
 			if list.Err() != nil {
 				return nil, list.Err()
 			}
+		case n == 5 && w == binenc.WireBytes:
+			list := binenc.NewReader(r.Bytes())
+			for list.Len() > 0 {
+				x, err := parseIndex(list.Bytes())
+				if err != nil {
+					return nil, err
+				}
+				s.Indexes = append(s.Indexes, x)
+			}
+			if list.Err() != nil {
+				return nil, list.Err()
+			}
 		}
 	}
 	if r.Err() != nil {
@@ -195,7 +218,7 @@ func ParseSchema(b []byte) (*Schema, error) {
 		}
 		seen[f.Number] = f.Name
 	}
-	return s, nil
+	return s, s.checkIndexes()
 }
 
 func u32(v uint64) uint32 { return uint32(min(v, math.MaxUint32)) }
@@ -347,6 +370,7 @@ func (m *Model) Evolve(old *Schema) (next *Schema, changed bool, err error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, false, err
 	}
+	next.Indexes = m.evolveIndexes(old, next)
 	changed = old == nil || !reflect.DeepEqual(old.Append(nil), next.Append(nil))
 	if changed {
 		next.Version++

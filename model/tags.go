@@ -39,10 +39,16 @@ func (e *TagError) Error() string {
 
 // tagWords lists what each tag may hold; a word ending in = takes a value.
 var tagWords = map[string][]string{
-	"lithair":   {"primary_key", "unique", "indexed", "fk=", "on_delete=", "was=", "created", "updated"},
+	"lithair":   {"primary_key", "unique", "indexed", "index=", "unique=", "fk=", "on_delete=", "was=", "created", "updated"},
 	"http":      {"expose", "hidden", "validate="},
 	"lifecycle": {"immutable", "audited"},
 	"persist":   {"replicate", "track_history"},
+}
+
+// markWords lists what the tags of a blank field may hold, which are about the model as a
+// whole.
+var markWords = map[string][]string{
+	"lithair": {"index=", "unique="},
 }
 
 // later lists words of the tag grammar that this release does not carry out; they are
@@ -129,6 +135,9 @@ func (f *Field) readWord(typ, key, w string) error {
 		return bad(fmt.Sprintf("%s is not enforced by this release; remove it, so that nobody relies on it", name), nil)
 	}
 	allowed := tagWords[key]
+	if f.mark {
+		allowed = markWords[key]
+	}
 	switch {
 	case slices.Contains(allowed, name) && !has:
 	case slices.Contains(allowed, name+"=") && has && value != "":
@@ -142,7 +151,13 @@ func (f *Field) readWord(typ, key, w string) error {
 	switch name {
 	case "primary_key":
 		f.Primary = true
+	case "index":
+		f.indexes = append(f.indexes, indexTag{f.GoName, value, false})
 	case "unique":
+		if has {
+			f.indexes = append(f.indexes, indexTag{f.GoName, value, true})
+			break
+		}
 		f.Unique = true
 	case "indexed":
 		f.Indexed = true

@@ -232,6 +232,9 @@ func nestedOf(t reflect.Type) (*nested, error) {
 	m := &Model{Name: t.Name(), Type: t}
 	var errs []error
 	m.collect(t, nil, &errs)
+	for _, tag := range m.tags {
+		errs = append(errs, &TagError{Type: t.String(), Field: tag.field, Tag: "index", Problem: "is carried out for the fields of a model itself, not for those of a struct inside"})
+	}
 	for _, f := range m.Fields {
 		if word := f.topOnly(); word != "" {
 			errs = append(errs, &TagError{Type: t.String(), Field: f.GoName, Tag: word, Problem: "is carried out for the fields of a model itself, not for those of a struct inside"})

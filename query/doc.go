@@ -41,8 +41,11 @@
 // # Access paths
 //
 // In this order: an equality on the primary key or a unique field looks one record up; the
-// narrowest equality or range on the primary key or an index is scanned; a sort by the
-// primary key or an index is read in order; else all records are scanned. Where no
+// index that equalities on its first fields and a range on the next one narrow the most is
+// scanned, of equals the one that gives the order asked for; a range of primary keys is; a
+// sort by the primary key or an index is read in order; else all records are scanned. A
+// partial index is used where the conditions imply its own, a unique one with optional
+// fields where they exclude absent values. Where no
 // condition is left and the path gives the order asked for, skip costs O(log n).
 // [Query.Explain] says which was taken.
 //

@@ -21,6 +21,7 @@ type Query struct {
 	Fields     []string // nil: all
 
 	model   string
+	schema  *model.Schema
 	primary uint32
 	where   []predicate
 	order   []order
@@ -47,7 +48,7 @@ func Parse(m *model.Model, s *model.Schema, pairs [][2]string, opt Options) (*Qu
 	if opt.DefaultTake <= 0 {
 		opt.DefaultTake = 50
 	}
-	q := &Query{Take: min(opt.DefaultTake, opt.MaxTake), model: m.Name, primary: s.Field(m.Primary.Name).Number}
+	q := &Query{Take: min(opt.DefaultTake, opt.MaxTake), model: m.Name, schema: s, primary: s.Field(m.Primary.Name).Number}
 	p := parser{q: q, m: m, s: s, opt: opt}
 	for _, pair := range pairs {
 		if err := p.pair(pair[0], pair[1]); err != nil {
@@ -247,7 +248,7 @@ func (p *parser) operand(f *model.SchemaField, text string, literal bool) (key [
 		key, err = binenc.AppendKeyRaw(nil, &f.Type, nil, false)
 		return key, f.Type.Optional, err
 	}
-	key, err = operand(f, text)
+	key, err = model.Operand(&f.Type, text)
 	return key, false, err
 }
 

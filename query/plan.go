@@ -2,6 +2,7 @@ package query
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/lithair/lithair-go/binenc"
@@ -29,7 +30,8 @@ const (
 // plan is an access path with what is left to do behind it.
 type plan struct {
 	path    path
-	field   *model.SchemaField // of scanIndex and lookUnique
+	index   uint32 // of scanIndex and lookUnique
+	name    string // of that index, for people
 	rng     Range
 	key     string      // of lookUp and lookUnique
 	where   []predicate // conditions the path does not decide
@@ -65,7 +67,7 @@ func (q *Query) single(c *predicate) (p plan, ok bool) {
 		return plan{path: lookUp, key: string(c.key)}, true
 	}
 	if c.field.Unique {
-		return plan{path: lookUnique, field: c.field, key: string(c.key)}, true
+		return plan{path: lookUnique, index: c.field.Number, name: c.field.Name, key: string(c.key)}, true
 	}
 	return p, false
 }
@@ -79,44 +81,111 @@ func (q *Query) without(drop int) (rest []predicate) {
 	return rest
 }
 
-// narrowest joins the conditions on each ordered field to a range and takes the index
-// whose range has the fewest entries. A range on the primary key is taken where no index
-// is.
+// narrowest takes, of the paths that conditions narrow, the one with the fewest entries,
+// and of several the one that yields the order asked for, then the one that decides the
+// most. A range on the primary key is taken where no index is.
 func (q *Query) narrowest(src counter) (best plan, found bool) {
-	for i := range q.where {
-		f := q.where[i].field
-		onPrimary := f.Number == q.primary
-		if !onPrimary && !indexed(f) || q.where[i].null && f.Unique {
+	indexes := q.schema.AllIndexes()
+	for i := range indexes {
+		p, ok := q.through(&indexes[i])
+		if !ok {
 			continue
 		}
-		rng, used := q.bounds(f)
-		if used == 0 {
-			continue
-		}
-		p := plan{path: scanIndex, field: f, rng: rng, where: q.residue(f), total: -1}
-		if onPrimary {
-			p.path, p.field = scanAll, nil
-		} else {
-			p.total = src.CountIndex(f.Number, rng)
-		}
-		if !found || best.total < 0 || p.total >= 0 && p.total < best.total {
-			if !found || p.total >= 0 {
-				best, found = p, true
-			}
+		p.total = src.CountIndex(p.index, p.rng)
+		if !found || p.better(&best) {
+			best, found = p, true
 		}
 	}
 	if found {
-		q.direct(&best)
+		return best, true
 	}
-	return best, found
+	for i := range q.where {
+		if f := q.where[i].field; f.Number == q.primary {
+			rng, used := q.bounds(f)
+			if used == 0 {
+				return best, false
+			}
+			p := plan{path: scanAll, rng: rng, where: q.residue(nil, f, nil), total: -1}
+			q.direct(&p, nil, false)
+			return p, true
+		}
+	}
+	return best, false
 }
 
-func indexed(f *model.SchemaField) bool {
-	return !f.Dropped && !f.Primary && (f.Unique || f.Indexed || f.FK != "")
+func (p *plan) better(q *plan) bool {
+	if p.total != q.total {
+		return p.total < q.total
+	}
+	if p.ordered != q.ordered {
+		return p.ordered
+	}
+	return len(p.where) < len(q.where)
 }
 
-// complete says that the index on f holds every record.
-func complete(f *model.SchemaField) bool { return !f.Unique || !f.Type.Optional }
+// through is the path along an index, as narrow as the conditions make it: equalities on
+// its first fields, and what they say on the next one. ok is false when the index does
+// not hold all records asked for, or when no condition narrows it.
+func (q *Query) through(x *model.Index) (p plan, ok bool) {
+	if !q.serves(x) {
+		return p, false
+	}
+	p = plan{path: scanIndex, index: x.Number, name: q.schema.IndexName(x)}
+	if len(x.Where) > 0 {
+		p.name += " (partial)"
+	}
+	var prefix []byte
+	var pinned []*predicate
+	for len(pinned) < len(x.Fields) {
+		c := q.pinned(x.Fields[len(pinned)])
+		if c == nil {
+			break
+		}
+		prefix, pinned = append(prefix, c.key...), append(pinned, c)
+	}
+	p.rng = Range{From: string(prefix), To: after(prefix)}
+	rest := x.Fields[len(pinned):]
+	var next *model.SchemaField
+	if len(rest) > 0 {
+		if rng, used := q.bounds(q.schema.ByNumber(rest[0])); used > 0 {
+			next = q.schema.ByNumber(rest[0])
+			if p.rng.From += rng.From; rng.To != "" {
+				p.rng.To = string(prefix) + rng.To
+			}
+		}
+	}
+	p.where = q.residue(pinned, next, x.Where)
+	q.direct(&p, rest, x.Unique)
+	return p, len(pinned) > 0 || next != nil || len(x.Where) > 0
+}
+
+// serves says that the index holds every record that the conditions can meet.
+func (q *Query) serves(x *model.Index) bool {
+	for i := range x.Where {
+		if !slices.ContainsFunc(q.where, func(p predicate) bool { return p.implies(&x.Where[i]) }) {
+			return false
+		}
+	}
+	if !x.Unique {
+		return true
+	}
+	for _, n := range x.Fields {
+		if f := q.schema.ByNumber(n); f.Type.Optional && !slices.ContainsFunc(q.where, func(p predicate) bool { return p.field == f && p.excludesNull() }) {
+			return false
+		}
+	}
+	return true
+}
+
+// pinned returns a condition that holds a field to one value; nil when there is none.
+func (q *Query) pinned(field uint32) *predicate {
+	for i := range q.where {
+		if c := &q.where[i]; c.field.Number == field && c.op == equal {
+			return c
+		}
+	}
+	return nil
+}
 
 // bounds intersects the ranges of all conditions on f. used counts them.
 func (q *Query) bounds(f *model.SchemaField) (r Range, used int) {
@@ -138,10 +207,20 @@ func (q *Query) bounds(f *model.SchemaField) (r Range, used int) {
 	return r, used
 }
 
-// residue returns the conditions that bounds(f) does not decide.
-func (q *Query) residue(f *model.SchemaField) (rest []predicate) {
+// residue returns the conditions that a path does not decide: pinned are those it is held
+// to, next is the field whose range it follows (nil: none), partial what its index
+// requires of all records in it.
+func (q *Query) residue(pinned []*predicate, next *model.SchemaField, partial []model.Condition) (rest []predicate) {
 	for i := range q.where {
-		if c := &q.where[i]; c.field != f || !c.ranged() || c.op == in {
+		c := &q.where[i]
+		decided := c.field == next && c.ranged() && c.op != in
+		for _, p := range pinned {
+			decided = decided || p == c || p.field == c.field && c.holds(p.key)
+		}
+		for j := range partial {
+			decided = decided || c.follows(&partial[j])
+		}
+		if !decided {
 			rest = append(rest, *c)
 		}
 	}
@@ -190,42 +269,54 @@ func after(prefix []byte) string {
 // whole is the path over all records, in the order asked for where an index has it.
 func (q *Query) whole(src counter) plan {
 	p := plan{path: scanAll, where: q.where, total: src.Len()}
-	if len(q.order) > 0 {
-		if f := q.order[0].field; f.Number != q.primary && len(q.order) == 1 && indexed(f) && complete(f) {
-			p.path, p.field = scanIndex, f
+	q.direct(&p, nil, false)
+	if p.ordered {
+		return p
+	}
+	indexes := q.schema.AllIndexes()
+	for i := range indexes {
+		x := &indexes[i]
+		if len(x.Where) > 0 || !q.serves(x) {
+			continue
+		}
+		along := plan{path: scanIndex, index: x.Number, name: q.schema.IndexName(x), where: q.where, total: p.total}
+		if q.direct(&along, x.Fields, x.Unique); along.ordered {
+			return along
 		}
 	}
-	q.direct(&p)
 	return p
 }
 
-// direct sets the direction of a path and whether it yields the order asked for.
-func (q *Query) direct(p *plan) {
-	one := p.path == scanIndex && p.rng.From != "" && p.rng.To == after([]byte(p.rng.From)) && q.pinned(p.field)
-	rest := q.order
-	if one && len(rest) > 1 && rest[0].field == p.field { // all alike in it
-		rest = rest[1:]
-	}
-	byPrimary := p.path == scanAll || one
-	switch {
-	case len(rest) == 0:
-		p.ordered = byPrimary
-	case rest[0].field.Number == q.primary:
-		// Nothing behind the primary key matters: there are no ties.
-		p.ordered, p.rng.Reverse = byPrimary, byPrimary && rest[0].desc
-	case len(rest) == 1 && p.path == scanIndex && rest[0].field == p.field:
-		p.ordered, p.rng.Reverse = true, rest[0].desc
-	}
-}
-
-// pinned says that an equality holds the field to one value.
-func (q *Query) pinned(f *model.SchemaField) bool {
-	for i := range q.where {
-		if c := &q.where[i]; c.field == f && c.op == equal {
-			return true
+// direct sets the direction of a path and whether it yields the order asked for. The path
+// goes by the fields in rest, then by primary key; with unique, no two records are alike
+// in all fields of the index.
+func (q *Query) direct(p *plan, rest []uint32, unique bool) {
+	last := false // direction of the primary key
+	var want []order
+	for _, o := range q.order {
+		last = o.desc
+		if o.field.Number == q.primary {
+			break // nothing behind it matters: there are no ties
+		}
+		if q.pinned(o.field.Number) == nil { // else all are alike in it
+			want = append(want, o)
 		}
 	}
-	return false
+	if unique && len(rest) == 0 {
+		p.ordered = true // of one record at most
+		return
+	}
+	reverse := last
+	for i, number := range rest {
+		if i == len(want) || want[i].field.Number != number || i > 0 && want[i].desc != reverse {
+			return
+		}
+		reverse = want[i].desc
+	}
+	if !unique && (len(want) > len(rest) || reverse != last) {
+		return
+	}
+	p.ordered, p.rng.Reverse = true, reverse
 }
 
 func (p *plan) text() string {
@@ -234,9 +325,9 @@ func (p *plan) text() string {
 	case lookUp:
 		b.WriteString("look up by primary key")
 	case lookUnique:
-		b.WriteString("look up by unique " + p.field.Name)
+		b.WriteString("look up by unique " + p.name)
 	case scanIndex:
-		b.WriteString("scan index " + p.field.Name)
+		b.WriteString("scan index " + p.name)
 	default:
 		b.WriteString("scan primary key")
 	}

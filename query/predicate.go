@@ -147,3 +147,76 @@ func lower(c byte) byte {
 	}
 	return c
 }
+
+// holds is match for a field whose key encoding is known; false for conditions that need
+// more than that.
+func (p *predicate) holds(key []byte) bool {
+	switch p.op {
+	case contains, anyOf:
+		return false
+	case in:
+		return holds(p.keys, key)
+	}
+	c := model.Condition{Op: conditionOp[p.op], Key: p.key}
+	return c.Holds(key)
+}
+
+// conditionOp are the comparisons as indexes have them.
+var conditionOp = [...]model.Op{equal: model.Equal, unequal: model.Unequal, less: model.Less, atMost: model.AtMost, greater: model.Greater, atLeast: model.AtLeast}
+
+// excludesNull says that no record without a value of the field meets the condition.
+func (p *predicate) excludesNull() bool {
+	switch p.op {
+	case unequal:
+		return p.null
+	case contains:
+		return true
+	case anyOf:
+		return false
+	}
+	return !p.null
+}
+
+// implies says that every record that meets p meets c, too.
+func (p *predicate) implies(c *model.Condition) bool {
+	if p.field.Number != c.Field {
+		return false
+	}
+	switch p.op {
+	case equal:
+		return c.Holds(p.key)
+	case in:
+		for _, k := range p.keys {
+			if !c.Holds([]byte(k)) {
+				return false
+			}
+		}
+		return true
+	case unequal:
+		return c.Op == model.Unequal && bytes.Equal(p.key, c.Key)
+	case contains, anyOf:
+		return false
+	}
+	if c.Op == model.Unequal && c.IsNull() {
+		return true
+	}
+	d := bytes.Compare(p.key, c.Key)
+	switch c.Op {
+	case model.Greater, model.AtLeast:
+		return (p.op == greater || p.op == atLeast) && (d > 0 || d == 0 && (c.Op == model.AtLeast || p.op == greater))
+	case model.Less, model.AtMost:
+		return (p.op == less || p.op == atMost) && (d < 0 || d == 0 && (c.Op == model.AtMost || p.op == less))
+	}
+	return false
+}
+
+// follows says that every record that meets c meets p, too.
+func (p *predicate) follows(c *model.Condition) bool {
+	if p.field.Number != c.Field || p.op == contains || p.op == anyOf {
+		return false
+	}
+	if c.Op == model.Equal {
+		return p.holds(c.Key)
+	}
+	return p.op != in && conditionOp[p.op] == c.Op && bytes.Equal(p.key, c.Key)
+}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"iter"
 	"math/rand/v2"
+	"os"
 	"reflect"
 	"slices"
 	"strconv"
@@ -27,6 +28,9 @@ type item struct {
 	Gone   *time.Time `json:"gone"`
 	Tags   []string   `json:"tags"`
 	Secret string     `json:"secret" http:"hidden"`
+
+	_ struct{} `lithair:"index=price+made,index=live+rating+title,unique=gone+slug"`
+	_ struct{} `lithair:"index=made where live=true,index=title+price where gone!=null and price>0"`
 }
 
 // record and table are a source made of sorted slices.
@@ -90,18 +94,31 @@ func cut(all []pair, r query.Range) []pair {
 	return all[min(r.Skip, len(all)):]
 }
 
-func (tb *table) index(field uint32) (all []pair) {
-	f := tb.s.ByNumber(field)
+func (tb *table) index(number uint32) (all []pair) {
+	indexes := tb.s.AllIndexes()
+	x := &indexes[slices.IndexFunc(indexes, func(x model.Index) bool { return x.Number == number })]
 	for _, key := range tb.keys {
-		raw, _, ok := binenc.Lookup(tb.rows[key], field)
-		if !ok && f.Type.Optional && f.Unique {
-			continue
+		value := func(field uint32) (k []byte, absent bool) {
+			f := tb.s.ByNumber(field)
+			raw, _, ok := binenc.Lookup(tb.rows[key], field)
+			k, err := binenc.AppendKeyRaw(nil, &f.Type, raw, ok)
+			if err != nil {
+				tb.t.Fatal(err)
+			}
+			return k, !ok && f.Type.Optional
 		}
-		k, err := binenc.AppendKeyRaw(nil, &f.Type, raw, ok)
-		if err != nil {
-			tb.t.Fatal(err)
+		at, in := "", true
+		for _, f := range x.Fields {
+			k, absent := value(f)
+			at, in = at+string(k), in && !(absent && x.Unique)
 		}
-		all = append(all, pair{string(k) + key, key})
+		for i := range x.Where {
+			k, _ := value(x.Where[i].Field)
+			in = in && x.Where[i].Holds(k)
+		}
+		if in {
+			all = append(all, pair{at + key, key})
+		}
 	}
 	slices.SortFunc(all, func(a, b pair) int { return strings.Compare(a.at, b.at) })
 	return all
@@ -125,13 +142,13 @@ func (tb *table) Scan(r query.Range) iter.Seq2[string, record] {
 	return tb.seq(cut(all, r))
 }
 
-func (tb *table) ScanIndex(field uint32, r query.Range) iter.Seq2[string, record] {
-	return tb.seq(cut(tb.index(field), r))
+func (tb *table) ScanIndex(index uint32, r query.Range) iter.Seq2[string, record] {
+	return tb.seq(cut(tb.index(index), r))
 }
-func (tb *table) CountIndex(field uint32, r query.Range) int { return len(cut(tb.index(field), r)) }
+func (tb *table) CountIndex(index uint32, r query.Range) int { return len(cut(tb.index(index), r)) }
 
-func (tb *table) Unique(field uint32, value string) (string, bool) {
-	for _, p := range tb.index(field) {
+func (tb *table) Unique(index uint32, value string) (string, bool) {
+	for _, p := range tb.index(index) {
 		if strings.TrimSuffix(p.at, p.key) == value {
 			return p.key, true
 		}
@@ -213,6 +230,11 @@ func TestRunAgreesWithGoValues(t *testing.T) {
 		"price=1&price=2", "id=6&price=1", "sort=-title&skip=60&take=40",
 		"price=in(1)", "price=in(2,0,1,2)&sort=-price,title", "price=in(-1,2)&sort=id", "id=in(6,30,31,9999)", "id=in(6,30)&sort=-id", "slug=in(s3,nosuch,s5)", "slug=in(s3,s5)&live=true",
 		"rating=in(null,0.5)", "rating=in(0.5,1)&sort=rating", "gone=in(null)", "gone=in(1970-01-03,null)&sort=-gone", "live=in(true,false)", `title=in(apple,"pear")`, `title=in("a,b","in(1)","\"")`, "title==in(1)",
+		"price=1&sort=made", "price=1&sort=-made", "price=1&sort=made,-id", "price=1&made=>1970-01-02&sort=-made&skip=1", "sort=price,made", "sort=-price,-made,-id", "sort=price,made,-id", "sort=price,-made",
+		"live=true&rating=null", "live=true&rating=null&sort=title", "live=true&rating=>0&sort=rating,title", "live=true&rating=1&title=apple&sort=-id", "live=true&sort=rating,title", "live=true&sort=live,rating,title&skip=3",
+		"live=true&sort=-made", "live=in(true)&made=1970-01-02", "live=!true&sort=made", "live=!false&made=<1970-01-03", "gone=!null&price=>1&title=apple", "gone=!null&price=>0&sort=title,price", "gone=!null&price=>=1&title=>b&sort=-title,-price",
+		"gone=>1970-01-01&price=2&title=apple", "gone=!null&price=in(1,2)&title=apple&sort=price", "gone=null&slug=s3", "gone=1970-01-02T01:00:00Z&sort=slug", "gone=1970-01-02T01:00:00Z&sort=-slug,title", "gone=!null&sort=gone,slug", "sort=gone,slug",
+		"price=1&price=>0&made=1970-01-02", "price=1&price=2&sort=made", "live=true&live=false&rating=1",
 		"or=(price=1,rating=null)", "or=(price=>1,live=true)&sort=-price&skip=3", "or=(id=6,slug=s3)", "price=1&or=(title=~pp,rating=<1)", "or=(price=in(0,2),title=~\"a\")", "or=(price=1)&or=(live=true,live=false)", `or=(title==~x,title="null")`,
 	} {
 		if _, err := query.Parse(tb.m, tb.s, pairs(raw), query.Options{}); err != nil {
@@ -221,6 +243,57 @@ func TestRunAgreesWithGoValues(t *testing.T) {
 		}
 		check(t, tb, raw)
 	}
+}
+
+// Many random queries over indexes of every kind agree with a plain evaluation.
+func TestRandomQueries(t *testing.T) {
+	n := 4000
+	if os.Getenv("LITHAIR_LONG") != "" {
+		n = 100_000
+	}
+	rng := rand.New(rand.NewPCG(5, 5))
+	pick := func(list ...string) string { return list[rng.IntN(len(list))] }
+	conditions := []func() string{
+		func() string { return "price=" + pick("", "!", ">", ">=", "<", "<=") + pick("-1", "0", "1", "2") },
+		func() string { return "price=in(" + pick("0", "1,2", "-3,2") + ")" },
+		func() string { return "live=" + pick("", "!") + pick("true", "false") },
+		func() string { return "made=" + pick("", "!", ">", ">=", "<") + pick("1970-01-01", "1970-01-03") },
+		func() string { return "rating=" + pick("null", "!null", "1", ">0.5", "<=1", "in(null,1)") },
+		func() string { return "gone=" + pick("null", "!null", ">1970-01-02", "1970-01-02T01:00:00Z") },
+		func() string { return "title=" + pick("apple", "!apple", ">b", "~pp") },
+		func() string { return "slug=" + pick("s3", ">s2", "in(s1,s40)") },
+		func() string { return "id=" + pick(">30", "<=90", "6") },
+	}
+	tb := newTable(t, sample(90, 12))
+	served := map[string]int{}
+	for range n {
+		var parts, sorts []string
+		for range rng.IntN(4) {
+			parts = append(parts, conditions[rng.IntN(len(conditions))]())
+		}
+		names := []string{"price", "made", "live", "rating", "title", "gone", "slug", "id"}
+		for _, i := range rng.Perm(len(names))[:rng.IntN(4)] {
+			sorts = append(sorts, pick("", "", "-")+names[i])
+		}
+		if sorts != nil {
+			parts = append(parts, "sort="+strings.Join(sorts, ","))
+		}
+		parts = append(parts, "skip="+pick("0", "0", "2", "15"))
+		raw := strings.Join(parts, "&")
+		check(t, tb, raw)
+		q, err := query.Parse(tb.m, tb.s, pairs(raw), query.Options{})
+		if err != nil {
+			t.Fatal(raw, err)
+		}
+		how, _, _ := strings.Cut(query.Explain(q, tb), ";")
+		served[strings.TrimSuffix(strings.TrimSuffix(how, " backwards"), " range")]++
+	}
+	for _, name := range []string{"price", "price+made", "live+rating+title", "gone+slug", "made (partial)", "title+price (partial)", "slug"} {
+		if served["scan index "+name] == 0 {
+			t.Errorf("no query was answered by index %s: %v", name, served)
+		}
+	}
+	t.Logf("%d queries: %v", n, served)
 }
 
 func TestParseRefuses(t *testing.T) {
@@ -248,6 +321,12 @@ func TestExplain(t *testing.T) {
 		{"price=1", "scan index price range; skip by rank"}, {"price=>1", "scan index price range; sort"}, {"price=>1&sort=-price", "scan index price range backwards; skip by rank"},
 		{"sort=price", "scan index price; skip by rank"}, {"sort=title", "scan primary key; sort"}, {"title=~a", "scan primary key; filter title ~"}, {"id=>3", "scan primary key range"},
 		{"price=in(1,2)", "scan index price range; filter price in; sort"}, {"id=in(3,5)", "scan primary key range; filter id in"}, {"or=(price=1,id=3)", "scan primary key; filter or any"},
+		{"price=1&sort=made", "scan index price+made range; skip by rank"}, {"price=1&made=>1970-01-02&sort=-made", "scan index price+made range backwards; skip by rank"},
+		{"sort=price,made", "scan index price+made; skip by rank"}, {"sort=-price,-made,-id", "scan index price+made backwards; skip by rank"}, {"sort=price,-made", "scan primary key; sort"},
+		{"live=true&rating=1&title=apple", "scan index live+rating+title range; skip by rank"}, {"live=false&rating=null&sort=title", "scan index live+rating+title range; skip by rank"},
+		{"live=true&sort=-made", "scan index made (partial) backwards; skip by rank"}, {"live=in(true)&made=1970-01-02", "scan index made (partial) range; skip by rank"},
+		{"live=!true&sort=made", "scan index made; filter live !="}, {"gone=!null&price=>1&title=apple&sort=price", "scan index title+price (partial) range; skip by rank"},
+		{"gone=1970-01-02&sort=slug", "scan index gone+slug range; skip by rank"}, {"gone=1970-01-02&slug=in(s1,s2)&sort=slug,title", "scan index gone+slug range; filter slug in"},
 		{"id=>=0&price=1", "scan index price range; filter id >="}, {"sort=-slug", "scan index slug backwards; skip by rank"},
 	} {
 		q, err := query.Parse(tb.m, tb.s, pairs(c.raw), query.Options{})

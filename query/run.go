@@ -14,17 +14,18 @@ type Record interface {
 	Bytes() []byte // canonical; not to be changed
 }
 
-// Source is one model's records at one moment; it must not change during a Run. Field is
-// a field's number, values and keys are in key encoding. Get and Unique return ok false
-// when there is none. ScanIndex yields primary key and record by the field's value, then
-// by primary key; a unique index leaves out records whose optional field has no value.
+// Source is one model's records at one moment; it must not change during a Run. Index is
+// the number of an index (model.Index), values and keys are in key encoding. Get and
+// Unique return ok false when there is none. ScanIndex yields primary key and record by
+// the values of the index's fields, then by primary key; a unique index leaves out records
+// one of whose optional fields has no value.
 type Source[R Record] interface {
 	Len() int
 	Get(key string) (rec R, ok bool)
 	Scan(r Range) iter.Seq2[string, R]
-	ScanIndex(field uint32, r Range) iter.Seq2[string, R]
-	CountIndex(field uint32, r Range) int
-	Unique(field uint32, value string) (key string, ok bool)
+	ScanIndex(index uint32, r Range) iter.Seq2[string, R]
+	CountIndex(index uint32, r Range) int
+	Unique(index uint32, value string) (key string, ok bool)
 }
 
 // Page is a part of an answer. Keys and Rows go together.
@@ -116,12 +117,12 @@ func walk[R Record](p *plan, src Source[R]) iter.Seq2[string, R] {
 	case scanAll:
 		return src.Scan(p.rng)
 	case scanIndex:
-		return src.ScanIndex(p.field.Number, p.rng)
+		return src.ScanIndex(p.index, p.rng)
 	}
 	return func(yield func(string, R) bool) {
 		key, ok := p.key, true
 		if p.path == lookUnique {
-			key, ok = src.Unique(p.field.Number, p.key)
+			key, ok = src.Unique(p.index, p.key)
 		}
 		if !ok {
 			return

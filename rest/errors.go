@@ -177,7 +177,9 @@ func conflictError(c *engine.ConflictError, at string) *wire.Error {
 			it.Pointer = at
 		}
 	case engine.ConflictUnique:
-		code, it.Message = CodeUnique, "must be unique, and another record has this value"
+		if code, it.Message = CodeUnique, "must be unique, and another record has this value"; len(c.Fields) > 1 {
+			it.Message = "must be unique together with " + strings.Join(c.Fields[1:], " and ") + ", and another record has these values"
+		}
 	case engine.ConflictReference:
 		code, it.Message = CodeReference, "refers to "+c.Ref+", which does not exist"
 	case engine.ConflictReferenced:

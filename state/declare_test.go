@@ -90,7 +90,7 @@ func TestIndexesFollowDeclarations(t *testing.T) {
 	}
 	text := dump(b)
 	town := r.schema.Field("town").Number
-	dropped := edited(r.schema, func(s *model.Schema) { s.Field("town").Dropped = true })
+	dropped := edited(r.schema, func(s *model.Schema) { s.Field("town").Dropped, s.Indexes = true, nil })
 	optional := edited(r.schema, func(s *model.Schema) { s.Field("town").Type.Optional = true })
 	null := Prefix(string(binenc.AppendKeyNull(nil)))
 	steps := []struct {

@@ -29,8 +29,9 @@
 // # Indexes
 //
 // A field that is unique, indexed or a foreign key has an index: a tree ordered by the
-// field's key encoding, kept in the same step as the record. Fields of kind list, map or
-// message have no order and cannot have one. Within one batch, uniqueness holds after
+// field's key encoding, kept in the same step as the record. Declared indexes
+// (model.Index) are ordered by several fields, and hold only records that meet their
+// conditions. Fields of kind list, map or message have no order and cannot be in one. Within one batch, uniqueness holds after
 // each event, not only at the end: two records exchange a unique value by way of a
 // third one.
 //

@@ -10,39 +10,60 @@ import (
 	"github.com/lithair/lithair-go/state/btree"
 )
 
-// index orders the records by one field. Its keys are the field's key encoding, in a
-// unique index alone, otherwise followed by the primary key; its values are primary
-// keys, sharing the memory of the key where they are part of it.
+// index orders the records by the values of its fields. Its keys are their key
+// encodings, in a unique index alone, otherwise followed by the primary key; its values
+// are primary keys, sharing the memory of the key where they are part of it.
 type index struct {
-	field  *model.SchemaField
-	unique bool
-	tree   btree.Tree[string]
+	def   *model.Index
+	at    []int // places of its fields among the columns of the table
+	where []int // and of those of its conditions
+	tree  btree.Tree[string]
 }
 
-// indexed says that a field has an index.
-func indexed(f *model.SchemaField) bool {
-	return !f.Dropped && !f.Primary && (f.Unique || f.Indexed || f.FK != "")
-}
-
-// indexesOf returns a schema's indexes, empty, in ascending order of field numbers.
-func indexesOf(s *model.Schema) (list []index) {
-	for i := range s.Fields {
-		if f := &s.Fields[i]; indexed(f) {
-			list = append(list, index{field: f, unique: f.Unique})
+// indexesOf returns a schema's indexes, empty, in ascending order of numbers, and the
+// fields they are made of, in ascending order of theirs.
+func indexesOf(s *model.Schema) (list []index, columns []*model.SchemaField) {
+	defs := s.AllIndexes()
+	used := map[uint32]int{}
+	for i := range defs {
+		for _, n := range defs[i].Fields {
+			used[n] = 0
+		}
+		for _, c := range defs[i].Where {
+			used[c.Field] = 0
 		}
 	}
-	slices.SortFunc(list, func(a, b index) int { return cmp.Compare(a.field.Number, b.field.Number) })
-	return list
+	for i := range s.Fields {
+		if _, is := used[s.Fields[i].Number]; is {
+			columns = append(columns, &s.Fields[i])
+		}
+	}
+	slices.SortFunc(columns, func(a, b *model.SchemaField) int { return cmp.Compare(a.Number, b.Number) })
+	for i, f := range columns {
+		used[f.Number] = i
+	}
+	for i := range defs {
+		x := index{def: &defs[i]}
+		for _, n := range x.def.Fields {
+			x.at = append(x.at, used[n])
+		}
+		for _, c := range x.def.Where {
+			x.where = append(x.where, used[c.Field])
+		}
+		list = append(list, x)
+	}
+	return list, columns
 }
 
-// values are what a record has in the indexed fields of its table.
+// values are what a record has in the columns of its table, and in its indexes.
 type values struct {
-	buf   []byte // key encodings, one behind the other
-	parts []part // one per index
+	buf     []byte // key encodings, one behind the other
+	columns []part // one per column; in says that there is a value
+	parts   []part // one per index
 }
 
-// part is a place in values.buf. A record that has no part in an index, as an absent
-// optional field has none in a unique one, is not in it.
+// part is a place in values.buf. A record that has no part in an index, as one with an
+// absent optional field has none in a unique one, is not in it.
 type part struct {
 	from, to int
 	in       bool
@@ -57,62 +78,96 @@ func (v *values) same(w *values, i int) bool {
 
 // read fills v from a record in one pass, which also checks that the record is a message
 // with ascending numbers to its end. A nil row is in no index.
-func (v *values) read(indexes []index, row *Row) error {
-	v.buf, v.parts = v.buf[:0], v.parts[:0]
+func (v *values) read(t *table, row *Row) error {
+	v.buf, v.columns, v.parts = v.buf[:0], v.columns[:0], v.parts[:0]
 	if row == nil {
-		for range indexes {
+		for range t.indexes {
 			v.parts = append(v.parts, part{})
 		}
 		return nil
 	}
+	if err := v.readColumns(t.columns, row); err != nil {
+		return err
+	}
+	for i := range t.indexes {
+		v.parts = append(v.parts, v.join(&t.indexes[i], t.columns))
+	}
+	return nil
+}
+
+func (v *values) readColumns(columns []*model.SchemaField, row *Row) error {
 	d := binenc.NewDecoder(row.bytes)
 	for {
 		number, _, ok := d.Next()
-		for ok && len(v.parts) < len(indexes) && indexes[len(v.parts)].field.Number < number {
-			if err := v.add(&indexes[len(v.parts)], nil, false); err != nil {
+		for ok && len(v.columns) < len(columns) && columns[len(v.columns)].Number < number {
+			if err := v.add(columns[len(v.columns)], nil, false); err != nil {
 				return err
 			}
 		}
 		switch {
 		case !ok:
-			for len(v.parts) < len(indexes) && d.Err() == nil {
-				if err := v.add(&indexes[len(v.parts)], nil, false); err != nil {
+			for len(v.columns) < len(columns) && d.Err() == nil {
+				if err := v.add(columns[len(v.columns)], nil, false); err != nil {
 					return err
 				}
 			}
 			return d.Err()
-		case len(v.parts) == len(indexes) || indexes[len(v.parts)].field.Number != number:
+		case len(v.columns) == len(columns) || columns[len(v.columns)].Number != number:
 			continue
 		}
 		raw := d.Payload()
 		if err := d.Err(); err != nil {
 			return err
 		}
-		if err := v.add(&indexes[len(v.parts)], raw, true); err != nil {
+		if err := v.add(columns[len(v.columns)], raw, true); err != nil {
 			return err
 		}
 	}
 }
 
-// add appends the value of the next index.
-func (v *values) add(x *index, raw []byte, present bool) error {
-	if !present && x.field.Type.Optional && x.unique {
-		v.parts = append(v.parts, part{})
-		return nil
-	}
+// add appends the value of the next column.
+func (v *values) add(f *model.SchemaField, raw []byte, present bool) error {
 	from := len(v.buf)
-	buf, err := binenc.AppendKeyRaw(v.buf, &x.field.Type, raw, present)
+	buf, err := binenc.AppendKeyRaw(v.buf, &f.Type, raw, present)
 	if err != nil {
-		return fmt.Errorf("field %s: %w", x.field.Name, err)
+		return fmt.Errorf("field %s: %w", f.Name, err)
 	}
 	v.buf = buf
-	v.parts = append(v.parts, part{from, len(buf), true})
+	v.columns = append(v.columns, part{from, len(buf), present || !f.Type.Optional})
 	return nil
+}
+
+// join makes the record's part in an index of its columns. That of one column is where
+// the column is; others are put together behind them.
+func (v *values) join(x *index, columns []*model.SchemaField) part {
+	for i, at := range x.where {
+		c := v.columns[at]
+		if !x.def.Where[i].Holds(v.buf[c.from:c.to]) {
+			return part{}
+		}
+	}
+	if x.def.Unique {
+		for _, at := range x.at {
+			if !v.columns[at].in {
+				return part{}
+			}
+		}
+	}
+	if len(x.at) == 1 {
+		c := v.columns[x.at[0]]
+		return part{c.from, c.to, true}
+	}
+	from := len(v.buf)
+	for _, at := range x.at {
+		c := v.columns[at]
+		v.buf = append(v.buf, v.buf[c.from:c.to]...)
+	}
+	return part{from, len(v.buf), true}
 }
 
 // add puts the record of key into the index, by its value.
 func (x *index) add(value []byte, key string) {
-	if x.unique {
+	if x.def.Unique {
 		x.tree.Set(string(value), key)
 		return
 	}
@@ -123,38 +178,40 @@ func (x *index) add(value []byte, key string) {
 
 // remove takes the record of key out of the index. value may be appended to.
 func (x *index) remove(value []byte, key string) {
-	if x.unique {
+	if x.def.Unique {
 		x.tree.Delete(string(value))
 		return
 	}
 	x.tree.Delete(string(append(value[:len(value):len(value)], key...)))
 }
 
-// build fills an empty index from the rows of a table, in the order of the index, so
+// build fills an empty index from the rows of a table with those columns, in the order of the index, so
 // that its nodes are packed.
-func (x *index) build(rows *btree.Tree[*Row]) error {
+func (x *index) build(columns []*model.SchemaField, rows *btree.Tree[*Row]) error {
 	type entry struct{ whole, key string }
 	entries := make([]entry, 0, rows.Len())
-	one := []index{*x}
+	one := table{indexes: []index{*x}, columns: columns}
 	var v values
+	var buf []byte
 	for key, row := range rows.Ascend("") {
-		if err := v.read(one, row); err != nil {
+		if err := v.read(&one, row); err != nil {
 			return fmt.Errorf("record %x: %w", key, err)
 		}
 		if !v.parts[0].in {
 			continue
 		}
-		if x.unique {
+		if x.def.Unique {
 			entries = append(entries, entry{string(v.of(0)), key})
 			continue
 		}
-		whole := string(append(v.of(0), key...))
+		buf = append(append(buf[:0], v.of(0)...), key...)
+		whole := string(buf)
 		entries = append(entries, entry{whole, whole[len(whole)-len(key):]})
 	}
 	slices.SortFunc(entries, func(a, b entry) int { return cmp.Compare(a.whole, b.whole) })
 	for _, e := range entries {
 		if other, taken := x.tree.Set(e.whole, e.key); taken {
-			return &DuplicateError{Field: x.field.Name, A: other, B: e.key}
+			return &DuplicateError{A: other, B: e.key}
 		}
 	}
 	return nil

@@ -76,12 +76,12 @@ func (v *view) Scan(model uint32, r Range) iter.Seq2[string, *Row] {
 }
 
 // ScanIndex implements [Reader].
-func (v *view) ScanIndex(model, field uint32, r Range) iter.Seq2[string, *Row] {
+func (v *view) ScanIndex(model, index uint32, r Range) iter.Seq2[string, *Row] {
 	t := v.table(model)
 	if t == nil {
 		return noRows
 	}
-	tree, rows := t.mustIndex(field).tree.Clone(), t.rows.Clone()
+	tree, rows := t.mustIndex(index).tree.Clone(), t.rows.Clone()
 	return func(yield func(string, *Row) bool) {
 		scan(&tree, r, func(_, key string) bool {
 			row, _ := rows.Get(key)
@@ -91,12 +91,12 @@ func (v *view) ScanIndex(model, field uint32, r Range) iter.Seq2[string, *Row] {
 }
 
 // CountIndex implements [Reader].
-func (v *view) CountIndex(model, field uint32, r Range) int {
+func (v *view) CountIndex(model, index uint32, r Range) int {
 	t := v.table(model)
 	if t == nil {
 		return 0
 	}
-	lo, hi := span(&t.mustIndex(field).tree, r)
+	lo, hi := span(&t.mustIndex(index).tree, r)
 	return max(hi-lo-max(r.Skip, 0), 0)
 }
 

@@ -30,11 +30,8 @@ func dump(s interface {
 		if sc := s.SchemaByName(name); sc != nil {
 			numbers = append(numbers, sc.Number)
 			fmt.Fprintf(&out, "%s %x\n", name, sc.Append(nil))
-			for i := range sc.Fields {
-				if !indexed(&sc.Fields[i]) {
-					continue
-				}
-				number := sc.Fields[i].Number
+			for _, x := range sc.AllIndexes() {
+				number := x.Number
 				fmt.Fprintf(&out, "index %d: %d\n", number, s.CountIndex(sc.Number, number, Range{}))
 				for key, row := range s.ScanIndex(sc.Number, number, Range{}) {
 					fmt.Fprintf(&out, "%x %d\n", key, row.Seq())

@@ -307,7 +307,9 @@ func (s *restorer) declareAll(blocks []snapshotBlock) error {
 		if key != SchemaKey(d.Model) || d.Number == SchemaModel || int(d.Number) >= len(s.tables) || s.tables[d.Number] != nil {
 			return s.corrupt(s.blocks[1].off, "declaration %q has number %d, which cannot be", key, d.Number)
 		}
-		s.tables[d.Number] = &table{schema: d, indexes: indexesOf(d)}
+		t := &table{schema: d}
+		t.indexes, t.columns = indexesOf(d)
+		s.tables[d.Number] = t
 	}
 	for _, m := range s.models {
 		if s.tables[m.number] == nil {
@@ -472,7 +474,7 @@ func start(ends []int, i int) int {
 
 // extract keeps what the row has in the indexed fields.
 func (b *snapshotBlock) extract(t *table, row *Row, v *values) error {
-	if err := v.read(t.indexes, row); err != nil {
+	if err := v.read(t, row); err != nil {
 		return err
 	}
 	for i := range t.indexes {
@@ -522,7 +524,7 @@ func (s *restorer) joinIndexes(t *table, rows, orders []snapshotBlock) error {
 			return s.corrupt(b.off, "a block of kind %d is out of place", b.kind)
 		}
 		for i := range t.indexes {
-			if t.indexes[i].field.Number == b.field {
+			if t.indexes[i].def.Number == b.field {
 				return s.readOrder(b, w, t, i, rows)
 			}
 		}
@@ -552,7 +554,7 @@ func (s *restorer) joinIndex(t *table, i int, rows, orders []snapshotBlock) erro
 	var parts []*btree.Builder[string]
 	for j := range orders {
 		b := &orders[j]
-		if b.field != x.field.Number {
+		if b.field != x.def.Number {
 			continue
 		}
 		if b.first != total {
@@ -562,11 +564,11 @@ func (s *restorer) joinIndex(t *table, i int, rows, orders []snapshotBlock) erro
 		parts = append(parts, &b.order)
 	}
 	if len(parts) == 0 && want > 0 {
-		return x.build(&t.rows)
+		return x.build(t.columns, &t.rows)
 	}
 	tree, err := btree.Join(parts...)
 	if err != nil || total != want {
-		return s.corrupt(0, "the order of field %s of model %s is not that of its %d values (%d, %v)", x.field.Name, t.schema.Model, want, total, err)
+		return s.corrupt(0, "the order of field %s of model %s is not that of its %d values (%d, %v)", t.schema.IndexName(x.def), t.schema.Model, want, total, err)
 	}
 	x.tree = tree
 	return nil
@@ -585,7 +587,7 @@ func (s *restorer) readOrder(b *snapshotBlock, w *restoreWorker, t *table, i int
 	rank := int64(0)
 	group := make([]string, 0, leafRows) // primary keys
 	w.keys, w.ends = w.keys[:0], w.ends[:0]
-	unique := t.indexes[i].unique
+	unique := t.indexes[i].def.Unique
 	for range b.count {
 		rank += r.Varint()
 		row := sort.Search(len(rows), func(j int) bool { return int64(rows[j].first+rows[j].count) > rank })

@@ -15,17 +15,19 @@ type Reader interface {
 	// Scan iterates in order of primary keys over the state as it is when Scan is
 	// called; breaking off leaves nothing behind.
 	Scan(model uint32, r Range) iter.Seq2[string, *Row]
-	// ScanIndex iterates in order of an indexed field, then of primary keys, and gives
-	// primary keys and records. Bounds are on the field's key encoding. A field of a
-	// declared model that has no index is a panic. Records without a value of an
-	// optional unique field are not in its index; in any other they come first.
-	ScanIndex(model, field uint32, r Range) iter.Seq2[string, *Row]
-	// CountIndex returns how many entries of an index lie in a range, in O(log n). A
-	// field without an index is a panic.
-	CountIndex(model, field uint32, r Range) int
+	// ScanIndex iterates in order of an index, then of primary keys, and gives primary
+	// keys and records. An index has the number of its field, or that of its
+	// declaration (model.Index). Bounds are on the key encodings of its fields, one
+	// behind the other. An index that a declared model does not have is a panic.
+	// Records without a value of an optional field are not in a unique index; in any
+	// other they come first.
+	ScanIndex(model, index uint32, r Range) iter.Seq2[string, *Row]
+	// CountIndex returns how many entries of an index lie in a range, in O(log n). An
+	// index that is not there is a panic.
+	CountIndex(model, index uint32, r Range) int
 	// Unique returns the primary key of the record with that value, by its key
-	// encoding, in a unique field.
-	Unique(model, field uint32, value string) (key string, ok bool)
+	// encoding, in a unique index.
+	Unique(model, index uint32, value string) (key string, ok bool)
 	// SchemaByName returns a model's declaration; nil when there is none. It must not
 	// be changed.
 	SchemaByName(name string) *model.Schema
@@ -127,9 +129,9 @@ func (v *view) Size() (n int64) {
 }
 
 // Unique implements [Reader].
-func (v *view) Unique(model, field uint32, value string) (key string, ok bool) {
+func (v *view) Unique(model, index uint32, value string) (key string, ok bool) {
 	if t := v.table(model); t != nil {
-		if x := t.index(field); x != nil && x.unique {
+		if x := t.index(index); x != nil && x.def.Unique {
 			return x.tree.Get(value)
 		}
 	}

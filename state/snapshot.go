@@ -28,7 +28,7 @@ import (
 //	2 rows    of one model, in order of keys: rank of the first, count, and for each:
 //	          how much of the key before it shares, rest of the key (bytes), sequence,
 //	          record (bytes)
-//	3 order   of one index (model and field): rank of the first entry, count, and for
+//	3 order   of one index (model and its number, in place of field): rank of the first entry, count, and for
 //	          each the rank of its record among the rows, as a zig-zag difference to the
 //	          one before (the first of a block to 0)
 //	4 end     count of all blocks
@@ -195,7 +195,7 @@ func (s *snapshotWriter) order(number uint32, t *table, x *index) {
 		s.items = binenc.AppendVarint(s.items, rank-last)
 		last = rank
 		if n++; len(s.items) >= blockTarget && (n-first)%leafRows == 0 {
-			s.list(blockOrder, number, x.field.Number, first, n-first)
+			s.list(blockOrder, number, x.def.Number, first, n-first)
 			first = n
 		}
 		if s.err != nil {
@@ -203,6 +203,6 @@ func (s *snapshotWriter) order(number uint32, t *table, x *index) {
 		}
 	}
 	if n > first {
-		s.list(blockOrder, number, x.field.Number, first, n-first)
+		s.list(blockOrder, number, x.def.Number, first, n-first)
 	}
 }

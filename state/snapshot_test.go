@@ -201,8 +201,8 @@ func checkIndexes(t *testing.T, r *Root) {
 		}
 		for i := range tb.indexes {
 			x := tb.indexes[i]
-			want := index{field: x.field, unique: x.unique}
-			if err := want.build(&tb.rows); err != nil {
+			want := index{def: x.def, at: x.at, where: x.where}
+			if err := want.build(tb.columns, &tb.rows); err != nil {
 				t.Fatal(err)
 			}
 			var a, b []string
@@ -213,7 +213,7 @@ func checkIndexes(t *testing.T, r *Root) {
 				b = append(b, k+"="+v)
 			}
 			if !reflect.DeepEqual(a, b) {
-				t.Fatalf("index %s: %q, want %q", x.field.Name, a, b)
+				t.Fatalf("index %s: %q, want %q", tb.schema.IndexName(x.def), a, b)
 			}
 		}
 	}

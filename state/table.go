@@ -11,9 +11,10 @@ import (
 type table struct {
 	schema  *model.Schema
 	rows    btree.Tree[*Row]
-	indexes []index // in ascending order of field numbers
-	bytes   int64   // of keys and records
-	hash    sum     // of all records
+	indexes []index              // in ascending order of numbers
+	columns []*model.SchemaField // that the indexes are made of, in ascending order
+	bytes   int64                // of keys and records
+	hash    sum                  // of all records
 }
 
 // clone returns a version of t that can be changed without t noticing.
@@ -23,7 +24,7 @@ func (t *table) clone() *table {
 	c.indexes = make([]index, len(t.indexes))
 	for i := range t.indexes {
 		x := &t.indexes[i]
-		c.indexes[i] = index{x.field, x.unique, x.tree.Clone()}
+		c.indexes[i] = index{x.def, x.at, x.where, x.tree.Clone()}
 	}
 	return &c
 }
@@ -36,21 +37,21 @@ func (t *table) freeze() {
 	}
 }
 
-// index returns the index on a field; nil when there is none.
-func (t *table) index(field uint32) *index {
+// index returns the index of that number; nil when there is none.
+func (t *table) index(number uint32) *index {
 	for i := range t.indexes {
-		if t.indexes[i].field.Number == field {
+		if t.indexes[i].def.Number == number {
 			return &t.indexes[i]
 		}
 	}
 	return nil
 }
 
-// mustIndex returns the index on a field.
-func (t *table) mustIndex(field uint32) *index {
-	x := t.index(field)
+// mustIndex returns the index of that number.
+func (t *table) mustIndex(number uint32) *index {
+	x := t.index(number)
 	if x == nil {
-		panic(fmt.Sprintf("state: model %s has no index on field %d", t.schema.Model, field))
+		panic(fmt.Sprintf("state: model %s has no index %d", t.schema.Model, number))
 	}
 	return x
 }
@@ -65,10 +66,10 @@ type scratch struct {
 // set replaces old by new (nil: absent) for key, in rows, indexes, counts and hash. All
 // that can fail is done first: on an error nothing is changed.
 func (t *table) set(key string, old, new *Row, s *scratch) error {
-	if err := s.old.read(t.indexes, old); err != nil {
+	if err := s.old.read(t, old); err != nil {
 		return err
 	}
-	if err := s.new.read(t.indexes, new); err != nil {
+	if err := s.new.read(t, new); err != nil {
 		return err
 	}
 	if err := t.checkUnique(key, &s.old, &s.new); err != nil {
@@ -108,33 +109,45 @@ func (t *table) rowSum(key string, row *Row, s *scratch) (h sum) {
 func (t *table) checkUnique(key string, old, new *values) error {
 	for i := range t.indexes {
 		x := &t.indexes[i]
-		if !x.unique || !new.parts[i].in || old.same(new, i) {
+		if !x.def.Unique || !new.parts[i].in || old.same(new, i) {
 			continue
 		}
 		if holder, taken := x.tree.Get(string(new.of(i))); taken && holder != key {
-			return fmt.Errorf("field %s is unique and record %x has its value", x.field.Name, holder)
+			return fmt.Errorf("field %s is unique and record %x has its value", t.schema.IndexName(x.def), holder)
 		}
 	}
 	return nil
 }
 
-// redeclare gives the table a new schema: indexes that are new, or whose field has
-// changed its type, are built, those gone are dropped.
+// redeclare gives the table a new schema: indexes that are new, or one of whose fields
+// has changed its type, are built, those gone are dropped.
 func (t *table) redeclare(s *model.Schema) error {
-	next := indexesOf(s)
+	next, columns := indexesOf(s)
 	for i := range next {
 		x := &next[i]
-		if have := t.index(x.field.Number); have != nil && have.unique == x.unique && have.field.Type.Equal(&x.field.Type) {
+		if have := t.index(x.def.Number); have != nil && have.def.Same(x.def) && t.sameTypes(x, columns) {
 			x.tree = have.tree
 			continue
 		}
-		if err := x.build(&t.rows); err != nil {
+		if err := x.build(columns, &t.rows); err != nil {
 			if e, ok := err.(*DuplicateError); ok {
-				e.Model, e.A, e.B = s.Model, s.KeyText(e.A), s.KeyText(e.B)
+				e.Model, e.Field, e.A, e.B = s.Model, s.IndexName(x.def), s.KeyText(e.A), s.KeyText(e.B)
 			}
 			return err
 		}
 	}
-	t.schema, t.indexes = s, next
+	t.schema, t.indexes, t.columns = s, next, columns
 	return nil
+}
+
+// sameTypes says that the columns of an index have the types they had.
+func (t *table) sameTypes(x *index, columns []*model.SchemaField) bool {
+	for _, list := range [][]int{x.at, x.where} {
+		for _, at := range list {
+			if was := t.schema.ByNumber(columns[at].Number); was == nil || !was.Type.Equal(&columns[at].Type) {
+				return false
+			}
+		}
+	}
+	return true
 }

@@ -1,4 +1,4 @@
-package query
+package model
 
 import (
 	"fmt"
@@ -7,13 +7,13 @@ import (
 	"time"
 
 	"github.com/lithair/lithair-go/binenc"
-	"github.com/lithair/lithair-go/model"
 )
 
-// operand turns the text of a value into the key encoding of the field's kind.
-func operand(f *model.SchemaField, text string) ([]byte, error) {
-	bad := func(want string) error { return fmt.Errorf("wants %s, not %s", want, quote(text)) }
-	switch f.Type.Kind {
+// Operand turns the text of a value, as queries and tags have it, into the key encoding
+// of a field of type t. Errors say what the text should be, without a prefix.
+func Operand(t *binenc.Type, text string) ([]byte, error) {
+	bad := func(want string) error { return fmt.Errorf("wants %s, not %s", want, quoteShort(text)) }
+	switch t.Kind {
 	case binenc.KindBool:
 		switch text {
 		case "true":
@@ -35,7 +35,7 @@ func operand(f *model.SchemaField, text string) ([]byte, error) {
 		}
 		return binenc.AppendKeyUint(nil, n), nil
 	case binenc.KindFloat32, binenc.KindFloat64:
-		x, err := strconv.ParseFloat(text, floatBits(f.Type.Kind))
+		x, err := strconv.ParseFloat(text, floatBits(t.Kind))
 		if err != nil || math.IsNaN(x) || math.IsInf(x, 0) {
 			return nil, bad("a number")
 		}
@@ -43,11 +43,11 @@ func operand(f *model.SchemaField, text string) ([]byte, error) {
 	case binenc.KindString:
 		return binenc.AppendKeyString(nil, text), nil
 	case binenc.KindTime:
-		t, err := parseTime(text)
+		when, err := parseTime(text)
 		if err != nil {
 			return nil, bad("a time such as 2006-01-02T15:04:05Z, or a date")
 		}
-		return binenc.AppendKeyTime(nil, t), nil
+		return binenc.AppendKeyTime(nil, when), nil
 	case binenc.KindDuration:
 		d, err := parseDuration(text)
 		if err != nil {
@@ -61,9 +61,9 @@ func operand(f *model.SchemaField, text string) ([]byte, error) {
 		}
 		return binenc.AppendKeyDecimal(nil, d), nil
 	case binenc.KindID:
-		id, err := model.ParseID(text)
+		id, err := ParseID(text)
 		if err != nil {
-			return nil, bad("an id such as " + model.ID{}.String())
+			return nil, bad("an id such as " + ID{}.String())
 		}
 		return binenc.AppendKeyID(nil, id), nil
 	}
@@ -90,4 +90,12 @@ func parseDuration(text string) (time.Duration, error) {
 		return time.Duration(n), nil
 	}
 	return time.ParseDuration(text)
+}
+
+// quoteShort quotes at most 60 bytes.
+func quoteShort(s string) string {
+	if len(s) > 60 {
+		s = s[:60] + "..."
+	}
+	return strconv.Quote(s)
 }

@@ -212,7 +212,7 @@ func (a *App) run(addr string, args, environ []string, out io.Writer) int {
 // verify reads the whole log, of an application that does not run, and says whether it
 // is sound.
 func (a *App) verify(out io.Writer) int {
-	r, err := eventlog.Verify(a.cfg.FS, a.logDir(), nil)
+	r, err := eventlog.Verify(eventlog.Config{FS: a.cfg.FS, Dir: a.logDir()}, nil)
 	if err != nil {
 		err = &startError{err: err, kind: startData, dir: a.cfg.Dir, name: a.cfg.Name}
 		fmt.Fprintf(out, "%s: %v\n", a.cfg.Name, err)

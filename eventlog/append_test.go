@@ -70,7 +70,7 @@ func TestPayloadMayChange(t *testing.T) {
 		t.Errorf("%v, %v", recs, err)
 	}
 	must(t, l.Close())
-	if _, err := eventlog.Verify(fs, "log", nil); err != nil {
+	if _, err := eventlog.Verify(eventlog.Config{FS: fs, Dir: "log"}, nil); err != nil {
 		t.Error(err)
 	}
 }
@@ -138,7 +138,7 @@ func TestSpare(t *testing.T) {
 	if spares() != 0 {
 		t.Error("a spare is left behind")
 	}
-	if rep, err := eventlog.Verify(fs, "log", nil); err != nil || rep.Last != 8 {
+	if rep, err := eventlog.Verify(eventlog.Config{FS: fs, Dir: "log"}, nil); err != nil || rep.Last != 8 {
 		t.Errorf("%+v, %v", rep, err)
 	}
 }

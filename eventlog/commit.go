@@ -16,7 +16,9 @@ type Work struct {
 	frame  frame
 	buf    []byte
 	off    int64
+	time   int64          // of a batch's first record
 	create *segmentHeader // the frame goes into a new segment
+	env    envelope       // of that segment
 	size   int64          // of that segment
 	made   *segment
 	drop   int   // how many of the oldest segments were removed
@@ -56,41 +58,59 @@ func (w *Work) prepare() error {
 			return err
 		}
 		f.durable, f.chain = p.index, sum
-		w.seal(f, append(p.buf[:0], make([]byte, frameHead)...))
-		return nil
+		return w.seal(f, append(p.buf[:0], make([]byte, frameHead)...))
 	}
 	if f.count = uint32(len(p.digests)); f.count == 0 {
 		return nil
 	}
+	w.time = int64(le.Uint64(p.buf[frameHead+24:]))
 	at := frameHead
 	for i := range p.digests {
 		f.chain = f.chain.link(p.buf[at+8:at+recordHead], &p.digests[i])
 		at += recordHead + int(le.Uint32(p.buf[at:]))
 	}
-	w.seal(f, p.buf)
-	p.buf = w.buf
-	return nil
+	return w.seal(f, p.buf)
 }
 
 // mark makes the work a durable mark.
-func (w *Work) mark() {
+func (w *Work) mark() error {
 	im := &w.log.im
-	w.seal(frame{kind: frameMark, number: im.frame, durable: im.last, first: im.last + 1, chain: im.chain}, make([]byte, frameHead, frameSize(0)))
+	return w.seal(frame{kind: frameMark, number: im.frame, durable: im.last, first: im.last + 1, chain: im.chain}, make([]byte, frameHead, 2*frameHead+chainSize))
 }
 
-// seal finishes the frame for the segment it goes to.
-func (w *Work) seal(f frame, b []byte) {
+// seal finishes the frame for the segment it goes to. b holds its records, and its memory
+// stays that of the work taken.
+func (w *Work) seal(f frame, b []byte) (err error) {
 	l := w.log
 	seg := l.active()
-	salt := seg.header.salt
-	f.size = frameSize(int64(len(b) - frameHead))
+	env := &seg.env
+	f.size = env.frameSize(int64(len(b) - frameHead))
 	w.off = seg.end
-	if seg.end+f.size > max(seg.size, l.cfg.SegmentBytes) {
+	if seg.end+f.size > max(seg.size, l.cfg.SegmentBytes) || !l.mayContinue(seg) {
 		w.create = &segmentHeader{first: l.im.last + 1, frame: f.number, salt: l.cfg.Salt(), chain: l.im.chain}
+		if w.env, err = w.create.lock(l.cfg.Keys, l.cfg.Salt); err != nil {
+			return err
+		}
+		env = &w.env
+		f.size = env.frameSize(int64(len(b) - frameHead))
 		w.size = max(l.cfg.SegmentBytes, headerSize+f.size)
-		w.off, salt = headerSize, w.create.salt
+		w.off = headerSize
 	}
-	w.frame, w.buf = f, finishFrame(b, &f, salt)
+	w.frame = f
+	b, w.buf, err = env.finish(b, &f, l.sealed)
+	if env.sealer != nil {
+		l.sealed = w.buf
+	}
+	if w.taken != nil {
+		w.taken.buf = b
+	}
+	return err
+}
+
+// mayContinue says whether frames may be added to a segment: it is not encrypted and is
+// not to be, or it was begun by this process.
+func (l *Log) mayContinue(seg *segment) bool {
+	return seg.env.sealer != nil || l.cfg.Keys == nil
 }
 
 // Do carries the work out: write and sync. It may run on any goroutine.
@@ -102,10 +122,12 @@ func (w *Work) Do() error {
 		if err := w.prepare(); err != nil || w.buf == nil {
 			return err
 		}
+	} else if err := w.mark(); err != nil {
+		return err
 	}
 	seg := w.log.active()
 	if w.create != nil {
-		made, err := w.log.createSegment(*w.create, w.size)
+		made, err := w.log.createSegment(*w.create, w.env, w.size)
 		if err != nil {
 			return refused(err)
 		}
@@ -148,6 +170,9 @@ func refused(err error) error {
 	return err
 }
 
+// goesOn says whether a failure left nothing behind, so that the log can go on.
+func goesOn(err error) bool { return errors.Is(err, ErrFull) || errors.Is(err, ErrNoKey) }
+
 // End takes note of how the work went and calls back. The next work begins after that,
 // so calls come in order.
 func (l *Log) End(w *Work, err error) { _ = l.end(w, err) }
@@ -167,10 +192,10 @@ func (l *Log) end(w *Work, err error) error {
 	}
 	var behind []*pending
 	switch p := w.taken; {
-	case p == nil && errors.Is(err, ErrFull):
-		l.im.marked = true // no room for a mark now: the next append brings one
+	case p == nil && err != nil && goesOn(err):
+		l.im.marked = true // no room or key for a mark now: the next append brings one
 	case err != nil:
-		if !errors.Is(err, ErrFull) {
+		if !goesOn(err) {
 			err = fmt.Errorf("%w: %w", ErrPoisoned, err)
 			l.failed = err
 			l.cfg.Logger.Error("the log is poisoned: nothing more is acknowledged", "error", err)
@@ -194,6 +219,9 @@ func (l *Log) end(w *Work, err error) error {
 	defer l.mu.Unlock()
 	if w.taken != nil {
 		l.recycle(w.taken)
+	}
+	if cap(l.sealed) > keptBatchBytes {
+		l.sealed = nil
 	}
 	*w = Work{}
 	l.busy = false
@@ -245,8 +273,7 @@ func (l *Log) settle(w *Work) {
 	case frameBatch:
 		l.im.last += uint64(f.count)
 		l.im.chain = f.chain
-		t := int64(le.Uint64(w.buf[frameHead+24:])) // of the first record
-		l.im.add(place{seg: seg, off: w.off, size: f.size, first: f.first, last: l.im.last, time: t, chain: f.chain})
+		l.im.add(place{seg: seg, off: w.off, size: f.size, first: f.first, last: l.im.last, time: w.time, chain: f.chain})
 	case frameTruncate:
 		l.im.truncate(seg, f.durable, f.chain)
 	}
@@ -263,7 +290,6 @@ func (l *Log) BeginMark() (w *Work, ok bool) {
 	}
 	l.busy = true
 	l.work = Work{log: l}
-	l.work.mark()
 	return &l.work, true
 }
 

@@ -58,7 +58,7 @@ func TestCrash(t *testing.T) {
 				outcomes++
 				l, s, err := r.check(after)
 				if err == nil {
-					err = goesOn(after, l, s)
+					err = r.goesOn(after, l, s)
 				}
 				if err != nil {
 					t.Fatalf("%s: %v", name, err)
@@ -121,7 +121,7 @@ func TestKillThenPower(t *testing.T) {
 				points++
 				after := second.Crash(k)
 				salt := uint64(3)
-				l, err := eventlog.Open(config(after, &salt))
+				l, err := eventlog.Open(r.config(after, &salt))
 				if err != nil {
 					t.Fatalf("seed %d, call %d, pattern %d: %v", seed, n, k, err)
 				}
@@ -205,7 +205,7 @@ func TestErrorAtNthCall(t *testing.T) {
 					}
 					l, s, err := r.check(after)
 					if err == nil {
-						err = goesOn(after, l, s)
+						err = r.goesOn(after, l, s)
 					}
 					if err != nil {
 						fatal("after %v: %v", r.log.Err(), err)

@@ -23,12 +23,16 @@
 //   - Each record is bound to all before it by a SHA-256 chain, which does not depend on
 //     how records were grouped on disk.
 //
+// With [Config.Keys] the log is encrypted at rest (AES-256-GCM): new segments under the
+// provider's current key, so that keys are changed while the log runs; old segments stay
+// readable with theirs, and so do those from before there were keys.
+//
 // One window is left: damage to the last batch, before a batch or a mark follows it
 // (50 ms after the last append, and at Close), looks as if it had been torn.
 //
 // # Core and shell
 //
-// format.go, scan.go and append.go are pure: bytes and records in, bytes and records
+// format.go, envelope.go, scan.go and append.go are pure: bytes and records in, bytes and records
 // out. In Manual mode the log starts no goroutine: its owner calls Begin, Work.Do (the
 // I/O) and End. Otherwise a goroutine, or a lone appender, does exactly that.
 //

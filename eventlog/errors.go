@@ -13,6 +13,9 @@ var (
 	// ErrFull: there is no room. Nothing of the append is in the log, and the log goes
 	// on when there is room.
 	ErrFull = errors.New("eventlog: no space left on the disk")
+	// ErrNoKey: a segment was to be begun, and the key provider gave no key. Nothing of
+	// the append is in the log, and the log goes on when there is a key.
+	ErrNoKey = errors.New("eventlog: no key for a new segment")
 	// ErrClosed: the log is closed.
 	ErrClosed = errors.New("eventlog: closed")
 	// ErrOrder: the index of a record does not follow the one before.

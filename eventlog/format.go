@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"hash/crc32"
+
+	"github.com/lithair/lithair-go/internal/crypt"
 )
 
 // Record is an entry of the log.
@@ -17,10 +19,10 @@ type Record struct {
 }
 
 // FormatVersion is the version of the files this code writes and reads.
-const FormatVersion = 2
+const FormatVersion = 3
 
 const (
-	headerSize = 4096 // of a segment; the first 124 bytes are used
+	headerSize = 4096 // of a segment; the first 256 bytes are used
 	frameHead  = 48   // before a frame's records
 	chainSize  = sha256.Size
 	recordHead = 33 // before a record's payload
@@ -65,31 +67,60 @@ func (before *Sum) link(head []byte, payload *Sum) Sum {
 
 // segmentHeader is the first block of a segment.
 //
-//	0  magic "LITHLOG", version      8 bytes
-//	8  flags, 0                      4
-//	12 key id, 0: not encrypted      4
-//	16 first index                   8
-//	24 number of the first frame     8
-//	32 salt, random per segment      8
-//	40 chain value before it        32
-//	72 zeros                        52
-//	124 CRC-32C of the above         4
-//	128 zeros                     3968
+//	0   magic "LITHLOG", version     8 bytes
+//	8   flags, 0                     4
+//	12  zeros                        4
+//	16  first index                  8
+//	24  number of the first frame    8
+//	32  salt, random per segment     8
+//	40  chain value before it       32, zeros in an encrypted segment
+//	72  key id, 0: not encrypted     4, with what follows a crypt.Header
+//	76  salt of its key             32
+//	108 check value of its key      16
+//	124 the chain value, sealed     60, zeros in a segment that is not encrypted
+//	184 zeros                       68
+//	252 CRC-32C of the above         4
+//	256 zeros                     3840
 type segmentHeader struct {
-	first uint64
-	frame uint64
-	salt  uint64
-	chain Sum
+	first  uint64
+	frame  uint64
+	salt   uint64
+	chain  Sum          // of an encrypted segment that was read: known once it is unlocked
+	key    crypt.Header // zero: not encrypted
+	sealed [sealedChainSize]byte
+}
+
+const (
+	headerBound     = 40 // so many bytes of the header are bound to the sealed chain value
+	headerKey       = 72
+	headerSealed    = headerKey + crypt.HeaderSize
+	sealedChainSize = chainSize + crypt.Overhead
+	headerZeros     = headerSealed + sealedChainSize
+	headerCRC       = 252
+)
+
+// encrypted says whether the segment's frames are sealed.
+func (h *segmentHeader) encrypted() bool { return h.key.KeyID != 0 }
+
+// appendBound appends what a sealed chain value is bound to, the header's beginning.
+func (h *segmentHeader) appendBound(b []byte) []byte {
+	b = append(b, segmentMagic[:]...)
+	b = append(b, 0, 0, 0, 0, 0, 0, 0, 0)
+	b = le.AppendUint64(b, h.first)
+	b = le.AppendUint64(b, h.frame)
+	return le.AppendUint64(b, h.salt)
 }
 
 func (h *segmentHeader) encode() []byte {
 	b := make([]byte, headerSize)
-	copy(b, segmentMagic[:])
-	le.PutUint64(b[16:], h.first)
-	le.PutUint64(b[24:], h.frame)
-	le.PutUint64(b[32:], h.salt)
-	copy(b[40:], h.chain[:])
-	le.PutUint32(b[124:], checksum(b[:124]))
+	h.appendBound(b[:0])
+	if h.encrypted() {
+		h.key.Append(b[headerKey:headerKey])
+		copy(b[headerSealed:], h.sealed[:])
+	} else {
+		copy(b[headerBound:], h.chain[:])
+	}
+	le.PutUint32(b[headerCRC:], checksum(b[:headerCRC]))
 	return b
 }
 
@@ -101,16 +132,28 @@ func (h *segmentHeader) decode(b []byte) (problem string) {
 	case string(b[:7]) != string(segmentMagic[:7]):
 		return "this is no log segment: the magic is missing"
 	case b[7] != FormatVersion:
-		return "the format version is unknown here; a newer release wrote it"
-	case le.Uint32(b[124:]) != checksum(b[:124]):
+		return "the format version is not the one that this release reads"
+	case le.Uint32(b[headerCRC:]) != checksum(b[:headerCRC]):
 		return "the header's checksum does not fit"
-	case le.Uint32(b[8:]) != 0 || le.Uint32(b[12:]) != 0:
-		return "flags or key id are set, which this release does not know"
-	case !allZero(b[72:124]) || !allZero(b[128:headerSize]):
+	case le.Uint64(b[8:]) != 0:
+		return "flags are set that this release does not know"
+	case !allZero(b[headerZeros:headerCRC]) || !allZero(b[headerCRC+4:headerSize]):
 		return "bytes that must be zero are not"
 	}
 	h.first, h.frame, h.salt = le.Uint64(b[16:]), le.Uint64(b[24:]), le.Uint64(b[32:])
-	copy(h.chain[:], b[40:])
+	if allZero(b[headerKey : headerKey+4]) {
+		copy(h.chain[:], b[headerBound:])
+		if !allZero(b[headerKey:headerZeros]) {
+			return "a segment without a key has what belongs to one"
+		}
+		return ""
+	}
+	key, err := crypt.ParseHeader(b[headerKey:headerSealed])
+	if err != nil || !allZero(b[headerBound:headerKey]) {
+		return "what belongs to the key cannot be read"
+	}
+	h.key = key
+	copy(h.sealed[:], b[headerSealed:])
 	return ""
 }
 
@@ -128,6 +171,10 @@ func (h *segmentHeader) decode(b []byte) (problem string) {
 //	48 records
 //	   chain value after the last one        32
 //	   zeros up to a multiple of 8
+//
+// In an encrypted segment records and chain value are sealed together, which makes them
+// crypt.Overhead bytes longer; bytes 8 to 43 are bound to them. The length stays that of
+// the records, and the checksum covers what stands in the file.
 //
 // and a record:
 //
@@ -147,10 +194,6 @@ type frame struct {
 	records []byte
 	chain   Sum
 	size    int64 // in the file, padding included
-}
-
-func frameSize(records int64) int64 {
-	return (frameHead + records + chainSize + frameAlign - 1) &^ (frameAlign - 1)
 }
 
 // appendRecord appends a record, under an index.
@@ -188,11 +231,9 @@ func parseRecord(b []byte) (r Record, size int, problem string) {
 	return r, size, ""
 }
 
-// finishFrame completes the frame in b, whose records stand from frameHead on.
-func finishFrame(b []byte, f *frame, salt uint64) []byte {
-	n := len(b) - frameHead
-	b = append(b, f.chain[:]...)
-	b = append(b, make([]byte, frameSize(int64(n))-int64(len(b)))...)
+// putFrameHead writes a frame's head into b, but for its checksums. n is the length of the
+// records.
+func putFrameHead(b []byte, n int, f *frame) {
 	le.PutUint32(b, frameMagic)
 	le.PutUint32(b[8:], uint32(n))
 	le.PutUint32(b[12:], f.count)
@@ -200,9 +241,6 @@ func finishFrame(b []byte, f *frame, salt uint64) []byte {
 	le.PutUint64(b[24:], f.durable)
 	le.PutUint64(b[32:], f.first)
 	le.PutUint32(b[40:], f.kind)
-	le.PutUint32(b[44:], saltedCRC(salt, b[8:44]))
-	le.PutUint32(b[4:], saltedCRC(salt, b[8:]))
-	return b
 }
 
 func checksum(b []byte) uint32 { return crc32.Checksum(b, castagnoli) }
@@ -216,46 +254,6 @@ func saltedCRC(salt uint64, b []byte) uint32 {
 		salt >>= 8
 	}
 	return crc32.Update(^crc, castagnoli, b)
-}
-
-// parseHead reads a frame's head from b, of which it looks at the first frameHead bytes.
-// room is how many bytes the segment has from there on. The head has a checksum of its
-// own, so its length is not trusted before it is known to be ours, and a look for a later
-// frame costs no more than its head.
-func parseHead(b []byte, room int64, salt uint64) (f frame, problem string) {
-	switch {
-	case len(b) < frameHead || room < frameHead:
-		return f, "the segment ends inside a frame"
-	case le.Uint32(b) != frameMagic:
-		return f, "no frame begins here"
-	case le.Uint32(b[44:]) != saltedCRC(salt, b[8:44]):
-		return f, "the checksum of a frame's head does not fit"
-	}
-	f.size = frameSize(int64(le.Uint32(b[8:])))
-	if f.size > room {
-		return f, "a frame's length passes the segment"
-	}
-	f.count, f.number, f.durable = le.Uint32(b[12:]), le.Uint64(b[16:]), le.Uint64(b[24:])
-	f.first, f.kind = le.Uint64(b[32:]), le.Uint32(b[40:])
-	return f, ""
-}
-
-// parseFrame reads the frame at the start of b; problem is "" for a valid frame.
-func parseFrame(b []byte, salt uint64) (f frame, problem string) {
-	f, problem = parseHead(b, int64(len(b)), salt)
-	if problem != "" {
-		return f, problem
-	}
-	if le.Uint32(b[4:]) != saltedCRC(salt, b[8:f.size]) {
-		return f, "a frame's checksum does not fit"
-	}
-	n := int64(le.Uint32(b[8:]))
-	if !allZero(b[frameHead+n+chainSize : f.size]) {
-		return f, "a frame's padding is not zero"
-	}
-	f.records = b[frameHead : frameHead+n : frameHead+n]
-	copy(f.chain[:], b[frameHead+n:])
-	return f, ""
 }
 
 // allZero compares b with itself, one byte apart, which runs at the speed of memory.

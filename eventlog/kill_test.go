@@ -91,7 +91,7 @@ func TestSIGKILL(t *testing.T) {
 		}
 		must(t, l.Close())
 		if k%20 == 3 {
-			if _, err := eventlog.Verify(nil, dir, nil); err != nil {
+			if _, err := eventlog.Verify(eventlog.Config{FS: nil, Dir: dir}, nil); err != nil {
 				t.Fatalf("kill %d: %v", k, err)
 			}
 		}

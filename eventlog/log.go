@@ -22,7 +22,8 @@ type Config struct {
 	MaxBatchBytes  int           // records written at once, a larger one alone; default 4 MiB
 	MarkAfter      time.Duration // idle time after which a durable mark is written; default 50 ms
 	Manual         bool          // no goroutine: the owner calls Begin, Work.Do and End
-	Salt           func() uint64 // default: from crypto/rand
+	Keys           KeyProvider   // encrypts new segments with the current key, and opens old ones; default: no encryption
+	Salt           func() uint64 // default: from crypto/rand; must not repeat, nor be guessed when there are Keys
 	Logger         *slog.Logger  // default slog.Default()
 }
 
@@ -94,6 +95,7 @@ type Log struct {
 	idle    *time.Timer   // wakes the goroutine for a mark
 	timed   bool          // idle is running
 	making  bool          // the next segment is being made
+	sealed  []byte        // memory for an encrypted frame, of the one work under way
 	spare   File          // the next segment, zeroed, without a header; nil: there is none
 
 	makers sync.WaitGroup // of spares
@@ -102,7 +104,12 @@ type Log struct {
 
 // Open opens the log in a directory, which is made if need be, and recovers it.
 //
-// Errors: *[CorruptError], *disk.LockedError, those of the file system.
+// An encrypted log goes on in a new segment, see SPEC.md; so does one that was not
+// encrypted before Keys were given, or was encrypted under another key than the current
+// one. A log whose keys are missing or wrong does not open, and nothing is changed.
+//
+// Errors: *[CorruptError], *disk.LockedError, those of the file system, those of
+// internal/crypt and of the key provider.
 func Open(cfg Config) (*Log, error) {
 	if err := cfg.defaults(); err != nil {
 		return nil, err
@@ -144,7 +151,7 @@ func (l *Log) recover() error {
 			return err
 		}
 	}
-	s := &scanner{fs: fs, dir: dir}
+	s := &scanner{fs: fs, dir: dir, keys: l.cfg.Keys}
 	im, err := s.scan()
 	if err != nil {
 		return err
@@ -152,7 +159,11 @@ func (l *Log) recover() error {
 	l.im = *im
 	if len(im.segments) == 0 {
 		h := segmentHeader{first: 1, frame: 1, salt: l.cfg.Salt()}
-		seg, err := l.createSegment(h, l.cfg.SegmentBytes)
+		env, err := h.lock(l.cfg.Keys, l.cfg.Salt)
+		if err != nil {
+			return err
+		}
+		seg, err := l.createSegment(h, env, l.cfg.SegmentBytes)
 		if err != nil {
 			return err
 		}

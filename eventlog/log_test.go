@@ -330,7 +330,7 @@ func TestRealDisk(t *testing.T) {
 		}
 		must(t, l.Close())
 	}
-	rep, err := eventlog.Verify(nil, dir, nil)
+	rep, err := eventlog.Verify(eventlog.Config{FS: nil, Dir: dir}, nil)
 	if err != nil || rep.Records != 900 {
 		t.Errorf("%+v, %v", rep, err)
 	}

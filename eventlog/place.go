@@ -85,7 +85,7 @@ func (p *place) chainAt(before Sum, index uint64) (Sum, error) {
 		return p.chain, nil
 	}
 	sum := before
-	_, err := p.each(nil, p.first, func(f *frame) (bool, error) {
+	err := p.each(new(memory), p.first, func(f *frame) (bool, error) {
 		if end := f.first + uint64(f.count) - 1; end < index {
 			sum = f.chain
 			return true, nil
@@ -100,44 +100,51 @@ func (p *place) chainAt(before Sum, index uint64) (Sum, error) {
 	return sum, err
 }
 
-// each reads the place, into buf if it is large enough, and calls fn with its batches
-// from the one on that holds index from, checked, until fn returns false or an error. It
-// returns the buffer for the next call.
-func (p *place) each(buf []byte, from uint64, fn func(f *frame) (more bool, err error)) ([]byte, error) {
-	if int64(cap(buf)) < p.size {
-		buf = make([]byte, max(p.size, placeBytes))
+// memory is what places are read into, one after another.
+type memory struct{ file, open []byte }
+
+// grown returns n bytes.
+func (m *memory) grown(n int64) []byte {
+	if int64(cap(m.file)) < n {
+		m.file = make([]byte, max(n, placeBytes))
 	}
-	b := buf[:p.size]
+	return m.file[:n]
+}
+
+// each reads the place into m and calls fn with its batches from the one on that holds
+// index from, checked, until fn returns false or an error.
+func (p *place) each(m *memory, from uint64, fn func(f *frame) (more bool, err error)) error {
+	b := m.grown(p.size)
 	if n, err := p.seg.file.ReadAt(b, p.off); err != nil && !(err == io.EOF && n == len(b)) {
-		return buf, err
+		return err
 	}
-	salt := p.seg.header.salt
+	env := &p.seg.env
 	for next := p.first; next <= p.last; {
 		at := p.size - int64(len(b))
-		f, problem := parseHead(b, int64(len(b)), salt)
+		f, problem := env.parseHead(b, int64(len(b)))
 		if problem == "" && f.kind == frameMark {
 			b = b[f.size:]
 			continue
 		}
 		past := problem == "" && f.first+uint64(f.count) <= from
 		if problem == "" && !past {
-			f, problem = parseFrame(b, salt)
+			f, problem = env.parse(b, &m.open)
 		}
 		if problem == "" && (f.kind != frameBatch || f.first != next || f.count == 0) {
 			problem = "another frame stands here than was written"
 		}
 		if problem != "" {
-			return buf, p.corrupt(at, next, problem)
+			return p.corrupt(at, next, problem)
 		}
 		b, next = b[f.size:], next+uint64(f.count)
 		if past {
 			continue
 		}
 		if more, err := fn(&f); err != nil || !more {
-			return buf, err
+			return err
 		}
 	}
-	return buf, nil
+	return nil
 }
 
 func (p *place) corrupt(at int64, index uint64, problem string) error {
@@ -175,7 +182,7 @@ func (l *Log) SeekTime(t int64) (index uint64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	_, err = p.each(nil, p.first, func(f *frame) (more bool, err error) {
+	err = p.each(new(memory), p.first, func(f *frame) (more bool, err error) {
 		more = true
 		err = p.records(f, func(r Record) error {
 			if more && r.Time >= t && r.Index <= p.last {

@@ -37,7 +37,7 @@ func (l *Log) find(index uint64) (p place, err error) {
 // eachFrom calls fn with durable records from an index on, until it returns false or an
 // error, or the end is reached. Payloads are valid during the call only.
 func (l *Log) eachFrom(from uint64, fn func(r Record) (more bool, err error)) error {
-	var buf []byte
+	var m memory
 	for more := true; more; {
 		p, err := l.find(from)
 		if errors.Is(err, ErrOutOfRange) {
@@ -46,7 +46,7 @@ func (l *Log) eachFrom(from uint64, fn func(r Record) (more bool, err error)) er
 		if err != nil {
 			return err
 		}
-		buf, err = p.each(buf, from, func(f *frame) (bool, error) {
+		err = p.each(&m, from, func(f *frame) (bool, error) {
 			err := p.records(f, func(r Record) (err error) {
 				if more && r.Index >= from && r.Index <= p.last {
 					more, err = fn(r)

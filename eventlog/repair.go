@@ -27,21 +27,21 @@ type Plan struct {
 // has nothing Aside.
 //
 // Errors: [ErrNothingSound], *disk.LockedError, those of the file system.
-func PlanRepair(fs FS, dir string) (p Plan, err error) {
+func PlanRepair(cfg Config) (p Plan, err error) {
 	past := uint64(0)
-	if p.Survey, err = Salvage(fs, dir, nil); err != nil {
+	if p.Survey, err = Salvage(cfg, nil); err != nil {
 		return p, err
 	}
 	s := &p.Survey
 	if p.Keep = s.Sound; len(s.Damaged) == 0 {
 		return p, nil
 	}
-	names, _, err := listSegments(orReal(fs), dir)
+	names, _, err := listSegments(orReal(cfg.FS), cfg.Dir)
 	if err != nil {
 		return p, err
 	}
 	for _, n := range names[s.soundSeg:] {
-		p.Aside = append(p.Aside, path.Join(dir, n))
+		p.Aside = append(p.Aside, path.Join(cfg.Dir, n))
 	}
 	switch d := s.Damaged[0]; {
 	case d.Offset >= headerSize:
@@ -49,7 +49,7 @@ func PlanRepair(fs FS, dir string) (p Plan, err error) {
 	case s.soundSeg == 0:
 		return p, ErrNothingSound
 	}
-	_, err = Salvage(fs, dir, func(r Record) error {
+	_, err = Salvage(cfg, func(r Record) error {
 		if r.Index > p.Keep {
 			past++
 		}
@@ -77,15 +77,15 @@ var ErrPlan = errors.New("eventlog: the log has changed since the repair was pla
 // repaired; Repair can be run again then.
 //
 // Errors: [ErrPlan], *disk.LockedError, those of the file system.
-func Repair(fs FS, dir string, p Plan) error {
-	now, err := PlanRepair(fs, dir)
+func Repair(cfg Config, p Plan) error {
+	now, err := PlanRepair(cfg)
 	if err != nil {
 		return err
 	}
 	if now.Keep != p.Keep || now.Cut != p.Cut || now.CutAt != p.CutAt || fmt.Sprint(now.Aside) != fmt.Sprint(p.Aside) {
 		return ErrPlan
 	}
-	fs = orReal(fs)
+	fs, dir := orReal(cfg.FS), cfg.Dir
 	lock, err := fs.Lock(path.Join(dir, "LOCK"))
 	if err != nil {
 		return fmt.Errorf("eventlog: %w", err)

@@ -51,7 +51,7 @@ func TestRetain(t *testing.T) {
 			if err != nil || n != c.removed || l.First() != uint64(15*n)+1 || l.Size() != int64(4-n)*segment {
 				t.Fatalf("%d removed, want %d, first %d: %v", n, c.removed, l.First(), err)
 			}
-			if rep, err := eventlog.Verify(fs, "archive", nil); n > 0 && (err != nil || rep.Last != uint64(15*n) || rep.Chain != (state{recs: recs[:15*n]}).sum()) {
+			if rep, err := eventlog.Verify(eventlog.Config{FS: fs, Dir: "archive"}, nil); n > 0 && (err != nil || rep.Last != uint64(15*n) || rep.Chain != (state{recs: recs[:15*n]}).sum()) {
 				t.Errorf("archive: %+v, %v", rep, err)
 			}
 		})

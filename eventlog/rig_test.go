@@ -12,6 +12,7 @@ import (
 	"os"
 
 	"github.com/lithair/lithair-go/eventlog"
+	"github.com/lithair/lithair-go/internal/crypt"
 	"github.com/lithair/lithair-go/internal/disk"
 )
 
@@ -20,8 +21,11 @@ var long = os.Getenv("LITHAIR_LONG") != ""
 
 var silent = slog.New(slog.NewTextHandler(io.Discard, nil))
 
-func config(fs eventlog.FS, salt *uint64) eventlog.Config {
-	return eventlog.Config{FS: fs, Dir: "log", SegmentBytes: 12 << 10, Manual: true, Logger: silent,
+// config is that of a small log without keys.
+func config(fs eventlog.FS, salt *uint64) eventlog.Config { return sealedConfig(fs, salt, nil) }
+
+func sealedConfig(fs eventlog.FS, salt *uint64, keys eventlog.KeyProvider) eventlog.Config {
+	return eventlog.Config{FS: fs, Keys: keys, Dir: "log", SegmentBytes: 12 << 10, Manual: true, Logger: silent,
 		Salt: func() uint64 { *salt += 0x9E3779B97F4A7C15; return *salt }}
 }
 
@@ -77,6 +81,34 @@ func (s state) differs(l *eventlog.Log, oldBase uint64) string {
 	return problem
 }
 
+// testKey returns the key of a number.
+func testKey(id uint32) (crypt.Key, error) {
+	if id == 0 || id > 3 {
+		return crypt.Key{}, crypt.ErrUnknownKey
+	}
+	return sha256.Sum256([]byte{byte(id)}), nil
+}
+
+// turning returns a provider of three keys, of which each in turn is the current one.
+func turning() eventlog.KeyProvider {
+	n := uint32(0)
+	return crypt.Callback{KeyFunc: testKey, CurrentFunc: func() (uint32, crypt.Key, error) {
+		n++
+		k, err := testKey(n%3 + 1)
+		return n%3 + 1, k, err
+	}}
+}
+
+// The ways in which a rig's log is encrypted.
+const (
+	clear     = iota
+	encrypted // under several keys
+	migrating // from the second time on that it is opened
+	ways
+)
+
+var wayNames = [ways]string{"clear", "encrypted", "migrating"}
+
 // rig drives a log in Manual mode through a workload and knows what it must hold.
 type rig struct {
 	fs     *disk.Sim
@@ -91,16 +123,31 @@ type rig struct {
 	marks  int
 	kept   int
 	closed bool
+	way    int
+	keys   eventlog.KeyProvider // nil: a log in the clear
 }
 
+// newRig returns a rig in one of three ways to encrypt, as the seed says.
 func newRig(fs *disk.Sim, seed uint64) *rig {
-	return &rig{fs: fs, salt: seed, rng: rand.New(rand.NewPCG(seed, 1))}
+	r := &rig{fs: fs, salt: seed, rng: rand.New(rand.NewPCG(seed, 1)), way: int(seed % ways)}
+	if r.way != clear {
+		r.keys = turning()
+	}
+	return r
+}
+
+func (r *rig) config(fs eventlog.FS, salt *uint64) eventlog.Config {
+	return sealedConfig(fs, salt, r.keys)
 }
 
 func (r *rig) open() (err error) {
 	r.opens++
 	r.closed = false
-	r.log, err = eventlog.Open(config(r.fs, &r.salt))
+	cfg := r.config(r.fs, &r.salt)
+	if r.way == migrating && r.opens == 1 {
+		cfg.Keys = nil
+	}
+	r.log, err = eventlog.Open(cfg)
 	return err
 }
 
@@ -224,7 +271,7 @@ func (r *rig) close() error {
 // of the work under way. It returns the open log and the state it is in.
 func (r *rig) check(fs *disk.Sim) (*eventlog.Log, state, error) {
 	salt := r.salt + 12345
-	l, err := eventlog.Open(config(fs, &salt))
+	l, err := eventlog.Open(r.config(fs, &salt))
 	if err != nil {
 		return nil, state{}, fmt.Errorf("open: %w", err)
 	}
@@ -243,7 +290,7 @@ func (r *rig) check(fs *disk.Sim) (*eventlog.Log, state, error) {
 }
 
 // goesOn appends to a recovered log, closes it, and looks at it once more, every byte.
-func goesOn(fs *disk.Sim, l *eventlog.Log, s state) error {
+func (r *rig) goesOn(fs *disk.Sim, l *eventlog.Log, s state) error {
 	rec := eventlog.Record{Index: l.Last() + 1, Term: 99, Payload: []byte("goes on")}
 	var acked error = errors.New("not called")
 	l.AppendAsync([]eventlog.Record{rec}, func(err error) { acked = err })
@@ -259,7 +306,7 @@ func goesOn(fs *disk.Sim, l *eventlog.Log, s state) error {
 	}
 	s.recs = append(s.recs[:len(s.recs):len(s.recs)], rec)
 	fs = fs.Crash(1)
-	rep, err := eventlog.Verify(fs, "log", nil)
+	rep, err := eventlog.Verify(r.config(fs, nil), nil)
 	if err != nil {
 		return fmt.Errorf("verify: %w", err)
 	}
@@ -267,7 +314,7 @@ func goesOn(fs *disk.Sim, l *eventlog.Log, s state) error {
 		return fmt.Errorf("verify: last %d, want %d; torn %d", rep.Last, rec.Index, rep.TornBytes)
 	}
 	salt := uint64(7)
-	if l, err = eventlog.Open(config(fs, &salt)); err != nil {
+	if l, err = eventlog.Open(r.config(fs, &salt)); err != nil {
 		return fmt.Errorf("open after recovery: %w", err)
 	}
 	if problem := s.differs(l, 0); problem != "" {

@@ -2,6 +2,7 @@ package eventlog
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"path"
 
@@ -28,6 +29,7 @@ type image struct {
 type scanner struct {
 	fs       FS
 	dir      string
+	keys     KeyProvider
 	deep     bool                    // check every record and the chain
 	progress func(done, total int64) // may be nil
 	im       image
@@ -95,10 +97,16 @@ func (s *scanner) segment(seg *segment, first, last bool) error {
 	if err != nil {
 		return err
 	}
-	if problem := seg.header.decode(b); problem != "" {
+	h := &seg.header
+	problem := h.decode(b)
+	if problem == "" {
+		if seg.env, problem, err = h.unlock(s.keys); err != nil {
+			return fmt.Errorf("%s: %w", seg.name, err)
+		}
+	}
+	if problem != "" {
 		return bad(0, problem)
 	}
-	h := &seg.header
 	if first {
 		im.base, im.baseSum, im.last, im.chain, im.frame = h.first-1, h.chain, h.first-1, h.chain, h.frame
 	}
@@ -110,7 +118,7 @@ func (s *scanner) segment(seg *segment, first, last bool) error {
 	}
 	im.tail, im.tailSize = 0, 0
 	for off := int64(headerSize); ; {
-		f, problem, err := w.frame(off, h.salt)
+		f, problem, err := w.frame(off, &seg.env)
 		if err != nil {
 			return err
 		}
@@ -143,7 +151,7 @@ func (s *scanner) end(w *window, seg *segment, off int64, problem string, last b
 	if !last {
 		return bad(off, problem+", and a later segment follows")
 	}
-	at, err := w.findFrame(off, seg.header.salt, s.im.frame)
+	at, err := w.findFrame(off, &seg.env, s.im.frame)
 	if err != nil {
 		return err
 	}

@@ -24,6 +24,7 @@ type segment struct {
 	name   string
 	file   File
 	header segmentHeader
+	env    envelope
 	size   int64 // bytes reserved
 	end    int64 // where the next frame goes
 
@@ -65,7 +66,7 @@ func listSegments(fs FS, dir string) (names, leftovers []string, err error) {
 // createSegment makes a segment durable before it gets its name, so that a file with a
 // segment's name always has a whole header. An error after the rename is never one of a
 // full disk: the segment may be there, so the log must not go on in another.
-func (l *Log) createSegment(h segmentHeader, size int64) (_ *segment, err error) {
+func (l *Log) createSegment(h segmentHeader, env envelope, size int64) (_ *segment, err error) {
 	fs, dir := l.cfg.FS, l.cfg.Dir
 	name := path.Join(dir, segmentName(h.frame))
 	f, temp, written, err := l.blank(name, size)
@@ -97,7 +98,7 @@ func (l *Log) createSegment(h segmentHeader, size int64) (_ *segment, err error)
 	if err := fs.SyncDir(dir); err != nil {
 		return nil, &namedError{err}
 	}
-	return &segment{name: name, file: f, header: h, size: size, end: headerSize, written: written, low: math.MaxUint64}, nil
+	return &segment{name: name, file: f, header: h, env: env, size: size, end: headerSize, written: written, low: math.MaxUint64}, nil
 }
 
 // blank returns a file that holds nothing but zeros, under a temporary name, and up to

@@ -33,19 +33,19 @@ type Survey struct {
 // ranges are damaged, so that they can be fetched from elsewhere. It changes nothing. fn,
 // if not nil, is called with the records in the order they were written: one with an
 // index that was there before replaces that record and all behind it. Payloads are valid
-// during the call only.
+// during the call only. Of cfg, Dir, FS and Keys are looked at.
 //
-// Errors: *disk.LockedError, those of fn and of the file system; damage is none.
-func Salvage(fs FS, dir string, fn func(r Record) error) (Survey, error) {
-	cfg := Config{Dir: dir, FS: fs}
+// Errors: *disk.LockedError, those of fn, of the file system and of the keys; damage is
+// none.
+func Salvage(cfg Config, fn func(r Record) error) (Survey, error) {
 	if err := cfg.defaults(); err != nil {
 		return Survey{}, err
 	}
-	lock, err := cfg.FS.Lock(path.Join(dir, "LOCK"))
+	lock, err := cfg.FS.Lock(path.Join(cfg.Dir, "LOCK"))
 	if err != nil {
 		return Survey{}, fmt.Errorf("eventlog: %w", err)
 	}
-	s := &surveyor{scanner: scanner{fs: cfg.FS, dir: dir, readOnly: true}, fn: fn}
+	s := &surveyor{scanner: scanner{fs: cfg.FS, dir: cfg.Dir, keys: cfg.Keys, readOnly: true}, fn: fn}
 	err = s.survey()
 	return s.found, errors.Join(err, s.close(), lock.Close())
 }
@@ -141,6 +141,11 @@ func (s *surveyor) segment(seg *segment) error {
 	}
 	h := &seg.header
 	problem := h.decode(b)
+	if problem == "" {
+		if seg.env, problem, err = h.unlock(s.keys); err != nil {
+			return fmt.Errorf("eventlog: %s: %w", seg.name, err)
+		}
+	}
 	if problem == "" && path.Base(seg.name) != segmentName(h.frame) {
 		problem = "the header belongs to a segment of another name"
 	}
@@ -163,7 +168,7 @@ func (s *surveyor) segment(seg *segment) error {
 // frames walks the frames of a segment, over damage to the next that is whole.
 func (s *surveyor) frames(w *window, seg *segment) error {
 	for off := int64(headerSize); ; {
-		f, problem, err := w.frame(off, seg.header.salt)
+		f, problem, err := w.frame(off, &seg.env)
 		if err != nil {
 			return err
 		}
@@ -182,7 +187,7 @@ func (s *surveyor) frames(w *window, seg *segment) error {
 			return err
 		}
 		s.begin(seg, off, problem)
-		if off, err = w.findFrame(off, seg.header.salt, s.frame); err != nil || off < 0 {
+		if off, err = w.findFrame(off, &seg.env, s.frame); err != nil || off < 0 {
 			return err
 		}
 	}

@@ -39,7 +39,7 @@ func plain(t *testing.T) (*disk.Sim, []eventlog.Record, []string) {
 func salvaged(t *testing.T, fs eventlog.FS) (map[uint64]string, eventlog.Survey) {
 	t.Helper()
 	got := map[uint64]string{}
-	s, err := eventlog.Salvage(fs, "log", func(r eventlog.Record) error { got[r.Index] = string(r.Payload); return nil })
+	s, err := eventlog.Salvage(eventlog.Config{FS: fs, Dir: "log"}, func(r eventlog.Record) error { got[r.Index] = string(r.Payload); return nil })
 	must(t, err)
 	return got, s
 }
@@ -108,7 +108,7 @@ func TestSalvage(t *testing.T) {
 // repaired repairs the log, with power lost before each step of it first.
 func repaired(t *testing.T, fs *disk.Sim, recs []eventlog.Record, keep int64, damaged bool) {
 	t.Helper()
-	p, err := eventlog.PlanRepair(fs, "log")
+	p, err := eventlog.PlanRepair(eventlog.Config{FS: fs, Dir: "log"})
 	if keep < 0 {
 		if !errors.Is(err, eventlog.ErrNothingSound) {
 			t.Errorf("planned: %+v, %v", p, err)
@@ -127,7 +127,7 @@ func repaired(t *testing.T, fs *disk.Sim, recs []eventlog.Record, keep int64, da
 			if problem := want.differs(l, 0); problem != "" {
 				err = errors.Join(errors.New(problem), l.Close())
 			} else {
-				err = goesOn(fs, l, want)
+				err = new(rig).goesOn(fs, l, want)
 			}
 		}
 		if err != nil {
@@ -138,7 +138,7 @@ func repaired(t *testing.T, fs *disk.Sim, recs []eventlog.Record, keep int64, da
 	for n := 1; damaged; n++ {
 		now, count := fs.Crash(0), 0
 		now.Hook(at(n, &count, changes, disk.ErrPower))
-		if err := eventlog.Repair(now, "log", p); err == nil {
+		if err := eventlog.Repair(eventlog.Config{FS: now, Dir: "log"}, p); err == nil {
 			break
 		} else if !errors.Is(err, disk.ErrPower) {
 			t.Fatal(err)
@@ -156,13 +156,13 @@ func repaired(t *testing.T, fs *disk.Sim, recs []eventlog.Record, keep int64, da
 			} else if !errors.As(err, &corrupt) {
 				t.Fatal(err)
 			}
-			again, err := eventlog.PlanRepair(after, "log")
+			again, err := eventlog.PlanRepair(eventlog.Config{FS: after, Dir: "log"})
 			must(t, err)
-			must(t, eventlog.Repair(after, "log", again))
+			must(t, eventlog.Repair(eventlog.Config{FS: after, Dir: "log"}, again))
 			whole(after, fmt.Sprintf("after step %d, pattern %d", n, k))
 		}
 	}
-	must(t, eventlog.Repair(fs, "log", p))
+	must(t, eventlog.Repair(eventlog.Config{FS: fs, Dir: "log"}, p))
 	for _, name := range p.Aside {
 		if _, err := disk.ReadFile(fs, name+".damaged"); err != nil {
 			t.Error(err)
@@ -178,19 +178,19 @@ func repaired(t *testing.T, fs *disk.Sim, recs []eventlog.Record, keep int64, da
 func TestRepairPlan(t *testing.T) {
 	fs, _, segs := plain(t)
 	must(t, fs.Flip(segs[1], 8*(4096+100)))
-	p, err := eventlog.PlanRepair(fs, "log")
+	p, err := eventlog.PlanRepair(eventlog.Config{FS: fs, Dir: "log"})
 	must(t, err)
 	if p.Lost != 60-16 {
 		t.Errorf("%d readable records would be lost", p.Lost)
 	}
 	must(t, fs.Flip(segs[0], 8*(4096+100)))
-	if err := eventlog.Repair(fs, "log", p); !errors.Is(err, eventlog.ErrPlan) {
+	if err := eventlog.Repair(eventlog.Config{FS: fs, Dir: "log"}, p); !errors.Is(err, eventlog.ErrPlan) {
 		t.Error(err)
 	}
 	lock, err := fs.Lock("log/LOCK")
 	must(t, err)
 	var locked *disk.LockedError
-	if err := eventlog.Repair(fs, "log", p); !errors.As(err, &locked) {
+	if err := eventlog.Repair(eventlog.Config{FS: fs, Dir: "log"}, p); !errors.As(err, &locked) {
 		t.Error(err)
 	}
 	must(t, lock.Close())

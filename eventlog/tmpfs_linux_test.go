@@ -56,7 +56,7 @@ func TestFullFileSystem(t *testing.T) {
 		t.Errorf("opened on a full disk: durable %d, want %d", l.Durable(), last)
 	}
 	end()
-	if rep, err := eventlog.Verify(nil, cfg.Dir, nil); err != nil || rep.Last != last {
+	if rep, err := eventlog.Verify(eventlog.Config{FS: nil, Dir: cfg.Dir}, nil); err != nil || rep.Last != last {
 		t.Errorf("%+v, %v", rep, err)
 	}
 }

@@ -11,7 +11,8 @@ type window struct {
 	file File
 	size int64
 	buf  []byte
-	at   int64 // offset of buf[0]
+	at   int64  // offset of buf[0]
+	open []byte // what was sealed in the last frame
 }
 
 // bytes returns n bytes at off, fewer at the end of the file.
@@ -34,18 +35,18 @@ func (w *window) bytes(off, n int64) ([]byte, error) {
 }
 
 // frame returns the frame at off; problem says why there is none.
-func (w *window) frame(off int64, salt uint64) (f frame, problem string, err error) {
+func (w *window) frame(off int64, e *envelope) (f frame, problem string, err error) {
 	b, err := w.bytes(off, frameHead)
 	if err != nil {
 		return f, "", err
 	}
-	if f, problem = parseHead(b, w.size-off, salt); problem != "" {
+	if f, problem = e.parseHead(b, w.size-off); problem != "" {
 		return f, problem, nil
 	}
 	if b, err = w.bytes(off, f.size); err != nil {
 		return f, "", err
 	}
-	f, problem = parseFrame(b, salt)
+	f, problem = e.parse(b, &w.open)
 	return f, problem, nil
 }
 
@@ -65,7 +66,7 @@ func (w *window) zeroFrom(off int64) (bool, error) {
 // one with a given number; -1: there is none. A whole head is proof enough: the salt
 // makes it unlikely by chance, and a frame is only begun when those before it are
 // durable.
-func (w *window) findFrame(off int64, salt, number uint64) (int64, error) {
+func (w *window) findFrame(off int64, e *envelope, number uint64) (int64, error) {
 	for at := off + frameAlign; at+frameHead <= w.size; at += frameAlign {
 		b, err := w.bytes(at, frameHead)
 		if err != nil {
@@ -74,7 +75,7 @@ func (w *window) findFrame(off int64, salt, number uint64) (int64, error) {
 		if le.Uint32(b) != frameMagic {
 			continue
 		}
-		if f, problem := parseHead(b, w.size-at, salt); problem == "" && f.number >= number {
+		if f, problem := e.parseHead(b, w.size-at); problem == "" && f.number >= number {
 			return at, nil
 		}
 	}

@@ -16,19 +16,19 @@ type dumpFlags struct {
 	from, to uint64
 }
 
-func setupDump(fs *flag.FlagSet) func(*console, string) error {
+func setupDump(fs *flag.FlagSet) func(*console, eventlog.Config) error {
 	var f dumpFlags
 	fs.BoolVar(&f.json, "json", false, "print one JSON document a record")
 	fs.Uint64Var(&f.from, "from", 0, "first log index to print")
 	fs.Uint64Var(&f.to, "to", math.MaxUint64, "last log index to print")
-	return func(c *console, dir string) error { return dump(c, dir, f) }
+	return func(c *console, log eventlog.Config) error { return dump(c, log, f) }
 }
 
 // dump prints every record that can be read. Records that a truncation took back stand
 // before those that replaced them.
-func dump(c *console, dir string, f dumpFlags) error {
+func dump(c *console, log eventlog.Config, f dumpFlags) error {
 	b := newBook()
-	s, err := eventlog.Salvage(nil, dir, func(r eventlog.Record) error {
+	s, err := eventlog.Salvage(log, func(r eventlog.Record) error {
 		shown := b.read(r)
 		if r.Index < f.from || r.Index > f.to {
 			return nil

@@ -6,10 +6,11 @@
 //
 // DIR is a data directory, or the log directory in it. The application must not run.
 // Data goes to standard output, words to standard error. -json prints documents for
-// machines, one a line.
+// machines, one a line. An encrypted log takes its keys: -keys FILE, or LITHAIR_KEYS in the
+// environment.
 //
 // Exit codes: 0 done; 1 failed, or not agreed to; 2 wrong usage; 4 no log there; 5 another
-// process has it open; 78 the log is damaged.
+// process has it open; 77 its keys are missing or wrong; 78 the log is damaged.
 package main
 
 import (
@@ -22,6 +23,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/lithair/lithair-go/eventlog"
+	"github.com/lithair/lithair-go/internal/crypt"
 	"github.com/lithair/lithair-go/internal/disk"
 )
 
@@ -31,6 +34,7 @@ const (
 	codeUsage    = 2
 	codeNotFound = 4
 	codeLocked   = 5
+	codeKeys     = 77
 	codeDamaged  = 78
 )
 
@@ -52,7 +56,7 @@ type console struct {
 // command is one verb of "lithair log". setup declares its flags and returns what runs it.
 type command struct {
 	name, what, examples string
-	setup                func(fs *flag.FlagSet) func(c *console, dir string) error
+	setup                func(fs *flag.FlagSet) func(c *console, log eventlog.Config) error
 }
 
 var commands = []command{
@@ -115,6 +119,7 @@ func (c *console) do(k *command, args []string) int {
 	fs := flag.NewFlagSet("lithair log "+k.name, flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
 	runIt := k.setup(fs)
+	keys := fs.String("keys", "", "file with the keys of an encrypted log, a line \"NUMBER:KEY\" each (default: those in $"+keysVariable+", if it is set)")
 	help := func(w io.Writer) {
 		fmt.Fprintf(w, "%s: %s\n\nexamples:\n%s\n\nflags:\n", fs.Name(), k.what, k.examples)
 		fs.SetOutput(w)
@@ -141,9 +146,23 @@ func (c *console) do(k *command, args []string) int {
 	}
 	dir, err := logDir(dirs[0])
 	if err == nil {
-		err = runIt(c, dir)
+		err = runIt(c, eventlog.Config{Dir: dir, Keys: keyProvider(*keys)})
 	}
 	return c.report(fs.Name(), err)
+}
+
+// keysVariable is where keys are looked for when no file is named.
+const keysVariable = "LITHAIR_KEYS"
+
+// keyProvider returns the keys of a file, or of the environment; nil: there are none.
+func keyProvider(file string) eventlog.KeyProvider {
+	if file != "" {
+		return crypt.File(file)
+	}
+	if _, set := os.LookupEnv(keysVariable); set {
+		return crypt.Env(keysVariable)
+	}
+	return nil
 }
 
 // report says what went wrong and returns the exit code.
@@ -159,6 +178,8 @@ func (c *console) report(name string, err error) int {
 		if code = exit.code; exit.err == nil {
 			return code
 		}
+	case errors.Is(err, crypt.ErrNoKeys), errors.Is(err, crypt.ErrUnknownKey), errors.Is(err, crypt.ErrWrongKey), errors.Is(err, crypt.ErrKeyFormat):
+		code = codeKeys
 	case errors.As(err, &locked):
 		code = codeLocked
 		err = fmt.Errorf("%w; stop the application first", err)

@@ -15,6 +15,7 @@ import (
 	"github.com/lithair/lithair-go/consensus/node"
 	"github.com/lithair/lithair-go/engine"
 	"github.com/lithair/lithair-go/eventlog"
+	"github.com/lithair/lithair-go/internal/crypt"
 	"github.com/lithair/lithair-go/model"
 )
 
@@ -25,11 +26,14 @@ type town struct {
 }
 
 // founded writes a data directory with towns, over several segments, and closes it.
-func founded(t *testing.T, towns int) string {
+func founded(t *testing.T, towns int) string { return sealed(t, towns, nil) }
+
+// sealed is founded with an encrypted log.
+func sealed(t *testing.T, towns int, keys eventlog.KeyProvider) string {
 	t.Helper()
 	dir := t.TempDir()
 	e, err := engine.New(engine.Config{Open: func(sink engine.Sink) (engine.Order, error) {
-		l, err := eventlog.Open(eventlog.Config{Dir: filepath.Join(dir, "log"), SegmentBytes: 8192})
+		l, err := eventlog.Open(eventlog.Config{Dir: filepath.Join(dir, "log"), SegmentBytes: 8192, Keys: keys})
 		if err != nil {
 			return nil, err
 		}
@@ -76,6 +80,41 @@ func flip(t *testing.T, dir string, n int, off int64) {
 	must(t, err)
 	b[off] ^= 4
 	must(t, os.WriteFile(segs[n], b, 0o600))
+}
+
+// TestKeys reads an encrypted log with keys from a file and from the environment, and says
+// what is wrong without.
+func TestKeys(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "keys")
+	const good, bad = "1:3f6a1c0d9be2487755aa01b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f6", "1:aa6a1c0d9be2487755aa01b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f6"
+	must(t, os.WriteFile(file, []byte(good), 0o600))
+	wrong := filepath.Join(t.TempDir(), "wrong")
+	must(t, os.WriteFile(wrong, []byte(bad), 0o600))
+	dir := sealed(t, 40, crypt.File(file))
+	for _, c := range []struct {
+		args, env string
+		code      int
+		want      string
+	}{
+		{"log verify " + dir, "", 77, "it is encrypted, and no keys are configured"},
+		{"log verify -keys " + file + " " + dir, "", 0, "sound: "},
+		{"log verify " + dir, good, 0, "sound: "},
+		{"log dump " + dir + " -keys " + file, "", 0, "town-39"},
+		{"log repair -keys " + file + " " + dir, "", 0, "nothing to repair"},
+		{"log verify -keys " + wrong + " " + dir, "", 77, "not the one that this was sealed with: number 1"},
+		{"log verify " + dir, "2:" + good[2:], 77, "the key is unknown: number 1"},
+		{"log verify " + dir, "tooshort", 77, "as 64 hexadecimal digits"},
+		{"log verify -keys /does/not/exist " + dir, "", 1, "no such file"},
+	} {
+		if c.env != "" {
+			t.Setenv("LITHAIR_KEYS", c.env)
+		} else {
+			must(t, os.Unsetenv("LITHAIR_KEYS"))
+		}
+		if code, out, words := lithair("", strings.Fields(c.args)...); code != c.code || !strings.Contains(out+words, c.want) {
+			t.Errorf("%s, with %q: %d, %s%s", c.args, c.env, code, out, words)
+		}
+	}
 }
 
 // TestExitCodes is a table of command lines and what they answer.

@@ -12,19 +12,19 @@ import (
 
 type repairFlags struct{ json, yes, dryRun bool }
 
-func setupRepair(fs *flag.FlagSet) func(*console, string) error {
+func setupRepair(fs *flag.FlagSet) func(*console, eventlog.Config) error {
 	var f repairFlags
 	fs.BoolVar(&f.json, "json", false, "print one JSON document; takes -yes or -dry-run")
 	fs.BoolVar(&f.yes, "yes", false, "do not ask")
 	fs.BoolVar(&f.dryRun, "dry-run", false, "show what would be done, and do nothing")
-	return func(c *console, dir string) error { return repair(c, dir, f) }
+	return func(c *console, log eventlog.Config) error { return repair(c, log, f) }
 }
 
-func repair(c *console, dir string, f repairFlags) error {
+func repair(c *console, log eventlog.Config, f repairFlags) error {
 	if f.json && !f.yes && !f.dryRun {
 		return &exitError{codeUsage, errors.New("-json cannot ask; add -yes or -dry-run")}
 	}
-	p, err := eventlog.PlanRepair(nil, dir)
+	p, err := eventlog.PlanRepair(log)
 	if errors.Is(err, eventlog.ErrNothingSound) {
 		return &exitError{codeDamaged, err}
 	}
@@ -49,7 +49,7 @@ func repair(c *console, dir string, f repairFlags) error {
 			return err
 		}
 	}
-	if err := eventlog.Repair(nil, dir, p); err != nil {
+	if err := eventlog.Repair(log, p); err != nil {
 		return err
 	}
 	v.Done = true

@@ -70,15 +70,15 @@ func (c *console) printDamage(all []eventlog.Damage) {
 	}
 }
 
-func setupVerify(fs *flag.FlagSet) func(*console, string) error {
+func setupVerify(fs *flag.FlagSet) func(*console, eventlog.Config) error {
 	json := fs.Bool("json", false, "print one JSON document")
-	return func(c *console, dir string) error { return verify(c, dir, *json) }
+	return func(c *console, log eventlog.Config) error { return verify(c, log, *json) }
 }
 
 // verify checks the chain too, which takes a log without gaps; where that fails, a
 // second pass finds all that is damaged.
-func verify(c *console, dir string, json bool) error {
-	r, err := eventlog.Verify(nil, dir, nil)
+func verify(c *console, log eventlog.Config, json bool) error {
+	r, err := eventlog.Verify(log, nil)
 	if err == nil {
 		v := verdict{Sound: true, First: r.First, Last: r.Last, Records: r.Records, Segments: r.Segments, Chain: hex.EncodeToString(r.Chain[:]), Torn: r.TornBytes}
 		if json {
@@ -94,7 +94,7 @@ func verify(c *console, dir string, json bool) error {
 	if !errors.As(err, &corrupt) {
 		return err
 	}
-	s, failed := eventlog.Salvage(nil, dir, nil)
+	s, failed := eventlog.Salvage(log, nil)
 	if failed != nil {
 		return errors.Join(err, failed)
 	}

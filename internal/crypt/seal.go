@@ -149,6 +149,9 @@ func (s *Sealer) Seal(dst, plain, place []byte) ([]byte, error) {
 	return s.aead.Seal(dst, dst[at:at+nonceSize:at+nonceSize], plain, place), nil
 }
 
+// Opener returns an opener for what this sealer seals.
+func (s *Sealer) Opener() *Opener { return &Opener{s.aead} }
+
 // Opener opens the blocks of one file.
 type Opener struct{ aead cipher.AEAD }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"reflect"
+	"sync"
 
 	"github.com/lithair/lithair-go/binenc"
 	"github.com/lithair/lithair-go/engine"
@@ -20,6 +21,7 @@ import (
 type Collection[T any] struct {
 	app   *App
 	table *engine.Table
+	space sync.Pool // *T to decode into; without it a read costs an allocation of that size
 }
 
 // Model registers T as a model and serves it under path, such as "/api/articles"; with
@@ -55,24 +57,34 @@ func (c *Collection[T]) codec() (*model.Codec, error) {
 
 // Get returns the record with that key: an [ID], text or an integer, after the type of
 // the primary key. [ErrNotFound] when there is none; *model.KeyError when key cannot be
-// one.
+// one. It allocates what the value holds in texts, lists and the like, and nothing where
+// it holds none of them.
 func (c *Collection[T]) Get(r Reader, key any) (v T, err error) {
 	codec, err := c.codec()
 	if err != nil {
 		return v, err
 	}
-	k, err := codec.KeyOf(key)
+	var buf [64]byte
+	k, err := codec.AppendKeyOf(buf[:0], key)
 	if err != nil {
 		return v, err
 	}
-	return c.decode(r.reader().Get(c.table.Number(), k))
+	return c.decode(r.get(c.table.Number(), k))
 }
 
 func (c *Collection[T]) decode(row *state.Row) (v T, err error) {
 	if row == nil {
 		return v, ErrNotFound
 	}
-	err = c.table.Codec().Decode(row.Bytes(), &v)
+	p, _ := c.space.Get().(*T)
+	if p == nil {
+		p = new(T)
+	}
+	err = c.table.Codec().Decode(row.Bytes(), p)
+	v = *p
+	var zero T
+	*p = zero // the pool keeps nothing of the record
+	c.space.Put(p)
 	return v, err
 }
 
@@ -123,15 +135,6 @@ func (c *Collection[T]) Len(r Reader) int {
 	return r.reader().Len(c.table.Number())
 }
 
-// Scan iterates over all records in order of primary keys. Changes made meanwhile by the
-// same transaction are not seen.
-func (c *Collection[T]) Scan(r Reader) iter.Seq2[T, error] {
-	if _, err := c.codec(); err != nil {
-		return failed[T](err)
-	}
-	return c.each(r.reader().Scan(c.table.Number(), state.Range{}))
-}
-
 // each decodes rows; an error ends the iteration.
 func (c *Collection[T]) each(rows iter.Seq2[string, *state.Row]) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
@@ -169,20 +172,9 @@ func (c *Collection[T]) By(r Reader, field string, value any) (v T, err error) {
 }
 
 // Where iterates over the records with that value in an indexed field (indexed, unique
-// or fk), in order of primary keys.
+// or fk), in order of primary keys. [Collection.Range] does the same for several fields.
 func (c *Collection[T]) Where(r Reader, field string, value any) iter.Seq2[T, error] {
-	f, key, err := c.index(r, field, value)
-	if err != nil {
-		return failed[T](err)
-	}
-	if f.Unique {
-		v, err := c.By(r, field, value)
-		if errors.Is(err, ErrNotFound) {
-			return func(func(T, error) bool) {}
-		}
-		return func(yield func(T, error) bool) { yield(v, err) }
-	}
-	return c.each(r.reader().ScanIndex(c.table.Number(), f.Number, engine.Exactly(key)))
+	return c.Range(r, Span{Index: field, Equal: []any{value}})
 }
 
 // index finds an indexed field and the key encoding of a Go value in it.

@@ -75,6 +75,12 @@ func AppendKeyString(dst []byte, s string) []byte {
 	}
 }
 
+// AppendKeyStringPrefix appends what the keys of all strings that begin with s begin with.
+func AppendKeyStringPrefix(dst []byte, s string) []byte {
+	dst = AppendKeyString(dst, s)
+	return dst[:len(dst)-2]
+}
+
 // AppendKeyBytes appends bytes as AppendKeyString does.
 func AppendKeyBytes(dst, b []byte) []byte {
 	dst = append(dst, keyPresent)

@@ -113,6 +113,9 @@ func (tx *Tx) CountIndex(model, index uint32, r state.Range) int {
 	return tx.reader().CountIndex(model, index, r)
 }
 
+// Count implements state.Reader.
+func (tx *Tx) Count(model uint32, r state.Range) int { return tx.reader().Count(model, r) }
+
 // Unique implements state.Reader.
 func (tx *Tx) Unique(model, index uint32, value string) (key string, ok bool) {
 	return tx.reader().Unique(model, index, value)

@@ -5,6 +5,7 @@ import (
 	"math"
 	"reflect"
 	"strconv"
+	"strings"
 
 	"github.com/lithair/lithair-go/binenc"
 )
@@ -154,24 +155,56 @@ func keyText(kind binenc.Kind, key string) string {
 // KeyOf returns the key for a Go value: one of the key's own type, its text, or any
 // integer that fits.
 func (c *Codec) KeyOf(v any) (string, error) {
+	k, err := c.AppendKeyOf(nil, v)
+	return string(k), err
+}
+
+// AppendKeyOf is KeyOf that appends to dst. It does not keep v, so that a caller with a
+// buffer need not allocate.
+func (c *Codec) AppendKeyOf(dst []byte, v any) ([]byte, error) {
 	rv := reflect.ValueOf(v)
-	if !rv.IsValid() {
-		return "", c.keyError("nil")
-	}
-	if rv.Kind() == reflect.String {
-		return c.ParseKey(rv.String())
-	}
-	switch {
-	case c.kind == binenc.KindID && rv.Kind() == reflect.Array && rv.Len() == 16 && rv.Type().Elem().Kind() == reflect.Uint8:
-		return c.key(rv)
+	switch k := rv.Kind(); {
+	case k == reflect.String && c.kind == binenc.KindString:
+		s := rv.String()
+		if s == "" || len(s) > MaxKeyBytes {
+			return nil, c.keyError(strings.Clone(s))
+		}
+		return binenc.AppendKeyString(dst, s), nil
+	case k == reflect.String:
+		key, err := c.ParseKey(strings.Clone(rv.String()))
+		return append(dst, key...), err
+	case c.kind == binenc.KindID && k == reflect.Array && rv.Len() == 16 && rv.Type().Elem().Kind() == reflect.Uint8:
+		id := idOf(v, rv)
+		if id.IsZero() {
+			return nil, c.keyError("")
+		}
+		return binenc.AppendKeyID(dst, id), nil
 	case c.kind == binenc.KindInt && rv.CanInt():
-		return c.key(rv)
+		return binenc.AppendKeyInt(dst, rv.Int()), nil
 	case c.kind == binenc.KindInt && rv.CanUint() && rv.Uint() <= math.MaxInt64:
-		return string(binenc.AppendKeyInt(nil, int64(rv.Uint()))), nil
+		return binenc.AppendKeyInt(dst, int64(rv.Uint())), nil
 	case c.kind == binenc.KindUint && rv.CanUint():
-		return c.key(rv)
+		return binenc.AppendKeyUint(dst, rv.Uint()), nil
 	case c.kind == binenc.KindUint && rv.CanInt() && rv.Int() >= 0:
-		return string(binenc.AppendKeyUint(nil, uint64(rv.Int()))), nil
+		return binenc.AppendKeyUint(dst, uint64(rv.Int())), nil
+	case rv.CanInt():
+		return nil, c.keyError(strconv.FormatInt(rv.Int(), 10))
+	case rv.CanUint():
+		return nil, c.keyError(strconv.FormatUint(rv.Uint(), 10))
 	}
-	return "", c.keyError(fmt.Sprint(v))
+	return nil, c.keyError("a value of kind " + rv.Kind().String())
+}
+
+// idOf reads an array of 16 bytes, of whatever type.
+func idOf(v any, rv reflect.Value) (id ID) {
+	switch own := v.(type) {
+	case ID:
+		return own
+	case [16]byte:
+		return own
+	}
+	for i := range id {
+		id[i] = byte(rv.Index(i).Uint())
+	}
+	return id
 }

@@ -2,9 +2,11 @@ package state
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"runtime"
 	"testing"
+	"weak"
 
 	"github.com/lithair/lithair-go/binenc"
 )
@@ -118,4 +120,33 @@ func patchOf(number uint32, s string) []byte {
 		panic(err)
 	}
 	return patch
+}
+
+// Nothing holds on to a root whose scans were broken off.
+func TestABrokenOffScanReleasesItsRoot(t *testing.T) {
+	r := newRig(t)
+	rng := rand.New(rand.NewPCG(3, 3))
+	root := replay(t, rng, []entry{{1, r.declaration()}})
+	want := map[uint64]person{}
+	b := root.Begin()
+	for range 300 {
+		if err := b.Apply(2, r.random(t, rng, want)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	root = b.Seal(2, 0)
+	for range root.Scan(1, Range{}) {
+		break
+	}
+	for range root.ScanIndex(1, r.schema.Indexes[0].Number, Range{Reverse: true}) {
+		break
+	}
+	held := weak.Make(root)
+	root = nil
+	for range 100 {
+		if runtime.GC(); held.Value() == nil {
+			return
+		}
+	}
+	t.Error("the root is still held")
 }

@@ -100,7 +100,7 @@ func (v *view) CountIndex(model, index uint32, r Range) int {
 	return max(hi-lo-max(r.Skip, 0), 0)
 }
 
-// Count returns how many records lie in a range of primary keys, in O(log n).
+// Count implements [Reader].
 func (v *view) Count(model uint32, r Range) int {
 	t := v.table(model)
 	if t == nil {

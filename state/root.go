@@ -25,6 +25,8 @@ type Reader interface {
 	// CountIndex returns how many entries of an index lie in a range, in O(log n). An
 	// index that is not there is a panic.
 	CountIndex(model, index uint32, r Range) int
+	// Count returns how many records lie in a range of primary keys, in O(log n).
+	Count(model uint32, r Range) int
 	// Unique returns the primary key of the record with that value, by its key
 	// encoding, in a unique index.
 	Unique(model, index uint32, value string) (key string, ok bool)

@@ -1,0 +1,5 @@
+//go:build !race
+
+package lithair
+
+const raceEnabled = false

@@ -1,0 +1,6 @@
+//go:build race
+
+package lithair
+
+// raceEnabled: the detector allocates by itself.
+const raceEnabled = true

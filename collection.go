@@ -69,7 +69,14 @@ func (c *Collection[T]) Get(r Reader, key any) (v T, err error) {
 	if err != nil {
 		return v, err
 	}
-	return c.decode(r.get(c.table.Number(), k))
+	var row *state.Row
+	switch r := r.(type) { // by name, not by interface, so that the key need not be copied
+	case *Snapshot:
+		row = r.live().Get(c.table.Number(), string(k))
+	case *Tx:
+		row = r.tx.Get(c.table.Number(), string(k))
+	}
+	return c.decode(row)
 }
 
 func (c *Collection[T]) decode(row *state.Row) (v T, err error) {

@@ -39,18 +39,13 @@ type Change = engine.Change
 type Entry = engine.Entry
 
 // Reader is what can be read from: a *[Tx] or a *[Snapshot].
-type Reader interface {
-	reader() state.Reader
-	get(model uint32, key []byte) *state.Row // copies no key
-}
+type Reader interface{ reader() state.Reader }
 
 // Tx is one transaction. It belongs to the function it was passed to; used later it
 // panics with ErrTxDone.
 type Tx struct{ tx *engine.Tx }
 
 func (tx *Tx) reader() state.Reader { return tx.tx }
-
-func (tx *Tx) get(model uint32, key []byte) *state.Row { return tx.tx.Get(model, string(key)) }
 
 // Now returns the transaction's timestamp, the same however often it is called.
 func (tx *Tx) Now() time.Time { return tx.tx.Now() }
@@ -82,18 +77,13 @@ type Snapshot struct {
 	done atomic.Bool
 }
 
-func (s *Snapshot) reader() state.Reader {
+func (s *Snapshot) reader() state.Reader { return s.live() }
+
+func (s *Snapshot) live() *state.Root {
 	if s.done.Load() {
 		panic(ErrSnapshotDone)
 	}
 	return s.root
-}
-
-func (s *Snapshot) get(model uint32, key []byte) *state.Row {
-	if s.done.Load() {
-		panic(ErrSnapshotDone)
-	}
-	return s.root.Get(model, string(key))
 }
 
 func (s *Snapshot) close() { s.done.Store(true) }

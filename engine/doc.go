@@ -33,6 +33,16 @@
 //   - A command with an idempotency key takes effect once; a retry gets the first
 //     answer, also after a restart, for [IdempotencyWindow] of log time.
 //
+// # Lifecycles
+//
+// What is immutable is refused on every way to a change, cascades included. Of models with
+// lifecycle:"versioned=N" or "audited" the transaction that changes a record also writes
+// its version, or who gave the fields their values, as records of the engine's own models
+// _versions and _audit ([Engine.Versions], [Engine.History], [Engine.Blame]). Records past
+// their retention are removed, 256 of a model in a batch, each in a transaction of the
+// system; the engine wakes up for it. One delete may take along at most
+// [ExecutorConfig].MaxCascade others.
+//
 // # Snapshots
 //
 // With [Engine.KeepSnapshots] the committed state is written down as the log grows, from

@@ -61,6 +61,7 @@ type Engine struct {
 	lostAt     time.Time // of the last lost epoch that was logged; the loop's own
 	lostSilent int       // lost since, and not logged
 
+	due     alarm         // the loop's own
 	ex      *Executor     // owned by the loop once that runs
 	settled chan struct{} // closed when the first leadership is settled
 	idle    chan struct{} // closed when the loop has ended
@@ -86,6 +87,7 @@ type event struct {
 	known   bool
 	cause   error
 	fatal   error // the engine is to stop
+	tick    bool  // something may be due
 }
 
 // New returns an engine that is not started.
@@ -330,6 +332,7 @@ func (e *Engine) tell(ev event) {
 // loop is the goroutine that owns the executor.
 func (e *Engine) loop() {
 	e.watch.enter()
+	defer e.due.stop()
 	returned := false
 	defer func() {
 		if !returned { // a transaction function ended the goroutine, by runtime.Goexit
@@ -347,6 +350,7 @@ func (e *Engine) loop() {
 		}
 		e.execute()
 		e.publish()
+		e.due.set(e)
 		if err := e.ex.Failure(); err != nil {
 			e.stop(err)
 			break
@@ -380,6 +384,9 @@ func (e *Engine) handle(ev event) {
 	switch {
 	case ev.fatal != nil:
 		e.ex.fail(ev.fatal)
+	case ev.tick:
+		e.due.at = 0 // it has rung
+		e.ex.Tick()
 	case ev.leading:
 		e.ex.Leading(ev.epoch)
 	case ev.lost:

@@ -79,7 +79,7 @@ const (
 	ConflictUnique     = "unique"     // another record has this value in a unique field
 	ConflictReference  = "reference"  // the record a foreign key names does not exist
 	ConflictReferenced = "referenced" // another record still refers to the one deleted
-	ConflictImmutable  = "immutable"  // the field may not change after creation
+	ConflictImmutable  = "immutable"  // the field, or without one the record, may not change after creation
 	ConflictReadOnly   = "read_only"  // the field is set by the server alone
 )
 
@@ -105,6 +105,9 @@ func (e *ConflictError) Error() string {
 	case ConflictReferenced:
 		return fmt.Sprintf("engine: %s %s is still referred to by %s", e.Model, e.Key, e.Ref)
 	case ConflictImmutable:
+		if e.Field == "" {
+			return fmt.Sprintf("engine: %s %s is immutable: it cannot be changed or deleted", e.Model, e.Key)
+		}
 		return fmt.Sprintf("engine: %s.%s is immutable and cannot be changed", e.Model, e.Field)
 	case ConflictReadOnly:
 		return fmt.Sprintf("engine: %s.%s is set by the server and cannot be changed", e.Model, e.Field)
@@ -143,6 +146,17 @@ type TooLargeError struct {
 // Error names the limit.
 func (e *TooLargeError) Error() string {
 	return fmt.Sprintf("engine: %s is over the limit of %d bytes (%d)", e.What, e.Limit, e.Got)
+}
+
+// CascadeError says that deleting a record would delete or change too many others.
+type CascadeError struct {
+	Model, Key string
+	Limit      int // ExecutorConfig.MaxCascade
+}
+
+// Error names record and limit.
+func (e *CascadeError) Error() string {
+	return fmt.Sprintf("engine: deleting %s %s would delete or change more than %d records that refer to it, which is the limit", e.Model, e.Key, e.Limit)
 }
 
 // PanicError is a panic of a transaction function; the transaction was rolled back.

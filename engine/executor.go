@@ -18,6 +18,7 @@ type ExecutorConfig struct {
 	MaxBatch      int           // commands in one entry; default 1024
 	MaxBatchBytes int           // an entry is closed when its transactions pass this; default 1 MiB
 	MaxInflight   int           // entries proposed and not yet committed; default 4
+	MaxCascade    int           // records that one delete may delete or change besides its own; default 10,000
 	Entropy       func() uint64 // chance; required
 	Room          func() error  // says why no record may be added or grow now, as ErrNoRoom; may be nil
 	Running       func(*Call)   // told before each function runs, and with nil after; may be nil
@@ -36,7 +37,10 @@ func (c *ExecutorConfig) defaults() error {
 	if c.MaxInflight == 0 {
 		c.MaxInflight = 4
 	}
-	if c.MaxTxBytes < 0 || c.MaxBatch < 0 || c.MaxBatchBytes < 0 || c.MaxInflight < 0 {
+	if c.MaxCascade == 0 {
+		c.MaxCascade = 10_000
+	}
+	if c.MaxCascade < 0 || c.MaxTxBytes < 0 || c.MaxBatch < 0 || c.MaxBatchBytes < 0 || c.MaxInflight < 0 {
 		return errors.New("engine: ExecutorConfig: a limit is negative")
 	}
 	if c.Entropy == nil {
@@ -118,16 +122,21 @@ type flight struct {
 // takes out proposals, finished calls and the newest committed root. It is not safe for
 // concurrent use.
 type Executor struct {
-	cfg    ExecutorConfig
-	tables []*Table
-	stored *Table // answers kept for idempotency keys
-	ids    *model.Generator
+	cfg             ExecutorConfig
+	tables          []*Table
+	stored          *Table // answers kept for idempotency keys
+	versions, audit *Table // what lifecycles keep
+	ids             *model.Generator
 
 	committed *state.Root // what readers see
 	head      *state.Root // committed plus everything in flight
 	applied   uint64      // log index of the newest record seen
 	schemaSeq uint64      // sequence of the newest schema declaration in head
 	kept      int64       // bytes of answers kept, about
+
+	retired map[*Table]*retired
+	stuck   []*RetentionError // until taken
+	ticked  bool              // something may be due
 
 	leading  bool
 	epoch    uint64
@@ -157,7 +166,7 @@ func NewExecutor(cfg ExecutorConfig, tables []*Table) (*Executor, error) {
 	ex := &Executor{cfg: cfg, stored: own, ids: &model.Generator{}, committed: state.Empty()}
 	ex.tables = append(append(ex.tables, tables...), own)
 	ex.head = ex.committed
-	return ex, nil
+	return ex, ex.addTrails()
 }
 
 // Submit queues a call. Without leadership it ends at once.
@@ -216,7 +225,7 @@ func (ex *Executor) TakeFinished() []*Call {
 
 // Ready says whether Execute would do something.
 func (ex *Executor) Ready() bool {
-	return ex.leading && ex.failure == nil && len(ex.inflight) < ex.cfg.MaxInflight && (len(ex.queue) > 0 || !ex.declared)
+	return ex.leading && ex.failure == nil && len(ex.inflight) < ex.cfg.MaxInflight && (len(ex.queue) > 0 || !ex.declared || ex.ticked)
 }
 
 // Execute runs the next batch of commands at the given time, in Unix nanoseconds. When
@@ -228,6 +237,7 @@ func (ex *Executor) Execute(clock int64) (p Proposal, ok bool) {
 	}
 	b := &batchRun{ex: ex, batch: ex.head.Begin(), now: max(ex.head.Time()+1, clock), seq: ex.head.Seq()}
 	ex.beforeHead = len(ex.waiting)
+	ex.ticked = false
 	ex.systemWork(b)
 	if ex.failure != nil {
 		return p, false // what was tried must not come into the log
@@ -292,8 +302,10 @@ func (ex *Executor) systemWork(b *batchRun) {
 		b.run(c)
 		if c.Err != nil {
 			ex.fail(c.Err)
+			return
 		}
 	}
+	ex.retire(b)
 }
 
 // fail stops the executor: everything queued ends with the reason.

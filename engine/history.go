@@ -26,7 +26,8 @@ type Version struct {
 // History returns the versions of a record with sequences below before (0: all), oldest
 // first, at most the newest take of them; more says that there are older ones. It reads
 // the log from its beginning, or from the oldest snapshot where that is gone; then what
-// lies before is not told, and complete is false.
+// lies before is told only as far as lifecycle:"versioned=N" keeps it, and complete is
+// false.
 //
 // Errors: ctx's, those of the log.
 func (e *Engine) History(ctx context.Context, t *Table, key string, before uint64, take int) (versions []Version, more, complete bool, err error) {
@@ -43,8 +44,8 @@ func (e *Engine) History(ctx context.Context, t *Table, key string, before uint6
 }
 
 // Blame returns, for each field of a record by its number, the version that gave it the
-// value it has. A field whose value is older than the log is not there. [ErrNotFound] when
-// there is no such record.
+// value it has. A field whose value is older than the log is not there, unless it is
+// audited. [ErrNotFound] when there is no such record.
 func (e *Engine) Blame(ctx context.Context, t *Table, key string) (by map[uint32]Version, complete bool, err error) {
 	by = map[uint32]Version{}
 	there := e.Root().Get(t.Number(), key) != nil
@@ -59,6 +60,9 @@ func (e *Engine) Blame(ctx context.Context, t *Table, key string) (by map[uint32
 			by[n] = v
 		}
 	})
+	if err == nil {
+		err = e.audited(e.Root(), t, key, by)
+	}
 	return by, complete, err
 }
 
@@ -78,6 +82,13 @@ func (e *Engine) eachVersion(ctx context.Context, t *Table, key string, fn func(
 		}
 		if first = base.index + 1; base.root.Get(model, key) != nil {
 			rec = base.root.Get(model, key).Bytes()
+		}
+		kept, err := e.keptBefore(e.Root(), t, key, base.root.Seq())
+		if err != nil {
+			return false, err
+		}
+		for _, v := range kept {
+			fn(v)
 		}
 	}
 	head := e.point.Load().index

@@ -22,6 +22,9 @@ func (tx *Tx) declare() error {
 	}
 	for _, t := range tx.ex.tables {
 		old := tx.SchemaByName(t.model.Name)
+		if t.idle && old == nil {
+			continue
+		}
 		s, changed, err := t.model.Evolve(old)
 		if err != nil {
 			return err

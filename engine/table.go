@@ -11,9 +11,11 @@ import (
 // Table is a model registered with an engine: the Go side of one collection of the
 // state. It is safe for concurrent use.
 type Table struct {
-	model  *model.Model
-	before []func(tx *Tx, c *Change) error
-	bound  atomic.Pointer[binding]
+	model   *model.Model
+	before  []func(tx *Tx, c *Change) error
+	trailed bool // changes leave something behind, see trail.go
+	idle    bool // not declared unless it is already
+	bound   atomic.Pointer[binding]
 }
 
 // binding ties the Go type to the schema that the log declares. It changes only when

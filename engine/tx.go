@@ -28,9 +28,10 @@ type Tx struct {
 	count   int    // events
 	refs    []pendingRef
 	deletes []pendingDelete
-	depth   int   // cascades under way
-	kept    int64 // change in the bytes of answers kept for retries
-	schema  bool  // a model was declared
+	touched []touched       // records of models with a lifecycle
+	seen    map[string]bool // which those are
+	kept    int64           // change in the bytes of answers kept for retries
+	schema  bool            // a model was declared
 }
 
 // pendingRef is a foreign key to be checked when the function has returned, so that

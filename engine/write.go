@@ -2,7 +2,6 @@ package engine
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"reflect"
 	"time"
@@ -11,9 +10,6 @@ import (
 	"github.com/lithair/lithair-go/model"
 	"github.com/lithair/lithair-go/state"
 )
-
-// maxCascade bounds how deep on_delete=cascade may go.
-const maxCascade = 64
 
 // Insert adds the record ptr, a *T, points to. A zero primary key of type ID is made
 // here; created and updated times are set when they are zero. *ptr then holds what was
@@ -42,6 +38,7 @@ func (tx *Tx) Insert(t *Table, ptr any) error {
 	if err := tx.checkRecord(t, b, key, nil, rec); err != nil {
 		return err
 	}
+	tx.touch(t, b.schema.Number, key, false)
 	return tx.record(state.Event{Model: b.schema.Number, Kind: state.Created, Key: key, Fields: rec})
 }
 
@@ -111,70 +108,46 @@ func (tx *Tx) replace(t *Table, b *binding, key string, row *state.Row, ptr any)
 			return err
 		}
 	}
+	if t.model.Immutable {
+		return &ConflictError{Kind: ConflictImmutable, Model: t.Name(), Key: b.codec.KeyText(key)}
+	}
 	if err := tx.checkRecord(t, b, key, row.Bytes(), rec); err != nil {
 		return err
 	}
+	tx.touch(t, b.schema.Number, key, false)
 	return tx.record(state.Event{Model: b.schema.Number, Kind: state.Updated, Key: key, Fields: patch, Cleared: cleared})
 }
 
 // Delete removes the record with that key. Records that refer to it are deleted, have
-// their reference cleared, or forbid it, as their on_delete says.
+// their reference cleared, or forbid it, as their on_delete says, and so on with those
+// that refer to them.
 //
-// Errors: [ErrNotFound]; after the function has returned, *[ConflictError] of kind
-// referenced.
+// Errors: [ErrNotFound]; *[ConflictError] of kind immutable; *[CascadeError]; after the
+// function has returned, *[ConflictError] of kind referenced.
 func (tx *Tx) Delete(t *Table, key string) error {
 	b, err := tx.usable(t)
 	if err != nil {
 		return err
 	}
-	row := tx.batch.Get(b.schema.Number, key)
-	if row == nil {
+	if tx.batch.Get(b.schema.Number, key) == nil {
 		return ErrNotFound
 	}
-	if len(t.before) > 0 {
-		old := b.codec.New()
-		if err := b.codec.Decode(row.Bytes(), old); err != nil {
+	work := []pendingDelete{{t, key}}
+	for changed := 0; len(work) > 0; {
+		next := work[len(work)-1]
+		work = work[:len(work)-1]
+		if err := tx.deleteOne(next); err != nil {
 			return err
 		}
-		if err := tx.runBefore(t, &Change{Kind: state.Deleted, Table: t, Key: key, Old: old}); err != nil {
+		froms, err := tx.referrers(next)
+		if err != nil {
 			return err
 		}
-	}
-	if err := tx.record(state.Event{Model: b.schema.Number, Kind: state.Deleted, Key: key}); err != nil {
-		return err
-	}
-	if len(b.froms) == 0 {
-		return nil
-	}
-	tx.deletes = append(tx.deletes, pendingDelete{table: t, key: key})
-	return tx.followDelete(t, b, key)
-}
-
-// followDelete does what on_delete=cascade and set_null ask for.
-func (tx *Tx) followDelete(t *Table, b *binding, key string) error {
-	if tx.depth++; tx.depth > maxCascade {
-		return fmt.Errorf("engine: deleting %s %s cascades more than %d levels deep", t.Name(), b.codec.KeyText(key), maxCascade)
-	}
-	defer func() { tx.depth-- }()
-	for _, from := range b.froms {
-		if from.field.OnDelete != "cascade" && from.field.OnDelete != "set_null" {
-			continue
-		}
-		other := tx.ex.tableByNumber(from.schema.Number)
-		if other == nil {
-			return fmt.Errorf("engine: model %s refers to %s and is not registered", from.schema.Model, t.Name())
-		}
-		// counting, unlike a scan, does not share the batch's nodes with a reader, so
-		// the usual case of no referrer copies none of them
-		if tx.batch.CountIndex(from.schema.Number, from.field.Number, Exactly(key)) == 0 {
-			continue
-		}
-		var keys []string
-		for k := range tx.batch.ScanIndex(from.schema.Number, from.field.Number, Exactly(key)) {
-			keys = append(keys, k)
-		}
-		for _, k := range keys {
-			if err := tx.followOne(other, from, k); err != nil && !errors.Is(err, ErrNotFound) {
+		for _, from := range froms {
+			if changed += from.count; changed > tx.ex.cfg.MaxCascade {
+				return &CascadeError{Model: t.Name(), Key: b.codec.KeyText(key), Limit: tx.ex.cfg.MaxCascade}
+			}
+			if work, err = tx.follow(from, next.key, work); err != nil {
 				return err
 			}
 		}
@@ -182,16 +155,86 @@ func (tx *Tx) followDelete(t *Table, b *binding, key string) error {
 	return nil
 }
 
-func (tx *Tx) followOne(other *Table, from backReference, key string) error {
-	if from.field.OnDelete == "cascade" {
-		return tx.Delete(other, key)
-	}
-	ptr := other.Codec().New()
-	if _, err := tx.Load(other, key, ptr); err != nil {
+// deleteOne removes a record and leaves those that refer to it alone.
+func (tx *Tx) deleteOne(d pendingDelete) error {
+	t := d.table
+	b, err := tx.usable(t)
+	if err != nil {
 		return err
 	}
-	other.model.FieldValue(ptr, other.model.FieldByName(from.field.Name)).SetZero()
-	return tx.Put(other, ptr)
+	row := tx.batch.Get(b.schema.Number, d.key)
+	if row == nil {
+		return nil // by another way already
+	}
+	if t.model.Immutable && !tx.call.system {
+		return &ConflictError{Kind: ConflictImmutable, Model: t.Name(), Key: b.codec.KeyText(d.key)}
+	}
+	if len(t.before) > 0 {
+		old := b.codec.New()
+		if err := b.codec.Decode(row.Bytes(), old); err != nil {
+			return err
+		}
+		if err := tx.runBefore(t, &Change{Kind: state.Deleted, Table: t, Key: d.key, Old: old}); err != nil {
+			return err
+		}
+	}
+	if len(b.froms) > 0 {
+		tx.deletes = append(tx.deletes, d)
+	}
+	tx.touch(t, b.schema.Number, d.key, true)
+	return tx.record(state.Event{Model: b.schema.Number, Kind: state.Deleted, Key: d.key})
+}
+
+// referrers are the records of one model that refer by one field to a deleted record, and
+// are to be deleted or changed with it.
+type referrers struct {
+	backReference
+	table *Table
+	count int
+}
+
+// referrers finds what on_delete=cascade and set_null ask for.
+func (tx *Tx) referrers(d pendingDelete) (list []referrers, err error) {
+	for _, from := range d.table.bound.Load().froms {
+		if from.field.OnDelete != "cascade" && from.field.OnDelete != "set_null" {
+			continue
+		}
+		// counting, unlike a scan, does not share the batch's nodes with a reader, so
+		// the usual case of no referrer copies none of them
+		n := tx.batch.CountIndex(from.schema.Number, from.field.Number, Exactly(d.key))
+		if n == 0 {
+			continue
+		}
+		other := tx.ex.tableByNumber(from.schema.Number)
+		if other == nil {
+			return nil, fmt.Errorf("engine: model %s refers to %s and is not registered", from.schema.Model, d.table.Name())
+		}
+		list = append(list, referrers{from, other, n})
+	}
+	return list, nil
+}
+
+// follow clears references to key, or adds the records that have them to work.
+func (tx *Tx) follow(from referrers, key string, work []pendingDelete) ([]pendingDelete, error) {
+	keys := make([]string, 0, from.count)
+	for k := range tx.batch.ScanIndex(from.schema.Number, from.field.Number, Exactly(key)) {
+		keys = append(keys, k)
+	}
+	for _, k := range keys {
+		if from.field.OnDelete == "cascade" {
+			work = append(work, pendingDelete{from.table, k})
+			continue
+		}
+		ptr := from.table.Codec().New()
+		if _, err := tx.Load(from.table, k, ptr); err != nil {
+			return work, err
+		}
+		from.table.model.FieldValue(ptr, from.table.model.FieldByName(from.field.Name)).SetZero()
+		if err := tx.Put(from.table, ptr); err != nil {
+			return work, err
+		}
+	}
+	return work, nil
 }
 
 // fillNew sets what the server gives a new record.
@@ -378,7 +421,7 @@ func (tx *Tx) finish() error {
 			return err
 		}
 	}
-	return nil
+	return tx.keepTrail()
 }
 
 // checkReferrers refuses a delete that leaves a reference dangling.

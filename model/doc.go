@@ -27,11 +27,29 @@
 //	http:"hidden"                 never leaves by REST, and is refused in input
 //	http:"validate=rule;rule"     see below
 //	lifecycle:"immutable"         may not change after creation
-//	lifecycle:"audited"           every change is in the log, which is so for all fields
+//	lifecycle:"audited"           who gave it its value, and when, is kept as state: blame
+//	                              tells it though the log is gone
+//	lifecycle:"retention=DAYS"    of type time.Time; the record is removed so many days after it
 //
 // Words of a tag are separated by commas, rules by semicolons. Unknown words, and words of
 // the grammar that this release does not carry out, are mistakes. Inside of nested structs
 // rules are carried out, and nothing else.
+//
+// About the model as a whole, on a blank field, as in _ struct{} `lifecycle:"versioned=5"`:
+//
+//	lithair:"index=a+b"           and unique=a+b, as above
+//	lifecycle:"immutable"         records are neither changed nor deleted, but by their retention
+//	lifecycle:"audited"           all fields are
+//	lifecycle:"versioned=N"       the newest N versions of each record, 1 to 1000, are kept as
+//	                              state, the present one among them, with who made them and when
+//	lifecycle:"retention=DAYS"    records are removed so many days, 1 to 36500, after their
+//	                              created time
+//	persist:"memory_only"         records live in this process alone
+//
+// Records are removed for their age by transactions of the system, by the time of log
+// entries, and take what refers to them along as any delete does; one that cannot go, such
+// as one that others refer to, stays until it can. What is kept of a record, its versions
+// and audits, goes with it. A record without the time, or with a zero one, stays.
 //
 // # Indexes
 //

@@ -17,7 +17,8 @@ type Model struct {
 	Fields  []*Field // stored fields in order, embedded ones flattened
 	Primary *Field
 	Indexes []*DeclaredIndex
-	tags    []indexTag
+	Lifecycle
+	tags []indexTag
 }
 
 // Field is a stored field.
@@ -38,7 +39,8 @@ type Field struct {
 	validators               []validator
 	nested                   *nested
 	indexes                  []indexTag
-	mark                     bool // a blank field: its tags are about the model
+	retention                time.Duration
+	mark                     *Lifecycle // of a blank field: its tags are about the model
 }
 
 var timeType = reflect.TypeFor[time.Time]()
@@ -59,6 +61,7 @@ func Of(t reflect.Type) (*Model, error) {
 	}
 	m.findPrimary(&errs)
 	m.checkNames(&errs)
+	m.checkLifecycle(&errs)
 	if len(errs) == 0 {
 		m.readIndexes(&errs)
 	}
@@ -139,11 +142,12 @@ func (m *Model) readField(sf reflect.StructField, at []int) (*Field, error) {
 
 // readMark reads what the tags of a blank field say about the model as a whole.
 func (m *Model) readMark(sf reflect.StructField) error {
-	f := &Field{GoName: sf.Name, mark: true}
+	f := &Field{GoName: sf.Name, mark: &m.Lifecycle}
 	if err := f.readTags(m.Type.String(), sf); err != nil {
 		return err
 	}
 	m.tags = append(m.tags, f.indexes...)
+	m.Retention = max(m.Retention, f.retention)
 	return nil
 }
 
@@ -158,6 +162,8 @@ func (f *Field) check(typ string, sf reflect.StructField) error {
 		return bad("lithair", "a "+f.Type.Kind.String()+" cannot be indexed")
 	case f.Primary && !keyKind(f.Type):
 		return bad("lithair", "a primary key is an ID, a string or an integer, not "+f.Type.String())
+	case f.retention != 0 && f.Type.Kind != binenc.KindTime:
+		return bad("lifecycle", "retention counts from a time.Time")
 	case f.OnDelete != "" && f.FK == "":
 		return bad("lithair", "on_delete goes with fk")
 	}

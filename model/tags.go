@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // TagError is a mistake in what a struct says about itself.
@@ -41,23 +42,31 @@ func (e *TagError) Error() string {
 var tagWords = map[string][]string{
 	"lithair":   {"primary_key", "unique", "indexed", "index=", "unique=", "fk=", "on_delete=", "was=", "created", "updated"},
 	"http":      {"expose", "hidden", "validate="},
-	"lifecycle": {"immutable", "audited"},
+	"lifecycle": {"immutable", "audited", "retention="},
 	"persist":   {"replicate", "track_history"},
 }
 
 // markWords lists what the tags of a blank field may hold, which are about the model as a
 // whole.
 var markWords = map[string][]string{
-	"lithair": {"index=", "unique="},
+	"lithair":   {"index=", "unique="},
+	"lifecycle": {"immutable", "audited", "versioned=", "retention="},
+	"persist":   {"replicate", "track_history", "memory_only"},
+}
+
+// elsewhere says why a word of the grammar cannot stand where it does.
+var elsewhere = map[string]string{
+	"versioned":     "versioned is about the record as a whole: put it on a blank field, _ struct{}",
+	"memory_only":   "memory_only is about the model as a whole: put it on a blank field, _ struct{}",
+	"snapshot_only": "snapshot_only would lose what was acknowledged since the last snapshot in a crash, so it is refused: leave it out to keep records in the log, or use persist:\"memory_only\" for what may be lost",
 }
 
 // later lists words of the tag grammar that this release does not carry out; they are
 // refused rather than ignored.
 var later = map[string][]string{
-	"lifecycle": {"versioned", "retention", "snapshot_only"},
-	"persist":   {"memory_only", "auto_persist"},
-	"perm":      {"read", "write", "delete"},
-	"rbac":      {"owner_field"},
+	"persist": {"auto_persist"},
+	"perm":    {"read", "write", "delete"},
+	"rbac":    {"owner_field"},
 }
 
 func (f *Field) readTags(typ string, sf reflect.StructField) error {
@@ -135,8 +144,11 @@ func (f *Field) readWord(typ, key, w string) error {
 		return bad(fmt.Sprintf("%s is not enforced by this release; remove it, so that nobody relies on it", name), nil)
 	}
 	allowed := tagWords[key]
-	if f.mark {
+	if f.mark != nil {
 		allowed = markWords[key]
+	}
+	if why := elsewhere[name]; why != "" && !slices.Contains(allowed, name) && !slices.Contains(allowed, name+"=") && (key == "lifecycle" || key == "persist") {
+		return bad(why, nil)
 	}
 	switch {
 	case slices.Contains(allowed, name) && !has:
@@ -179,9 +191,29 @@ func (f *Field) readWord(typ, key, w string) error {
 	case "hidden":
 		f.Hidden = true
 	case "immutable":
+		if f.mark != nil {
+			f.mark.Immutable = true
+		}
 		f.Immutable = true
 	case "audited":
-		f.Audited = true // every change is in the log
+		if f.mark != nil {
+			f.mark.Audited = true
+		}
+		f.Audited = true
+	case "memory_only":
+		f.mark.MemoryOnly = true
+	case "versioned":
+		n, err := readNumber(value, MaxVersions)
+		if err != nil {
+			return bad("versioned: "+err.Error(), nil)
+		}
+		f.mark.Versioned = n
+	case "retention":
+		days, err := readNumber(value, MaxRetentionDays)
+		if err != nil {
+			return bad("retention: "+err.Error(), nil)
+		}
+		f.retention = time.Duration(days) * 24 * time.Hour
 	case "validate":
 		for _, rule := range splitRules(value) {
 			v, err := parseValidator(rule, f)

@@ -232,6 +232,9 @@ func nestedOf(t reflect.Type) (*nested, error) {
 	m := &Model{Name: t.Name(), Type: t}
 	var errs []error
 	m.collect(t, nil, &errs)
+	if m.Lifecycle != (Lifecycle{}) {
+		errs = append(errs, &TagError{Type: t.String(), Field: "_", Problem: "the tags of a blank field are carried out for a model itself, not for a struct inside"})
+	}
 	for _, tag := range m.tags {
 		errs = append(errs, &TagError{Type: t.String(), Field: tag.field, Tag: "index", Problem: "is carried out for the fields of a model itself, not for those of a struct inside"})
 	}
@@ -250,7 +253,7 @@ func (f *Field) topOnly() string {
 		word string
 	}{
 		{f.Primary, "primary_key"}, {f.Unique, "unique"}, {f.Indexed, "indexed"}, {f.FK != "", "fk"}, {f.OnDelete != "", "on_delete"}, {f.Was != "", "was"},
-		{f.Created, "created"}, {f.Updated, "updated"}, {f.Hidden, "hidden"}, {f.Immutable, "immutable"},
+		{f.retention != 0, "retention"}, {f.Created, "created"}, {f.Updated, "updated"}, {f.Hidden, "hidden"}, {f.Immutable, "immutable"},
 	} {
 		if x.on {
 			return x.word

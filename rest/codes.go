@@ -32,7 +32,7 @@ var (
 	CodeMediaType    = Code{"LTH1020", 415, "Unsupported media type", "send Content-Type: application/json"}
 	CodeInvalid      = Code{"LTH1021", 422, "Validation failed", "correct the fields named"}
 	CodeReadOnly     = Code{"LTH1022", 422, "Read-only field", "leave the field out"}
-	CodeImmutable    = Code{"LTH1023", 422, "Immutable field", "leave the field as it is"}
+	CodeImmutable    = Code{"LTH1023", 422, "Immutable", "leave the field, or the record, as it is"}
 	CodeIdempotency  = Code{"LTH1024", 422, "Idempotency key reused", "use a new key for a new request"}
 	CodeReservedID   = Code{"LTH1025", 422, "Reserved id", "choose another id"}
 	CodeInternal     = Code{"LTH1026", 500, "Internal error", "look for the request id in the server's log"}
@@ -42,6 +42,7 @@ var (
 	CodeUnknown      = Code{"LTH1030", 503, "Outcome unknown", "read the record, or repeat with the same Idempotency-Key"}
 	CodeFull         = Code{"LTH1031", 507, "Storage full", "free some space on the server's disk, or give it more memory or less data"}
 	CodeCancelled    = Code{"LTH1032", 503, "Cancelled", "the request was given up before it was carried out"}
+	CodeCascade      = Code{"LTH1034", 409, "Cascade too large", "delete the records that refer to it first, a part at a time"}
 	CodeGone         = Code{"LTH1033", 410, "Gone", "ask for the oldest index, or a newer one"}
 )
 
@@ -50,7 +51,7 @@ var Codes = []Code{
 	CodeMalformed, CodeWrongType, CodeUnknownField, CodeQuery, CodeHeader, CodeOperation, CodeBadRequest, CodeUnauthorized,
 	CodeForbidden, CodeNotFound, CodeMethod, CodeTimeout, CodeExists, CodeUnique, CodeReference, CodeReferenced,
 	CodePrecondition, CodeIndex, CodeTooLarge, CodeMediaType, CodeInvalid, CodeReadOnly, CodeImmutable, CodeIdempotency,
-	CodeReservedID, CodeInternal, CodeBusy, CodeUnavailable, CodeNotCommitted, CodeUnknown, CodeFull, CodeCancelled, CodeGone,
+	CodeReservedID, CodeInternal, CodeBusy, CodeUnavailable, CodeNotCommitted, CodeUnknown, CodeFull, CodeCancelled, CodeGone, CodeCascade,
 }
 
 // byStatus is the code of an error that has only a status.

@@ -35,14 +35,16 @@
 // at=N on a GET reads the state in which N was the newest sequence, at=2006-01-02T15:04:05Z
 // the newest state at that moment; filters, sorts and counts work on it with the indexes
 // of that time. What is still to come is 412, what the log no longer tells 410 with
-// oldest_index. A history is read from the log, in time proportional to its length; take
+// oldest_index. A history is read from the log, in time proportional to its length, and
+// where that is gone from the versions that the model keeps as state; take
 // (default 50, at most 1000) and before=INDEX page through it.
 //
 // # Writes
 //
 // Fields that are hidden never leave and are unknown in input; a PUT keeps their value.
 // Fields set by the server (created, updated) and the id of a replaced record may be sent
-// as they are; others are 422 read_only. With an Idempotency-Key the answer is kept with
+// as they are; others are 422 read_only. What is immutable is 422, a delete that would take
+// too many others along 409. With an Idempotency-Key the answer is kept with
 // the transaction, and a retry gets it again with Idempotency-Replayed: true.
 //
 // Handlers are safe for concurrent use. A record is encoded once per version; the bytes

@@ -148,6 +148,7 @@ func stateError(err error, at string) *wire.Error {
 	var conflict *engine.ConflictError
 	var large *engine.TooLargeError
 	var idem *engine.IdempotencyError
+	var cascade *engine.CascadeError
 	switch {
 	case errors.As(err, &invalid):
 		items := make([]Item, len(invalid.Violations))
@@ -159,6 +160,8 @@ func stateError(err error, at string) *wire.Error {
 		return conflictError(conflict, at)
 	case errors.As(err, &large):
 		return fault(CodeTooLarge, fmt.Sprintf("%s is over the limit of %d bytes", large.What, large.Limit))
+	case errors.As(err, &cascade):
+		return fault(CodeCascade, fmt.Sprintf("deleting %s %s would delete or change more than %d records that refer to it", cascade.Model, cascade.Key, cascade.Limit))
 	case errors.As(err, &idem):
 		return fault(CodeIdempotency, fmt.Sprintf("the idempotency key %q was used for a different request", idem.Key))
 	case errors.Is(err, engine.ErrNotFound):
@@ -186,7 +189,10 @@ func conflictError(c *engine.ConflictError, at string) *wire.Error {
 		code, it.Message, it.Pointer = CodeReferenced, "is still referred to by "+c.Ref, at
 		return fault(code, fmt.Sprintf("%s %s %s", c.Model, c.Key, it.Message), it)
 	case engine.ConflictImmutable:
-		code, it.Message = CodeImmutable, "cannot be changed after creation"
+		if code, it.Message = CodeImmutable, "cannot be changed after creation"; c.Field == "" {
+			it.Pointer, it.Message = at, "cannot be changed or deleted after creation"
+			return fault(code, fmt.Sprintf("%s %s %s", c.Model, c.Key, it.Message), it)
+		}
 	case engine.ConflictReadOnly:
 		code, it.Message = CodeReadOnly, "is set by the server"
 	}

@@ -184,7 +184,7 @@ func (l *Log) refuse(done func(error), err error) {
 	if done == nil {
 		return
 	}
-	if l.closed { // nobody is left to call but a goroutine of its own
+	if l.closed || l.failed == ErrReadOnly { // nobody is there to call but a goroutine of its own
 		go done(err)
 		return
 	}

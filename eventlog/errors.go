@@ -20,6 +20,8 @@ var (
 	ErrClosed = errors.New("eventlog: closed")
 	// ErrOrder: the index of a record does not follow the one before.
 	ErrOrder = errors.New("eventlog: the index does not continue the log")
+	// ErrReadOnly: the log was opened by OpenReadOnly.
+	ErrReadOnly = errors.New("eventlog: opened for reading only")
 	// ErrTooLarge: a record is over Config.MaxRecordBytes.
 	ErrTooLarge = errors.New("eventlog: the record is too large")
 )

@@ -20,6 +20,7 @@ type Config struct {
 	SegmentBytes   int64         // size of a segment; default 64 MiB
 	MaxRecordBytes int           // of a payload; default 64 MiB
 	MaxBatchBytes  int           // records written at once, a larger one alone; default 4 MiB
+	Begin          Position      // a log made in an empty directory begins behind it; the zero value: with index 1
 	MarkAfter      time.Duration // idle time after which a durable mark is written; default 50 ms
 	Manual         bool          // no goroutine: the owner calls Begin, Work.Do and End
 	Keys           KeyProvider   // encrypts new segments with the current key, and opens old ones; default: no encryption
@@ -158,7 +159,9 @@ func (l *Log) recover() error {
 	}
 	l.im = *im
 	if len(im.segments) == 0 {
-		h := segmentHeader{first: 1, frame: 1, salt: l.cfg.Salt()}
+		begin := l.cfg.Begin
+		h := segmentHeader{first: begin.Index + 1, frame: 1, salt: l.cfg.Salt(), chain: begin.Chain}
+		l.im.base, l.im.baseSum, l.im.last, l.im.chain = begin.Index, begin.Chain, begin.Index, begin.Chain
 		env, err := h.lock(l.cfg.Keys, l.cfg.Salt)
 		if err != nil {
 			return err

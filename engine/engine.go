@@ -73,7 +73,7 @@ type Engine struct {
 	held      eventlog.Position // what a snapshot brought
 	restored  *state.Root       // by it, until it is verified
 	snaps     *snapshots        // owned by keepSnapshots once that runs
-	snapsAsk  chan chan error
+	snapsAsk  chan func()
 	snapsStop context.CancelFunc
 	snapsDone chan struct{} // closed when keepSnapshots has ended
 }
@@ -115,7 +115,7 @@ func New(cfg Config) (*Engine, error) {
 	}
 	e := &Engine{cfg: cfg, log: cfg.Logger, store: state.NewStore(state.Empty()),
 		barriers: map[uint64]*barrier{}, settled: make(chan struct{}), idle: make(chan struct{}),
-		snapsAsk: make(chan chan error), snapsDone: make(chan struct{}), past: past{turn: make(chan struct{}, pastReaders)}}
+		snapsAsk: make(chan func()), snapsDone: make(chan struct{}), past: past{turn: make(chan struct{}, pastReaders)}}
 	e.work.L = &e.mu
 	e.watch = newWatchdog(e.log, cfg.SlowTx)
 	e.cfg.Running = e.watch.running

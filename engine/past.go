@@ -203,43 +203,18 @@ func (e *Engine) snapshotBefore(seq uint64) (best snapshotFile, ok bool) {
 
 // replayTo applies the log behind base until the transaction with that sequence.
 func (e *Engine) replayTo(ctx context.Context, base point, seq uint64) (point, error) {
-	batch, at := base.root.Begin(), base
-	reached, now := base.root.Seq(), base.root.Time()
+	p := NewReplay(base.root, base.index)
 	err := e.eachRecord(ctx, base.index+1, func(r eventlog.Record) (bool, error) {
-		if r.Kind != KindBatch {
-			at.index = r.Index
-			return true, nil
-		}
-		h, err := decodeEntryHead(r.Payload)
-		if err != nil {
-			return false, fmt.Errorf("log index %d: %w", r.Index, err)
-		}
-		whole := h.first+h.count-1 <= seq
-		err = eachTx(h, func(s uint64, msg []byte) error {
-			if s > seq {
-				return nil
-			}
-			reached = s
-			_, err := applyTx(batch, s, msg)
-			return err
-		})
-		if err != nil {
-			return false, fmt.Errorf("log index %d: %w", r.Index, err)
-		}
-		batch.Forget()
-		if now = r.Time; whole {
-			at.index = r.Index
-		}
-		return reached < seq, nil
+		err := p.Apply(r, seq)
+		return p.Seq() < seq, err
 	})
-	if err == nil && reached != seq {
-		err = fmt.Errorf("engine: the log ends at sequence %d on the way to %d", reached, seq)
+	if err == nil && p.Seq() != seq {
+		err = fmt.Errorf("engine: the log ends at sequence %d on the way to %d", p.Seq(), seq)
 	}
 	if err != nil {
 		return point{}, err
 	}
-	at.root = batch.Seal(seq, now)
-	return at, nil
+	return point{p.Root(), p.Index()}, nil
 }
 
 // eachRecord calls fn with committed records from a log index on until it says no.

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/lithair/lithair-go/eventlog"
@@ -57,9 +58,26 @@ func (c *SnapshotConfig) defaults() error {
 
 const snapshotSuffix = ".snap"
 
+// SnapshotName returns the name of the file of the snapshot at a log index.
+func SnapshotName(index uint64) string { return fmt.Sprintf("%020d", index) + snapshotSuffix }
+
+// snapshotIndex returns the log index of the snapshot in a file of that name; ok is false
+// for other files.
+func snapshotIndex(name string) (index uint64, ok bool, err error) {
+	digits, ok := strings.CutSuffix(name, snapshotSuffix)
+	if !ok {
+		return 0, false, nil
+	}
+	if index, err = strconv.ParseUint(digits, 10, 64); err != nil || len(digits) != 20 {
+		return 0, true, fmt.Errorf("%s looks like a snapshot, but its name is not a number of 20 digits", name)
+	}
+	return index, true, nil
+}
+
 // snapshotFile is a snapshot on disk, named by the log index it holds.
 type snapshotFile struct {
 	index, seq uint64
+	time       int64 // Unix ns, of the log's record at index
 	name       string
 }
 
@@ -79,6 +97,8 @@ type snapshots struct {
 	mu    sync.Mutex
 	files []snapshotFile // oldest first; replaced, never changed in place
 
+	pins atomic.Int32 // exports that read snapshots and log: nothing is let go of
+
 	leftovers []string // of writes that were interrupted
 	damaged   []string
 }
@@ -93,20 +113,22 @@ func (s *snapshots) list() error {
 		return err
 	}
 	for _, n := range names {
-		switch digits, ok := strings.CutSuffix(n, snapshotSuffix); {
-		case strings.HasSuffix(n, snapshotSuffix+".tmp"):
+		if strings.HasSuffix(n, snapshotSuffix+".tmp") {
 			s.leftovers = append(s.leftovers, path.Join(s.cfg.Dir, n))
-		case ok:
-			index, err := strconv.ParseUint(digits, 10, 64)
-			if err != nil || len(digits) != 20 {
-				return fmt.Errorf("%s looks like a snapshot, but its name is not a number of 20 digits", path.Join(s.cfg.Dir, n))
-			}
-			f := snapshotFile{index: index, name: path.Join(s.cfg.Dir, n)}
-			if f.seq, err = snapshotSeq(s.cfg.FS, f.name); err != nil {
-				return err
-			}
-			s.files = append(s.files, f)
+			continue
 		}
+		index, ok, err := snapshotIndex(n)
+		if err != nil {
+			return fmt.Errorf("%s: %w", s.cfg.Dir, err)
+		}
+		if !ok {
+			continue
+		}
+		f := snapshotFile{index: index, name: path.Join(s.cfg.Dir, n)}
+		if err := f.head(s.cfg.FS); err != nil {
+			return err
+		}
+		s.files = append(s.files, f)
 	}
 	slices.SortFunc(s.files, func(a, b snapshotFile) int { return cmp.Compare(a.index, b.index) })
 	return nil
@@ -125,23 +147,29 @@ func (s *snapshots) setFiles(files []snapshotFile) {
 	s.mu.Unlock()
 }
 
-// snapshotSeq reads the sequence in a snapshot's header; 0 when that is damaged, which
-// shows when the snapshot is read.
-func snapshotSeq(fs disk.FS, name string) (seq uint64, err error) {
-	file, err := fs.Open(name, disk.ReadOnly)
+// head reads what a snapshot's header says; nothing when that is damaged, which shows when
+// the snapshot is read.
+func (f *snapshotFile) head(fs disk.FS) (err error) {
+	file, err := fs.Open(f.name, disk.ReadOnly)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
 	size, err := file.Size()
 	if err != nil {
-		return 0, err
+		return err
 	}
+	seq, note, err := state.SnapshotNote(file, size)
 	var damage *state.SnapshotError
-	if seq, _, err = state.SnapshotNote(file, size); errors.As(err, &damage) {
-		return 0, nil
+	if errors.As(err, &damage) {
+		return nil
 	}
-	return seq, err
+	if err != nil {
+		return err
+	}
+	at, err := eventlog.ParsePosition(note)
+	f.seq, f.time = seq, at.Time
+	return err
 }
 
 // load reads the newest snapshot that is whole. One that is damaged is told of; without
@@ -204,13 +232,16 @@ func readSnapshotFile(fs disk.FS, f snapshotFile) (root *state.Root, at eventlog
 // write makes a snapshot durable, then forgets the oldest ones beyond Keep. After a crash
 // at any step the snapshots that were there still are, or the new one is, whole.
 func (s *snapshots) write(root *state.Root, at eventlog.Position) error {
-	f := snapshotFile{at.Index, root.Seq(), path.Join(s.cfg.Dir, fmt.Sprintf("%020d", at.Index)+snapshotSuffix)}
+	f := snapshotFile{at.Index, root.Seq(), at.Time, path.Join(s.cfg.Dir, SnapshotName(at.Index))}
 	size, err := writeSnapshotFile(s.cfg.FS, f.name, root, at)
 	if err != nil {
 		return err
 	}
 	files := append(slices.Clone(s.files), f)
 	drop := max(0, len(files)-s.cfg.Keep)
+	if s.pins.Load() > 0 {
+		drop = 0 // they go with the next ones
+	}
 	s.setFiles(files[drop:])
 	s.size = size
 	for _, old := range files[:drop] {
@@ -219,6 +250,13 @@ func (s *snapshots) write(root *state.Root, at eventlog.Position) error {
 		}
 	}
 	return s.cfg.FS.SyncDir(s.cfg.Dir)
+}
+
+// WriteSnapshot writes a state down in a directory where an engine finds it, durably. at is
+// the place in the log that the state stands at.
+func WriteSnapshot(fs disk.FS, dir string, root *state.Root, at eventlog.Position) error {
+	_, err := writeSnapshotFile(fs, path.Join(dir, SnapshotName(at.Index)), root, at)
+	return err
 }
 
 func writeSnapshotFile(fs disk.FS, name string, root *state.Root, at eventlog.Position) (size int64, err error) {
@@ -339,8 +377,8 @@ func (e *Engine) keepSnapshots(ctx context.Context, restored *state.Root) {
 		select {
 		case <-ctx.Done():
 			return
-		case answer := <-e.snapsAsk:
-			answer <- e.snapshot()
+		case fn := <-e.snapsAsk:
+			fn()
 		case <-pause.C:
 			rested = true
 		case <-changed:
@@ -387,7 +425,7 @@ func (s *snapshots) newest() uint64 {
 // compact lets go of the log before the oldest snapshot, as far as no hook needs it.
 // With fewer snapshots than Keep nothing goes: the log stands in for those missing.
 func (e *Engine) compact() error {
-	if len(e.snaps.files) < e.snaps.cfg.Keep {
+	if len(e.snaps.files) < e.snaps.cfg.Keep || e.snaps.pins.Load() > 0 {
 		return nil
 	}
 	before := e.snaps.files[0].index + 1
@@ -408,13 +446,9 @@ func (e *Engine) Snapshot(ctx context.Context) error {
 	if e.snaps == nil {
 		return errors.New("engine: no snapshots are kept, see KeepSnapshots")
 	}
-	answer := make(chan error, 1)
-	select {
-	case e.snapsAsk <- answer:
-	case <-e.idle:
-		return ErrClosed
-	case <-ctx.Done():
-		return context.Cause(ctx)
+	answer, err := e.ask(ctx, e.snapshot)
+	if err != nil {
+		return err
 	}
 	select {
 	case err := <-answer:

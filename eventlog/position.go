@@ -36,6 +36,12 @@ func ParsePosition(b []byte) (p Position, err error) {
 	return p, nil
 }
 
+// Next returns the position behind r, which must be the record behind p. It hashes the
+// payload.
+func (p Position) Next(r *Record) Position {
+	return Position{Index: r.Index, Term: r.Term, Time: r.Time, Chain: p.Chain.chain(r)}
+}
+
 // Position returns the position behind the durable record at index.
 //
 // Errors: [ErrCompacted], [ErrOutOfRange], [ErrClosed], *[CorruptError].

@@ -1,0 +1,92 @@
+package backup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+
+	"github.com/lithair/lithair-go/engine"
+	"github.com/lithair/lithair-go/eventlog"
+	"github.com/lithair/lithair-go/internal/disk"
+	"github.com/lithair/lithair-go/jsonx"
+)
+
+// WriteDir writes a backup of a data directory that no process has open. The state is
+// built and its hash computed anew, so damage is found now and not at the restore.
+//
+// Errors: [ErrInterrupted], *disk.LockedError, *eventlog.CorruptError; those of w and of
+// the disk.
+func WriteDir(ctx context.Context, w io.Writer, files disk.FS, dir string) (sum Summary, err error) {
+	if files == nil {
+		files = disk.Real()
+	}
+	if there, err := Interrupted(files, dir); err != nil || there {
+		return sum, errors.Join(err, ErrInterrupted)
+	}
+	info, err := dirInfo(files, dir)
+	if err != nil {
+		return sum, err
+	}
+	o, err := engine.OpenOffline(eventlog.Config{Dir: path.Join(dir, "log"), FS: files}, engine.SnapshotConfig{Dir: path.Join(dir, "snapshots"), FS: files})
+	if err != nil {
+		return sum, err
+	}
+	err = o.Export(ctx, func(x *engine.Export) error {
+		src, err := Of(x, info)
+		if err == nil {
+			src.Files, err = DirFiles(files, dir)
+		}
+		if err == nil {
+			sum, err = Write(w, src)
+		}
+		return err
+	})
+	return sum, errors.Join(err, o.Close())
+}
+
+// dirInfo reads who wrote a data directory.
+func dirInfo(files disk.FS, dir string) (info Info, err error) {
+	b, err := disk.ReadFile(files, path.Join(dir, "node.json"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return info, nil
+	}
+	if err == nil {
+		err = jsonx.Unmarshal(b, &info)
+	}
+	return info, err
+}
+
+// DirFiles lists the files of a data directory that belong into a backup, beside log and
+// snapshots. Those that a running application removes meanwhile make Write fail; it keeps
+// them while an export runs.
+func DirFiles(files disk.FS, dir string) (list []File, err error) {
+	p := &place{fs: files, dir: dir}
+	names, err := p.inPlace()
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range names {
+		if fileName.MatchString(n) {
+			list = append(list, File{Name: n, Open: func() (io.ReadCloser, int64, error) { return openFile(files, p.path(n)) }})
+		}
+	}
+	return list, nil
+}
+
+func openFile(files disk.FS, name string) (io.ReadCloser, int64, error) {
+	f, err := files.Open(name, disk.ReadOnly)
+	if err != nil {
+		return nil, 0, err
+	}
+	size, err := f.Size()
+	if err != nil {
+		return nil, 0, errors.Join(fmt.Errorf("%s: %w", name, err), f.Close())
+	}
+	return struct {
+		io.Reader
+		io.Closer
+	}{io.NewSectionReader(f, 0, size), f}, size, nil
+}

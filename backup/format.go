@@ -1,0 +1,142 @@
+package backup
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"regexp"
+
+	"github.com/lithair/lithair-go/binenc"
+	"github.com/lithair/lithair-go/eventlog"
+)
+
+// FormatVersion is the version of the files that are written; others are refused.
+const FormatVersion = 1
+
+const (
+	headerSize = 64
+	blockHead  = 12
+	blockBytes = 1 << 20 // a block is closed when its payload reaches this
+	maxBlock   = 1<<30 + 1<<10
+)
+
+// The kinds of blocks.
+const (
+	kindInfo uint32 = 1 + iota
+	kindBase
+	kindSnapshot
+	kindRecords
+	kindFile
+	kindContent
+	kindEnd
+)
+
+var (
+	magic      = [8]byte{'L', 'I', 'T', 'H', 'B', 'A', 'K', FormatVersion}
+	castagnoli = crc32.MakeTable(crc32.Castagnoli)
+	le         = binary.LittleEndian
+)
+
+// Info says where a backup comes from. Nothing depends on it.
+type Info struct {
+	Name      string `json:"name,omitempty"`
+	NodeID    string `json:"node_id,omitempty"`
+	ClusterID string `json:"cluster_id,omitempty"`
+	Release   string `json:"release,omitempty"`
+}
+
+// header is the front of a file.
+type header struct {
+	id   [16]byte
+	made int64 // Unix ns
+}
+
+func (h *header) append(dst []byte) []byte {
+	b := make([]byte, headerSize)
+	copy(b, magic[:])
+	copy(b[16:], h.id[:])
+	le.PutUint64(b[32:], uint64(h.made))
+	le.PutUint32(b[60:], crc32.Checksum(b[:60], castagnoli))
+	return append(dst, b...)
+}
+
+// decode returns why b is no header, or "".
+func (h *header) decode(b []byte) (problem string) {
+	switch {
+	case string(b[:7]) != string(magic[:7]):
+		return "this is no backup: the magic is missing"
+	case b[7] != FormatVersion:
+		return fmt.Sprintf("format version %d; this release knows %d", b[7], FormatVersion)
+	case le.Uint32(b[60:]) != crc32.Checksum(b[:60], castagnoli):
+		return "the header's checksum does not fit"
+	case le.Uint32(b[8:]) != 0 || le.Uint32(b[12:]) != 0:
+		return "flags or key id are set, which this release does not know"
+	}
+	copy(h.id[:], b[16:])
+	h.made = int64(le.Uint64(b[32:]))
+	return ""
+}
+
+// blockSum is the checksum of the block with that number; b is its head and payload.
+func blockSum(id [16]byte, number uint64, b []byte) uint32 {
+	var front [24]byte
+	copy(front[:], id[:])
+	le.PutUint64(front[16:], number)
+	return crc32.Update(crc32.Checksum(front[:], castagnoli), castagnoli, b[4:])
+}
+
+func appendRecord(dst []byte, r *eventlog.Record) []byte {
+	dst = binenc.AppendUvarint(dst, r.Index)
+	dst = binenc.AppendUvarint(dst, r.Term)
+	dst = binenc.AppendVarint(dst, r.Time)
+	dst = binenc.AppendUvarint(dst, uint64(r.Kind))
+	return binenc.AppendBytes(dst, r.Payload)
+}
+
+// readRecord reads what appendRecord wrote; the payload aliases the block.
+func readRecord(b *binenc.Reader) (r eventlog.Record, err error) {
+	r.Index, r.Term, r.Time = b.Uvarint(), b.Uvarint(), b.Varint()
+	kind := b.Uvarint()
+	r.Kind, r.Payload = uint8(kind), b.Bytes()
+	if err = b.Err(); err == nil && kind > 255 {
+		err = fmt.Errorf("record kind %d", kind)
+	}
+	return r, err
+}
+
+// end is what the last block says.
+type end struct {
+	at      eventlog.Position
+	seq     uint64
+	hash    [16]byte
+	records uint64
+	files   uint64
+	digest  [sha256.Size]byte
+}
+
+func (e *end) append(dst []byte) []byte {
+	dst = binenc.AppendBytes(dst, e.at.Append(nil))
+	dst = binenc.AppendUvarint(dst, e.seq)
+	dst = binenc.AppendBytes(dst, e.hash[:])
+	dst = binenc.AppendUvarint(dst, e.records)
+	dst = binenc.AppendUvarint(dst, e.files)
+	return binenc.AppendBytes(dst, e.digest[:])
+}
+
+func (e *end) decode(b []byte) (err error) {
+	r := binenc.NewReader(b)
+	at, seq, hash := r.Bytes(), r.Uvarint(), r.Bytes()
+	records, files, digest := r.Uvarint(), r.Uvarint(), r.Bytes()
+	if r.Err() != nil || r.Len() > 0 || len(hash) != len(e.hash) || len(digest) != len(e.digest) {
+		return fmt.Errorf("the end cannot be read: %w", r.Err())
+	}
+	e.seq, e.records, e.files = seq, records, files
+	copy(e.hash[:], hash)
+	copy(e.digest[:], digest)
+	e.at, err = eventlog.ParsePosition(at)
+	return err
+}
+
+// fileName is what files in a backup may be called.
+var fileName = regexp.MustCompile(`^(positions/[a-z0-9][a-z0-9_-]{0,63}\.pos|blobs/[0-9a-f]{2}/[0-9a-f]{64})$`)

@@ -1,0 +1,384 @@
+package backup
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"io/fs"
+	"log/slog"
+	"math"
+	"path"
+	"time"
+
+	"github.com/lithair/lithair-go/engine"
+	"github.com/lithair/lithair-go/eventlog"
+	"github.com/lithair/lithair-go/internal/disk"
+	"github.com/lithair/lithair-go/state"
+)
+
+// Options say what to make of a backup. Dir is required but for a dry run.
+type Options struct {
+	Dir     string  // data directory; made if need be
+	FS      disk.FS // default: the real disk
+	Replace bool    // what stands in Dir is moved aside
+	DryRun  bool    // build the state and check everything, and write nothing
+
+	SegmentBytes int64 // of the restored log; default that of eventlog
+
+	// At stops at a sequence, Time at the last entry not later than it; both zero: the
+	// newest state. At most one of them is set.
+	At   *uint64
+	Time time.Time
+}
+
+// Restored says what a restore made.
+type Restored struct {
+	Summary
+	At      uint64 // sequence of the restored state
+	Time    time.Time
+	AtHash  [16]byte // of the restored state
+	Records map[string]int
+	Aside   string // folder below Dir with what stood there before; "" when nothing did
+}
+
+// Restore makes a data directory of a backup. Everything is built and checked in a folder
+// of its own before anything in place is touched; SPEC.md has the steps and what a crash
+// leaves. The state is built in memory.
+//
+// Errors: *[DamageError]; *[RangeError]; [ErrNotEmpty]; *disk.LockedError when an
+// application runs there; those of r and of the disk.
+func Restore(r io.Reader, opt Options) (Restored, error) {
+	switch {
+	case opt.At != nil && !opt.Time.IsZero():
+		return Restored{}, errors.New("backup: Options.At and Options.Time exclude each other")
+	case opt.Dir == "" && !opt.DryRun:
+		return Restored{}, errors.New("backup: Options.Dir is empty")
+	}
+	if opt.FS == nil {
+		opt.FS = disk.Real()
+	}
+	if opt.DryRun { // the same without a log; the snapshot is put into memory
+		return build(r, disk.NewSim(1), "snapshot", opt)
+	}
+	place, err := takePlace(opt)
+	if err != nil {
+		return Restored{}, err
+	}
+	done, err := build(r, opt.FS, place.staging(), opt)
+	if err == nil {
+		done.Aside, err = place.commit(time.Now())
+	} else {
+		err = errors.Join(err, removeAll(opt.FS, place.staging()))
+	}
+	return done, errors.Join(err, place.close())
+}
+
+// build makes a whole data directory in dir.
+func build(r io.Reader, files disk.FS, dir string, opt Options) (done Restored, err error) {
+	b := &builder{fs: files, dir: dir, dry: opt.DryRun, segment: opt.SegmentBytes, seq: math.MaxUint64, when: math.MaxInt64}
+	if opt.At != nil {
+		b.seq = *opt.At
+	}
+	if !opt.Time.IsZero() {
+		b.when = opt.Time.UnixNano()
+	}
+	w, err := read(r, b)
+	if err == nil {
+		err = b.finish(w)
+	}
+	if err = errors.Join(err, b.close()); err != nil {
+		return done, err
+	}
+	done = Restored{Summary: w.sum, At: b.root.Seq(), Time: time.Unix(0, b.root.Time()), AtHash: b.root.Hash(), Records: map[string]int{}}
+	done.Oldest = b.oldest
+	for _, m := range b.root.Models() {
+		if m.Number != state.SchemaModel {
+			done.Records[m.Model] = b.root.Len(m.Number)
+		}
+	}
+	return done, nil
+}
+
+// builder is the sink of a restore.
+type builder struct {
+	fs      disk.FS
+	dir     string
+	segment int64
+	dry     bool   // there is no log, and files beside it are read only
+	seq     uint64 // what is to be reached at most
+	when    int64
+
+	from   eventlog.Position
+	out    disk.File // that content goes to
+	off    int64
+	left   int64
+	name   string    // of the file
+	sum    hash.Hash // of its content
+	replay *engine.Replay
+	log    *eventlog.Log
+	batch  []eventlog.Record
+	bytes  int
+	oldest uint64
+	root   *state.Root       // the state to be restored, once it is reached
+	at     eventlog.Position // where the restored log ends
+	hooks  map[string][]byte
+}
+
+func (b *builder) path(name string) string { return path.Join(b.dir, name) }
+
+// base begins the log, and the snapshot where there is one.
+func (b *builder) base(at eventlog.Position, snapshot int64) (err error) {
+	for _, d := range []string{"log", "snapshots"} {
+		if err := b.fs.MkdirAll(b.path(d)); err != nil {
+			return err
+		}
+	}
+	b.from, b.at, b.hooks = at, at, map[string][]byte{}
+	if snapshot == 0 {
+		return b.begin(state.Empty())
+	}
+	b.name, b.left, b.off = "snapshots/"+engine.SnapshotName(at.Index), snapshot, 0
+	b.out, err = b.fs.Open(b.path(b.name), disk.Create)
+	return err
+}
+
+func (b *builder) begin(root *state.Root) (err error) {
+	b.oldest = root.Seq()
+	if b.seq < root.Seq() || b.when < root.Time() {
+		b.root = root // for the message; finish refuses
+	}
+	b.replay = engine.NewReplay(root, b.from.Index)
+	if b.dry {
+		return nil
+	}
+	b.log, err = eventlog.Open(eventlog.Config{Dir: b.path("log"), FS: b.fs, Begin: b.from, SegmentBytes: b.segment, Logger: slog.New(slog.DiscardHandler)}) // what goes wrong is returned
+	return err
+}
+
+// write puts content into the file that is open, if one is; done says that it is whole,
+// and synced.
+func (b *builder) write(p []byte) (done bool, err error) {
+	if b.out == nil {
+		b.left -= int64(len(p))
+		return b.left == 0, nil
+	}
+	n, err := b.out.WriteAt(p, b.off)
+	if err == nil && n < len(p) {
+		err = io.ErrShortWrite
+	}
+	b.off += int64(n)
+	if b.left -= int64(n); err != nil || b.left > 0 {
+		return false, err
+	}
+	return true, b.out.Sync()
+}
+
+func (b *builder) snapshot(p []byte) error {
+	done, err := b.write(p)
+	if err != nil || !done {
+		return err
+	}
+	root, note, err := state.ReadSnapshot(b.out, b.off, state.RestoreOptions{})
+	if err == nil && string(note) != string(b.from.Append(nil)) {
+		err = errors.New("backup: the snapshot does not stand where the records begin")
+	}
+	if err == nil {
+		err = root.VerifyHash(func() bool { return true })
+	}
+	if err = errors.Join(err, b.closeFile()); err != nil {
+		return err
+	}
+	return b.begin(root)
+}
+
+func (b *builder) closeFile() (err error) {
+	if b.out != nil {
+		err = b.out.Close()
+		b.out = nil
+	}
+	return err
+}
+
+// record applies every record, and writes those up to the place that is asked for.
+func (b *builder) record(r *eventlog.Record, at eventlog.Position) error {
+	if b.replay == nil {
+		return errors.New("backup: records without a base")
+	}
+	if b.root == nil && r.Kind == engine.KindBatch {
+		first, count, err := engine.EntrySpan(r.Payload)
+		if err != nil {
+			return err
+		}
+		switch {
+		case r.Time > b.when || first > b.seq:
+			b.root = b.replay.Root()
+		case first+count-1 > b.seq:
+			return b.split(r)
+		}
+	}
+	if b.root == nil && r.Time <= b.when {
+		if err := b.append(*r); err != nil {
+			return err
+		}
+		b.at = at
+	}
+	return b.replay.Apply(*r, math.MaxUint64)
+}
+
+// split ends the restored log inside an entry.
+func (b *builder) split(r *eventlog.Record) error {
+	short, err := engine.CutEntry(r.Payload, b.seq)
+	if err != nil {
+		return err
+	}
+	if err := b.replay.Apply(*r, b.seq); err != nil {
+		return err
+	}
+	b.root = b.replay.Root()
+	cut := *r
+	cut.Payload = short
+	b.at = b.at.Next(&cut)
+	if err := b.append(cut); err != nil {
+		return err
+	}
+	return b.replay.Apply(*r, math.MaxUint64)
+}
+
+// batchBytes is how much is written to the log at once.
+const batchBytes = 4 << 20
+
+func (b *builder) append(r eventlog.Record) error {
+	if b.dry {
+		return nil
+	}
+	r.Payload = append([]byte(nil), r.Payload...)
+	b.batch = append(b.batch, r)
+	if b.bytes += len(r.Payload); b.bytes < batchBytes {
+		return nil
+	}
+	return b.flush()
+}
+
+func (b *builder) flush() error {
+	if len(b.batch) == 0 {
+		return nil
+	}
+	err := b.log.Append(b.batch...)
+	b.batch, b.bytes = b.batch[:0], 0
+	return err
+}
+
+// finish checks what was built against what the source had, and completes it.
+func (b *builder) finish(w *walk) error {
+	newest := b.replay.Root()
+	if newest.Seq() != w.end.seq || newest.Hash() != w.end.hash {
+		return fmt.Errorf("backup: the records make the state at sequence %d with hash %x, and the source had sequence %d with hash %x", newest.Seq(), newest.Hash(), w.end.seq, w.end.hash)
+	}
+	late := b.when != math.MaxInt64 && b.when > w.head.made
+	if late || b.seq < b.oldest || b.root != nil && b.when < b.root.Time() || b.seq != math.MaxUint64 && b.seq > newest.Seq() {
+		return &RangeError{Oldest: b.oldest, Newest: newest.Seq()}
+	}
+	if b.root == nil {
+		b.root = newest
+	}
+	if b.dry {
+		return nil
+	}
+	if err := b.flush(); err != nil {
+		return err
+	}
+	if index, sum := b.log.Chain(); index != b.at.Index || sum != b.at.Chain {
+		return fmt.Errorf("backup: the restored log ends at index %d with chain %x, and must end at %d with %x", index, sum, b.at.Index, b.at.Chain)
+	}
+	return b.complete()
+}
+
+// complete writes what stands beside the log.
+func (b *builder) complete() error {
+	if b.at.Index > b.from.Index { // spares the first start the replay that was just made
+		if err := engine.WriteSnapshot(b.fs, b.path("snapshots"), b.root, b.at); err != nil {
+			return err
+		}
+	}
+	for name, text := range b.hooks {
+		if err := disk.WriteFileAtomic(b.fs, b.path(name), clip(text, b.at.Index)); err != nil {
+			return err
+		}
+	}
+	return disk.WriteFileAtomic(b.fs, b.path("reached"), fmt.Appendf(nil, "%d\n", b.at.Index))
+}
+
+// clip is a position, not behind the end of the log.
+func clip(text []byte, last uint64) []byte {
+	var index uint64
+	if n, err := fmt.Sscanf(string(text), "%d\n", &index); n != 1 || err != nil {
+		return text // whoever reads it says so
+	}
+	return fmt.Appendf(nil, "%d\n", min(index, last))
+}
+
+func (b *builder) close() (err error) {
+	err = b.closeFile()
+	if b.log == nil {
+		return err
+	}
+	err = errors.Join(err, b.log.Close())
+	lock := b.path("log/LOCK")
+	if e := b.fs.Remove(lock); e != nil && !errors.Is(e, fs.ErrNotExist) {
+		err = errors.Join(err, e)
+	}
+	return err
+}
+
+// maxPosition bounds the text of a hook's position.
+const maxPosition = 64
+
+func (b *builder) file(name string, size int64) (err error) {
+	if err := b.fs.MkdirAll(path.Dir(b.path(name))); err != nil {
+		return err
+	}
+	b.name, b.left, b.off, b.sum = name, size, 0, sha256.New()
+	if path.Dir(name) == "positions" {
+		if size > maxPosition {
+			return fmt.Errorf("backup: %s has %d bytes", name, size)
+		}
+		b.hooks[name] = nil
+		return nil
+	}
+	if !b.dry {
+		if b.out, err = b.fs.Open(b.path(name), disk.Create); err != nil {
+			return err
+		}
+	}
+	if size > 0 {
+		return nil
+	}
+	return b.blobEnds()
+}
+
+func (b *builder) content(p []byte) error {
+	if path.Dir(b.name) == "positions" {
+		b.hooks[b.name] = append(b.hooks[b.name], p...)
+		return nil
+	}
+	b.sum.Write(p)
+	done, err := b.write(p)
+	if err != nil || !done {
+		return err
+	}
+	return b.blobEnds()
+}
+
+// blobEnds checks that a blob is what its name says.
+func (b *builder) blobEnds() error {
+	if got := hex.EncodeToString(b.sum.Sum(nil)); got != path.Base(b.name) {
+		return fmt.Errorf("backup: the content of %s has another hash: %s", b.name, got)
+	}
+	if b.dry {
+		return nil
+	}
+	return errors.Join(b.closeFile(), b.fs.SyncDir(path.Dir(b.path(b.name))))
+}

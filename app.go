@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/lithair/lithair-go/backup"
 	"github.com/lithair/lithair-go/consensus/node"
 	"github.com/lithair/lithair-go/engine"
 	"github.com/lithair/lithair-go/eventlog"
@@ -42,6 +43,8 @@ type App struct {
 	listener  net.Listener
 	server    *wire.Server
 	transport transport
+	keys      eventlog.KeyProvider // of data at rest; nil: it is not encrypted
+	backedUp  atomic.Int64         // when the last backup was done, Unix ns
 	operator  *operator
 	serving   chan error // what Serve returned
 	started   time.Time
@@ -263,7 +266,7 @@ func (a *App) snapshotDir() string { return a.cfg.Dir + "/snapshots" }
 
 // openOrder opens the log and starts ordering; called by engine.Start.
 func (a *App) openOrder(sink engine.Sink) (engine.Order, error) {
-	log, err := eventlog.Open(eventlog.Config{Dir: a.logDir(), FS: a.cfg.FS, Logger: a.log})
+	log, err := eventlog.Open(eventlog.Config{Dir: a.logDir(), FS: a.cfg.FS, Keys: a.keys, Logger: a.log})
 	if err != nil {
 		return nil, err
 	}
@@ -296,6 +299,9 @@ func (a *App) Start(ctx context.Context) error {
 		return &startError{err: err, kind: startConfig}
 	}
 	a.transport = t
+	if err := a.openKeys(); err != nil {
+		return &startError{err: err, kind: startConfig}
+	}
 	a.started = time.Now()
 	l, err := net.Listen("tcp", a.cfg.Addr)
 	if err != nil {
@@ -336,7 +342,10 @@ func (a *App) openData(ctx context.Context) error {
 // openState reads snapshot and log, and begins to order writes.
 func (a *App) openState(ctx context.Context, dir string) error {
 	before := time.Now()
-	if err := a.engine.KeepSnapshots(engine.SnapshotConfig{Dir: a.snapshotDir(), FS: a.cfg.FS, Compact: a.cfg.Retention == "snapshot"}); err != nil {
+	if err := backup.Finish(a.cfg.FS, dir); err != nil {
+		return &startError{err: err, kind: startData, dir: dir, name: a.cfg.Name}
+	}
+	if err := a.engine.KeepSnapshots(engine.SnapshotConfig{Dir: a.snapshotDir(), FS: a.cfg.FS, Keys: a.keys, Compact: a.cfg.Retention == "snapshot"}); err != nil {
 		return &startError{err: err, kind: startData, dir: dir, name: a.cfg.Name}
 	}
 	if err := a.engine.Start(ctx); err != nil {

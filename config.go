@@ -44,6 +44,12 @@ type Config struct {
 	TLSKey          string        `flag:"tls-key" usage:"PEM file of the certificate's private key"`
 	TrustedProxies  string        `flag:"trusted-proxies" usage:"who is believed in X-Forwarded-For: networks, addresses, loopback, private; separated by commas"`
 
+	EncryptionKeyFile string `flag:"encryption-key-file" usage:"file with the keys that seal all data at rest, a line NUMBER:KEY each, the current one last; read again when a file is begun. Or LITHAIR_ENCRYPTION_KEY with keys itself"`
+
+	// EncryptionKey, when set, returns keys in place of a file: that of a number, or the
+	// current one with its number when asked for number 0. Numbers begin with 1.
+	EncryptionKey func(number uint32) (n uint32, key [32]byte, err error)
+
 	// Proxies says what else the proxies of TrustedProxies are believed about, such as
 	// Proto; its Trusted are added to them. Without either no proxy is believed.
 	Proxies wire.ProxyConfig
@@ -55,8 +61,9 @@ type Config struct {
 	// FS, when set, is where the data directory lives; for tests.
 	FS disk.FS
 
-	origin map[string]string // where each setting comes from, when not from the program
-	verify bool              // -check: read the log and exit
+	origin  map[string]string // where each setting comes from, when not from the program
+	envKeys bool              // keys are in the environment
+	verify  bool              // -check: read the log and exit
 }
 
 // origins lists the settings with their values and where they come from.
@@ -120,6 +127,9 @@ func (c *Config) check() error {
 			errs = append(errs, errors.New(n.name+": must be greater than 0"))
 		}
 	}
+	if c.EncryptionKeyFile != "" && (c.EncryptionKey != nil || c.envKeys) || c.EncryptionKey != nil && c.envKeys {
+		errs = append(errs, errors.New("encryption-key-file: keys come from a file, from "+keysVariable+" or from the program, not from several"))
+	}
 	if c.MaxMemory < 0 {
 		errs = append(errs, errors.New("max-memory: cannot be negative"))
 	}
@@ -180,6 +190,9 @@ const envPrefix = "LITHAIR_"
 
 // ignoredEnv are variables with the prefix that belong to others: tests, tools.
 var ignoredEnv = []string{"LITHAIR_LONG"}
+
+// keysVariable holds keys itself. It is no setting: settings are shown.
+const keysVariable = envPrefix + "ENCRYPTION_KEY"
 
 // setting is a field of Config that can be set from outside.
 type setting struct {
@@ -274,6 +287,7 @@ func (c *Config) load(args, environ []string, out io.Writer) error {
 	if err != nil {
 		return &usageError{err}
 	}
+	c.envKeys = slices.ContainsFunc(environ, func(kv string) bool { return strings.HasPrefix(kv, keysVariable+"=") })
 	for _, s := range all {
 		for _, from := range []struct {
 			values map[string]string
@@ -341,6 +355,9 @@ func readEnv(environ []string, all []setting, file *string) (map[string]string, 
 		if !strings.HasPrefix(name, envPrefix) || slices.Contains(ignoredEnv, name) {
 			continue
 		}
+		if name == keysVariable {
+			continue
+		}
 		i := slices.Index(names, name)
 		switch {
 		case i < 0:
@@ -405,7 +422,7 @@ func (c *Config) help(out io.Writer, all []setting) {
 		if def != "" {
 			usage += " (" + def + ")"
 		}
-		fmt.Fprintf(out, "  -%-17s %-25s %s\n", flag, env, usage)
+		fmt.Fprintf(out, "  -%-20s %-28s %s\n", flag, env, usage)
 	}
 	row("config", envPrefix+"CONFIG", "configuration file: JSON, comments allowed", "")
 	row("check", "", "read the whole log in the data directory, say whether it is sound, and exit", "")

@@ -56,6 +56,7 @@ func (a *App) operations() error {
 		}
 		errs = append(errs, a.router.Get(route.path, route.h))
 	}
+	errs = append(errs, a.ops.Get("/backup", a.serveBackup))
 	errs = append(errs, a.router.Post("/observe/perf/echo", a.private(perfEcho)))
 	errs = append(errs, a.router.Post("/api/_tx", a.transaction))
 	return errors.Join(errs...)
@@ -187,7 +188,7 @@ func (a *App) info(w *wire.Response, r *wire.Request) error {
 		hash := root.Hash()
 		info["node_id"], info["cluster_id"] = a.identity.NodeID, a.identity.ClusterID
 		info["version"], info["go"] = buildVersion()
-		info["data"], info["durability"] = a.cfg.Dir, durability
+		info["data"], info["durability"], info["encrypted"] = a.cfg.Dir, durability, a.keys != nil
 		info["uptime_seconds"] = int64(time.Since(a.started) / time.Second)
 		info["seq"], info["state_hash"], info["leader"] = root.Seq(), fmt.Sprintf("%x", hash), stats.Leading
 		info["records"], info["restored_records"], info["restored_in_seconds"] = models, a.restored.records, a.restored.took.Seconds()
@@ -246,6 +247,7 @@ func (a *App) registerStats() {
 	m.GaugeFunc("lithair_snapshot_sequence", "Sequence of the newest snapshot; 0 without any.", stat(func() float64 { return float64(e.Stats().SnapshotSeq) }))
 	m.CounterFunc("lithair_snapshot_errors_total", "Snapshots that could not be written.", stat(func() float64 { return float64(e.Stats().SnapshotErrors) }))
 	m.GaugeFunc("lithair_restore_duration_seconds", "How long the start took to read the newest snapshot and replay the log behind it.", stat(func() float64 { return a.restored.took.Seconds() }))
+	m.GaugeFunc("lithair_backup_last_success_timestamp_seconds", "When the last backup of this process was done; 0 when none was.", stat(func() float64 { return float64(a.backedUp.Load()) / 1e9 }))
 	m.GaugeFunc("lithair_memory_budget_bytes", "Memory budget; 0 without one.", stat(func() float64 { return float64(a.memory.budget) }))
 	m.GaugeFunc("lithair_memory_live_bytes", "Bytes of live objects at the last garbage collection.", stat(func() float64 { return float64(a.memory.live.Load()) }))
 	m.GaugeFunc("lithair_disk_free_bytes", "Bytes free where the data directory is; -1 when unknown.", stat(func() float64 {

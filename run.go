@@ -14,6 +14,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/lithair/lithair-go/backup"
 	"github.com/lithair/lithair-go/eventlog"
 	"github.com/lithair/lithair-go/internal/disk"
 	"github.com/lithair/lithair-go/model"
@@ -212,7 +213,14 @@ func (a *App) run(addr string, args, environ []string, out io.Writer) int {
 // verify reads the whole log, of an application that does not run, and says whether it
 // is sound.
 func (a *App) verify(out io.Writer) int {
-	r, err := eventlog.Verify(eventlog.Config{FS: a.cfg.FS, Dir: a.logDir()}, nil)
+	err := a.openKeys()
+	if err == nil {
+		err = backup.Finish(a.cfg.FS, a.cfg.Dir)
+	}
+	var r eventlog.Report
+	if err == nil {
+		r, err = eventlog.Verify(eventlog.Config{FS: a.cfg.FS, Dir: a.logDir(), Keys: a.keys}, nil)
+	}
 	if err != nil {
 		err = &startError{err: err, kind: startData, dir: a.cfg.Dir, name: a.cfg.Name}
 		fmt.Fprintf(out, "%s: %v\n", a.cfg.Name, err)

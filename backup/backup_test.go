@@ -16,6 +16,7 @@ import (
 	"github.com/lithair/lithair-go/backup"
 	"github.com/lithair/lithair-go/engine"
 	"github.com/lithair/lithair-go/eventlog"
+	"github.com/lithair/lithair-go/internal/crypt"
 	"github.com/lithair/lithair-go/internal/disk"
 	"github.com/lithair/lithair-go/state"
 )
@@ -39,7 +40,7 @@ func TestRoundTrip(t *testing.T) {
 			hot := a.hot()
 			a.close()
 			var cold bytes.Buffer
-			sum, err := backup.WriteDir(context.Background(), &cold, sim, "data")
+			sum, err := backup.WriteDir(context.Background(), &cold, sim, "data", nil)
 			must(t, err)
 			if sum.Seq != last.Seq() || sum.Hash != last.Hash() || sum.Bytes != int64(cold.Len()) {
 				t.Fatalf("%+v", sum)
@@ -53,7 +54,7 @@ func TestRoundTrip(t *testing.T) {
 
 func restoreAll(t *testing.T, kind string, file []byte, last *state.Root, roots map[uint64]*state.Root, cfg engine.SnapshotConfig) {
 	t.Helper()
-	checked, err := backup.Check(bytes.NewReader(file))
+	checked, err := backup.Check(bytes.NewReader(file), nil)
 	must(t, err)
 	dry, err := backup.Restore(bytes.NewReader(file), backup.Options{DryRun: true})
 	must(t, err)
@@ -243,7 +244,7 @@ func TestDamage(t *testing.T) {
 		refused(t, fmt.Sprintf("cut at %d", i), file[:i], int64(i))
 	}
 	refused(t, "a byte more", append(bytes.Clone(file), 0), int64(len(file)))
-	if _, err := backup.Check(io.MultiReader(bytes.NewReader(file[:100]), brokenReader{})); !errors.Is(err, os.ErrPermission) {
+	if _, err := backup.Check(io.MultiReader(bytes.NewReader(file[:100]), brokenReader{}), nil); !errors.Is(err, os.ErrPermission) {
 		t.Errorf("a reader that fails: %v", err)
 	}
 }
@@ -255,7 +256,7 @@ func (brokenReader) Read([]byte) (int, error) { return 0, os.ErrPermission }
 func refused(t *testing.T, what string, file []byte, at int64) {
 	t.Helper()
 	var damage *backup.DamageError
-	if _, err := backup.Check(bytes.NewReader(file)); !errors.As(err, &damage) || damage.Offset > at {
+	if _, err := backup.Check(bytes.NewReader(file), nil); !errors.As(err, &damage) || damage.Offset > at {
 		t.Fatalf("%s: %v", what, err)
 	}
 }
@@ -275,7 +276,7 @@ func TestRefusals(t *testing.T) {
 	if err := restore(backup.Options{Dir: "data", Replace: true}); !errors.As(err, new(*disk.LockedError)) {
 		t.Errorf("over a live directory: %v", err)
 	}
-	if _, err := backup.WriteDir(context.Background(), io.Discard, sim, "data"); !errors.As(err, new(*disk.LockedError)) {
+	if _, err := backup.WriteDir(context.Background(), io.Discard, sim, "data", nil); !errors.As(err, new(*disk.LockedError)) {
 		t.Errorf("of a live directory: %v", err)
 	}
 	a.close()
@@ -288,7 +289,7 @@ func TestRefusals(t *testing.T) {
 			t.Errorf("%+v: taken", opt)
 		}
 	}
-	if _, err := backup.WriteDir(context.Background(), io.Discard, sim, "nowhere"); !errors.Is(err, os.ErrNotExist) {
+	if _, err := backup.WriteDir(context.Background(), io.Discard, sim, "nowhere", nil); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("of nothing: %v", err)
 	}
 	if root(t, sim, "data", newest).Hash() != want {
@@ -300,5 +301,72 @@ func TestRefusals(t *testing.T) {
 	src := &backup.Source{Records: func(func(eventlog.Record) error) error { return nil }, Files: []backup.File{{Name: "../../etc/passwd"}}}
 	if _, err := backup.Write(io.Discard, src); err == nil || !strings.Contains(err.Error(), "no name of a file") {
 		t.Errorf("a name that leads out: %v", err)
+	}
+}
+
+// TestSealed makes backups of encrypted directories, under a key that changes, and finds
+// nothing of their content in any file.
+func TestSealed(t *testing.T) {
+	keys := func(list string) eventlog.KeyProvider {
+		r, err := crypt.ParseRing(list)
+		must(t, err)
+		return r
+	}
+	one, two := strings.Repeat("1a2b", 16), strings.Repeat("2b3c", 16)
+	first, both := keys("1:"+one), keys("1:"+one+",2:"+two)
+	sim := disk.NewSim(1)
+	cfg := engine.SnapshotConfig{EveryBytes: 4 << 10, Compact: true, Keys: first}
+	a := start(t, sim, "data", cfg)
+	for i := range 100 {
+		a.put(i)
+	}
+	a.close()
+	cfg.Keys = both
+	a = start(t, sim, "data", cfg)
+	for i := range 100 {
+		a.put(i)
+	}
+	want := a.e.Root()
+	file := a.hot()
+	a.close()
+	if dry, err := backup.Restore(bytes.NewReader(file), backup.Options{DryRun: true, Keys: both}); err != nil || dry.Oldest == 0 || dry.AtHash != want.Hash() {
+		t.Fatalf("%+v, %v", dry, err)
+	}
+	for name, c := range map[string]struct {
+		keys eventlog.KeyProvider
+		want error
+	}{"no key": {nil, crypt.ErrNoKeys}, "the old key alone": {first, crypt.ErrUnknownKey}, "another": {keys("2:" + one), crypt.ErrWrongKey}} {
+		if _, err := backup.Check(bytes.NewReader(file), c.keys); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for i := range file {
+		bad := bytes.Clone(file)
+		if bad[i] ^= 1 << (i % 8); i%5 == 0 {
+			if _, err := backup.Check(bytes.NewReader(bad), both); err == nil {
+				t.Fatalf("byte %d turned, and nothing noticed", i)
+			}
+		}
+	}
+	target := disk.NewSim(2)
+	_, err := backup.Restore(bytes.NewReader(file), backup.Options{Dir: "back", FS: target, Keys: both, SegmentBytes: 16 << 10})
+	must(t, err)
+	b := start(t, target, "back", cfg)
+	if b.e.Root().Hash() != want.Hash() {
+		t.Error("another state")
+	}
+	b.close()
+	marker := []byte("town-0")
+	for what, files := range map[string]*disk.Sim{"source": sim, "restored": target} {
+		for _, n := range files.Files() {
+			content, err := disk.ReadFile(files, n)
+			must(t, err)
+			if bytes.Contains(content, marker) {
+				t.Errorf("%s: %s shows what is in it", what, n)
+			}
+		}
+	}
+	if bytes.Contains(file, marker) {
+		t.Error("the backup shows what is in it")
 	}
 }

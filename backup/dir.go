@@ -15,11 +15,12 @@ import (
 )
 
 // WriteDir writes a backup of a data directory that no process has open. The state is
-// built and its hash computed anew, so damage is found now and not at the restore.
+// built and its hash computed anew, so damage is found now and not at the restore. keys
+// open what is encrypted, and seal the backup.
 //
 // Errors: [ErrInterrupted], *disk.LockedError, *eventlog.CorruptError; those of w and of
 // the disk.
-func WriteDir(ctx context.Context, w io.Writer, files disk.FS, dir string) (sum Summary, err error) {
+func WriteDir(ctx context.Context, w io.Writer, files disk.FS, dir string, keys eventlog.KeyProvider) (sum Summary, err error) {
 	if files == nil {
 		files = disk.Real()
 	}
@@ -30,16 +31,14 @@ func WriteDir(ctx context.Context, w io.Writer, files disk.FS, dir string) (sum 
 	if err != nil {
 		return sum, err
 	}
-	o, err := engine.OpenOffline(eventlog.Config{Dir: path.Join(dir, "log"), FS: files}, engine.SnapshotConfig{Dir: path.Join(dir, "snapshots"), FS: files})
+	o, err := engine.OpenOffline(eventlog.Config{Dir: path.Join(dir, "log"), FS: files, Keys: keys}, engine.SnapshotConfig{Dir: path.Join(dir, "snapshots"), FS: files, Keys: keys})
 	if err != nil {
 		return sum, err
 	}
 	err = o.Export(ctx, func(x *engine.Export) error {
-		src, err := Of(x, info)
-		if err == nil {
-			src.Files, err = DirFiles(files, dir)
-		}
-		if err == nil {
+		src := Of(x, info)
+		src.Keys = keys
+		if src.Files, err = DirFiles(files, dir); err == nil {
 			sum, err = Write(w, src)
 		}
 		return err

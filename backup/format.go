@@ -9,13 +9,14 @@ import (
 
 	"github.com/lithair/lithair-go/binenc"
 	"github.com/lithair/lithair-go/eventlog"
+	"github.com/lithair/lithair-go/internal/crypt"
 )
 
 // FormatVersion is the version of the files that are written; others are refused.
 const FormatVersion = 1
 
 const (
-	headerSize = 64
+	headerSize = 128
 	blockHead  = 12
 	blockBytes = 1 << 20 // a block is closed when its payload reaches this
 	maxBlock   = 1<<30 + 1<<10
@@ -49,7 +50,8 @@ type Info struct {
 // header is the front of a file.
 type header struct {
 	id   [16]byte
-	made int64 // Unix ns
+	made int64        // Unix ns
+	key  crypt.Header // zero: not encrypted
 }
 
 func (h *header) append(dst []byte) []byte {
@@ -57,7 +59,10 @@ func (h *header) append(dst []byte) []byte {
 	copy(b, magic[:])
 	copy(b[16:], h.id[:])
 	le.PutUint64(b[32:], uint64(h.made))
-	le.PutUint32(b[60:], crc32.Checksum(b[:60], castagnoli))
+	if h.key.KeyID != 0 {
+		copy(b[40:], h.key.Append(nil))
+	}
+	le.PutUint32(b[124:], crc32.Checksum(b[:124], castagnoli))
 	return append(dst, b...)
 }
 
@@ -68,14 +73,30 @@ func (h *header) decode(b []byte) (problem string) {
 		return "this is no backup: the magic is missing"
 	case b[7] != FormatVersion:
 		return fmt.Sprintf("format version %d; this release knows %d", b[7], FormatVersion)
-	case le.Uint32(b[60:]) != crc32.Checksum(b[:60], castagnoli):
+	case le.Uint32(b[124:]) != crc32.Checksum(b[:124], castagnoli):
 		return "the header's checksum does not fit"
-	case le.Uint32(b[8:]) != 0 || le.Uint32(b[12:]) != 0:
-		return "flags or key id are set, which this release does not know"
+	case le.Uint32(b[8:]) != 0:
+		return "flags are set that this release does not know"
+	}
+	if le.Uint32(b[40:]) != 0 {
+		var err error
+		if h.key, err = crypt.ParseHeader(b[40 : 40+crypt.HeaderSize]); err != nil {
+			return err.Error()
+		}
 	}
 	copy(h.id[:], b[16:])
 	h.made = int64(le.Uint64(b[32:]))
 	return ""
+}
+
+// sealPurpose keeps the keys of backups apart from those of other files.
+const sealPurpose = "lithair/backup"
+
+// blockPlace is what binds a sealed block to where it stands.
+func blockPlace(id [16]byte, number uint64, kind uint32) []byte {
+	b := append(make([]byte, 0, 28), id[:]...)
+	b = le.AppendUint64(b, number)
+	return le.AppendUint32(b, kind)
 }
 
 // blockSum is the checksum of the block with that number; b is its head and payload.

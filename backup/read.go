@@ -3,7 +3,6 @@ package backup
 import (
 	"bytes"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"hash"
 	"io"
@@ -12,6 +11,7 @@ import (
 	"github.com/lithair/lithair-go/binenc"
 	"github.com/lithair/lithair-go/engine"
 	"github.com/lithair/lithair-go/eventlog"
+	"github.com/lithair/lithair-go/internal/crypt"
 	"github.com/lithair/lithair-go/jsonx"
 )
 
@@ -29,6 +29,7 @@ type sink interface {
 type reader struct {
 	r      io.Reader
 	head   header
+	opener *crypt.Opener // nil: not encrypted
 	number uint64
 	off    int64 // of the block that comes next
 	at     int64 // of the block read last
@@ -41,7 +42,7 @@ func (b *reader) damage(format string, args ...any) error {
 }
 
 // header reads the front of the file.
-func (b *reader) header() error {
+func (b *reader) header(keys eventlog.KeyProvider) error {
 	var h [headerSize]byte
 	if _, err := io.ReadFull(b.r, h[:]); err != nil {
 		return b.short(err)
@@ -51,6 +52,13 @@ func (b *reader) header() error {
 	}
 	b.digest.Write(h[:])
 	b.off = headerSize
+	if b.head.key.KeyID == 0 {
+		return nil
+	}
+	var err error
+	if b.opener, err = crypt.NewOpener(keys, sealPurpose, b.head.key); err != nil {
+		return fmt.Errorf("backup: %w", err)
+	}
 	return nil
 }
 
@@ -81,12 +89,19 @@ func (b *reader) block() (kind uint32, payload []byte, err error) {
 	if le.Uint32(p) != blockSum(b.head.id, b.number, p) {
 		return 0, nil, b.damage("a block's checksum does not fit")
 	}
-	b.number++
-	b.off += int64(len(p))
 	if kind = le.Uint32(p[8:]); kind != kindEnd {
 		b.digest.Write(p)
 	}
-	return kind, p[blockHead:], nil
+	payload = p[blockHead:]
+	if b.opener != nil {
+		place := blockPlace(b.head.id, b.number, kind)
+		if payload, err = b.opener.Open(payload[crypt.NonceSize:crypt.NonceSize], payload, place); err != nil {
+			return 0, nil, b.damage("%v", err)
+		}
+	}
+	b.number++
+	b.off += int64(len(p))
+	return kind, payload, nil
 }
 
 // walk is the state of one reading.
@@ -102,9 +117,9 @@ type walk struct {
 }
 
 // read walks a whole file into a sink.
-func read(r io.Reader, to sink) (*walk, error) {
+func read(r io.Reader, keys eventlog.KeyProvider, to sink) (*walk, error) {
 	w := &walk{reader: reader{r: r, digest: sha256.New()}, sink: to}
-	if err := w.header(); err != nil {
+	if err := w.header(keys); err != nil {
 		return w, err
 	}
 	w.sum.Made = time.Unix(0, w.head.made)
@@ -258,15 +273,13 @@ func (checker) content([]byte) error                             { return nil }
 
 // Check reads a backup and says whether it is whole: every checksum, the chain of the
 // records, the digest of the file. It builds no state, so it needs no more memory than a
-// block; Restore with Options.DryRun does. Summary.Oldest is not set.
+// block; Restore with Options.DryRun does. Summary.Oldest is not set. // keys open an encrypted one.
 //
-// Errors: *[DamageError]; those of r.
-func Check(r io.Reader) (Summary, error) {
-	w, err := read(r, checker{})
+// Errors: *[DamageError]; those of r and of the keys.
+func Check(r io.Reader, keys eventlog.KeyProvider) (Summary, error) {
+	w, err := read(r, keys, checker{})
 	if err != nil {
 		return Summary{}, err
 	}
 	return w.sum, nil
 }
-
-var errNoSnapshot = errors.New("backup: the base has no snapshot")

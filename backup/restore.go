@@ -1,6 +1,7 @@
 package backup
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -25,6 +26,9 @@ type Options struct {
 	FS      disk.FS // default: the real disk
 	Replace bool    // what stands in Dir is moved aside
 	DryRun  bool    // build the state and check everything, and write nothing
+
+	// Keys open an encrypted backup, and seal what is restored; nil: neither.
+	Keys eventlog.KeyProvider
 
 	SegmentBytes int64 // of the restored log; default that of eventlog
 
@@ -60,8 +64,8 @@ func Restore(r io.Reader, opt Options) (Restored, error) {
 	if opt.FS == nil {
 		opt.FS = disk.Real()
 	}
-	if opt.DryRun { // the same without a log; the snapshot is put into memory
-		return build(r, disk.NewSim(1), "snapshot", opt)
+	if opt.DryRun {
+		return build(r, nil, "", opt)
 	}
 	place, err := takePlace(opt)
 	if err != nil {
@@ -78,14 +82,14 @@ func Restore(r io.Reader, opt Options) (Restored, error) {
 
 // build makes a whole data directory in dir.
 func build(r io.Reader, files disk.FS, dir string, opt Options) (done Restored, err error) {
-	b := &builder{fs: files, dir: dir, dry: opt.DryRun, segment: opt.SegmentBytes, seq: math.MaxUint64, when: math.MaxInt64}
+	b := &builder{fs: files, dir: dir, dry: opt.DryRun, keys: opt.Keys, segment: opt.SegmentBytes, seq: math.MaxUint64, when: math.MaxInt64}
 	if opt.At != nil {
 		b.seq = *opt.At
 	}
 	if !opt.Time.IsZero() {
 		b.when = opt.Time.UnixNano()
 	}
-	w, err := read(r, b)
+	w, err := read(r, opt.Keys, b)
 	if err == nil {
 		err = b.finish(w)
 	}
@@ -106,42 +110,54 @@ func build(r io.Reader, files disk.FS, dir string, opt Options) (done Restored, 
 type builder struct {
 	fs      disk.FS
 	dir     string
+	keys    eventlog.KeyProvider
 	segment int64
 	dry     bool   // there is no log, and files beside it are read only
 	seq     uint64 // what is to be reached at most
 	when    int64
 
-	from   eventlog.Position
-	out    disk.File // that content goes to
-	off    int64
-	left   int64
-	name   string    // of the file
-	sum    hash.Hash // of its content
-	replay *engine.Replay
-	log    *eventlog.Log
-	batch  []eventlog.Record
-	bytes  int
-	oldest uint64
-	root   *state.Root       // the state to be restored, once it is reached
-	at     eventlog.Position // where the restored log ends
-	hooks  map[string][]byte
+	from     eventlog.Position
+	out      disk.File // that content goes to
+	off      int64
+	gathered []byte // of a snapshot
+	left     int64
+	name     string    // of the file
+	sum      hash.Hash // of its content
+	replay   *engine.Replay
+	log      *eventlog.Log
+	batch    []eventlog.Record
+	bytes    int
+	oldest   uint64
+	root     *state.Root       // the state to be restored, once it is reached
+	at       eventlog.Position // where the restored log ends
+	hooks    map[string][]byte
 }
 
 func (b *builder) path(name string) string { return path.Join(b.dir, name) }
 
+func (b *builder) mkdir(name string) error {
+	if b.dry {
+		return nil
+	}
+	return b.fs.MkdirAll(b.path(name))
+}
+
 // base begins the log, and the snapshot where there is one.
 func (b *builder) base(at eventlog.Position, snapshot int64) (err error) {
+	b.from, b.at, b.hooks = at, at, map[string][]byte{}
 	for _, d := range []string{"log", "snapshots"} {
-		if err := b.fs.MkdirAll(b.path(d)); err != nil {
+		if err := b.mkdir(d); err != nil {
 			return err
 		}
 	}
-	b.from, b.at, b.hooks = at, at, map[string][]byte{}
 	if snapshot == 0 {
 		return b.begin(state.Empty())
 	}
-	b.name, b.left, b.off = "snapshots/"+engine.SnapshotName(at.Index), snapshot, 0
-	b.out, err = b.fs.Open(b.path(b.name), disk.Create)
+	b.left, b.off = snapshot, 0
+	if b.dry || b.keys != nil {
+		return nil // it is gathered in memory: what is to be sealed is not written before
+	}
+	b.out, err = b.fs.Open(b.path("snapshots/"+engine.SnapshotName(at.Index)), disk.Create)
 	return err
 }
 
@@ -154,7 +170,7 @@ func (b *builder) begin(root *state.Root) (err error) {
 	if b.dry {
 		return nil
 	}
-	b.log, err = eventlog.Open(eventlog.Config{Dir: b.path("log"), FS: b.fs, Begin: b.from, SegmentBytes: b.segment, Logger: slog.New(slog.DiscardHandler)}) // what goes wrong is returned
+	b.log, err = eventlog.Open(eventlog.Config{Dir: b.path("log"), FS: b.fs, Keys: b.keys, Begin: b.from, SegmentBytes: b.segment, Logger: slog.New(slog.DiscardHandler)}) // what goes wrong is returned
 	return err
 }
 
@@ -177,17 +193,28 @@ func (b *builder) write(p []byte) (done bool, err error) {
 }
 
 func (b *builder) snapshot(p []byte) error {
+	if b.out == nil {
+		b.gathered = append(b.gathered, p...)
+	}
 	done, err := b.write(p)
 	if err != nil || !done {
 		return err
 	}
-	root, note, err := state.ReadSnapshot(b.out, b.off, state.RestoreOptions{})
+	var src io.ReaderAt = b.out
+	if b.out == nil {
+		src, b.off = bytes.NewReader(b.gathered), int64(len(b.gathered))
+	}
+	root, note, err := state.ReadSnapshot(src, b.off, state.RestoreOptions{})
 	if err == nil && string(note) != string(b.from.Append(nil)) {
 		err = errors.New("backup: the snapshot does not stand where the records begin")
 	}
 	if err == nil {
 		err = root.VerifyHash(func() bool { return true })
 	}
+	if err == nil && b.keys != nil && !b.dry {
+		err = b.writeSnapshot(root, b.from)
+	}
+	b.gathered = nil
 	if err = errors.Join(err, b.closeFile()); err != nil {
 		return err
 	}
@@ -299,7 +326,7 @@ func (b *builder) finish(w *walk) error {
 // complete writes what stands beside the log.
 func (b *builder) complete() error {
 	if b.at.Index > b.from.Index { // spares the first start the replay that was just made
-		if err := engine.WriteSnapshot(b.fs, b.path("snapshots"), b.root, b.at); err != nil {
+		if err := b.writeSnapshot(b.root, b.at); err != nil {
 			return err
 		}
 	}
@@ -309,6 +336,10 @@ func (b *builder) complete() error {
 		}
 	}
 	return disk.WriteFileAtomic(b.fs, b.path("reached"), fmt.Appendf(nil, "%d\n", b.at.Index))
+}
+
+func (b *builder) writeSnapshot(root *state.Root, at eventlog.Position) error {
+	return engine.WriteSnapshot(engine.SnapshotConfig{Dir: b.path("snapshots"), FS: b.fs, Keys: b.keys}, root, at)
 }
 
 // clip is a position, not behind the end of the log.
@@ -337,7 +368,7 @@ func (b *builder) close() (err error) {
 const maxPosition = 64
 
 func (b *builder) file(name string, size int64) (err error) {
-	if err := b.fs.MkdirAll(path.Dir(b.path(name))); err != nil {
+	if err := b.mkdir(path.Dir(name)); err != nil {
 		return err
 	}
 	b.name, b.left, b.off, b.sum = name, size, 0, sha256.New()

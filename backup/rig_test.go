@@ -38,6 +38,7 @@ func must(t *testing.T, err error) {
 // app is an engine on a data directory.
 type app struct {
 	t     *testing.T
+	keys  eventlog.KeyProvider
 	e     *engine.Engine
 	towns *engine.Table
 	clock int64
@@ -56,11 +57,11 @@ func start(t *testing.T, files disk.FS, dir string, cfg engine.SnapshotConfig) *
 func tryStart(t *testing.T, files disk.FS, dir string, cfg engine.SnapshotConfig) (*app, error) {
 	t.Helper()
 	must(t, backup.Finish(files, dir))
-	a := &app{t: t, clock: 1_000_000}
+	a := &app{t: t, keys: cfg.Keys, clock: 1_000_000}
 	clock := func() time.Time { return time.Unix(a.clock, 0) }
 	var err error
 	a.e, err = engine.New(engine.Config{Logger: quiet, Clock: clock, Open: func(sink engine.Sink) (engine.Order, error) {
-		l, err := eventlog.Open(eventlog.Config{Dir: path.Join(dir, "log"), FS: files, SegmentBytes: 16 << 10, Logger: quiet})
+		l, err := eventlog.Open(eventlog.Config{Dir: path.Join(dir, "log"), FS: files, SegmentBytes: 16 << 10, Keys: cfg.Keys, Logger: quiet})
 		if err != nil {
 			return nil, err
 		}
@@ -101,10 +102,9 @@ func (a *app) hot() []byte {
 	a.t.Helper()
 	var b bytes.Buffer
 	must(a.t, a.e.Export(context.Background(), func(x *engine.Export) error {
-		src, err := backup.Of(x, backup.Info{Name: "towns"})
-		if err == nil {
-			_, err = backup.Write(&b, src)
-		}
+		src := backup.Of(x, backup.Info{Name: "towns"})
+		src.Keys = a.keys
+		_, err := backup.Write(&b, src)
 		return err
 	}))
 	return b.Bytes()

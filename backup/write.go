@@ -12,15 +12,17 @@ import (
 	"github.com/lithair/lithair-go/binenc"
 	"github.com/lithair/lithair-go/engine"
 	"github.com/lithair/lithair-go/eventlog"
+	"github.com/lithair/lithair-go/internal/crypt"
 	"github.com/lithair/lithair-go/jsonx"
 )
 
 // Source is what a backup is made of.
 type Source struct {
 	Info     Info
-	Base     eventlog.Position // the records begin behind it
-	Snapshot io.ReaderAt       // of the state there; nil when Base is the zero value
-	Size     int64             // of the snapshot, in bytes
+	Keys     eventlog.KeyProvider // seal the file; nil: it is not encrypted
+	Base     eventlog.Position    // the records begin behind it
+	Snapshot io.ReaderAt          // of the state there; nil when Base is the zero value
+	Size     int64                // of the snapshot, in bytes
 	Records  func(fn func(r eventlog.Record) error) error
 	Files    []File
 	End      eventlog.Position // of the last record
@@ -49,15 +51,10 @@ type Summary struct {
 
 // Of returns the source that an export is; files are added to it by the caller. It is
 // valid as long as the export.
-func Of(x *engine.Export, info Info) (*Source, error) {
+func Of(x *engine.Export, info Info) *Source {
 	s := &Source{Info: info, Base: x.Base, Records: x.Records, End: x.End, Seq: x.Root.Seq(), Hash: x.Root.Hash()}
-	if x.Snapshot == nil {
-		return s, nil
-	}
-	var err error
-	s.Snapshot = x.Snapshot
-	s.Size, err = x.Snapshot.Size()
-	return s, err
+	s.Snapshot, s.Size = x.Snapshot, x.Size
+	return s
 }
 
 // Write writes a backup. Memory is bounded by a block (1 MiB, or the largest record).
@@ -67,6 +64,13 @@ func Write(w io.Writer, src *Source) (Summary, error) {
 	b := &writer{w: w, digest: sha256.New(), head: header{made: time.Now().UnixNano()}}
 	if _, err := rand.Read(b.head.id[:]); err != nil {
 		return Summary{}, fmt.Errorf("backup: %w", err)
+	}
+	if src.Keys != nil {
+		s, err := crypt.NewSealer(src.Keys, sealPurpose, nil)
+		if err != nil {
+			return Summary{}, fmt.Errorf("backup: %w", err)
+		}
+		b.sealer, b.head.key = s, s.Header()
 	}
 	b.raw(b.head.append(nil))
 	info, err := jsonx.Marshal(src.Info)
@@ -94,6 +98,7 @@ type writer struct {
 	w      io.Writer
 	digest hash.Hash
 	head   header
+	sealer *crypt.Sealer // nil: not encrypted
 	number uint64
 	off    int64
 	buf    []byte // the last block
@@ -126,9 +131,17 @@ func (b *writer) block(kind uint32, payload []byte) {
 		return
 	}
 	p := append(b.buf[:0], make([]byte, blockHead)...)
-	le.PutUint32(p[4:], uint32(len(payload)))
 	le.PutUint32(p[8:], kind)
-	p = append(p, payload...)
+	if b.sealer == nil {
+		p = append(p, payload...)
+	} else {
+		var err error
+		if p, err = b.sealer.Seal(p, payload, blockPlace(b.head.id, b.number, kind)); err != nil {
+			b.fail(err)
+			return
+		}
+	}
+	le.PutUint32(p[4:], uint32(len(p)-blockHead))
 	le.PutUint32(p, blockSum(b.head.id, b.number, p))
 	b.raw(p)
 	b.buf, b.number = p, b.number+1

@@ -51,6 +51,10 @@
 // continues there. The hash of what was restored is computed behind the start: when it is
 // not the one that was carried along, the engine stops taking writes.
 //
+// [Engine.Export] hands out a state of long ago and all that happened since, for backups,
+// while writes go on. [OpenOffline] reads what an engine left on disk, and [Replay] makes a
+// state of records, both without the program that wrote them.
+//
 // # Sequence
 //
 // Transactions that change something count 1, 2, 3...; that number is the sequence

@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/lithair/lithair-go/eventlog"
-	"github.com/lithair/lithair-go/internal/disk"
 	"github.com/lithair/lithair-go/state"
 )
 
@@ -14,7 +14,8 @@ import (
 // until now.
 type Export struct {
 	Base     eventlog.Position // the records begin behind it; the zero value: with the first there ever was
-	Snapshot disk.File         // of the state at Base; nil where that is the beginning
+	Snapshot io.ReaderAt       // of the state at Base, unsealed; nil where that is the beginning
+	Size     int64             // of the snapshot, in bytes
 	End      eventlog.Position // of the last record
 	Root     *state.Root       // the state there
 	Hooks    map[string]uint64 // log index up to which each Committed hook has dealt with everything
@@ -52,15 +53,12 @@ func (e *Engine) Export(ctx context.Context, fn func(x *Export) error) (err erro
 		}
 	}
 	if base != nil {
-		file, err := e.snaps.cfg.FS.Open(base.name, disk.ReadOnly)
+		o, err := openSnapshot(&e.snaps.cfg, base.name)
 		if err != nil {
 			return fmt.Errorf("engine: export: %w", err)
 		}
-		defer func() { err = errors.Join(err, file.Close()) }()
-		if x.Base, err = snapshotPosition(file); err != nil {
-			return fmt.Errorf("engine: export: %s: %w", base.name, err)
-		}
-		x.Snapshot = file
+		defer func() { err = errors.Join(err, o.Close()) }()
+		x.Base, x.Snapshot, x.Size = o.at, o, o.size
 	}
 	x.records = func(fn func(r eventlog.Record) error) error {
 		if x.Base.Index == x.End.Index {
@@ -72,18 +70,6 @@ func (e *Engine) Export(ctx context.Context, fn func(x *Export) error) (err erro
 		})
 	}
 	return fn(x)
-}
-
-func snapshotPosition(file disk.File) (p eventlog.Position, err error) {
-	size, err := file.Size()
-	if err != nil {
-		return p, err
-	}
-	_, note, err := state.SnapshotNote(file, size)
-	if err != nil {
-		return p, err
-	}
-	return eventlog.ParsePosition(note)
 }
 
 // pin keeps log and snapshots as they are until unpin. base is the snapshot that stands

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/lithair/lithair-go/eventlog"
-	"github.com/lithair/lithair-go/internal/disk"
 	"github.com/lithair/lithair-go/state"
 )
 
@@ -79,7 +78,7 @@ func (o *Offline) base(seq uint64, when int64) (point, error) {
 		if f.seq > seq || f.time > when || f.index+1 < o.log.First() {
 			continue
 		}
-		root, at, _, err := readSnapshotFile(o.snaps.cfg.FS, f)
+		root, at, _, err := readSnapshotFile(&o.snaps.cfg, f)
 		if err == nil {
 			err = o.joins(at)
 		}
@@ -165,10 +164,7 @@ func (o *Offline) Export(ctx context.Context, fn func(x *Export) error) (err err
 			return err
 		}
 		defer func() { err = errors.Join(err, file.Close()) }()
-		if x.Base, err = snapshotPosition(file); err != nil {
-			return err
-		}
-		x.Snapshot = file
+		x.Base, x.Snapshot, x.Size = file.at, file, file.size
 		if x.End.Index < x.Base.Index {
 			x.End = x.Base
 		}
@@ -185,10 +181,10 @@ func (o *Offline) Export(ctx context.Context, fn func(x *Export) error) (err err
 }
 
 // oldest opens the oldest snapshot that the log continues.
-func (o *Offline) oldest() (disk.File, error) {
+func (o *Offline) oldest() (*openedSnapshot, error) {
 	for _, f := range o.snaps.files {
 		if f.index+1 >= o.log.First() {
-			return o.snaps.cfg.FS.Open(f.name, disk.ReadOnly)
+			return openSnapshot(&o.snaps.cfg, f.name)
 		}
 	}
 	return nil, fmt.Errorf("engine: the log begins at index %d, and no snapshot is left of what was before", o.log.First())

@@ -151,7 +151,7 @@ func (e *Engine) before(seq uint64) (point, error) {
 		return best, nil
 	}
 	if f, found := e.snapshotBefore(seq); found && (!ok || f.seq > best.root.Seq()) {
-		root, at, _, err := readSnapshotFile(e.snaps.cfg.FS, f)
+		root, at, _, err := readSnapshotFile(&e.snaps.cfg, f)
 		if err == nil {
 			return point{root, at.Index}, nil
 		}

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/lithair/lithair-go/eventlog"
+	"github.com/lithair/lithair-go/internal/crypt"
 	"github.com/lithair/lithair-go/internal/disk"
 	"github.com/lithair/lithair-go/state"
 )
@@ -26,6 +27,10 @@ type SnapshotConfig struct {
 	Dir  string  // where
 	FS   disk.FS // default: the real disk
 	Keep int     // how many; default 2, so that one may be damaged
+
+	// Keys seal new snapshots under the current key, and open old ones; default: snapshots
+	// are not encrypted.
+	Keys eventlog.KeyProvider
 
 	// EveryBytes is how much log may gather before a snapshot is written; the size of
 	// the newest snapshot counts where it is larger, so that no more than twice the log
@@ -125,7 +130,7 @@ func (s *snapshots) list() error {
 			continue
 		}
 		f := snapshotFile{index: index, name: path.Join(s.cfg.Dir, n)}
-		if err := f.head(s.cfg.FS); err != nil {
+		if err := f.head(&s.cfg); err != nil {
 			return err
 		}
 		s.files = append(s.files, f)
@@ -149,26 +154,15 @@ func (s *snapshots) setFiles(files []snapshotFile) {
 
 // head reads what a snapshot's header says; nothing when that is damaged, which shows when
 // the snapshot is read.
-func (f *snapshotFile) head(fs disk.FS) (err error) {
-	file, err := fs.Open(f.name, disk.ReadOnly)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, file.Close()) }()
-	size, err := file.Size()
-	if err != nil {
-		return err
-	}
-	seq, note, err := state.SnapshotNote(file, size)
+func (f *snapshotFile) head(cfg *SnapshotConfig) error {
+	o, err := openSnapshot(cfg, f.name)
 	var damage *state.SnapshotError
-	if errors.As(err, &damage) {
+	if err == nil {
+		f.seq, f.time = o.seq, o.at.Time
+		err = o.Close()
+	} else if errors.As(err, &damage) {
 		return nil
 	}
-	if err != nil {
-		return err
-	}
-	at, err := eventlog.ParsePosition(note)
-	f.seq, f.time = seq, at.Time
 	return err
 }
 
@@ -177,7 +171,7 @@ func (f *snapshotFile) head(fs disk.FS) (err error) {
 func (s *snapshots) load() (*state.Root, eventlog.Position, error) {
 	for i := len(s.files) - 1; i >= 0; i-- {
 		f := s.files[i]
-		root, at, size, err := readSnapshotFile(s.cfg.FS, f)
+		root, at, size, err := readSnapshotFile(&s.cfg, f)
 		if err == nil {
 			s.size = size
 			return root, at, nil
@@ -210,30 +204,85 @@ func (s *snapshots) tidy() error {
 	return nil
 }
 
-func readSnapshotFile(fs disk.FS, f snapshotFile) (root *state.Root, at eventlog.Position, size int64, err error) {
-	file, err := fs.Open(f.name, disk.ReadOnly)
+// openedSnapshot is a snapshot's file, unsealed where it is sealed.
+type openedSnapshot struct {
+	io.ReaderAt
+	io.Closer
+	size int64 // of the snapshot; that of the file may be larger
+	seq  uint64
+	at   eventlog.Position
+}
+
+// snapshotPurpose keeps keys of snapshots apart from those of other files.
+const snapshotPurpose = "lithair/snapshot"
+
+// openSnapshot opens a snapshot and reads its header.
+//
+// Errors: *state.SnapshotError for damage; those of the keys and of the disk.
+func openSnapshot(cfg *SnapshotConfig, name string) (o *openedSnapshot, err error) {
+	file, err := cfg.FS.Open(name, disk.ReadOnly)
+	if err != nil {
+		return nil, err
+	}
+	o = &openedSnapshot{ReaderAt: file, Closer: file}
+	if o.size, err = file.Size(); err == nil {
+		err = o.unseal(cfg.Keys)
+	}
+	var note []byte
+	if err == nil {
+		o.seq, note, err = state.SnapshotNote(o, o.size)
+	}
+	if err == nil {
+		o.at, err = eventlog.ParsePosition(note)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: %w", name, damaged(err)), file.Close())
+	}
+	return o, nil
+}
+
+// unseal puts the opened stream in place of a sealed one.
+func (o *openedSnapshot) unseal(keys eventlog.KeyProvider) error {
+	sealed, err := crypt.IsStream(o.ReaderAt)
+	if err != nil || !sealed {
+		return err
+	}
+	r, err := crypt.OpenStream(o.ReaderAt, o.size, keys, snapshotPurpose)
+	if err == nil {
+		o.ReaderAt, o.size = r, r.Size()
+	}
+	return err
+}
+
+// damaged makes damage of a seal that of a snapshot.
+func damaged(err error) error {
+	if errors.Is(err, crypt.ErrDamaged) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return &state.SnapshotError{Reason: err.Error()}
+	}
+	return err
+}
+
+// readSnapshotFile reads a snapshot. size is that of the snapshot.
+func readSnapshotFile(cfg *SnapshotConfig, f snapshotFile) (root *state.Root, at eventlog.Position, size int64, err error) {
+	o, err := openSnapshot(cfg, f.name)
 	if err != nil {
 		return nil, at, 0, err
 	}
-	defer func() { err = errors.Join(err, file.Close()) }()
-	if size, err = file.Size(); err != nil {
-		return nil, at, 0, err
+	defer func() { err = errors.Join(err, o.Close()) }()
+	if root, _, err = state.ReadSnapshot(o, o.size, state.RestoreOptions{}); err != nil {
+		return nil, at, 0, fmt.Errorf("%s: %w", f.name, damaged(err))
 	}
-	root, note, err := state.ReadSnapshot(file, size, state.RestoreOptions{})
-	if err != nil {
-		return nil, at, 0, fmt.Errorf("%s: %w", f.name, err)
+	if o.at.Index != f.index {
+		err = fmt.Errorf("%s is the snapshot at log index %d", f.name, o.at.Index)
 	}
-	if at, err = eventlog.ParsePosition(note); err == nil && at.Index != f.index {
-		err = fmt.Errorf("%s is the snapshot at log index %d", f.name, at.Index)
-	}
-	return root, at, size, err
+	return root, o.at, o.size, err
 }
 
 // write makes a snapshot durable, then forgets the oldest ones beyond Keep. After a crash
 // at any step the snapshots that were there still are, or the new one is, whole.
 func (s *snapshots) write(root *state.Root, at eventlog.Position) error {
 	f := snapshotFile{at.Index, root.Seq(), at.Time, path.Join(s.cfg.Dir, SnapshotName(at.Index))}
-	size, err := writeSnapshotFile(s.cfg.FS, f.name, root, at)
+	size, err := writeSnapshotFile(&s.cfg, f.name, root, at)
 	if err != nil {
 		return err
 	}
@@ -252,33 +301,51 @@ func (s *snapshots) write(root *state.Root, at eventlog.Position) error {
 	return s.cfg.FS.SyncDir(s.cfg.Dir)
 }
 
-// WriteSnapshot writes a state down in a directory where an engine finds it, durably. at is
-// the place in the log that the state stands at.
-func WriteSnapshot(fs disk.FS, dir string, root *state.Root, at eventlog.Position) error {
-	_, err := writeSnapshotFile(fs, path.Join(dir, SnapshotName(at.Index)), root, at)
+// WriteSnapshot writes a state down in cfg.Dir where an engine finds it, durably. at is the
+// place in the log that the state stands at. Of cfg, Dir, FS and Keys are looked at.
+func WriteSnapshot(cfg SnapshotConfig, root *state.Root, at eventlog.Position) error {
+	if err := cfg.defaults(); err != nil {
+		return err
+	}
+	_, err := writeSnapshotFile(&cfg, path.Join(cfg.Dir, SnapshotName(at.Index)), root, at)
 	return err
 }
 
-func writeSnapshotFile(fs disk.FS, name string, root *state.Root, at eventlog.Position) (size int64, err error) {
-	file, err := fs.Open(name+".tmp", disk.Create)
+func writeSnapshotFile(cfg *SnapshotConfig, name string, root *state.Root, at eventlog.Position) (size int64, err error) {
+	file, err := cfg.FS.Open(name+".tmp", disk.Create)
 	if err != nil {
 		return 0, err
 	}
 	w := &fileWriter{file: file}
 	err = file.Truncate(0)
 	if err == nil {
-		err = root.WriteSnapshot(w, at.Append(nil))
+		err = writeSealed(cfg.Keys, w, func(w io.Writer) error { return root.WriteSnapshot(w, at.Append(nil)) })
 	}
 	if err == nil {
 		err = file.Sync()
 	}
 	if err = errors.Join(err, file.Close()); err != nil {
-		return 0, errors.Join(err, fs.Remove(name+".tmp"))
+		return 0, errors.Join(err, cfg.FS.Remove(name+".tmp"))
 	}
-	if err := fs.Rename(name+".tmp", name); err != nil {
+	if err := cfg.FS.Rename(name+".tmp", name); err != nil {
 		return 0, err
 	}
-	return w.off, fs.SyncDir(path.Dir(name))
+	return w.off, cfg.FS.SyncDir(path.Dir(name))
+}
+
+// writeSealed has fn write to w, sealed where there are keys.
+func writeSealed(keys eventlog.KeyProvider, w io.Writer, fn func(w io.Writer) error) error {
+	if keys == nil {
+		return fn(w)
+	}
+	s, err := crypt.NewStreamWriter(w, keys, snapshotPurpose)
+	if err == nil {
+		err = fn(s)
+	}
+	if err != nil {
+		return err
+	}
+	return s.Close()
 }
 
 // fileWriter writes a file from its beginning on.

@@ -1,16 +1,22 @@
 // Command lithair looks after data directories, without the program they belong to.
 //
-//	lithair log dump   DIR    print what the log holds
-//	lithair log verify DIR    read every byte and say whether the log is sound
-//	lithair log repair DIR    cut a damaged log back to its sound beginning
+//	lithair backup  FILE -dir DIR            put all of it into one file, also while the application runs
+//	lithair restore FILE -dir DIR [-at WHEN] make a data directory of a backup
+//	lithair state at WHEN DIR                print the records there were
+//	lithair state diff WHEN WHEN DIR         print the records that differ
+//	lithair log dump   DIR                   print what the log holds
+//	lithair log verify DIR                   read every byte and say whether the log is sound
+//	lithair log repair DIR                   cut a damaged log back to its sound beginning
 //
-// DIR is a data directory, or the log directory in it. The application must not run.
-// Data goes to standard output, words to standard error. -json prints documents for
-// machines, one a line. An encrypted log takes its keys: -keys FILE, or LITHAIR_KEYS in the
-// environment.
+// DIR is a data directory, for log also the log directory in it. WHEN is an index (the
+// Lithair-Index of a transaction), a time as in RFC 3339, or now. But for backup, the
+// application must not run. Data goes to standard output, words to standard error. -json
+// prints documents for machines, one a line. What is encrypted takes its keys:
+// -encryption-key-file FILE, or LITHAIR_ENCRYPTION_KEY in the environment.
 //
-// Exit codes: 0 done; 1 failed, or not agreed to; 2 wrong usage; 4 no log there; 5 another
-// process has it open; 77 its keys are missing or wrong; 78 the log is damaged.
+// Exit codes: 0 done; 1 failed, or not agreed to; 2 wrong usage; 4 nothing is there, or not
+// that old; 5 another process has it open, or there is something already; 77 keys are
+// missing or wrong; 78 it is damaged.
 package main
 
 import (
@@ -19,10 +25,14 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
+	"github.com/lithair/lithair-go/backup"
+	"github.com/lithair/lithair-go/engine"
 	"github.com/lithair/lithair-go/eventlog"
 	"github.com/lithair/lithair-go/internal/crypt"
 	"github.com/lithair/lithair-go/internal/disk"
@@ -53,21 +63,53 @@ type console struct {
 	out, err io.Writer
 }
 
-// command is one verb of "lithair log". setup declares its flags and returns what runs it.
+// command is one verb. setup declares its flags and returns what runs it.
 type command struct {
 	name, what, examples string
-	setup                func(fs *flag.FlagSet) func(c *console, log eventlog.Config) error
+	args                 []string // names of its arguments, for messages
+	setup                func(fs *flag.FlagSet) func(c *console, in input) error
+}
+
+// input is what stands on a command line beside the flags of the command.
+type input struct {
+	args []string // as many as command.args
+	keys eventlog.KeyProvider
 }
 
 var commands = []command{
-	{"dump", "print what the log holds", `  lithair log dump data
+	{"backup", "put a data directory into one file, also while the application runs", `  lithair backup data.lithair -dir data
+  lithair backup - -dir data | ssh elsewhere 'cat > data.lithair'`, []string{"FILE"}, setupBackup},
+	{"restore", "make a data directory of a backup", `  lithair restore data.lithair -dir data
+  lithair restore data.lithair -dir data -at 1200
+  lithair restore data.lithair -dir data -at 2026-03-01T12:00:00Z -replace
+  lithair restore data.lithair -dry-run     build and check everything, and write nothing`, []string{"FILE"}, setupRestore},
+	{"state at", "print the records there were", `  lithair state at now data
+  lithair state at 1200 data -model orders
+  lithair state at 2026-03-01T12:00:00Z data -json`, []string{"WHEN", "DIR"}, setupStateAt},
+	{"state diff", "print the records that differ between two moments", `  lithair state diff 1200 now data
+  lithair state diff 2026-03-01T12:00:00Z 2026-03-01T13:00:00Z data -json`, []string{"WHEN", "WHEN", "DIR"}, setupStateDiff},
+	{"log dump", "print what the log holds", `  lithair log dump data
   lithair log dump -from 120 -to 130 data
-  lithair log dump -json data | grep '"model":"orders"'`, setupDump},
-	{"verify", "read every byte and say whether the log is sound", `  lithair log verify data
-  lithair log verify -json data`, setupVerify},
-	{"repair", "cut a damaged log back to its sound beginning", `  lithair log repair -dry-run data     show what would be done
+  lithair log dump -json data | grep '"model":"orders"'`, []string{"DIR"}, onLog(setupDump)},
+	{"log verify", "read every byte and say whether the log is sound", `  lithair log verify data
+  lithair log verify -json data`, []string{"DIR"}, onLog(setupVerify)},
+	{"log repair", "cut a damaged log back to its sound beginning", `  lithair log repair -dry-run data     show what would be done
   lithair log repair data              show it, ask, and do it
-  lithair log repair -yes data         do not ask`, setupRepair},
+  lithair log repair -yes data         do not ask`, []string{"DIR"}, onLog(setupRepair)},
+}
+
+// onLog makes a command on a log of one on a directory.
+func onLog(setup func(fs *flag.FlagSet) func(*console, eventlog.Config) error) func(fs *flag.FlagSet) func(*console, input) error {
+	return func(fs *flag.FlagSet) func(*console, input) error {
+		run := setup(fs)
+		return func(c *console, in input) error {
+			dir, err := logDir(in.args[0])
+			if err != nil {
+				return err
+			}
+			return run(c, eventlog.Config{Dir: dir, Keys: in.keys})
+		}
+	}
 }
 
 func main() {
@@ -80,19 +122,21 @@ func (c *console) run(args []string) int {
 	if len(args) == 0 || wantsHelp(args[0]) {
 		return c.usage(len(args) > 0)
 	}
-	if args[0] != "log" || len(args) < 2 {
-		fmt.Fprintf(c.err, "lithair: no such command: %s\n", strings.Join(args, " "))
-		return c.usage(false)
-	}
+	group := false // of commands with that first word
 	for i := range commands {
-		if commands[i].name == args[1] {
-			return c.do(&commands[i], args[2:])
+		words := strings.Fields(commands[i].name)
+		if len(args) >= len(words) && slices.Equal(args[:len(words)], words) {
+			return c.do(&commands[i], args[len(words):])
 		}
+		group = group || words[0] == args[0]
 	}
-	if wantsHelp(args[1]) {
+	if group && len(args) > 1 && wantsHelp(args[1]) {
 		return c.usage(true)
 	}
-	fmt.Fprintf(c.err, "lithair: no such command: log %s\n", args[1])
+	if len(args) > 2 {
+		args = args[:2]
+	}
+	fmt.Fprintf(c.err, "lithair: no such command: %s\n", strings.Join(args, " "))
 	return c.usage(false)
 }
 
@@ -105,27 +149,27 @@ func (c *console) usage(asked bool) int {
 	if asked {
 		w, code = c.out, 0
 	}
-	fmt.Fprintln(w, "usage: lithair log COMMAND [flags] DIR")
+	fmt.Fprintln(w, "usage: lithair COMMAND [flags] ARGUMENTS")
 	for _, k := range commands {
-		fmt.Fprintf(w, "  log %-8s %s\n", k.name, k.what)
+		fmt.Fprintf(w, "  %-26s %s\n", k.name+" "+strings.Join(k.args, " "), k.what)
 	}
-	fmt.Fprintln(w, "lithair log COMMAND -h shows flags and examples")
+	fmt.Fprintln(w, "lithair COMMAND -h shows flags and examples")
 	return code
 }
 
-// do parses a command's flags, which may stand before or behind the directory, and runs
+// do parses a command's flags, which may stand before or behind the arguments, and runs
 // it.
 func (c *console) do(k *command, args []string) int {
-	fs := flag.NewFlagSet("lithair log "+k.name, flag.ContinueOnError)
+	fs := flag.NewFlagSet("lithair "+k.name, flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
 	runIt := k.setup(fs)
-	keys := fs.String("keys", "", "file with the keys of an encrypted log, a line \"NUMBER:KEY\" each (default: those in $"+keysVariable+", if it is set)")
+	keys := fs.String("encryption-key-file", "", "file with the keys of what is encrypted, a line \"NUMBER:KEY\" each (default: those in $"+keysVariable+", if it is set)")
 	help := func(w io.Writer) {
-		fmt.Fprintf(w, "%s: %s\n\nexamples:\n%s\n\nflags:\n", fs.Name(), k.what, k.examples)
+		fmt.Fprintf(w, "%s %s: %s\n\nexamples:\n%s\n\nflags:\n", fs.Name(), strings.Join(k.args, " "), k.what, k.examples)
 		fs.SetOutput(w)
 		fs.PrintDefaults()
 	}
-	var dirs []string
+	var given []string
 	for rest := args; ; {
 		if err := fs.Parse(rest); errors.Is(err, flag.ErrHelp) {
 			help(c.out)
@@ -137,22 +181,18 @@ func (c *console) do(k *command, args []string) int {
 		if fs.NArg() == 0 {
 			break
 		}
-		dirs, rest = append(dirs, fs.Arg(0)), fs.Args()[1:]
+		given, rest = append(given, fs.Arg(0)), fs.Args()[1:]
 	}
-	if len(dirs) != 1 {
-		fmt.Fprintf(c.err, "%s: want one data directory, got %d\n\n", fs.Name(), len(dirs))
+	if len(given) != len(k.args) {
+		fmt.Fprintf(c.err, "%s: want %s, got %d arguments\n\n", fs.Name(), strings.Join(k.args, " "), len(given))
 		help(c.err)
 		return codeUsage
 	}
-	dir, err := logDir(dirs[0])
-	if err == nil {
-		err = runIt(c, eventlog.Config{Dir: dir, Keys: keyProvider(*keys)})
-	}
-	return c.report(fs.Name(), err)
+	return c.report(fs.Name(), runIt(c, input{given, keyProvider(*keys)}))
 }
 
 // keysVariable is where keys are looked for when no file is named.
-const keysVariable = "LITHAIR_KEYS"
+const keysVariable = "LITHAIR_ENCRYPTION_KEY"
 
 // keyProvider returns the keys of a file, or of the environment; nil: there are none.
 func keyProvider(file string) eventlog.KeyProvider {
@@ -173,6 +213,10 @@ func (c *console) report(name string, err error) int {
 	code := codeFailed
 	var exit *exitError
 	var locked *disk.LockedError
+	var corrupt *eventlog.CorruptError
+	var damage *backup.DamageError
+	var outside *backup.RangeError
+	var gone *engine.GoneError
 	switch {
 	case errors.As(err, &exit):
 		if code = exit.code; exit.err == nil {
@@ -183,6 +227,15 @@ func (c *console) report(name string, err error) int {
 	case errors.As(err, &locked):
 		code = codeLocked
 		err = fmt.Errorf("%w; stop the application first", err)
+	case errors.Is(err, backup.ErrNotEmpty):
+		code = codeLocked
+		err = fmt.Errorf("%w; -replace moves that aside", err)
+	case errors.Is(err, fs.ErrExist):
+		code = codeLocked
+	case errors.Is(err, fs.ErrNotExist), errors.As(err, &outside), errors.As(err, &gone):
+		code = codeNotFound
+	case errors.As(err, &damage), errors.As(err, &corrupt):
+		code = codeDamaged
 	}
 	fmt.Fprintf(c.err, "%s: %v\n", name, err)
 	return code

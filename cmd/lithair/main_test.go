@@ -97,19 +97,19 @@ func TestKeys(t *testing.T) {
 		want      string
 	}{
 		{"log verify " + dir, "", 77, "it is encrypted, and no keys are configured"},
-		{"log verify -keys " + file + " " + dir, "", 0, "sound: "},
+		{"log verify -encryption-key-file " + file + " " + dir, "", 0, "sound: "},
 		{"log verify " + dir, good, 0, "sound: "},
-		{"log dump " + dir + " -keys " + file, "", 0, "town-39"},
-		{"log repair -keys " + file + " " + dir, "", 0, "nothing to repair"},
-		{"log verify -keys " + wrong + " " + dir, "", 77, "not the one that this was sealed with: number 1"},
+		{"log dump " + dir + " -encryption-key-file " + file, "", 0, "town-39"},
+		{"log repair -encryption-key-file " + file + " " + dir, "", 0, "nothing to repair"},
+		{"log verify -encryption-key-file " + wrong + " " + dir, "", 77, "not the one that this was sealed with: number 1"},
 		{"log verify " + dir, "2:" + good[2:], 77, "the key is unknown: number 1"},
 		{"log verify " + dir, "tooshort", 77, "as 64 hexadecimal digits"},
-		{"log verify -keys /does/not/exist " + dir, "", 1, "no such file"},
+		{"log verify -encryption-key-file /does/not/exist " + dir, "", 4, "no such file"},
 	} {
 		if c.env != "" {
-			t.Setenv("LITHAIR_KEYS", c.env)
+			t.Setenv("LITHAIR_ENCRYPTION_KEY", c.env)
 		} else {
-			must(t, os.Unsetenv("LITHAIR_KEYS"))
+			must(t, os.Unsetenv("LITHAIR_ENCRYPTION_KEY"))
 		}
 		if code, out, words := lithair("", strings.Fields(c.args)...); code != c.code || !strings.Contains(out+words, c.want) {
 			t.Errorf("%s, with %q: %d, %s%s", c.args, c.env, code, out, words)
@@ -138,8 +138,8 @@ func TestExitCodes(t *testing.T) {
 		{"log", "", 2, "no such command"},
 		{"blog dump x", "", 2, "no such command: blog"},
 		{"log dmp x", "", 2, "no such command: log dmp"},
-		{"log dump", "", 2, "want one data directory, got 0"},
-		{"log dump a b", "", 2, "want one data directory, got 2"},
+		{"log dump", "", 2, "want DIR, got 0 arguments"},
+		{"log dump a b", "", 2, "want DIR, got 2 arguments"},
 		{"log dump -h", "", 0, "examples:"},
 		{"log verify -nonsense " + sound, "", 2, "nonsense"},
 		{"log repair -json " + damaged, "", 2, "-json cannot ask"},

@@ -141,11 +141,18 @@ func (r *Request) SetReadDeadline(t time.Time) error {
 // The writer holds l whenever it calls a method of the Response; what Read itself has to
 // send, such as 100 Continue, it sends holding l. Nothing may read after the handler's
 // return.
-func (r *Request) ReadConcurrently(l sync.Locker) { r.c.sending = l }
+func (r *Request) ReadConcurrently(l sync.Locker) {
+	if !r.over() {
+		r.c.sending = l
+	}
+}
 
 // SetPathValue sets the value of a wildcard, in place of the route's, for routers beside
 // [Router].
 func (r *Request) SetPathValue(name, value string) {
+	if r.over() {
+		return
+	}
 	for i := range r.values {
 		if r.values[i][0] == name {
 			r.values[i][1] = value
@@ -178,6 +185,9 @@ func (r *Request) PathValues() iter.Seq2[string, string] {
 // of the wildcards, its id and its client. It is for adapters that render a request anew
 // on its way through a chain of handlers.
 func (r *Request) Inherit(from *Request) {
+	if r.over() {
+		return
+	}
 	for name, value := range from.PathValues() {
 		r.SetPathValue(name, value)
 	}

@@ -11,9 +11,9 @@ import (
 )
 
 // conn is the working set of a connection that is not at rest: buffers, the request
-// and the response. It is owned by the connection's goroutine. Working sets are not
-// shared between connections, so that a handler that wrongly keeps a Request can see
-// no stranger's.
+// and the response. It is owned by the connection's goroutine, and used again for other
+// connections when that ends. Handlers see it only through the Request and Response of
+// the link, which let go of it before.
 type conn struct {
 	*link
 	space    *workspace        // what buffers begin with
@@ -22,8 +22,8 @@ type conn struct {
 	from, to int
 	keep     int    // in[:keep] is the head of the request being handled
 	out      []byte // to be sent
-	req      Request
-	res      Response
+	req      heldRequest
+	res      heldResponse
 	close    bool // after this response
 	linger   bool // the last response needs time to arrive
 	hijacked bool // another has taken the connection over
@@ -70,18 +70,27 @@ const wideBuffer = 32 << 10
 var (
 	workspaces  = sync.Pool{New: func() any { return new(workspace) }}
 	wideBuffers = sync.Pool{New: func() any { return new([wideBuffer]byte) }}
+	conns       = sync.Pool{New: func() any { return new(conn) }}
 )
 
 func isTimeout(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }
 
 func newConn(l *link) *conn {
-	c := &conn{link: l}
+	c := conns.Get().(*conn)
+	c.link = l
 	c.outside()
 	return c
 }
 
-// equip gives the connection its buffers.
+// recycle gives the working set, which nobody holds any more, to other connections.
+func (c *conn) recycle() {
+	*c = conn{direct: c.direct}
+	conns.Put(c)
+}
+
+// equip gives the connection its buffers, and what is in them to the Request and Response.
 func (c *conn) equip() {
+	c.request.heldRequest, c.response.heldResponse = &c.req, &c.res
 	c.space = workspaces.Get().(*workspace)
 	c.in, c.out = c.space.in[:], c.space.out[:0]
 	c.res.fields, c.req.head.fields = c.space.fields[:0], c.space.lines[:0]
@@ -93,7 +102,8 @@ func (l *link) serve(first ...byte) {
 	c := newConn(l)
 	defer c.end()
 	next := stepWait
-	if len(first) > 0 {
+	if len(first) > 0 { // it was woken, so more requests are likely
+		c.turns = 1
 		c.room()
 		c.to = copy(c.in, first)
 		next = c.sent(c.batch())
@@ -113,24 +123,31 @@ func (l *link) serve(first ...byte) {
 }
 
 func (c *conn) end() {
-	if v := recover(); v != nil {
+	v := recover()
+	if v != nil {
 		c.srv.log.Error("a connection ended by a panic", "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
 	}
 	c.outside()
 	if c.linger {
 		c.lingerOn()
 	}
-	c.release()
+	c.release() // who rests has done so: the link may have another working set by now
 	if !c.left {
 		c.finish()
+	}
+	if v == nil && !c.hijacked {
+		c.recycle()
 	}
 }
 
 // release gives the workspace back. Nothing of it is left in a Request or Response that
-// somebody kept.
+// somebody kept, unless that is of a connection that was taken over.
 func (c *conn) release() {
 	if c.space == nil {
 		return
+	}
+	if !c.hijacked {
+		c.request.heldRequest, c.response.heldResponse = &over.req, &over.res
 	}
 	c.narrow()
 	workspaces.Put(c.space)
@@ -182,9 +199,14 @@ func (c *conn) sent(next step) step {
 		c.timed = false
 		c.clearReadDeadline()
 	}
-	if c.turns++; c.turns < 2 {
-		c.release() // nobody knows yet whether a second request comes soon
+	if c.turns++; c.turns > 1 {
+		return stepWait
 	}
+	// nobody knows yet whether a second request comes soon
+	if c.raw == nil {
+		return stepRest // which is cheaper than to wait for a while with buffers, and be told
+	}
+	c.release()
 	return stepWait
 }
 
@@ -229,8 +251,8 @@ func (c *conn) begin(n int) {
 	c.awaits = f.expect && (f.chunked || f.length > 0)
 	c.late, c.bodyAt, c.received = false, time.Time{}, 0
 	c.own, c.sending = ownDeadlines{}, nil
-	c.req.begin(c)
-	c.res.reset(c, c.req.head.known == "HEAD")
+	c.request.begin(c)
+	c.response.reset(c, c.req.head.known == "HEAD")
 }
 
 // needsPeer says that the handler may read from the connection: for a body that is not
@@ -263,7 +285,7 @@ func (c *conn) exchange() bool {
 // dropForm removes the files of a form that the handler did not keep.
 func (c *conn) dropForm() {
 	if err := c.req.form.remove(); err != nil {
-		c.srv.log.Error("an upload could not be removed", "request_id", c.req.ID(), "error", err)
+		c.srv.log.Error("an upload could not be removed", "request_id", c.request.ID(), "error", err)
 	}
 }
 
@@ -390,27 +412,27 @@ func (c *conn) call() (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			stack := debug.Stack()
-			c.srv.log.Error("a handler panicked", "request_id", c.req.ID(), "method", c.req.Method(), "path", c.req.rawTarget(), "panic", LogText(fmt.Sprint(v)), "stack", string(stack))
+			c.srv.log.Error("a handler panicked", "request_id", c.request.ID(), "method", c.request.Method(), "path", c.request.rawTarget(), "panic", LogText(fmt.Sprint(v)), "stack", string(stack))
 			err = &Error{Status: 500}
 		}
 	}()
-	return c.srv.cfg.Handler(&c.res, &c.req)
+	return c.srv.cfg.Handler(&c.response, &c.request)
 }
 
 // fail answers with an error, unless the response is under way already.
 func (c *conn) fail(err error) {
 	var e *Error
 	if !errors.As(err, &e) {
-		c.srv.log.Error("a handler failed", "request_id", c.req.ID(), "method", c.req.Method(), "path", c.req.rawTarget(), "error", err)
+		c.srv.log.Error("a handler failed", "request_id", c.request.ID(), "method", c.request.Method(), "path", c.request.rawTarget(), "error", err)
 		e = &Error{Status: 500}
 	}
 	if c.res.started {
-		c.srv.log.Warn("a response broke off", "request_id", c.req.ID(), "error", err)
+		c.srv.log.Warn("a response broke off", "request_id", c.request.ID(), "error", err)
 		c.close, c.res.broken = true, true
 		return
 	}
 	c.close = c.close || e.Close
-	w := &c.res
+	w := &c.response
 	keep := keptFields(w.fields)
 	w.reset(c, w.head)
 	w.fields = append(w.fields, keep...)
@@ -441,7 +463,7 @@ func contentField(line []byte) bool {
 
 // writeError fills the response with an error.
 func (c *conn) writeError(e *Error) {
-	w := &c.res
+	w := &c.response
 	status := e.Status
 	if status < 400 || status > 599 {
 		status = 500
@@ -453,7 +475,7 @@ func (c *conn) writeError(e *Error) {
 			w.err = nil
 		}
 	}
-	kind, b := c.srv.cfg.ErrorBody(&c.req, e)
+	kind, b := c.srv.cfg.ErrorBody(&c.request, e)
 	if err := w.Send(status, kind, b); err != nil {
 		c.srv.log.Error("an error response could not be written", "error", err)
 	}
@@ -464,26 +486,26 @@ func (c *conn) refuse(e *Error) {
 	c.req.head.reset()
 	c.req.head.buf, c.req.head.minor = nil, 1
 	c.req.head.method, c.req.head.target = span{}, span{}
-	c.req.begin(c)
+	c.request.begin(c)
 	c.close = true
-	c.res.reset(c, false)
+	c.response.reset(c, false)
 	c.writeError(e)
-	c.linger = c.res.finish() == nil && c.flush() == nil
+	c.linger = c.response.finish() == nil && c.flush() == nil
 }
 
 // complete ends the response; false when the connection is to end at once.
 func (c *conn) complete() bool {
-	w := &c.res
+	w := &c.response
 	c.settleBody()
 	if w.broken {
 		// without its end
 	} else if err := w.finish(); err != nil {
 		c.close = true
 		if w.started {
-			c.srv.log.Warn("a response broke off", "request_id", c.req.ID(), "error", err)
+			c.srv.log.Warn("a response broke off", "request_id", c.request.ID(), "error", err)
 			w.broken = true
 		} else {
-			c.srv.log.Error("a response could not be completed", "request_id", c.req.ID(), "error", err)
+			c.srv.log.Error("a response could not be completed", "request_id", c.request.ID(), "error", err)
 			w.reset(c, w.head)
 			c.writeError(&Error{Status: 500})
 			w.broken = w.finish() != nil
@@ -577,6 +599,7 @@ func (c *conn) lingerOn() {
 // rest lets go of buffers, request, response and this goroutine. The connection is
 // parked or, where that cannot be, waits in a goroutine that holds hardly anything.
 func (c *conn) rest() step {
+	c.release()
 	c.left = true
 	switch {
 	case c.raw != nil && c.park():

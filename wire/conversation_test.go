@@ -17,6 +17,7 @@ import (
 type script struct {
 	pieces [][]byte
 	out    strings.Builder
+	closed chan struct{}
 }
 
 func (s *script) Read(p []byte) (int, error) {
@@ -31,7 +32,7 @@ func (s *script) Read(p []byte) (int, error) {
 }
 
 func (s *script) Write(p []byte) (int, error)      { return s.out.Write(p) }
-func (s *script) Close() error                     { return nil }
+func (s *script) Close() error                     { close(s.closed); return nil }
 func (s *script) LocalAddr() net.Addr              { return &net.UnixAddr{} }
 func (s *script) RemoteAddr() net.Addr             { return &net.UnixAddr{} }
 func (s *script) SetDeadline(time.Time) error      { return nil }
@@ -45,14 +46,19 @@ var changing = regexp.MustCompile(`HTTP/1.1 100 Continue\r\n\r\n|Date: [^\r]*\r\
 // counts: which of two flaws is met first may depend on the cutting.
 func converseInPieces(t testing.TB, s *Server, seen *strings.Builder, b []byte, size func() int) string {
 	t.Helper()
-	sc := &script{}
+	sc := &script{closed: make(chan struct{})}
 	for len(b) > 0 {
 		n := min(max(size(), 1), len(b))
 		sc.pieces = append(sc.pieces, b[:n:n])
 		b = b[n:]
 	}
 	seen.Reset()
-	(&link{srv: s, nc: sc, index: -1}).serve()
+	l := &link{srv: s, nc: sc, index: -1}
+	s.keeper.add(l)
+	l.serve()
+	if !l.is(phaseClosed) { // it rested: another goroutine goes on
+		<-sc.closed
+	}
 	return seen.String() + "\n" + changing.ReplaceAllString(sc.out.String(), "")
 }
 

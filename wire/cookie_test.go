@@ -41,7 +41,7 @@ func TestCookies(t *testing.T) {
 		{"names differ by case", "A=1; a=2", "A=1 a=2"},
 		{"tabs round a pair", "\ta=1\t;\tb=2", "a=1 b=2"},
 	} {
-		r := &Request{head: *headOf(t, "Cookie: "+c.line)}
+		r := &Request{&heldRequest{head: *headOf(t, "Cookie: "+c.line)}}
 		var got []string
 		for n, v := range r.Cookies() {
 			got = append(got, n+"="+v)
@@ -50,7 +50,7 @@ func TestCookies(t *testing.T) {
 			t.Errorf("%s: %q: %q, want %q", c.section, c.line, s, c.want)
 		}
 	}
-	r := &Request{head: *headOf(t, "Cookie: a=1", "X: y", "COOKIE: b=2; a=3")}
+	r := &Request{&heldRequest{head: *headOf(t, "Cookie: a=1", "X: y", "COOKIE: b=2; a=3")}}
 	if v, ok := r.Cookie("b"); v != "2" || !ok {
 		t.Errorf("b in the second field: %q, %v", v, ok)
 	}
@@ -106,7 +106,7 @@ func TestSetCookie(t *testing.T) {
 		{Cookie{Name: "id", Value: "1", SameSite: SameSiteNone, Partitioned: true}, "id=1; Path=/; Secure; HttpOnly; SameSite=None; Partitioned"},
 		{Cookie{Name: "__secure-id", Value: "1", Domain: "a-1.example"}, "__secure-id=1; Path=/; Domain=a-1.example; Secure; HttpOnly; SameSite=Lax"},
 	} {
-		w := &Response{length: -1}
+		w := &Response{&heldResponse{length: -1}}
 		if err := w.SetCookie(c.c); err != nil {
 			t.Errorf("%+v: %v", c.c, err)
 			continue
@@ -130,12 +130,12 @@ func TestSetCookie(t *testing.T) {
 		{Name: "a", SameSite: SameSiteNone, PlainHTTP: true}, {Name: "a", Partitioned: true, PlainHTTP: true},
 		{Name: "__Host-a", PlainHTTP: true}, {Name: "__HOST-a", Path: "/x"}, {Name: "__Host-a", Domain: "example.org"}, {Name: "__Secure-a", PlainHTTP: true},
 	} {
-		w := &Response{length: -1}
+		w := &Response{&heldResponse{length: -1}}
 		if err := w.SetCookie(c); !errors.Is(err, ErrCookie) || len(w.fields) != 0 {
 			t.Errorf("%+.60v: %v, fields %q", c, err, w.fields)
 		}
 	}
-	w := &Response{length: -1}
+	w := &Response{&heldResponse{length: -1}}
 	for _, c := range []Cookie{{Name: "a", Value: "1"}, {Name: "ab", Value: "2"}, {Name: "a", Value: "3"}} {
 		if err := w.SetCookie(c); err != nil {
 			t.Fatal(err)

@@ -22,7 +22,7 @@ func TestAttachment(t *testing.T) {
 		"\x00":           `attachment`,
 		"it's (1)*.html": `attachment; filename="it's (1)*.html"`,
 	} {
-		w := &Response{length: -1}
+		w := &Response{&heldResponse{length: -1}}
 		if err := w.Attachment(name); err != nil || w.HeaderValue("Content-Disposition") != want {
 			t.Errorf("%q: %s, %v; want %s", name, w.HeaderValue("Content-Disposition"), err, want)
 		}
@@ -37,7 +37,7 @@ func FuzzAttachment(f *testing.F) {
 		if !utf8.ValidString(name) || strings.ContainsAny(name, `/\`) || strings.ContainsFunc(name, func(r rune) bool { return r < 0x20 || r == 0x7F || r == '\uFFFD' }) || name == "." || name == ".." {
 			return
 		}
-		w := &Response{length: -1}
+		w := &Response{&heldResponse{length: -1}}
 		if err := w.Attachment(name); err != nil {
 			t.Fatal(err)
 		}

@@ -27,8 +27,9 @@
 // A connection on which nothing comes for some milliseconds rests: buffers, request,
 // response and goroutine go. TCP and Unix sockets on Linux are then waited for together,
 // on one epoll instance per server; other connections by a goroutine with a small stack
-// and no buffer. Busy connections never rest: who is woken early is given more patience.
-// What was taken over with [Request.Hijack] may rest, too: [Conn.Park].
+// and no buffer, the first time as soon as a request is answered. Busy connections never
+// rest: who is woken early is given more patience. A Request that a handler keeps shows
+// nothing while its connection rests, and never another connection's requests. What was taken over with [Request.Hijack] may rest, too: [Conn.Park].
 //
 // # Strictness
 //

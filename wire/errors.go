@@ -65,6 +65,8 @@ var (
 	ErrLength = errors.New("wire: the body does not have the length that was announced")
 	// ErrHijacked: the connection was taken over by Hijack.
 	ErrHijacked = errors.New("wire: the connection was hijacked")
+	// ErrReturned: a handler that has returned wanted to read or write.
+	ErrReturned = errors.New("wire: the handler has returned")
 )
 
 // problemBody renders problem details; it is the default of Config.ErrorBody.

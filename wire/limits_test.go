@@ -152,6 +152,7 @@ func TestMaxPipelinedWrites(t *testing.T) {
 func TestMaxConns(t *testing.T) {
 	eachKind(t, Config{MaxConns: 2}, func(t *testing.T, s *Server, dial func() net.Conn) {
 		a, b := dial(), dial()
+		defer b.Close() // which nobody refers to below, so a collection might close it
 		fetch(t, a, "/")
 		fetch(t, b, "/")
 		if got := converse(t, dial(), getRequest); statuses(got) != "503" || !strings.Contains(got, "Retry-After: 1\r\n") {

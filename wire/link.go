@@ -23,6 +23,11 @@ type link struct {
 	why cause      // of the interrupt; under mu
 
 	kept // where the server's keeper has it
+
+	// What handlers are given, for as long as the connection is open: a handler that keeps
+	// them can see no stranger's. Its owner points them to its working set, or away.
+	request  Request
+	response Response
 }
 
 // The phases of a connection. A connection is owned by its goroutine, except while it is

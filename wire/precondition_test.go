@@ -114,7 +114,7 @@ func requestOf(t testing.TB, method, fields string) *Request {
 	if fields != "" {
 		fields += "\r\n"
 	}
-	r := &Request{}
+	r := &Request{&heldRequest{}}
 	if _, err := r.head.parse([]byte(method+" /f HTTP/1.1\r\nHost: t\r\n"+fields+"\r\n"), 1<<20, 100); err != nil {
 		t.Fatalf("%s %q: %v", method, fields, err)
 	}

@@ -9,8 +9,13 @@ import (
 )
 
 // Request is a request being handled. It belongs to the handler until that returns;
-// strings it gave out stay valid for ever.
-type Request struct {
+// strings it gave out stay valid for ever. One that is kept all the same sees later
+// requests of its connection or, when that rests or has ended, nothing.
+type Request struct{ *heldRequest }
+
+// heldRequest is what a Request shows: part of its connection's working set while there is
+// one, else [over].
+type heldRequest struct {
 	c      *conn
 	head   head
 	ctx    context.Context
@@ -77,7 +82,7 @@ func (r *Request) RawPath() string { return string(r.head.path.of(r.head.buf)) }
 
 // Path returns the percent-decoded path; "*" for OPTIONS *.
 func (r *Request) Path() string {
-	if r.path == "" {
+	if r.path == "" && !r.over() {
 		raw := r.RawPath()
 		p, err := unescape(raw, false)
 		if err != nil {
@@ -97,6 +102,9 @@ func (r *Request) RawQuery() string { return string(r.head.query.of(r.head.buf))
 // Query returns the decoded query. It is parsed when first asked for.
 func (r *Request) Query() Query {
 	if r.query == nil {
+		if r.over() {
+			return Query{}
+		}
 		q := ParseQuery(r.RawQuery())
 		r.query = &q
 	}
@@ -187,7 +195,13 @@ func (r *Request) ContentLength() int64 {
 
 // Body returns the message body. Its Read returns an *[Error] when the body is broken,
 // too slow or too large.
-func (r *Request) Body() io.Reader { return &r.body }
+func (r *Request) Body() io.Reader { return (*requestBody)(r) }
+
+// requestBody is the body of a Request, also when the working set has gone.
+type requestBody Request
+
+// Read implements io.Reader.
+func (b *requestBody) Read(p []byte) (int, error) { return b.body.Read(p) }
 
 // BorrowBody reads the whole body, of at most max bytes (0: the server's limit), and
 // returns it. The slice is valid until the handler returns and must not be kept: it is
@@ -209,7 +223,11 @@ func (r *Request) Context() context.Context {
 }
 
 // SetContext replaces the context, for middleware.
-func (r *Request) SetContext(ctx context.Context) { r.ctx = ctx }
+func (r *Request) SetContext(ctx context.Context) {
+	if !r.over() {
+		r.ctx = ctx
+	}
+}
 
 // RemoteAddr returns the address of the connection's other end.
 func (r *Request) RemoteAddr() net.Addr { return r.c.nc.RemoteAddr() }

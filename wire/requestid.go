@@ -27,7 +27,7 @@ func RequestID() Middleware {
 // most 128 bytes that is safe to print everywhere (letters, digits and "-._~:/+=@"), else
 // a new UUID of version 7 (RFC 9562 §5.7), which sorts by time.
 func (r *Request) ID() string {
-	if r.id == "" {
+	if r.id == "" && !r.over() {
 		if v, ok := r.head.field("x-request-id"); ok && validRequestID(v) && r.head.count("x-request-id") == 1 {
 			r.id = string(v)
 		} else {
@@ -39,7 +39,11 @@ func (r *Request) ID() string {
 
 // SetID replaces the request's id, for middleware with another source of ids. Call it
 // before [RequestID] or anything else asks for the id.
-func (r *Request) SetID(id string) { r.id = id }
+func (r *Request) SetID(id string) {
+	if !r.over() {
+		r.id = id
+	}
+}
 
 // validRequestID leaves out quotes, brackets, commas and the like, which mean something
 // in logs, shells and lists.

@@ -13,7 +13,11 @@ const maxHeld = 64 << 10
 // Response is the answer to a request. Up to 64 KiB of body are held back, so that
 // Content-Length is set by itself; more, or Flush, make it chunked. It belongs to the
 // handler until that returns.
-type Response struct {
+type Response struct{ *heldResponse }
+
+// heldResponse is what a Response writes to: part of its connection's working set while there
+// is one, else [over].
+type heldResponse struct {
 	c        *conn
 	status   int
 	fields   []byte // "name: value\r\n"..., as set by the handler
@@ -190,10 +194,10 @@ func (w *Response) WriteString(s string) (int, error) {
 
 func (w *Response) admit(n int) error {
 	switch {
-	case w.c.hijacked:
-		return ErrHijacked
 	case w.err != nil:
 		return w.err
+	case w.c.hijacked:
+		return ErrHijacked
 	case bodyless(w.status) && n > 0:
 		return ErrNoBody
 	case w.length >= 0 && w.written+int64(n) > w.length:
@@ -267,11 +271,11 @@ func (w *Response) Trailer(name, value string) error {
 func (w *Response) Flush() error { return w.send(codeFlush) }
 
 func (w *Response) send(step codeStep) error {
-	if w.c.hijacked {
-		return ErrHijacked
-	}
 	if w.err != nil {
 		return w.err
+	}
+	if w.c.hijacked {
+		return ErrHijacked
 	}
 	if !w.started {
 		w.start(false)

@@ -11,7 +11,7 @@ import (
 // request makes a request as the parser would, without a connection.
 func request(t testing.TB, method, target string) *Request {
 	t.Helper()
-	r := &Request{}
+	r := &Request{&heldRequest{}}
 	if _, err := r.head.parse([]byte(method+" "+target+" HTTP/1.1\r\nHost: t\r\n\r\n"), 1<<16, 100); err != nil {
 		t.Fatalf("%s %s: %v", method, target, err)
 	}

@@ -172,7 +172,7 @@ func (r *Request) multipart(limits FormLimits) (*multipartBody, error) {
 		return nil, err
 	}
 	limits.defaults()
-	m := &multipartBody{src: &r.body, scan: newMultipartScanner(boundary, limits.MaxPartHead), limits: limits}
+	m := &multipartBody{src: r.Body(), scan: newMultipartScanner(boundary, limits.MaxPartHead), limits: limits}
 	if need := limits.MaxPartHead + minMultipartBuffer; need > multipartBuffer {
 		m.big = make([]byte, need)
 	} else {

@@ -2,6 +2,7 @@ package nethttp
 
 import (
 	"context"
+	"net"
 	"net/http"
 	"sync"
 	"time"
@@ -12,6 +13,7 @@ import (
 type requestContext struct {
 	x      *exchange
 	parent context.Context // of the wire request: its values, and the server's end
+	local  net.Addr        // for who asks behind the handler's return, too
 
 	mu     sync.Mutex // protects what follows
 	live   context.Context
@@ -29,7 +31,7 @@ func (c *requestContext) Deadline() (time.Time, bool) { return c.parent.Deadline
 // Value implements context.Context.
 func (c *requestContext) Value(key any) any {
 	if key == http.LocalAddrContextKey {
-		return c.x.r.LocalAddr()
+		return c.local
 	}
 	if key == (exchangeKey{}) {
 		return c.x

@@ -37,7 +37,7 @@ type exchange struct {
 func begin(w *wire.Response, r *wire.Request) (*exchange, error) {
 	x := &exchange{w: w, r: r}
 	x.writer.x, x.body.x, x.ctx.x = x, x, x
-	x.ctx.parent = r.Context()
+	x.ctx.parent, x.ctx.local = r.Context(), r.LocalAddr()
 	x.outer, _ = x.ctx.parent.Value(exchangeKey{}).(*exchange)
 	req, err := newRequest(x)
 	if err != nil {

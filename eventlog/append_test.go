@@ -109,14 +109,14 @@ func TestSpare(t *testing.T) {
 		w, _ := l.Begin()
 		l.End(w, w.Do())
 	}
-	must(t, l.PrepareSegment())
+	must(t, l.Tend())
 	if spares() != 0 {
 		t.Error("a spare although the segment is empty")
 	}
 	for i := range uint64(4) {
 		add(i + 1)
 	}
-	must(t, l.PrepareSegment())
+	must(t, l.Tend())
 	if spares() != 1 {
 		t.Fatal("no spare although the segment is half full")
 	}
@@ -133,7 +133,7 @@ func TestSpare(t *testing.T) {
 	if spares() != 0 || allocated != 0 || l.Size() != 2*cfg.SegmentBytes {
 		t.Errorf("%d spares, %d times reserved, %d bytes", spares(), allocated, l.Size())
 	}
-	must(t, l.PrepareSegment())
+	must(t, l.Tend())
 	must(t, l.Close())
 	if spares() != 0 {
 		t.Error("a spare is left behind")

@@ -254,6 +254,8 @@ func (p *pending) answer(err error) {
 func (l *Log) adopt(made *segment) {
 	old := l.active()
 	if old.name != made.name {
+		old.summary = l.im.summarize(old)
+		l.sealedNew++
 		l.im.segments = append(l.im.segments, made)
 		return
 	}

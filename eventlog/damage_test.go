@@ -56,7 +56,9 @@ func flip(t *testing.T, seed uint64) {
 				t.Fatal(err)
 			}
 			salt := uint64(1)
-			l, err := eventlog.Open(r.config(after, &salt))
+			cfg := r.config(after, &salt)
+			cfg.CheckAll = true
+			l, err := eventlog.Open(cfg)
 			var corrupt *eventlog.CorruptError
 			if errors.As(err, &corrupt) {
 				refused++
@@ -195,7 +197,9 @@ func TestForeign(t *testing.T) {
 			t.Fatal(err)
 		}
 		salt := uint64(1)
-		if _, err := eventlog.Open(config(fs, &salt)); err == nil || !strings.Contains(err.Error(), c.want) {
+		cfg := config(fs, &salt)
+		cfg.CheckAll = true
+		if _, err := eventlog.Open(cfg); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v", c.name, err)
 		}
 		if _, err := eventlog.Verify(eventlog.Config{FS: fs, Dir: "log"}, nil); err == nil {

@@ -21,7 +21,11 @@
 //     A full disk refuses the append, and the log goes on when there is room ([ErrFull]).
 //   - A second process is kept out (*disk.LockedError).
 //   - Each record is bound to all before it by a SHA-256 chain, which does not depend on
-//     how records were grouped on disk.
+//     how records were grouped on disk. Every 4,096 records have a Merkle root, and
+//     [Log.Proof] shows that a record is among them to somebody without the log.
+//   - Damage to what was acknowledged is found when it is read, always. Open reads the
+//     last segment; of sealed ones it believes the index files, unless [Config.CheckAll]
+//     is set. [Log.Scrub] reads everything while the log runs, [Verify] when it does not.
 //
 // With [Config.Keys] the log is encrypted at rest (AES-256-GCM): new segments under the
 // provider's current key, so that keys are changed while the log runs; old segments stay
@@ -32,9 +36,9 @@
 //
 // # Core and shell
 //
-// format.go, envelope.go, scan.go and append.go are pure: bytes and records in, bytes and records
-// out. In Manual mode the log starts no goroutine: its owner calls Begin, Work.Do (the
-// I/O) and End. Otherwise a goroutine, or a lone appender, does exactly that.
+// format.go, envelope.go, index.go, merkle.go, scan.go and append.go are pure: bytes and
+// records in, bytes and records out. In Manual mode the log starts no goroutine: its owner calls Begin, Work.Do (the
+// I/O) and End, and Tend now and then. Otherwise a goroutine, or a lone appender, does exactly that.
 //
 // # Concurrency
 //

@@ -22,7 +22,8 @@ type Config struct {
 	MaxBatchBytes  int           // records written at once, a larger one alone; default 4 MiB
 	Begin          Position      // a log made in an empty directory begins behind it; the zero value: with index 1
 	MarkAfter      time.Duration // idle time after which a durable mark is written; default 50 ms
-	Manual         bool          // no goroutine: the owner calls Begin, Work.Do and End
+	CheckAll       bool          // Open reads every byte, not only the index files of sealed segments
+	Manual         bool          // no goroutine: the owner calls Begin, Work.Do and End, and Tend
 	Keys           KeyProvider   // encrypts new segments with the current key, and opens old ones; default: no encryption
 	Salt           func() uint64 // default: from crypto/rand; must not repeat, nor be guessed when there are Keys
 	Logger         *slog.Logger  // default slog.Default()
@@ -80,27 +81,29 @@ type Log struct {
 	lock     io.Closer
 	recovery Recovery
 
-	mu      sync.Mutex
-	wake    sync.Cond  // of the log's goroutine
-	im      image      // what is durable; changed by whoever made the log busy, under mu
-	queue   []*pending // in order
-	free    []*pending // batches that are done, for their memory
-	next    uint64     // index that the next record queued must have
-	busy    bool       // work is out
-	work    Work
-	wantEnd bool  // the goroutine is to end when the queue is empty
-	failed  error // poisoned
-	closed  bool
-	changed chan struct{} // closed when something became durable, or the log ended; nil: nobody waits
-	worked  time.Time     // when the last work ended
-	idle    *time.Timer   // wakes the goroutine for a mark
-	timed   bool          // idle is running
-	making  bool          // the next segment is being made
-	sealed  []byte        // memory for an encrypted frame, of the one work under way
-	spare   File          // the next segment, zeroed, without a header; nil: there is none
+	mu        sync.Mutex
+	wake      sync.Cond  // of the log's goroutine
+	im        image      // what is durable; changed by whoever made the log busy, under mu
+	queue     []*pending // in order
+	free      []*pending // batches that are done, for their memory
+	next      uint64     // index that the next record queued must have
+	busy      bool       // work is out
+	work      Work
+	wantEnd   bool  // the goroutine is to end when the queue is empty
+	failed    error // poisoned
+	closed    bool
+	changed   chan struct{} // closed when something became durable, or the log ended; nil: nobody waits
+	worked    time.Time     // when the last work ended
+	idle      *time.Timer   // wakes the goroutine for a mark
+	timed     bool          // idle is running
+	tending   bool          // a goroutine calls Tend
+	sealedNew int           // segments without an index file, at least
+	making    bool          // the next segment is being made
+	sealed    []byte        // memory for an encrypted frame, of the one work under way
+	spare     File          // the next segment, zeroed, without a header; nil: there is none
 
-	makers sync.WaitGroup // of spares
-	ended  chan struct{}
+	tenders sync.WaitGroup // who call Tend
+	ended   chan struct{}
 }
 
 // Open opens the log in a directory, which is made if need be, and recovers it.
@@ -152,12 +155,17 @@ func (l *Log) recover() error {
 			return err
 		}
 	}
-	s := &scanner{fs: fs, dir: dir, keys: l.cfg.Keys}
+	s := &scanner{fs: fs, dir: dir, keys: l.cfg.Keys, readAll: l.cfg.CheckAll}
 	im, err := s.scan()
 	if err != nil {
 		return err
 	}
 	l.im = *im
+	for _, seg := range l.im.segments {
+		if seg.summary != nil {
+			l.sealedNew++
+		}
+	}
 	if len(im.segments) == 0 {
 		begin := l.cfg.Begin
 		h := segmentHeader{first: begin.Index + 1, frame: 1, salt: l.cfg.Salt(), chain: begin.Chain}
@@ -297,7 +305,7 @@ func (l *Log) Close() error {
 	if l.cfg.Manual {
 		l.drain()
 	}
-	l.makers.Wait()
+	l.tenders.Wait()
 	err := errors.Join(l.mark(), l.dropSpare())
 	l.mu.Lock()
 	defer l.mu.Unlock()

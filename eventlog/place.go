@@ -48,6 +48,9 @@ func (im *image) truncate(seg *segment, index uint64, chain Sum) {
 		p := &im.places[n-1]
 		p.last, p.chain, p.closed = index, chain, true
 	}
+	for n := len(im.roots); n > 0 && rangeEnd(im.roots[n-1].n) > index; n-- {
+		im.roots = im.roots[:n-1]
+	}
 	im.last, im.chain = index, chain
 }
 

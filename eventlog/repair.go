@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path"
 
 	"github.com/lithair/lithair-go/internal/disk"
@@ -104,6 +105,9 @@ func putAside(fs FS, dir string, p Plan) error {
 			return err
 		}
 		if err := copyFile(fs, name, name+damagedSuffix, size, size); err != nil {
+			return err
+		}
+		if err := fs.Remove(indexName(name)); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err
 		}
 		if name == p.Cut {

@@ -101,9 +101,9 @@ func turning() eventlog.KeyProvider {
 
 // The ways in which a rig's log is encrypted.
 const (
-	clear     = iota
-	encrypted // under several keys
-	migrating // from the second time on that it is opened
+	inTheClear = iota
+	encrypted  // under several keys
+	migrating  // from the second time on that it is opened
 	ways
 )
 
@@ -130,7 +130,7 @@ type rig struct {
 // newRig returns a rig in one of three ways to encrypt, as the seed says.
 func newRig(fs *disk.Sim, seed uint64) *rig {
 	r := &rig{fs: fs, salt: seed, rng: rand.New(rand.NewPCG(seed, 1)), way: int(seed % ways)}
-	if r.way != clear {
+	if r.way != inTheClear {
 		r.keys = turning()
 	}
 	return r
@@ -177,7 +177,7 @@ func (r *rig) step() error {
 		}
 		failure = errors.Join(failure, err)
 	}
-	if err := r.log.PrepareSegment(); errors.Is(err, disk.ErrPower) {
+	if err := r.log.Tend(); errors.Is(err, disk.ErrPower) {
 		return err // any other failure is of no account
 	}
 	switch k := r.rng.IntN(20); {

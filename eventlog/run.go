@@ -27,11 +27,14 @@ func (l *Log) wait(p *pending) error {
 // signal wakes the log's goroutine when there is something for it to do, or has it woken
 // later, for a mark. l.mu is held.
 func (l *Log) signal() {
-	if !l.cfg.Manual && l.spareDue() {
-		l.makers.Go(func() {
-			if err := l.makeSpare(); err != nil && !errors.Is(err, errStopping) {
-				l.cfg.Logger.Info("the next log segment could not be made ahead of need", "error", err)
+	if !l.cfg.Manual && l.tendDue() {
+		l.tenders.Go(func() {
+			if err := l.Tend(); err != nil && !errors.Is(err, errStopping) {
+				l.cfg.Logger.Info("the next log segment could not be made ahead of need, or an index file not written", "error", err)
 			}
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			l.tending = false
 		})
 	}
 	switch {

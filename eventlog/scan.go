@@ -3,6 +3,7 @@ package eventlog
 import (
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"path"
 
@@ -13,6 +14,7 @@ import (
 type image struct {
 	segments []*segment
 	places   []place
+	roots    []root // of ranges that end in sealed segments, in order
 	base     uint64 // index before the first record
 	baseSum  Sum    // chain value there
 	last     uint64
@@ -30,6 +32,7 @@ type scanner struct {
 	fs       FS
 	dir      string
 	keys     KeyProvider
+	readAll  bool                    // do not believe index files
 	deep     bool                    // check every record and the chain
 	progress func(done, total int64) // may be nil
 	im       image
@@ -53,9 +56,19 @@ func (s *scanner) scan() (*image, error) {
 		s.im.segments = append(s.im.segments, seg)
 		s.total += seg.size
 	}
+	problems := make([]string, len(names))
+	for i, seg := range s.im.segments {
+		if problems[i], err = s.header(seg); err != nil {
+			return nil, errors.Join(err, s.close())
+		}
+	}
 	s.im.frame = 1
 	for i, seg := range s.im.segments {
-		if err := s.segment(seg, i == 0, i == len(s.im.segments)-1); err != nil {
+		var next *segmentHeader
+		if i+1 < len(names) && problems[i+1] == "" {
+			next = &s.im.segments[i+1].header
+		}
+		if err := s.segment(seg, problems[i], i == 0, i == len(names)-1, next); err != nil {
 			return nil, errors.Join(err, s.close())
 		}
 	}
@@ -85,37 +98,62 @@ func (s *scanner) open(name string) (*segment, error) {
 	return &segment{name: name, file: f, size: size, end: headerSize, low: math.MaxUint64}, nil
 }
 
-// segment checks one file and adds what it holds to the image.
-func (s *scanner) segment(seg *segment, first, last bool) error {
+// header reads the header of a segment; problem says why it cannot be trusted.
+func (s *scanner) header(seg *segment) (problem string, err error) {
+	b := make([]byte, min(seg.size, headerSize))
+	if n, err := seg.file.ReadAt(b, 0); err != nil && !(err == io.EOF && n == len(b)) {
+		return "", err
+	}
+	h := &seg.header
+	if problem = h.decode(b); problem != "" {
+		return problem, nil
+	}
+	if seg.env, problem, err = h.unlock(s.keys); err != nil {
+		return "", fmt.Errorf("%s: %w", seg.name, err)
+	}
+	if problem == "" && path.Base(seg.name) != segmentName(h.frame) {
+		problem = "the header belongs to a segment of another name"
+	}
+	return problem, nil
+}
+
+// indexed takes what a sealed segment holds from its index file, if that fits the segment
+// and the one behind.
+func (s *scanner) indexed(seg *segment, next *segmentHeader) bool {
+	if s.deep || s.readAll || next == nil {
+		return false
+	}
+	sum, problem := readIndex(s.fs, seg, s.keys)
+	if problem != "" || !sum.continuedBy(next) {
+		return false
+	}
+	s.im.apply(seg, sum)
+	s.advance(seg.size)
+	return true
+}
+
+// segment checks one file and adds what it holds to the image. problem is its header's;
+// next is the header of the segment behind, if there is a whole one.
+func (s *scanner) segment(seg *segment, problem string, first, last bool, next *segmentHeader) error {
 	im := &s.im
 	bad := func(off int64, reason string) error {
 		return &CorruptError{Segment: seg.name, Offset: off, Index: im.last + 1, Reason: reason}
 	}
-	w := window{file: seg.file, size: seg.size, buf: s.buf[:0]}
-	defer func() { s.buf = w.buf }()
-	b, err := w.bytes(0, headerSize)
-	if err != nil {
-		return err
-	}
-	h := &seg.header
-	problem := h.decode(b)
-	if problem == "" {
-		if seg.env, problem, err = h.unlock(s.keys); err != nil {
-			return fmt.Errorf("%s: %w", seg.name, err)
-		}
-	}
 	if problem != "" {
 		return bad(0, problem)
 	}
+	h := &seg.header
 	if first {
 		im.base, im.baseSum, im.last, im.chain, im.frame = h.first-1, h.chain, h.first-1, h.chain, h.frame
 	}
 	if h.first == 0 || h.frame == 0 || h.first != im.last+1 || h.chain != im.chain || h.frame != im.frame {
 		return bad(0, "the segment does not continue the one before; a segment is missing or foreign")
 	}
-	if path.Base(seg.name) != segmentName(h.frame) {
-		return bad(0, "the header belongs to a segment of another name")
+	if s.indexed(seg, next) {
+		return nil
 	}
+	w := window{file: seg.file, size: seg.size, buf: s.buf[:0]}
+	defer func() { s.buf = w.buf }()
 	im.tail, im.tailSize = 0, 0
 	for off := int64(headerSize); ; {
 		f, problem, err := w.frame(off, &seg.env)
@@ -146,6 +184,9 @@ func (s *scanner) end(w *window, seg *segment, off int64, problem string, last b
 	}
 	if zero {
 		s.advance(seg.size - off)
+		if !last {
+			seg.summary = s.im.summarize(seg)
+		}
 		return nil
 	}
 	if !last {

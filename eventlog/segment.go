@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -34,6 +35,9 @@ type segment struct {
 	low    uint64 // lowest index that a truncation in this file went back to
 	lowSum Sum    // chain value there
 
+	summary *summary // sealed, to be written to the index file by Tend
+	tended  bool     // by whoever has taken the summary; guarded by Log.mu
+
 	readers int  // guarded by Log.mu
 	removed bool // to be closed when the last reader is done; guarded by Log.mu
 }
@@ -43,7 +47,7 @@ type segment struct {
 func segmentName(frame uint64) string { return fmt.Sprintf("%020d", frame) + segmentSuffix }
 
 // listSegments returns the segments' names in order, and the leftovers of unfinished
-// rotations.
+// rotations, and index files without a segment.
 func listSegments(fs FS, dir string) (names, leftovers []string, err error) {
 	all, err := fs.List(dir)
 	if err != nil {
@@ -51,8 +55,12 @@ func listSegments(fs FS, dir string) (names, leftovers []string, err error) {
 	}
 	for _, n := range all {
 		switch digits, isSegment := strings.CutSuffix(n, segmentSuffix); {
-		case strings.HasSuffix(n, segmentSuffix+".tmp"), strings.HasSuffix(n, segmentSuffix+damagedSuffix+".tmp"):
+		case strings.HasSuffix(n, segmentSuffix+".tmp"), strings.HasSuffix(n, segmentSuffix+damagedSuffix+".tmp"), strings.HasSuffix(n, indexSuffix+".tmp"):
 			leftovers = append(leftovers, n)
+		case strings.HasSuffix(n, indexSuffix):
+			if !slices.Contains(all, strings.TrimSuffix(n, indexSuffix)+segmentSuffix) {
+				leftovers = append(leftovers, n)
+			}
 		case isSegment:
 			if _, err := strconv.ParseUint(digits, 10, 64); err != nil || len(digits) != 20 {
 				return nil, nil, fmt.Errorf("eventlog: %s looks like a segment, but its name is not a number of 20 digits", path.Join(dir, n))

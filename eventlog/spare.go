@@ -44,28 +44,20 @@ func (s *segment) zeroAhead(off, end int64) error {
 	return err
 }
 
-// PrepareSegment makes the next segment ready when the active one is half full, so that a
-// rotation need not. In Manual mode the owner calls it now and then, from any goroutine;
-// otherwise the log does. Its failure costs speed alone.
-func (l *Log) PrepareSegment() error {
-	l.mu.Lock()
-	due := l.spareDue()
-	l.mu.Unlock()
-	if !due {
-		return nil
-	}
-	return l.makeSpare()
-}
-
 // spareDue says whether the next segment is to be made, and that somebody is about to do
 // so. It is tried once for each segment. l.mu is held.
 func (l *Log) spareDue() bool {
-	seg := l.active()
-	if l.making || l.spare != nil || seg.spared || l.closed || l.failed != nil || seg.end < (headerSize+l.cfg.SegmentBytes)/2 {
+	if !l.spareWanted() {
 		return false
 	}
-	seg.spared, l.making = true, true
+	l.active().spared, l.making = true, true
 	return true
+}
+
+// spareWanted says whether the next segment is to be made. l.mu is held.
+func (l *Log) spareWanted() bool {
+	seg := l.active()
+	return !l.making && l.spare == nil && !seg.spared && !l.closed && l.failed == nil && seg.end >= (headerSize+l.cfg.SegmentBytes)/2
 }
 
 func (l *Log) makeSpare() error {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 )
 
 // TruncateAfter removes all records behind an index, durably. It is written as a frame
@@ -65,6 +66,9 @@ func (w *Work) removeBefore(index uint64) error {
 			return nil
 		}
 		w.drop++
+		if err := l.cfg.FS.Remove(indexName(l.im.segments[w.drop-1].name)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			l.cfg.Logger.Info("an index file without a segment stays until the next start", "error", err)
+		}
 		if err := l.cfg.FS.SyncDir(l.cfg.Dir); err != nil {
 			// The name may come back after a crash, behind a gap that later removals leave.
 			return fmt.Errorf("the directory could not be synced: %w", err)
@@ -86,6 +90,7 @@ func (l *Log) forget(n int) (err error) {
 			k++
 		}
 		l.im.places, l.im.segments = l.im.places[k:], l.im.segments[1:]
+		l.im.roots = slices.DeleteFunc(l.im.roots, func(r root) bool { return r.seg == seg })
 		if seg.removed = true; seg.readers == 0 {
 			err = errors.Join(err, seg.file.Close())
 		}

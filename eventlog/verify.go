@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"path"
+
+	"github.com/lithair/lithair-go/internal/disk"
 )
 
 // Report is what Verify found in a sound log.
@@ -14,10 +16,14 @@ type Report struct {
 	Last      uint64
 	Chain     [32]byte // value at Last
 	TornBytes int64    // at the end: a batch cut off by a crash, or the reserve behind it
+	Indexes   int      // index files that say what the segments hold
+	Stale     []string // index files that cannot be used; the next start makes them anew
+	Roots     int      // Merkle roots that are those of the records
 }
 
 // Verify checks every byte of the log in a directory that no process has open: the
-// checksums of all frames and records, and the whole chain. It changes nothing. The
+// checksums of all frames and records, the whole chain, the index files and the Merkle
+// roots in them. It changes nothing. The
 // first damage found is returned as a *[CorruptError]. progress, if not nil, is told how
 // many bytes are done. Of cfg, Dir, FS and Keys are looked at.
 func Verify(cfg Config, progress func(done, total int64)) (Report, error) {
@@ -37,6 +43,46 @@ func Verify(cfg Config, progress func(done, total int64)) (Report, error) {
 		}
 		return Report{}, errors.Join(err, lock.Close())
 	}
-	return Report{Segments: len(im.segments), Records: im.last - im.base, First: im.base + 1, Last: im.last, Chain: im.chain, TornBytes: im.cut},
-		errors.Join(s.close(), lock.Close())
+	rep := Report{Segments: len(im.segments), Records: im.last - im.base, First: im.base + 1, Last: im.last, Chain: im.chain, TornBytes: im.cut}
+	err = rep.indexes(&Log{cfg: cfg, im: *im})
+	return rep, errors.Join(err, s.close(), lock.Close())
+}
+
+// indexes checks the index files of a log whose segments were read: one that can be used
+// must say what the segment says, and its roots must be those of the records.
+func (rep *Report) indexes(l *Log) error {
+	for i, seg := range l.im.segments[:max(len(l.im.segments)-1, 0)] {
+		name := indexName(seg.name)
+		sum, problem := readIndex(l.cfg.FS, seg, l.cfg.Keys)
+		if problem != "" || !sum.continuedBy(&l.im.segments[i+1].header) {
+			if f, err := l.cfg.FS.Open(name, disk.ReadOnly); err == nil {
+				rep.Stale = append(rep.Stale, name)
+				if err := f.Close(); err != nil {
+					return err
+				}
+			}
+			continue
+		}
+		rep.Indexes++
+		if !sum.equal(seg.summary) {
+			return &CorruptError{Segment: name, Index: seg.header.first, Reason: "the index file says something else than its segment"}
+		}
+		for _, r := range sum.roots {
+			r.seg = seg
+			if !l.im.addRoot(r) {
+				continue // truncated since
+			}
+			leaves, err := l.leaves(r.n)
+			switch {
+			case errors.Is(err, ErrCompacted): // it began in segments that are gone
+				continue
+			case err != nil:
+				return err
+			case fold(leaves, 0, nil) != r.sum:
+				return wrongRoot(&r)
+			}
+			rep.Roots++
+		}
+	}
+	return nil
 }

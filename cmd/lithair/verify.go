@@ -19,6 +19,9 @@ type verdict struct {
 	Segments int      `json:"segments"`
 	Chain    string   `json:"chain"` // at the last index that is sound
 	Torn     int64    `json:"torn_bytes,omitempty"`
+	Indexes  int      `json:"indexes,omitempty"`       // verify: index files that say what their segments hold
+	Stale    []string `json:"stale_indexes,omitempty"` // verify: index files that the next start makes anew
+	Roots    int      `json:"roots,omitempty"`         // verify: Merkle roots that fit their records
 	Damaged  []damage `json:"damaged,omitempty"`
 	Keep     *uint64  `json:"keep,omitempty"` // repair: the log ends here
 	Lost     uint64   `json:"lost,omitempty"` // repair: readable records behind that
@@ -80,11 +83,16 @@ func setupVerify(fs *flag.FlagSet) func(*console, eventlog.Config) error {
 func verify(c *console, log eventlog.Config, json bool) error {
 	r, err := eventlog.Verify(log, nil)
 	if err == nil {
-		v := verdict{Sound: true, First: r.First, Last: r.Last, Records: r.Records, Segments: r.Segments, Chain: hex.EncodeToString(r.Chain[:]), Torn: r.TornBytes}
+		v := verdict{Sound: true, First: r.First, Last: r.Last, Records: r.Records, Segments: r.Segments, Chain: hex.EncodeToString(r.Chain[:]), Torn: r.TornBytes,
+			Indexes: r.Indexes, Stale: r.Stale, Roots: r.Roots}
 		if json {
 			return c.printJSON(v)
 		}
 		fmt.Fprintf(c.out, "sound: %d records (%d to %d) in %d segments, chain %s\n", v.Records, v.First, v.Last, v.Segments, v.Chain)
+		fmt.Fprintf(c.out, "index files: %d sound, with %d Merkle roots that fit\n", v.Indexes, v.Roots)
+		for _, name := range v.Stale {
+			fmt.Fprintf(c.out, "index file: %s cannot be used; the next start makes it anew\n", name)
+		}
 		if v.Torn > 0 {
 			fmt.Fprintf(c.out, "torn: %d bytes at the end, of a batch that was never acknowledged; the next start cuts them\n", v.Torn)
 		}

@@ -89,3 +89,56 @@ func TestLifecyclesOverHTTP(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+type presence struct {
+	_ struct{} `persist:"memory_only"`
+
+	ID   string `json:"id"`
+	Room string `json:"room" lithair:"indexed"`
+}
+
+func TestMemoryOnlyOverHTTP(t *testing.T) {
+	dir := t.TempDir()
+	a := newApp(t, Config{Dir: dir})
+	Model[presence](a, "/presence")
+	start(t, a)
+	index, tag := "", ""
+	for _, c := range []struct {
+		method, path, body string
+		status             int
+		want               string
+	}{
+		{"POST", "/presence", `{"id":"a","room":"x"}`, 201, ""},
+		{"POST", "/presence", `{"id":"a","room":"x"}`, 409, "LTH1013"},
+		{"PATCH", "/presence/a", `{"room":"y"}`, 200, `"room":"y"`},
+		{"GET", "/presence?room=y", "", 200, `"total":1`},
+		{"GET", "/presence/a", "", 200, `"room":"y"`},
+		{"GET", "/presence/a?at=1", "", 400, "it has no past"},
+		{"GET", "/presence/a/history", "", 404, ""},
+	} {
+		got := call(t, a, c.method, c.path, c.body)
+		if got.StatusCode != c.status || !strings.Contains(got.body, c.want) {
+			t.Errorf("%s %s %s: %d %s, want %d %s", c.method, c.path, c.body, got.StatusCode, got.body, c.status, c.want)
+		}
+		if at := got.Header.Get("Lithair-Index"); index == "" {
+			index = at
+		} else if at != "" && at != index {
+			t.Errorf("%s %s: index %s, want %s: nothing was logged", c.method, c.path, at, index)
+		}
+		if e := got.Header.Get("ETag"); e != "" && c.method != "GET" {
+			if e == tag {
+				t.Errorf("%s %s: two versions have the tag %s", c.method, c.path, e)
+			}
+			tag = e
+		}
+	}
+	if err := a.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	a = newApp(t, Config{Dir: dir})
+	Model[presence](a, "/presence")
+	start(t, a)
+	if got := call(t, a, "GET", "/presence/count", ""); got.body != `{"count":0}` {
+		t.Errorf("after a restart: %s", got.body)
+	}
+}

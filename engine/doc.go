@@ -43,6 +43,12 @@
 // system; the engine wakes up for it. One delete may take along at most
 // [ExecutorConfig].MaxCascade others.
 //
+// Models with persist:"memory_only" are changed by transactions as others, and read with
+// them in one root. What is changed is not logged: it lives on the node that ran the
+// transaction, until the process ends. A transaction that changes nothing else takes no
+// sequence; the version of such a record is a count of its own. Nothing may refer to them,
+// and they refer to nothing.
+//
 // # Snapshots
 //
 // With [Engine.KeepSnapshots] the committed state is written down as the log grows, from

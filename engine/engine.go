@@ -448,10 +448,14 @@ func (e *Engine) setPoint(root *state.Root) {
 func (e *Engine) publish() {
 	root := e.ex.Root()
 	if old := e.store.Load(); root != old {
-		e.stats.transactions.Add(root.Seq() - old.Seq())
-		e.stats.entries.Add(1)
 		e.store.Publish(root)
-		e.setPoint(root)
+		if root.Seq() == old.Seq() { // local records alone have changed
+			e.point.Store(&point{root, e.ex.Applied()})
+		} else {
+			e.stats.transactions.Add(root.Seq() - old.Seq())
+			e.stats.entries.Add(1)
+			e.setPoint(root)
+		}
 		ch := make(chan struct{})
 		close(*e.changed.Swap(&ch))
 	}

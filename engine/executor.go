@@ -85,6 +85,7 @@ type Call struct {
 	cmd    Command
 	wait   uint64 // the answer may leave once this sequence is committed
 	wrote  bool   // it is part of an entry
+	local  bool   // it is not, but has changed local records
 	Result Result
 	Err    error
 	taken  atomic.Bool   // by the executor, to run it, or by the caller, to withdraw it
@@ -165,8 +166,10 @@ func NewExecutor(cfg ExecutorConfig, tables []*Table) (*Executor, error) {
 	}
 	ex := &Executor{cfg: cfg, stored: own, ids: &model.Generator{}, committed: state.Empty()}
 	ex.tables = append(append(ex.tables, tables...), own)
-	ex.head = ex.committed
-	return ex, ex.addTrails()
+	if err := ex.addTrails(); err != nil {
+		return nil, err
+	}
+	return ex, ex.addLocal()
 }
 
 // Submit queues a call. Without leadership it ends at once.
@@ -252,8 +255,16 @@ func (ex *Executor) Execute(clock int64) (p Proposal, ok bool) {
 		ex.queue = nil
 	}
 	if b.count == 0 {
+		if b.local {
+			ex.adopt(b.batch.Seal(b.seq, ex.head.Time()))
+		}
 		ex.release()
 		return p, false
+	}
+	for _, c := range ex.waiting[ex.beforeHead:] {
+		if c.local {
+			c.wait = b.seq // what it changed becomes visible with the entry
+		}
 	}
 	first := ex.head.Seq() + 1
 	ex.proposed = flight{first: first, root: b.batch.Seal(b.seq, b.now)}
@@ -345,6 +356,7 @@ func (ex *Executor) Committed(records []eventlog.Record) {
 // Restore sets the state that a snapshot brought, with the log index it holds, in place
 // of an empty one. It comes before anything else.
 func (ex *Executor) Restore(root *state.Root, index uint64) error {
+	root = root.KeepLocal(ex.committed)
 	ex.committed, ex.head, ex.applied = root, root, index
 	return bindTables(ex.tables, root)
 }
@@ -494,6 +506,7 @@ type batchRun struct {
 	seq   uint64 // of the last transaction that changed something
 	count uint64
 	txs   []byte // as appendTx wrote them
+	local bool   // local records were changed
 }
 
 // run executes one call and puts it among those waiting for a commit.
@@ -521,12 +534,15 @@ func (b *batchRun) run(c *Call) {
 		b.batch.Rollback(mark)
 		c.Result.Seq = b.seq
 	case tx.count == 0:
+		c.local = tx.local > 0
+		b.local = b.local || c.local
 		if !c.Result.Replayed { // then it is the sequence of the first try
 			c.Result.Seq = b.seq
 		}
 	default:
 		b.seq++
 		b.count++
+		b.local = b.local || tx.local > 0
 		c.Result.Seq, c.wrote = b.seq, true
 		ex.kept += tx.kept
 		if tx.schema {

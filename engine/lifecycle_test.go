@@ -84,6 +84,16 @@ type memo struct {
 // caller's.
 func onDisk(t *testing.T, sim *disk.Sim, models func(e *engine.Engine)) *engine.Engine {
 	t.Helper()
+	e, err := onDiskOr(t, sim, models)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+// onDiskOr is onDisk with the error of the start.
+func onDiskOr(t *testing.T, sim *disk.Sim, models func(e *engine.Engine)) (*engine.Engine, error) {
+	t.Helper()
 	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
 	e, err := engine.New(engine.Config{Logger: quiet, Open: func(sink engine.Sink) (engine.Order, error) {
 		log, err := eventlog.Open(eventlog.Config{Dir: "log", FS: sim, SegmentBytes: 12 << 10, Logger: quiet})
@@ -103,10 +113,7 @@ func onDisk(t *testing.T, sim *disk.Sim, models func(e *engine.Engine)) *engine.
 	if err := e.KeepSnapshots(engine.SnapshotConfig{Dir: "snapshots", FS: sim, EveryBytes: 1 << 30, Compact: true}); err != nil {
 		t.Fatal(err)
 	}
-	if err := e.Start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	return e
+	return e, e.Start(t.Context())
 }
 
 func registered[T any](t *testing.T, e *engine.Engine) *engine.Table {

@@ -20,7 +20,13 @@ func (tx *Tx) declare() error {
 		}
 		next, all[s.Model] = max(next, s.Number), s
 	}
+	if err := checkLocal(tx.ex.tables, all); err != nil {
+		return err
+	}
 	for _, t := range tx.ex.tables {
+		if t.model.MemoryOnly {
+			continue
+		}
 		old := tx.SchemaByName(t.model.Name)
 		if t.idle && old == nil {
 			continue

@@ -26,6 +26,7 @@ type Tx struct {
 
 	events  []byte // as appendEvent wrote them
 	count   int    // events
+	local   int64  // bytes of changes to local records, about
 	refs    []pendingRef
 	deletes []pendingDelete
 	touched []touched       // records of models with a lifecycle
@@ -153,6 +154,9 @@ func (tx *Tx) Load(t *Table, key string, ptr any) (*state.Row, error) {
 
 // record applies an event to the state under construction and adds it to the entry.
 func (tx *Tx) record(ev state.Event) error {
+	if ev.Model >= state.LocalModel {
+		return tx.recordLocal(ev)
+	}
 	if got := int64(len(tx.events) + len(ev.Fields) + len(ev.Key)); got > tx.ex.cfg.MaxTxBytes {
 		return &TooLargeError{What: "the transaction", Limit: tx.ex.cfg.MaxTxBytes, Got: got}
 	}

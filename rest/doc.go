@@ -39,6 +39,8 @@
 // where that is gone from the versions that the model keeps as state; take
 // (default 50, at most 1000) and before=INDEX page through it.
 //
+// A model that is kept in memory only has no past: no history, no blame, and at is 400.
+//
 // # Writes
 //
 // Fields that are hidden never leave and are unknown in input; a PUT keeps their value.

@@ -53,6 +53,12 @@ type indexText struct {
 	text string
 }
 
+// route is a pattern with its handler.
+type route struct {
+	pattern string
+	h       wire.Handler
+}
+
 // Mount registers all routes of a model below base, such as "/api/articles". The engine
 // may be started later; until then requests are answered with 503.
 func Mount(r *wire.Router, e *engine.Engine, t *engine.Table, base string, opt Options) error {
@@ -63,15 +69,15 @@ func Mount(r *wire.Router, e *engine.Engine, t *engine.Table, base string, opt O
 		return err
 	}
 	c := &collection{e: e, t: t, base: base, opt: opt, shape: newShape(t.Model())}
-	for _, route := range []struct {
-		pattern string
-		h       wire.Handler
-	}{
+	routes := []route{
 		{"GET " + base, c.list}, {"GET " + base + "/count", c.count}, {"GET " + base + "/{id}", c.get},
-		{"GET " + base + "/{id}/history", c.history}, {"GET " + base + "/{id}/blame", c.blame},
 		{"POST " + base, c.create}, {"POST " + base + "/_bulk", c.bulk}, {"PUT " + base + "/{id}", c.put},
 		{"PATCH " + base + "/{id}", c.patch}, {"DELETE " + base + "/{id}", c.delete},
-	} {
+	}
+	if !t.Model().MemoryOnly { // what has no past has no history
+		routes = append(routes, route{"GET " + base + "/{id}/history", c.history}, route{"GET " + base + "/{id}/blame", c.blame})
+	}
+	for _, route := range routes {
 		if err := r.Handle(route.pattern, c.wrap(route.h)); err != nil {
 			return err
 		}

@@ -50,6 +50,9 @@ func (c *collection) root(r *wire.Request) (*state.Root, error) {
 		return nil, fault(CodeQuery, q.Err.Error())
 	}
 	if q.Has("at") {
+		if c.t.Model().MemoryOnly {
+			return nil, &query.Error{Field: "at", Problem: "has no meaning for " + c.t.Name() + ", which is kept in memory only: it has no past"}
+		}
 		for _, other := range []string{"level", "freshness", "min_index"} {
 			if q.Has(other) {
 				return nil, &query.Error{Field: other, Problem: "has no meaning together with at: the past does not change"}

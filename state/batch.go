@@ -11,10 +11,11 @@ import (
 // when they began, also while events are applied.
 type Batch struct {
 	view
-	owned   []bool // tables that are the batch's own
-	undo    []undo
-	frozen  [][]*table // per event in undo on SchemaModel: all tables before it
-	scratch scratch
+	owned      []bool // tables that are the batch's own
+	ownedLocal []bool // the same for local ones; nil when none is
+	undo       []undo
+	frozen     [][]*table // per event in undo on SchemaModel: all tables before it
+	scratch    scratch
 }
 
 // undo takes one event back.
@@ -37,6 +38,9 @@ func (r *Root) Begin() *Batch {
 
 // own returns a table that the batch may change; nil when there is none.
 func (b *Batch) own(number uint32) *table {
+	if number >= LocalModel {
+		return b.ownLocal(number)
+	}
 	t := b.table(number)
 	if t != nil && !b.owned[number] {
 		t = t.clone()
@@ -49,7 +53,8 @@ func (b *Batch) own(number uint32) *table {
 // cannot be true here; the batch is then as before. ev.Fields belongs to the state from
 // then on and must not be changed by the caller; where it has much more capacity than
 // length it is copied, so that records take no more memory than they need. It must not
-// be part of a larger buffer, which would be kept alive.
+// be part of a larger buffer, which would be kept alive. A row of a local model has a
+// count of its own in place of seq.
 func (b *Batch) Apply(seq uint64, ev Event) error {
 	t := b.own(ev.Model)
 	if t == nil {
@@ -62,6 +67,10 @@ func (b *Batch) Apply(seq uint64, ev Event) error {
 	}
 	var row *Row
 	if ev.Kind != Deleted {
+		if t.local {
+			b.changes++
+			seq = b.changes
+		}
 		row = &Row{bytes: rec, seq: seq}
 	}
 	u := undo{model: ev.Model, key: ev.Key, old: old, new: row}
@@ -159,7 +168,8 @@ func (b *Batch) Seal(seq uint64, time int64) *Root {
 		panic("state: a batch is sealed twice")
 	}
 	b.freeze()
-	r := &Root{view{seq: seq, time: time, tables: b.tables}}
+	b.freezeLocal()
+	r := &Root{view{seq: seq, time: time, tables: b.tables, local: b.local, changes: b.changes}}
 	*b = Batch{}
 	return r
 }

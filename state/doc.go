@@ -35,6 +35,11 @@
 // each event, not only at the end: two records exchange a unique value by way of a
 // third one.
 //
+// # Local models
+//
+// Records of local models ([LocalModel]) live in this process alone: they are in roots and
+// batches as all others, with their indexes, and in no hash, snapshot or Diff.
+//
 // # Undo
 //
 // A batch remembers what its events replaced: Mark and Rollback take events back as if

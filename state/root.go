@@ -54,6 +54,9 @@ type view struct {
 	seq    uint64
 	time   int64
 	tables []*table // by model number; nil where there is none
+
+	local   []*table // of local models, by number less LocalModel
+	changes uint64   // of local records, counted on
 }
 
 // Empty returns the state before the first event.
@@ -91,7 +94,7 @@ func (v *view) table(number uint32) *table {
 	if uint64(number) < uint64(len(v.tables)) {
 		return v.tables[number]
 	}
-	return nil
+	return v.localTable(number)
 }
 
 // Get implements [Reader]. It allocates nothing.
@@ -120,7 +123,7 @@ func (v *view) Bytes(model uint32) int64 {
 	return 0
 }
 
-// Size returns the bytes of all keys and records.
+// Size returns the bytes of all keys and records, local ones left out.
 func (v *view) Size() (n int64) {
 	for _, t := range v.tables {
 		if t != nil {
@@ -147,6 +150,11 @@ func (v *view) SchemaByName(name string) *model.Schema {
 			return t.schema
 		}
 	}
+	for _, t := range v.local {
+		if t.schema.Model == name {
+			return t.schema
+		}
+	}
 	return nil
 }
 
@@ -159,7 +167,7 @@ func (v *view) Schema(number uint32) *model.Schema {
 	return nil
 }
 
-// Models returns the declarations of all models, by number. They must not be changed.
+// Models returns the declarations of all models but local ones, by number. They must not be changed.
 func (v *view) Models() []*model.Schema {
 	var list []*model.Schema
 	for _, t := range v.tables[1:] {

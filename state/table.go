@@ -14,7 +14,8 @@ type table struct {
 	indexes []index              // in ascending order of numbers
 	columns []*model.SchemaField // that the indexes are made of, in ascending order
 	bytes   int64                // of keys and records
-	hash    sum                  // of all records
+	hash    sum                  // of all records; none of local ones
+	local   bool                 // see LocalModel
 }
 
 // clone returns a version of t that can be changed without t noticing.
@@ -88,14 +89,18 @@ func (t *table) set(key string, old, new *Row, s *scratch) error {
 	}
 	if old != nil {
 		t.bytes -= int64(len(key) + len(old.bytes))
-		t.hash = t.hash.minus(t.rowSum(key, old, s))
+		if !t.local {
+			t.hash = t.hash.minus(t.rowSum(key, old, s))
+		}
 	}
 	if new == nil {
 		t.rows.Delete(key)
 		return nil
 	}
 	t.bytes += int64(len(key) + len(new.bytes))
-	t.hash = t.hash.plus(t.rowSum(key, new, s))
+	if !t.local {
+		t.hash = t.hash.plus(t.rowSum(key, new, s))
+	}
 	t.rows.Set(key, new)
 	return nil
 }

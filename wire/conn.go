@@ -82,9 +82,17 @@ func newConn(l *link) *conn {
 	return c
 }
 
+// maxKeptBody is the size of a buffer for response bodies that other connections get, too.
+const maxKeptBody = 4 << 10
+
 // recycle gives the working set, which nobody holds any more, to other connections.
 func (c *conn) recycle() {
+	body := c.res.body[:0]
+	if cap(body) > maxKeptBody {
+		body = nil
+	}
 	*c = conn{direct: c.direct}
+	c.res.body = body
 	conns.Put(c)
 }
 
@@ -600,6 +608,9 @@ func (c *conn) lingerOn() {
 // parked or, where that cannot be, waits in a goroutine that holds hardly anything.
 func (c *conn) rest() step {
 	c.release()
+	if !c.writeBy.IsZero() {
+		c.nc.SetWriteDeadline(time.Time{}) // its timer; it can fail only on a closed connection
+	}
 	c.left = true
 	switch {
 	case c.raw != nil && c.park():

@@ -61,7 +61,7 @@ func newMemListener() *pipeListener {
 }
 
 // seen is a request as a server understood it.
-type seen struct{ method, target, host, body string }
+type seen struct{ method, target, host, body, fields string }
 
 // player plays bytes to one server and notes the requests it hands to its handler whole.
 type player struct {
@@ -129,7 +129,11 @@ func wirePlayer(t testing.TB, unix bool) *player {
 		if err != nil {
 			return err
 		}
-		p.note(seen{r.Method(), r.Target(), strings.ToLower(r.Host()), string(b)})
+		var fields strings.Builder
+		for name, value := range r.Headers() {
+			fields.WriteString(name + ": " + value + "\n")
+		}
+		p.note(seen{r.Method(), r.Target(), strings.ToLower(r.Host()), string(b), fields.String()})
 		return w.Send(200, "text/plain", []byte("ok"))
 	}})
 	if err != nil {
@@ -154,7 +158,7 @@ func stdPlayer(t testing.TB) *player {
 		if err != nil {
 			panic(http.ErrAbortHandler)
 		}
-		p.note(seen{r.Method, r.RequestURI, strings.ToLower(r.Host), string(b)})
+		p.note(seen{method: r.Method, target: r.RequestURI, host: strings.ToLower(r.Host), body: string(b)})
 		w.Write([]byte("ok"))
 	})}
 	go s.Serve(p.l)

@@ -345,7 +345,12 @@ func (a *App) openState(ctx context.Context, dir string) error {
 	if err := backup.Finish(a.cfg.FS, dir); err != nil {
 		return &startError{err: err, kind: startData, dir: dir, name: a.cfg.Name}
 	}
-	if err := a.engine.KeepSnapshots(engine.SnapshotConfig{Dir: a.snapshotDir(), FS: a.cfg.FS, Keys: a.keys, Compact: a.cfg.Retention == "snapshot"}); err != nil {
+	snaps, err := parseRetention(a.cfg.Retention)
+	if err != nil {
+		return &startError{err: err, kind: startConfig}
+	}
+	snaps.Dir, snaps.FS, snaps.Keys, snaps.Archive = a.snapshotDir(), a.cfg.FS, a.keys, a.cfg.Archive
+	if err := a.engine.KeepSnapshots(snaps); err != nil {
 		return &startError{err: err, kind: startData, dir: dir, name: a.cfg.Name}
 	}
 	if err := a.engine.Start(ctx); err != nil {

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lithair/lithair-go/eventlog"
 	"github.com/lithair/lithair-go/internal/disk"
 	"github.com/lithair/lithair-go/jsonx"
 	"github.com/lithair/lithair-go/model"
@@ -34,7 +35,7 @@ type Config struct {
 	Dir             string        `flag:"data" usage:"data directory"`
 	LogLevel        string        `flag:"log-level" usage:"debug, info, warn or error"`
 	LogFormat       string        `flag:"log-format" usage:"text, json or auto: text on a terminal"`
-	Retention       string        `flag:"retention" usage:"how much of the log is kept: all, or snapshot: what the snapshots need"`
+	Retention       string        `flag:"retention" usage:"how much history is kept: all; snapshot: what the snapshots need; an age such as 30d or 12h; a size of the log such as 10GB; or an age and a size, 30d,10GB"`
 	MaxMemory       int64         `flag:"max-memory" usage:"memory budget in bytes, beyond which writes are refused; 0: that of the control group, if any"`
 	MaxBodyBytes    int64         `flag:"max-body-size" usage:"largest request body, in bytes"`
 	RequestTimeout  time.Duration `flag:"request-timeout" usage:"longest time a request may take"`
@@ -49,6 +50,11 @@ type Config struct {
 	// EncryptionKey, when set, returns keys in place of a file: that of a number, or the
 	// current one with its number when asked for number 0. Numbers begin with 1.
 	EncryptionKey func(number uint32) (n uint32, key [32]byte, err error)
+
+	// Archive, when set, is handed each segment of the log before Retention removes it: a
+	// file that is not written to any more, and stays as long as the call. An error keeps
+	// it, and those behind it, for the next time.
+	Archive func(segment eventlog.Sealed) error
 
 	// Proxies says what else the proxies of TrustedProxies are believed about, such as
 	// Proto; its Trusted are added to them. Without either no proxy is believed.
@@ -116,8 +122,8 @@ func (c *Config) check() error {
 	if !slices.Contains([]string{"auto", "text", "json"}, c.LogFormat) {
 		errs = append(errs, fmt.Errorf("log-format: %q is not text, json or auto", c.LogFormat))
 	}
-	if !slices.Contains([]string{"all", "snapshot"}, c.Retention) {
-		errs = append(errs, fmt.Errorf("retention: %q is not all or snapshot", c.Retention))
+	if _, err := parseRetention(c.Retention); err != nil {
+		errs = append(errs, err)
 	}
 	for _, n := range []struct {
 		name string

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/lithair/lithair-go/engine"
 )
@@ -65,7 +66,30 @@ func TestViewAt(t *testing.T) {
 	}
 }
 
-func TestRetentionIsChecked(t *testing.T) {
+// TestRetention is a table of policies.
+func TestRetention(t *testing.T) {
+	for _, c := range []struct {
+		text string
+		want engine.SnapshotConfig
+		ok   bool
+	}{
+		{"all", engine.SnapshotConfig{}, true},
+		{"snapshot", engine.SnapshotConfig{Compact: true}, true},
+		{"30d", engine.SnapshotConfig{MaxAge: 720 * time.Hour}, true},
+		{"12h", engine.SnapshotConfig{MaxAge: 12 * time.Hour}, true},
+		{"10GB", engine.SnapshotConfig{MaxLogBytes: 10_000_000_000}, true},
+		{"64MiB", engine.SnapshotConfig{MaxLogBytes: 64 << 20}, true},
+		{"7d, 1GiB", engine.SnapshotConfig{MaxAge: 168 * time.Hour, MaxLogBytes: 1 << 30}, true},
+		{"forever", engine.SnapshotConfig{}, false}, {"", engine.SnapshotConfig{}, false}, {"30", engine.SnapshotConfig{}, false},
+		{"0d", engine.SnapshotConfig{}, false}, {"-1d", engine.SnapshotConfig{}, false}, {"d", engine.SnapshotConfig{}, false},
+		{"1d,2d", engine.SnapshotConfig{}, false}, {"1GB,2GB", engine.SnapshotConfig{}, false}, {"1d,", engine.SnapshotConfig{}, false},
+		{"all,1d", engine.SnapshotConfig{}, false}, {"99999999999999d", engine.SnapshotConfig{}, false}, {"1.5d", engine.SnapshotConfig{}, false},
+	} {
+		got, err := parseRetention(c.text)
+		if (err == nil) != c.ok || c.ok && (got.Compact != c.want.Compact || got.MaxAge != c.want.MaxAge || got.MaxLogBytes != c.want.MaxLogBytes) {
+			t.Errorf("%q: %+v, %v", c.text, got, err)
+		}
+	}
 	a := newApp(t, Config{Retention: "forever"})
 	if err := startErr(t, a); !strings.Contains(err, "retention") || !strings.Contains(err, "snapshot") {
 		t.Errorf("%s", err)

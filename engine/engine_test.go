@@ -123,7 +123,9 @@ func (o *order) Position(index uint64) (eventlog.Position, error) {
 
 func (o *order) First() uint64 { return 1 }
 
-func (o *order) Compact(uint64) error { return errors.New("this order keeps everything") }
+func (o *order) Compact(eventlog.Retention) (int, error) {
+	return 0, errors.New("this order keeps everything")
+}
 
 func (o *order) Close() error { return nil }
 

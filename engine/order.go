@@ -30,9 +30,9 @@ type Order interface {
 	// First returns the index of the oldest entry that Read can return.
 	First() uint64
 
-	// Compact lets go of entries before an index, durably; some of them may stay. A
-	// snapshot holds what they did.
-	Compact(before uint64) error
+	// Compact lets go of entries as r says, durably; some of them may stay. A snapshot
+	// holds what they did. It returns how many segments went.
+	Compact(r eventlog.Retention) (removed int, err error)
 
 	// Close stops ordering; proposals still open end by Sink.Lost.
 	Close() error

@@ -40,6 +40,18 @@ type SnapshotConfig struct {
 	// Compact removes what lies in the log before the oldest snapshot kept, as far as
 	// no Committed hook still needs it. The past cannot be read then.
 	Compact bool
+
+	// MaxAge removes segments of the log that are older, once a snapshot that is older
+	// follows them; what is younger can be read as it was. MaxLogBytes removes the oldest
+	// segments while the log is larger, as far as snapshots stand in for them. 0: no bound.
+	// Both are looked at when a snapshot has been written, and for MaxAge one is written
+	// every eighth of it, if anything happened.
+	MaxAge      time.Duration
+	MaxLogBytes int64
+
+	// Archive is handed each segment before it is removed; an error keeps it, and those
+	// behind it, for the next time.
+	Archive func(s eventlog.Sealed) error
 }
 
 func (c *SnapshotConfig) defaults() error {
@@ -55,8 +67,8 @@ func (c *SnapshotConfig) defaults() error {
 	if c.EveryBytes == 0 {
 		c.EveryBytes = 32 << 20
 	}
-	if c.Keep < 0 || c.EveryBytes < 0 {
-		return errors.New("engine: SnapshotConfig: Keep and EveryBytes cannot be negative")
+	if c.Keep < 0 || c.EveryBytes < 0 || c.MaxAge < 0 || c.MaxLogBytes < 0 {
+		return errors.New("engine: SnapshotConfig: Keep, EveryBytes, MaxAge and MaxLogBytes cannot be negative")
 	}
 	return nil
 }
@@ -286,19 +298,9 @@ func (s *snapshots) write(root *state.Root, at eventlog.Position) error {
 	if err != nil {
 		return err
 	}
-	files := append(slices.Clone(s.files), f)
-	drop := max(0, len(files)-s.cfg.Keep)
-	if s.pins.Load() > 0 {
-		drop = 0 // they go with the next ones
-	}
-	s.setFiles(files[drop:])
+	s.setFiles(append(slices.Clone(s.files), f))
 	s.size = size
-	for _, old := range files[:drop] {
-		if err := s.cfg.FS.Remove(old.name); err != nil {
-			return err
-		}
-	}
-	return s.cfg.FS.SyncDir(s.cfg.Dir)
+	return s.remove(s.surplus(s.files))
 }
 
 // WriteSnapshot writes a state down in cfg.Dir where an engine finds it, durably. at is the
@@ -431,9 +433,15 @@ func (e *Engine) keepSnapshots(ctx context.Context, restored *state.Root) {
 	pause := time.NewTimer(0) // runs while a snapshot that failed is not to be tried again
 	defer pause.Stop()
 	rested := true
+	var look <-chan time.Time
+	if age := e.snaps.cfg.MaxAge; age > 0 {
+		t := time.NewTicker(max(age/baseSnapshots/4, time.Second))
+		defer t.Stop()
+		look = t.C
+	}
 	for {
 		changed := *e.changed.Load()
-		if rested && e.snaps.due(e.stats.gathered.Load()) {
+		if rested && (e.snaps.due(e.stats.gathered.Load()) || e.snaps.stale(e.cfg.Clock()) && e.point.Load().index != e.snaps.newest()) {
 			if err := e.snapshot(); err != nil {
 				e.log.Error("no snapshot could be written; a start takes longer until one is", "error", err)
 				rested = false
@@ -448,6 +456,7 @@ func (e *Engine) keepSnapshots(ctx context.Context, restored *state.Root) {
 			fn()
 		case <-pause.C:
 			rested = true
+		case <-look:
 		case <-changed:
 		}
 	}
@@ -475,7 +484,7 @@ func (e *Engine) snapshot() error {
 	e.stats.gathered.Add(-gathered)
 	e.stats.snapshotSeq.Store(p.root.Seq())
 	e.log.Info("wrote a snapshot", "seq", p.root.Seq(), "bytes", e.snaps.size, "took", time.Since(begun).Round(time.Millisecond).String())
-	if e.snaps.cfg.Compact {
+	if e.snaps.cfg.retains() {
 		return e.compact()
 	}
 	return nil
@@ -487,22 +496,6 @@ func (s *snapshots) newest() uint64 {
 		return 0
 	}
 	return s.files[len(s.files)-1].index
-}
-
-// compact lets go of the log before the oldest snapshot, as far as no hook needs it.
-// With fewer snapshots than Keep nothing goes: the log stands in for those missing.
-func (e *Engine) compact() error {
-	if len(e.snaps.files) < e.snaps.cfg.Keep || e.snaps.pins.Load() > 0 {
-		return nil
-	}
-	before := e.snaps.files[0].index + 1
-	for _, h := range e.hooks {
-		before = min(before, h.saved.Load()+1)
-	}
-	if before <= e.order.First() {
-		return nil
-	}
-	return e.order.Compact(before)
 }
 
 // Snapshot writes the newest committed state down now, however little has gathered. The

@@ -236,9 +236,9 @@ func (n *Node) Read(from uint64, maxBytes int) ([]eventlog.Record, error) {
 // Position returns the position behind a committed entry, for a snapshot.
 func (n *Node) Position(index uint64) (eventlog.Position, error) { return n.log.Position(index) }
 
-// Compact lets go of entries before an index: whole segments of them go, durably, and
-// some may stay. The caller keeps a snapshot that holds them.
-func (n *Node) Compact(before uint64) error { return n.log.TruncateBefore(before) }
+// Compact lets go of entries as r says: whole segments of them, durably. The caller keeps a
+// snapshot that holds what they did.
+func (n *Node) Compact(r eventlog.Retention) (removed int, err error) { return n.log.Retain(r) }
 
 // First returns the index of the oldest entry still in the log.
 func (n *Node) First() uint64 { return n.log.First() }

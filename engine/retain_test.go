@@ -1,0 +1,202 @@
+package engine_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"path"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lithair/lithair-go/consensus/node"
+	"github.com/lithair/lithair-go/engine"
+	"github.com/lithair/lithair-go/eventlog"
+	"github.com/lithair/lithair-go/internal/disk"
+	"github.com/lithair/lithair-go/model"
+)
+
+// timed is an engine whose clock the test turns.
+type timed struct {
+	t     *testing.T
+	e     *engine.Engine
+	towns *engine.Table
+	now   time.Time
+}
+
+func startTimed(t *testing.T, sim *disk.Sim, now time.Time, cfg engine.SnapshotConfig) *timed {
+	t.Helper()
+	k := &timed{t: t, now: now}
+	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
+	clock := func() time.Time { return k.now }
+	var err error
+	k.e, err = engine.New(engine.Config{Logger: quiet, Clock: clock, Open: func(sink engine.Sink) (engine.Order, error) {
+		l, err := eventlog.Open(eventlog.Config{Dir: "log", FS: sim, SegmentBytes: 8 << 10, Logger: quiet})
+		if err != nil {
+			return nil, err
+		}
+		return node.Start(node.Config{Log: l, Sink: sink, Clock: clock})
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := model.Of(reflect.TypeFor[town]())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if k.towns, err = k.e.Register(m); err != nil {
+		t.Fatal(err)
+	}
+	cfg.Dir, cfg.FS, cfg.EveryBytes = "snapshots", sim, 1<<30
+	if err := errors.Join(k.e.KeepSnapshots(cfg), k.e.Start(context.Background())); err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+// day writes for a day, an hour each, then a snapshot, and returns the first sequence.
+func (k *timed) day(n int) (first uint64) {
+	k.t.Helper()
+	for h := range 24 {
+		k.now = k.now.Add(time.Hour)
+		res, err := k.e.Do(context.Background(), engine.Command{Run: func(tx *engine.Tx) (engine.Answer, error) {
+			return engine.Answer{}, tx.Insert(k.towns, &town{Name: fmt.Sprintf("%d-%d %0300d", n, h, n), People: 1})
+		}})
+		if err != nil {
+			k.t.Fatal(err)
+		}
+		if h == 0 {
+			first = res.Seq
+		}
+	}
+	if err := k.e.Snapshot(context.Background()); err != nil {
+		k.t.Fatal(err)
+	}
+	return first
+}
+
+func (k *timed) close() {
+	k.t.Helper()
+	if err := k.e.Close(context.Background()); err != nil {
+		k.t.Fatal(err)
+	}
+}
+
+func size(t *testing.T, sim *disk.Sim, suffix string) (files int, bytes int64) {
+	t.Helper()
+	for _, n := range sim.Files() {
+		if strings.HasSuffix(n, suffix) && !strings.Contains(n, "spare") {
+			b, err := disk.ReadFile(sim, n)
+			if err != nil {
+				t.Fatal(err)
+			}
+			files, bytes = files+1, bytes+int64(len(b))
+		}
+	}
+	return files, bytes
+}
+
+// TestRetentionByAge keeps ten days: all of them can be read hour by hour, and what is
+// older than twelve cannot, at any time of forty days and after a restart.
+func TestRetentionByAge(t *testing.T) {
+	sim := disk.NewSim(1)
+	var archived []string
+	cfg := engine.SnapshotConfig{MaxAge: 10 * 24 * time.Hour, Archive: func(s eventlog.Sealed) error {
+		archived = append(archived, path.Base(s.Name))
+		return nil
+	}}
+	k := startTimed(t, sim, time.Unix(1_700_000_000, 0), cfg)
+	firsts := []uint64{}
+	for d := range 40 {
+		firsts = append(firsts, k.day(d))
+		if d == 25 {
+			k.close()
+			k = startTimed(t, sim, k.now, cfg)
+		}
+		oldest := k.e.Oldest()
+		if d > 10 && oldest >= firsts[d-9] {
+			t.Fatalf("day %d: nothing before sequence %d can be read, and day %d began at %d", d, oldest, d-9, firsts[d-9])
+		}
+		if d > 13 && oldest < firsts[d-13] {
+			t.Fatalf("day %d: sequence %d can still be read, and day %d began at %d", d, oldest, d-13, firsts[d-13])
+		}
+		for seq := oldest; seq <= k.e.Root().Seq(); seq += 23 {
+			if r, err := k.e.At(context.Background(), seq); err != nil || r.Seq() != seq {
+				t.Fatalf("day %d: at %d: %v", d, seq, err)
+			}
+		}
+		if oldest > 0 {
+			var gone *engine.GoneError
+			if _, err := k.e.At(context.Background(), firsts[0]); !errors.As(err, &gone) || gone.Oldest != oldest {
+				t.Fatalf("day %d: at %d: %v", d, firsts[0], err)
+			}
+		}
+	}
+	k.close()
+	if n, _ := size(t, sim, ".snap"); n > 10 {
+		t.Errorf("%d snapshots are left", n)
+	}
+	if len(archived) < 10 {
+		t.Errorf("archived: %v", archived)
+	}
+}
+
+// TestRetentionByBytes keeps the log within its bound, and everything that is in it from
+// the oldest snapshot on can be read.
+func TestRetentionByBytes(t *testing.T) {
+	sim := disk.NewSim(1)
+	const bound = 80 << 10
+	cfg := engine.SnapshotConfig{MaxLogBytes: bound}
+	k := startTimed(t, sim, time.Unix(1_700_000_000, 0), cfg)
+	for d := range 40 {
+		k.day(d)
+		if _, bytes := size(t, sim, ".seg"); bytes > bound {
+			t.Fatalf("day %d: the log has %d bytes", d, bytes)
+		}
+		oldest, head := k.e.Oldest(), k.e.Root().Seq()
+		if d > 15 && (oldest == 0 || head-oldest < 40) {
+			t.Fatalf("day %d: sequences %d to %d can be read", d, oldest, head)
+		}
+		for seq := oldest; seq <= head; seq += 17 {
+			if _, err := k.e.At(context.Background(), seq); err != nil {
+				t.Fatalf("day %d: at %d: %v", d, seq, err)
+			}
+		}
+	}
+	k.close()
+	if n, _ := size(t, sim, ".snap"); n > 10 {
+		t.Errorf("%d snapshots are left", n)
+	}
+}
+
+// TestArchiveThatFails keeps the log until it works again.
+func TestArchiveThatFails(t *testing.T) {
+	sim := disk.NewSim(1)
+	down := errors.New("the archive is down")
+	cfg := engine.SnapshotConfig{Compact: true, Archive: func(eventlog.Sealed) error { return down }}
+	k := startTimed(t, sim, time.Unix(1_700_000_000, 0), cfg)
+	for d := range 3 {
+		for h := range 24 {
+			if _, err := k.e.Do(context.Background(), engine.Command{Run: func(tx *engine.Tx) (engine.Answer, error) {
+				return engine.Answer{}, tx.Insert(k.towns, &town{Name: fmt.Sprintf("%d-%d %0300d", d, h, d), People: 1})
+			}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := k.e.Snapshot(context.Background()); d > 0 && !errors.Is(err, down) {
+			t.Errorf("snapshot %d: %v", d, err)
+		}
+	}
+	if k.e.Oldest() != 0 {
+		t.Error("something was removed that is not in the archive")
+	}
+	down = nil
+	k.day(9)
+	if k.e.Oldest() == 0 {
+		t.Error("nothing was removed once the archive worked")
+	}
+	k.close()
+}

@@ -31,14 +31,18 @@
 // provider's current key, so that keys are changed while the log runs; old segments stay
 // readable with theirs, and so do those from before there were keys.
 //
+// A damaged log can be opened with [Config.Salvage]: read only, it serves what is whole
+// and says what is not.
+//
 // One window is left: damage to the last batch, before a batch or a mark follows it
 // (50 ms after the last append, and at Close), looks as if it had been torn.
 //
 // # Core and shell
 //
 // format.go, envelope.go, index.go, merkle.go, scan.go and append.go are pure: bytes and
-// records in, bytes and records out. In Manual mode the log starts no goroutine: its owner calls Begin, Work.Do (the
-// I/O) and End, and Tend now and then. Otherwise a goroutine, or a lone appender, does exactly that.
+// records in, bytes and records out. In Manual mode the log starts no goroutine: its owner
+// calls Begin, Work.Do (the I/O) and End, and Tend now and then. Otherwise goroutines, or a
+// lone appender, do exactly that.
 //
 // # Concurrency
 //

@@ -23,6 +23,7 @@ type Config struct {
 	Begin          Position      // a log made in an empty directory begins behind it; the zero value: with index 1
 	MarkAfter      time.Duration // idle time after which a durable mark is written; default 50 ms
 	CheckAll       bool          // Open reads every byte, not only the index files of sealed segments
+	Salvage        bool          // Open is OpenReadOnly, and serves what is whole of a damaged log; see Log.Damaged
 	Manual         bool          // no goroutine: the owner calls Begin, Work.Do and End, and Tend
 	Keys           KeyProvider   // encrypts new segments with the current key, and opens old ones; default: no encryption
 	Salt           func() uint64 // default: from crypto/rand; must not repeat, nor be guessed when there are Keys
@@ -80,6 +81,7 @@ type Log struct {
 	cfg      Config
 	lock     io.Closer
 	recovery Recovery
+	survey   Survey // of a log opened for salvage
 
 	mu        sync.Mutex
 	wake      sync.Cond  // of the log's goroutine
@@ -112,9 +114,14 @@ type Log struct {
 // encrypted before Keys were given, or was encrypted under another key than the current
 // one. A log whose keys are missing or wrong does not open, and nothing is changed.
 //
+// With Salvage it is [OpenReadOnly], which serves what is whole of a damaged log.
+//
 // Errors: *[CorruptError], *disk.LockedError, those of the file system, those of
 // internal/crypt and of the key provider.
 func Open(cfg Config) (*Log, error) {
+	if cfg.Salvage {
+		return OpenReadOnly(cfg)
+	}
 	if err := cfg.defaults(); err != nil {
 		return nil, err
 	}

@@ -16,6 +16,8 @@ type place struct {
 	time        int64  // of the first record
 	chain       Sum    // after last
 	closed      bool   // a truncation came behind it: later batches are no part of it
+	adrift      bool   // of a damaged log: damage lies before it, so the chain value there is not that of the place before
+	unsummed    bool   // of a damaged log: chain is not that after last
 }
 
 // placeBytes is the size up to which batches are gathered in a place: what a look for one
@@ -24,6 +26,7 @@ const placeBytes = 64 << 10
 
 // add takes note of a batch.
 func (im *image) add(p place) {
+	p.adrift, im.broken = im.broken, false
 	if n := len(im.places); n > 0 {
 		q := &im.places[n-1]
 		if q.seg == p.seg && !q.closed && p.off+p.size-q.off <= placeBytes {
@@ -46,7 +49,9 @@ func (im *image) truncate(seg *segment, index uint64, chain Sum) {
 	im.places = im.places[:n]
 	if n > 0 {
 		p := &im.places[n-1]
-		p.last, p.chain, p.closed = index, chain, true
+		if p.closed = true; p.last >= index { // lower in a damaged log only
+			p.last, p.chain = index, chain
+		}
 	}
 	for n := len(im.roots); n > 0 && rangeEnd(im.roots[n-1].n) > index; n-- {
 		im.roots = im.roots[:n-1]
@@ -63,6 +68,9 @@ func (im *image) find(index uint64) (p place, before Sum, err error) {
 		return p, before, ErrOutOfRange
 	}
 	n := sort.Search(len(im.places), func(i int) bool { return im.places[i].last >= index })
+	if n == len(im.places) || im.places[n].first > index {
+		return p, before, im.hole(index)
+	}
 	before = im.baseSum
 	if n > 0 {
 		before = im.places[n-1].chain
@@ -84,14 +92,17 @@ func (im *image) chainAt(index uint64) (Sum, error) {
 
 // chainAt computes the chain value at an index of this place.
 func (p *place) chainAt(before Sum, index uint64) (Sum, error) {
-	if index == p.last {
+	if index == p.last && !p.unsummed {
 		return p.chain, nil
 	}
-	sum := before
+	sum, adrift := before, p.adrift
 	err := p.each(new(memory), p.first, func(f *frame) (bool, error) {
 		if end := f.first + uint64(f.count) - 1; end < index {
-			sum = f.chain
+			sum, adrift = f.chain, false
 			return true, nil
+		}
+		if adrift {
+			return false, p.corrupt(0, index, "the chain value before it is lost")
 		}
 		return false, p.records(f, func(r Record) error {
 			if r.Index <= index {

@@ -9,7 +9,10 @@ import (
 // OpenReadOnly opens a log that no process has open, for reading alone: no byte of it is
 // changed. A torn tail is passed over, and stays for the next Open to cut. Appends and
 // truncations end with [ErrReadOnly]. The lock file is taken, so the directory must be
-// writable, or hold one. Of cfg, Dir, FS and Keys are looked at.
+// writable, or hold one. Of cfg, Dir, FS, Keys, CheckAll and Salvage are looked at.
+//
+// With Salvage, damage is no error: what is whole is served, and [Log.Damaged] says what
+// is not.
 //
 // Errors: as Open; that of a missing directory, which is not made.
 func OpenReadOnly(cfg Config) (*Log, error) {
@@ -23,14 +26,23 @@ func OpenReadOnly(cfg Config) (*Log, error) {
 	if err != nil {
 		return nil, fmt.Errorf("eventlog: %w", err)
 	}
-	s := &scanner{fs: cfg.FS, dir: cfg.Dir, keys: cfg.Keys, readOnly: true}
-	im, err := s.scan()
+	im, found, err := look(&cfg)
 	if err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
-	l := &Log{cfg: cfg, lock: lock, im: *im, next: im.last + 1, failed: ErrReadOnly, ended: make(chan struct{})}
+	l := &Log{cfg: cfg, lock: lock, im: *im, survey: found, next: im.last + 1, failed: ErrReadOnly, ended: make(chan struct{})}
 	l.wake.L = &l.mu
 	l.recovery = Recovery{Segments: len(im.segments), Records: im.last - im.base}
 	close(l.ended)
 	return l, nil
+}
+
+// look reads the log, with Salvage over damage.
+func look(cfg *Config) (*image, Survey, error) {
+	if cfg.Salvage {
+		return salvage(cfg)
+	}
+	s := &scanner{fs: cfg.FS, dir: cfg.Dir, keys: cfg.Keys, readOnly: true, readAll: cfg.CheckAll}
+	im, err := s.scan()
+	return im, Survey{}, err
 }

@@ -25,6 +25,8 @@ type image struct {
 	cutAt    int64  // its place in the last segment
 	tail     int64  // where the last frame of the last segment stands; 0: it has none
 	tailSize int64
+	holes    []Damage // of a damaged log
+	broken   bool     // damage comes before the next place
 }
 
 // scanner walks the segments of a directory.

@@ -80,6 +80,7 @@ func (s *surveyor) survey() error {
 		}
 	}
 	s.settleEnd()
+	s.im.last, s.im.chain = s.last, s.chain
 	if s.found.Last = s.last; len(s.found.Damaged) == 0 {
 		s.found.Sound, s.found.Chain = s.last, s.chain
 	}
@@ -116,6 +117,7 @@ func (s *surveyor) begin(seg *segment, off int64, reason string) {
 	if len(s.found.Damaged) == 0 {
 		s.found.Sound, s.found.Chain = s.last, s.chain
 	}
+	s.im.breakOff()
 	s.openSeg = len(s.im.segments) - 1
 	s.open = &Damage{Segment: seg.name, Offset: off, End: seg.size, First: s.last + 1, Reason: reason}
 }
@@ -156,6 +158,9 @@ func (s *surveyor) segment(seg *segment) error {
 	if !s.begun {
 		s.begun = true
 		s.frame, s.last, s.chain, s.found.First = h.frame, h.first-1, h.chain, h.first
+		if s.open == nil {
+			s.im.base, s.im.baseSum, s.im.last, s.im.chain = h.first-1, h.chain, h.first-1, h.chain
+		}
 	}
 	if h.frame != s.frame || h.first != s.last+1 || h.chain != s.chain {
 		s.begin(seg, 0, "the segment does not continue the one before; a segment is missing or foreign")
@@ -202,11 +207,15 @@ func (s *surveyor) take(seg *segment, off int64, f *frame) error {
 	s.resume(off, seg, before)
 	s.frame = f.number + 1
 	seg.end = off + f.size
-	s.last, s.chain = f.durable, f.chain
+	s.chain = f.chain
 	if f.kind != frameBatch {
+		if s.last = f.durable; f.kind == frameTruncate {
+			s.im.truncate(seg, f.durable, f.chain)
+		}
 		return nil
 	}
 	s.last = before
+	s.im.lostTruncation(before)
 	problem, err := f.eachWholeRecord(func(r Record) error {
 		s.found.Records++
 		if s.fn == nil {
@@ -216,7 +225,11 @@ func (s *surveyor) take(seg *segment, off int64, f *frame) error {
 	})
 	if problem != "" {
 		s.begin(seg, off, problem)
+		s.last += uint64(f.count)
+		return err
 	}
 	s.last += uint64(f.count)
+	s.im.add(place{seg: seg, off: off, size: f.size, first: f.first, last: s.last, time: f.time(), chain: f.chain})
+	s.im.last, s.im.chain = s.last, s.chain
 	return err
 }

@@ -7,6 +7,7 @@
 //	lithair log dump   DIR                   print what the log holds
 //	lithair log verify DIR                   read every byte and say whether the log is sound
 //	lithair log repair DIR                   cut a damaged log back to its sound beginning
+//	lithair log prove INDEX DIR              print the Merkle proof of a record
 //
 // DIR is a data directory, for log also the log directory in it. WHEN is an index (the
 // Lithair-Index of a transaction), a time as in RFC 3339, or now. But for backup, the
@@ -96,6 +97,8 @@ var commands = []command{
 	{"log repair", "cut a damaged log back to its sound beginning", `  lithair log repair -dry-run data     show what would be done
   lithair log repair data              show it, ask, and do it
   lithair log repair -yes data         do not ask`, []string{"DIR"}, onLog(setupRepair)},
+	{"log prove", "print the Merkle root of a record's range, and the proof that it is in it", `  lithair log prove 4711 data
+  lithair log prove -json 4711 data`, []string{"INDEX", "DIR"}, setupProve},
 }
 
 // onLog makes a command on a log of one on a directory.

@@ -35,6 +35,7 @@ func TestKeptBehindTheHandler(t *testing.T) {
 		}
 		until(t, "both rest", func() bool { return s.keeper.count() == 2 })
 		checkOver(t, k.w, k.r, k.b)
+		until(t, "both still rest", func() bool { return s.keeper.count() == 2 }) // whose lock is between these reads and who is woken next
 	})
 	checkOver(t, &Response{&over.res}, &Request{&over.req}, (&Request{&over.req}).Body()) // and nothing was changed
 }

@@ -252,6 +252,10 @@ func (a *App) ViewAt(ctx context.Context, index uint64, fn func(s *Snapshot) err
 	return fn(s)
 }
 
+// Snapshot writes the state down now, beside everything else, so that a start reads that
+// and replays only what came after. The application does so by itself as its log grows.
+func (a *App) Snapshot(ctx context.Context) error { return a.engine.Snapshot(ctx) }
+
 // Metrics returns the registry, for metrics of the application's own.
 func (a *App) Metrics() *observe.Registry { return a.metrics }
 

@@ -4,6 +4,7 @@
 //	bench                         the canonical workload, as "bench app"
 //	bench app    [flags]          GET by id and durable POST against net/http, in one run
 //	bench start  [flags]          how long a start with 100,000 records on disk takes
+//	bench state  [flags]          the state in memory: bytes, reads beside writes, replay
 //	bench serve  [flags]          a server for outside tools: -profile cases, peers or app
 //	bench worker json|bin|log     answers measuring requests on standard input, a line each
 //
@@ -30,6 +31,7 @@ type command struct {
 var commands = []command{
 	{"app", "[flags]", "GET by id and durable POST against net/http", runApp},
 	{"start", "[flags]", "how long a start with many records on disk takes", runStart},
+	{"state", "[flags]", "the state in memory: bytes, reads beside writes, replay", runState},
 	{"serve", "[flags]", "serve a profile for outside tools: cases, peers, app", runServe},
 	{"worker", "json|bin|log", "answer measuring requests on standard input", runWorker},
 	{"rival", "MODE -addr A [-data DIR]", "the net/http server that app measures against", runRival},

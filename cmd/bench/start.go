@@ -7,7 +7,6 @@ import (
 	"net"
 	"os"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -99,19 +98,7 @@ func (p *process) kill() {
 
 // rss is the memory the process has resident, in bytes; zero where the system does not
 // say.
-func (p *process) rss() int64 {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
-	if err != nil {
-		return 0
-	}
-	for line := range strings.Lines(string(b)) {
-		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
-			n, _ := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
-			return n << 10
-		}
-	}
-	return 0
-}
+func (p *process) rss() int64 { return residentOf(strconv.Itoa(p.cmd.Process.Pid)) }
 
 // folderBytes is the disk space under a folder in use; preallocated space counts.
 func folderBytes(dir string) (n int64) {

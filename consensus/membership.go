@@ -1,0 +1,268 @@
+package consensus
+
+import (
+	"cmp"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// Role is what a member is in a configuration.
+type Role uint8
+
+const (
+	// Learner receives the log and has no vote (§4.2.1).
+	Learner Role = iota
+	// Voter has a vote. In a joint configuration: in the old half and in the new one.
+	Voter
+	// Incoming has a vote in the new half of a joint configuration alone.
+	Incoming
+	// Outgoing has a vote in the old half alone and leaves with it.
+	Outgoing
+	// Demoted has a vote in the old half alone and becomes a learner.
+	Demoted
+)
+
+var roleNames = [...]string{"learner", "voter", "incoming", "outgoing", "demoted"}
+
+func (r Role) String() string {
+	if int(r) < len(roleNames) {
+		return roleNames[r]
+	}
+	return "unknown"
+}
+
+// Member is a node in a configuration.
+type Member struct {
+	ID   NodeID
+	Role Role
+	// Promote makes a learner a voter as soon as it has caught up.
+	Promote bool
+	// Priority: voters of the highest one present lead if they can. Leadership elsewhere
+	// moves to them once they have caught up.
+	Priority uint8
+	// Incarnation tells a node from the one of the same id that lost its disk, and with it
+	// its promises. Votes and acknowledgements of another incarnation count for nothing.
+	Incarnation uint64
+	Address     string // for the caller; at most MaxAddressBytes
+}
+
+// Limits of a membership.
+const (
+	MaxMembers      = 1 << 10
+	MaxAddressBytes = 255
+)
+
+// Membership is a configuration: who is in the cluster (§4). It is joint when a member is
+// Incoming, Outgoing or Demoted.
+type Membership struct {
+	Members []Member // by ID, each once
+}
+
+// Voters returns a membership of voters with these ids, for a bootstrap.
+func Voters(ids ...NodeID) Membership {
+	var m Membership
+	for _, id := range ids {
+		m.Members = append(m.Members, Member{ID: id, Role: Voter})
+	}
+	slices.SortFunc(m.Members, byID)
+	return m
+}
+
+func byID(a, b Member) int { return cmp.Compare(a.ID, b.ID) }
+
+// Joint says whether two majorities are needed.
+func (m Membership) Joint() bool {
+	return slices.ContainsFunc(m.Members, func(x Member) bool { return x.Role > Voter })
+}
+
+// Find returns the member of that id.
+func (m Membership) Find(id NodeID) (Member, bool) {
+	i, ok := slices.BinarySearchFunc(m.Members, id, func(x Member, id NodeID) int { return cmp.Compare(x.ID, id) })
+	if !ok {
+		return Member{}, false
+	}
+	return m.Members[i], true
+}
+
+// check returns what is wrong with a membership.
+func (m Membership) check() error {
+	voters := 0
+	for i, x := range m.Members {
+		switch {
+		case x.ID == 0:
+			return errors.New("consensus: a member without an id")
+		case i > 0 && m.Members[i-1].ID >= x.ID:
+			return fmt.Errorf("consensus: member %d is there twice or out of order", x.ID)
+		case x.Role > Demoted:
+			return fmt.Errorf("consensus: member %d has role %d", x.ID, x.Role)
+		case len(x.Address) > MaxAddressBytes:
+			return fmt.Errorf("consensus: address of member %d is longer than %d bytes", x.ID, MaxAddressBytes)
+		case x.Role == Voter || x.Role == Incoming:
+			voters++
+		}
+	}
+	switch {
+	case len(m.Members) > MaxMembers:
+		return fmt.Errorf("consensus: more than %d members", MaxMembers)
+	case voters == 0 && len(m.Members) > 0:
+		return errors.New("consensus: a membership needs a voter")
+	}
+	return nil
+}
+
+// AppendMembership appends the encoding of m:
+//
+//	version(1) count { id incarnation role(1) promote(1) priority(1) length(1) address }
+//
+// where count, id and incarnation are varints in their shortest form.
+func AppendMembership(b []byte, m Membership) []byte {
+	b = binary.AppendUvarint(append(b, membershipVersion), uint64(len(m.Members)))
+	for _, x := range m.Members {
+		b = binary.AppendUvarint(b, uint64(x.ID))
+		b = binary.AppendUvarint(b, x.Incarnation)
+		promote := byte(0)
+		if x.Promote {
+			promote = 1
+		}
+		b = append(b, byte(x.Role), promote, x.Priority, byte(len(x.Address)))
+		b = append(b, x.Address...)
+	}
+	return b
+}
+
+const membershipVersion = 1
+
+// ParseMembership reads what AppendMembership wrote, all of b.
+func ParseMembership(b []byte) (m Membership, err error) {
+	if len(b) == 0 || b[0] != membershipVersion {
+		return m, errors.New("consensus: not a membership of version 1")
+	}
+	b = b[1:]
+	n, b, ok := uvarint(b)
+	if !ok || n > MaxMembers {
+		return m, errors.New("consensus: membership: bad count")
+	}
+	for range n {
+		var id, incarnation uint64
+		if id, b, ok = uvarint(b); !ok {
+			return m, errors.New("consensus: membership: malformed id")
+		}
+		if incarnation, b, ok = uvarint(b); !ok || len(b) < 4 || b[1] > 1 || len(b) < 4+int(b[3]) {
+			return m, errors.New("consensus: membership: cut or malformed member")
+		}
+		x := Member{ID: NodeID(id), Incarnation: incarnation, Role: Role(b[0]), Promote: b[1] == 1, Priority: b[2]}
+		x.Address, b = string(b[4:4+int(b[3])]), b[4+int(b[3]):]
+		m.Members = append(m.Members, x)
+	}
+	if len(b) > 0 {
+		return m, errors.New("consensus: membership: bytes behind the last member")
+	}
+	return m, m.check()
+}
+
+// uvarint reads one in its shortest form.
+func uvarint(b []byte) (v uint64, rest []byte, ok bool) {
+	v, n := binary.Uvarint(b)
+	if n <= 0 || n > 1 && b[n-1] == 0 {
+		return 0, b, false
+	}
+	return v, b[n:], true
+}
+
+// Change is one wish about one member.
+type Change struct {
+	Remove bool   // the member of this ID leaves; nothing else is read
+	Member Member // else it is added, or becomes this; Role is Voter or Learner
+}
+
+// after returns the membership that the changes lead to: a joint one if the voters change,
+// else the final one at once, for then every quorum stays one.
+func (m Membership) after(changes []Change) (Membership, error) {
+	if m.Joint() {
+		return m, ErrChanging
+	}
+	next := Membership{Members: slices.Clone(m.Members)}
+	for _, c := range changes {
+		i, there := slices.BinarySearchFunc(next.Members, c.Member, byID)
+		switch {
+		case c.Remove && !there:
+			return m, fmt.Errorf("consensus: cannot remove %d: not a member", c.Member.ID)
+		case c.Remove && next.Members[i].Role == Learner, c.Remove && next.Members[i].Role == Incoming:
+			next.Members = slices.Delete(next.Members, i, i+1)
+		case c.Remove:
+			next.Members[i].Role = Outgoing
+		case c.Member.Role > Voter:
+			return m, fmt.Errorf("consensus: member %d can become voter or learner, not %v", c.Member.ID, c.Member.Role)
+		case !there:
+			next.Members = slices.Insert(next.Members, i, joining(c.Member, Learner))
+		case c.Member.Role == Voter && next.Members[i].Incarnation != c.Member.Incarnation:
+			return m, fmt.Errorf("consensus: member %d is of another incarnation: it must be a learner first", c.Member.ID)
+		default:
+			next.Members[i] = joining(c.Member, next.Members[i].Role)
+		}
+	}
+	if slices.Equal(next.Members, m.Members) {
+		return m, errors.New("consensus: the change changes nothing")
+	}
+	return next, next.check()
+}
+
+// joining returns x as it is in the joint configuration, given its role before.
+func joining(x Member, before Role) Member {
+	hadVote := before == Voter || before == Outgoing || before == Demoted
+	switch {
+	case x.Role == Voter && !hadVote:
+		x.Role = Incoming
+	case x.Role == Learner && hadVote:
+		x.Role = Demoted
+	}
+	return x
+}
+
+// left returns the membership behind a joint one.
+func (m Membership) left() Membership {
+	var next Membership
+	for _, x := range m.Members {
+		switch x.Role {
+		case Outgoing:
+			continue
+		case Incoming:
+			x.Role, x.Promote = Voter, false
+		case Demoted:
+			x.Role = Learner
+		}
+		next.Members = append(next.Members, x)
+	}
+	return next
+}
+
+// config is a membership in the log, with its two halves at hand.
+type config struct {
+	Membership
+	index            uint64
+	voters, outgoing []NodeID // outgoing is empty when not joint
+	top              uint8    // highest priority among voters
+}
+
+func newConfig(index uint64, m Membership) config {
+	c := config{Membership: m, index: index}
+	joint := m.Joint()
+	for _, x := range m.Members {
+		if x.Role == Voter || x.Role == Incoming {
+			c.voters = append(c.voters, x.ID)
+			c.top = max(c.top, x.Priority)
+		}
+		if joint && (x.Role == Voter || x.Role == Outgoing || x.Role == Demoted) {
+			c.outgoing = append(c.outgoing, x.ID)
+		}
+	}
+	return c
+}
+
+// votes says whether id is a voter in either half.
+func (c *config) votes(id NodeID) bool {
+	x, ok := c.Find(id)
+	return ok && x.Role != Learner
+}

@@ -1,0 +1,137 @@
+package consensus
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// mutants are bugs that good implementations have had, or could. TestMutants plants them one
+// at a time in a copy of this package and wants the random runs to find each: a hunter that
+// finds nothing proves nothing.
+var mutants = []struct{ name, file, old, new string }{
+	{"a vote is answered before it is durable", "ready.go", "if r.hardNumber > r.persisted {", "if r.hardNumber > r.persisted && m.Kind != MsgVoteResp {"},
+	{"an answer in a term that is not durable", "ready.go", "if r.hardNumber > r.persisted {", "if r.hardNumber > r.persisted && m.Kind != MsgAppendResp {"},
+	{"the vote is forgotten when stepping down in the same term", "raft.go", "	r.role, r.lead, r.votes, r.leaderGone = Follower, lead, nil, false\n", "	if term == r.term && r.role == Leader {\n		r.vote, r.hardNumber = 0, r.number+1\n	}\n	r.role, r.lead, r.votes, r.leaderGone = Follower, lead, nil, false\n"},
+	{"a candidate's vote for itself is not durable", "candidate.go", "	r.setHard(r.term+1, r.cfg.ID)\n", "	r.setHard(r.term+1, 0)\n	r.vote = r.cfg.ID\n	defer func() { r.hardNumber = min(r.hardNumber, r.persisted) }()\n"},
+	{"two votes in one term", "candidate.go", "	if !free || !r.mine(m)", "	_ = free\n	r.vote = 0\n	if !r.mine(m)"},
+	{"entries of an earlier term are committed by counting", "leader.go", "if index <= r.log.commit || index < r.termStart {", "if index <= r.log.commit {"},
+	{"a late message cuts what is behind it", "follower.go", "	for len(m.Entries) > 0 && l.holds(m.Entries[0].Index, m.Entries[0].Term) {", "	for len(m.Entries) > 0 && m.Entries[0].Index <= l.commit {"},
+	{"conflicting entries stay", "follower.go", "l.holds(m.Entries[0].Index, m.Entries[0].Term) {", "m.Entries[0].Index <= l.last {"},
+	{"the commit index of the leader, whatever agrees", "follower.go", "min(m.Commit, r.verified)", "min(m.Commit, r.log.last)"},
+	{"what agreed with the last leader is held to agree with this one", "raft.go", "		r.verified, r.seq, r.owesAck = 0, 0, false\n", "		r.seq, r.owesAck = 0, false\n"},
+	{"logs are compared by length alone", "log.go", "return term > mine || term == mine && index >= l.last", "return term+mine > 0 && index >= l.last"},
+	{"logs are not compared", "candidate.go", "!r.log.upToDate(m.Index, m.LogTerm)", "m.Index > 1<<60"},
+	{"entries are taken without looking at the one before", "follower.go", "if !l.holds(m.Index, m.LogTerm) {", "if m.Index > l.last {"},
+	{"a configuration counts only once it is committed", "log.go", "return &l.configs[len(l.configs)-1]", "return &l.configs[0]"},
+	{"a configuration stays when its entry goes", "log.go", "n > 1 && l.configs[n-1].index > index; n--", "n > 1 && l.configs[n-1].index > index+1<<40; n--"},
+	{"a joint configuration needs the new half alone", "quorum.go", "return min(agreed(c.voters, reached), agreed(c.outgoing, reached))", "return agreed(c.voters, reached)"},
+	{"votes of the new half are enough", "quorum.go", "count(c.voters, votes), count(c.outgoing, votes)", "count(c.voters, votes), count(c.voters, votes)"},
+	{"no joint configuration", "membership.go", "	next := Membership{Members: slices.Clone(m.Members)}\n", "	next := Membership{Members: slices.Clone(m.Members)}\n	defer func() { next = next.left() }()\n"},
+	{"a joint configuration is left before it is committed", "leader.go", "	case c.index > r.log.commit:\n	case c.Joint():", "	case c.Joint():"},
+	{"learners are counted", "membership.go", "if x.Role == Voter || x.Role == Incoming {\n			c.voters", "if x.Role == Voter || x.Role == Incoming || x.Role == Learner {\n			c.voters"},
+	{"half is a majority", "quorum.go", "(len(numbers)-1)/2", "len(numbers)/2"},
+	{"half of the votes wins", "quorum.go", "need := len(voters)/2 + 1;", "need := max(1, len(voters)/2);"},
+	{"a read before the term's first commit", "read.go", "if r.log.commit < r.termStart {\n		r.early", "if r.log.commit > 1<<60 {\n		r.early"},
+	{"a read without asking anybody", "read.go", "if r.log.config().agreed(r.answered) == 1<<64-1 {\n		r.releaseReads() // no other voter", "if r.log.commit > 0 {\n		r.asked[len(r.asked)-1].seq = 0\n		for _, q := range r.asked {\n			r.answerRead(q, q.index, false)\n		}\n		r.asked = nil"},
+	{"a read confirmed by what was sent before it", "read.go", "r.asked[n].seq < seq", "r.asked[n].seq <= seq"},
+	{"the read's index is taken when it is confirmed too late to matter", "read.go", "q.index, q.seq = r.log.commit, r.seq", "q.index, q.seq = min(r.log.commit, r.log.applied), r.seq"},
+	{"the leader counts what its disk does not have", "leader.go", "		return r.log.durable\n", "		return r.log.last\n"},
+	{"an acknowledgement of what is not durable", "follower.go", "Match: min(r.verified, r.log.durable)", "Match: r.verified"},
+	{"a write that was cut still counts as durable", "log.go", "		l.writes[i].last = min(l.writes[i].last, index)\n", "		l.writes[i].last += 0\n"},
+	{"what was cut still counts as durable", "log.go", "l.emitted, l.durable = min(l.emitted, index), min(l.durable, index)", "l.emitted = min(l.emitted, index)"},
+	{"a snapshot leaves the old configuration in force", "log.go", "	l.configs = []config{newConfig(s.Index, s.Membership)}\n", "	l.configs = l.configs[:1]\n"},
+	{"a snapshot is acknowledged before it is durable", "log.go", "	l.durable, l.lastTime = 0, s.Time\n", "	l.durable, l.lastTime = s.Index, s.Time\n"},
+	{"pieces in any order", "snapshot.go", "m.Offset != in.offset || end > in.snapshot.Size", "end > in.snapshot.Size"},
+	{"a snapshot whose sum is wrong", "snapshot.go", "if !ok || s.Index <= r.log.commit ||", "if s.Index <= r.log.commit ||"},
+	{"votes of a node that lost its disk", "candidate.go", "return m.Incarnation == r.cfg.Incarnation", "return true"},
+	{"acknowledgements of a node that lost its disk", "leader.go", "	return p.incarnation == x.Incarnation\n", "	return p.incarnation == x.Incarnation || x.ID > 0\n"},
+	{"what a lost disk had still counts", "leader.go", "		*p = progress{incarnation: m.Incarnation} // it has nothing of what it had\n", "		p.incarnation = m.Incarnation\n"},
+	{"two leaders' words of one term", "raft.go", "	if m.Term > r.term {\n		if r.ignoresVote(m) {", "	if m.Term > r.term && m.Kind == MsgAppend {\n		r.dispatch(m)\n		return nil\n	}\n	if m.Term > r.term {\n		if r.ignoresVote(m) {"},
+	{"messages of an earlier term are taken", "raft.go", "if m.Term < r.term && m.Kind != MsgReadIndex {", "if m.Term < r.term && m.Kind != MsgReadIndex && m.Kind != MsgAppendResp && m.Kind != MsgVoteResp {"},
+	{"a leader that hears nobody stays", "leader.go", "	if r.quorum(r.log.config()) != nil {", "	if r.quorum(r.log.config()) != nil && r.term == 0 {"},
+	{"what is under way is never freed", "progress.go", "	for n < len(f.list) && f.list[n].last <= index {", "	for n < len(f.list) && f.list[n].last+1<<40 <= index {"},
+	{"a lost message is never sent again", "leader.go", "if m.Seq >= p.lastSeq && m.Index+1 < p.next {", "if m.Seq >= p.lastSeq && m.Index+1 < p.match {"},
+	{"the answer that was owed is forgotten", "ready.go", "	case r.log.durable != before || r.owesAck:\n", "	case r.log.durable != before && r.owesAck && r.number%3 > 0:\n"},
+	{"a voter that is left out does not stand while it is needed", "raft.go", "	for i := range r.log.configs {\n", "	for i := range r.log.configs[:0] {\n		_ = i\n	}\n	for i := len(r.log.configs) - 1; i < len(r.log.configs); i++ {\n"},
+	{"where the logs agree is sought above the log's beginning", "log.go", "	if limit >= l.before && l.beforeTerm <= term {\n		return l.before, l.beforeTerm\n	}\n	return min(limit, l.before-1), 0\n", "	return min(limit, l.before), l.beforeTerm\n"},
+}
+
+// TestMutants takes a few seconds for each: by default a few of them, all with LITHAIR_LONG=1.
+func TestMutants(t *testing.T) {
+	if testing.Short() {
+		t.Skip("compiles copies of the package")
+	}
+	every, runs := 9, 8000
+	if os.Getenv("LITHAIR_LONG") != "" {
+		every = 1
+	}
+	var found []int
+	for i, m := range mutants {
+		if i%every != 0 {
+			continue
+		}
+		n, err := hunt(t, m.file, m.old, m.new, runs)
+		if err != nil {
+			t.Errorf("%s: %v", m.name, err)
+			continue
+		}
+		t.Logf("found in run %5d: %s", n, m.name)
+		found = append(found, n)
+	}
+	slices.Sort(found)
+	if len(found) > 0 {
+		t.Logf("%d of %d mutants planted, median run %d, worst %d", len(found), len(mutants), found[len(found)/2], found[len(found)-1])
+	}
+}
+
+var seedOf = regexp.MustCompile(`seed (\d+), step`)
+
+// hunt plants one bug and returns in which random run it was found.
+func hunt(t *testing.T, file, old, new string, runs int) (int, error) {
+	dir := t.TempDir()
+	names, err := filepath.Glob("*.go")
+	if err != nil {
+		return 0, err
+	}
+	for _, name := range names {
+		if strings.HasSuffix(name, "_test.go") && name != "cluster_test.go" && name != "random_test.go" {
+			continue
+		}
+		b, err := os.ReadFile(name)
+		if err != nil {
+			return 0, err
+		}
+		text := string(b)
+		if name == file {
+			if strings.Count(text, old) != 1 {
+				return 0, fmt.Errorf("%s has %d places for the bug, not one", file, strings.Count(text, old))
+			}
+			text = strings.Replace(text, old, new, 1)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			return 0, err
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module mutant\n\ngo 1.26\n"), 0o600); err != nil {
+		return 0, err
+	}
+	cmd := exec.Command("go", "test", "-vet=off", "-timeout", "120s", "-run", "^TestRandomRuns$", ".")
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "LITHAIR_LONG=", "SEED=", "RUNS="+strconv.Itoa(runs), "GOFLAGS=", "GOWORK=off")
+	out, err := cmd.CombinedOutput()
+	if err == nil {
+		return 0, fmt.Errorf("not found in %d runs", runs)
+	}
+	if m := seedOf.FindSubmatch(out); m != nil {
+		n, err := strconv.Atoi(string(m[1]))
+		return n + 1, err
+	}
+	return 0, fmt.Errorf("neither found nor passed: %.600s", out)
+}

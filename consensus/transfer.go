@@ -1,0 +1,45 @@
+package consensus
+
+// Transfer hands leadership to another voter (§3.10): proposals are refused until its log is as
+// long as this one, then it is told to stand at once. If nothing comes of it within an election
+// timeout, this replica goes on leading.
+func (r *Replica) Transfer(to NodeID) error {
+	x, ok := r.log.config().Find(to)
+	switch {
+	case r.role != Leader:
+		return ErrNotLeader
+	case to == r.cfg.ID:
+		return nil
+	case !ok || x.Role != Voter && x.Role != Incoming || r.peers[to] == nil:
+		return ErrTarget
+	case r.transferee == to:
+		return nil
+	case r.transferee != 0:
+		return ErrTransferring
+	}
+	r.transferee, r.transferFor = to, 0
+	r.finishTransfer()
+	return nil
+}
+
+// finishTransfer tells the target to stand once it has everything.
+func (r *Replica) finishTransfer() {
+	if p := r.peers[r.transferee]; p == nil {
+		r.transferee = 0
+	} else if p.match == r.log.last && r.log.durable == r.log.last {
+		r.send(Message{Kind: MsgTimeoutNow, To: r.transferee})
+	}
+}
+
+// better returns a voter of the highest priority that is up to date and answers, if this one
+// is not of that priority itself; else 0.
+func (r *Replica) better() NodeID {
+	c := r.log.config()
+	me, _ := c.Find(r.cfg.ID)
+	for _, x := range c.Members {
+		if p := r.peers[x.ID]; me.Priority < x.Priority && x.Role == Voter && x.Priority == c.top && p != nil && r.active(p) && p.state == replicating && p.match >= r.log.commit {
+			return x.ID
+		}
+	}
+	return 0
+}

@@ -152,7 +152,9 @@ type Executor struct {
 	proposed   flight // of the last Execute, until Proposed
 	beforeHead int    // len(waiting) when that Execute began
 	scratch    []byte
-	failure    error // the log holds something this code cannot apply
+	events     []byte // of one transaction at a time, used again
+	txs        []byte // of one entry at a time, used again
+	failure    error  // the log holds something this code cannot apply
 }
 
 // NewExecutor returns an executor over an empty state.
@@ -238,7 +240,7 @@ func (ex *Executor) Execute(clock int64) (p Proposal, ok bool) {
 	if !ex.Ready() {
 		return p, false
 	}
-	b := &batchRun{ex: ex, batch: ex.head.Begin(), now: max(ex.head.Time()+1, clock), seq: ex.head.Seq()}
+	b := &batchRun{ex: ex, batch: ex.head.Begin(), now: max(ex.head.Time()+1, clock), seq: ex.head.Seq(), txs: ex.txs[:0]}
 	ex.beforeHead = len(ex.waiting)
 	ex.ticked = false
 	ex.systemWork(b)
@@ -265,6 +267,9 @@ func (ex *Executor) Execute(clock int64) (p Proposal, ok bool) {
 		if c.local {
 			c.wait = b.seq // what it changed becomes visible with the entry
 		}
+	}
+	if ex.txs = b.txs; cap(b.txs) > 4*keptBuffer {
+		ex.txs = nil
 	}
 	first := ex.head.Seq() + 1
 	ex.proposed = flight{first: first, root: b.batch.Seal(b.seq, b.now)}
@@ -519,7 +524,7 @@ func (b *batchRun) run(c *Call) {
 		ex.end(c, err)
 		return
 	}
-	tx := &Tx{ex: ex, call: c, batch: b.batch, now: b.now, seq: b.seq + 1, ids: ex.ids}
+	tx := &Tx{ex: ex, call: c, batch: b.batch, now: b.now, seq: b.seq + 1, ids: ex.ids, events: ex.events[:0]}
 	mark := b.batch.Mark()
 	if ex.cfg.Running != nil {
 		ex.cfg.Running(c)
@@ -529,6 +534,7 @@ func (b *batchRun) run(c *Call) {
 		ex.cfg.Running(nil)
 	}
 	tx.batch = nil
+	defer tx.done()
 	switch {
 	case c.Err != nil:
 		b.batch.Rollback(mark)
@@ -552,6 +558,17 @@ func (b *batchRun) run(c *Call) {
 	}
 	c.wait = b.seq
 	ex.waiting = append(ex.waiting, c)
+}
+
+// keptBuffer bounds the buffers that are used again.
+const keptBuffer = 1 << 20
+
+// done gives the transaction's buffer back.
+func (tx *Tx) done() {
+	if tx.ex.events = tx.events; cap(tx.events) > keptBuffer {
+		tx.ex.events = nil
+	}
+	tx.events = nil
 }
 
 func (b *batchRun) add(tx *Tx) {

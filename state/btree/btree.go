@@ -18,6 +18,8 @@ type node[V any] struct {
 	keys  []string
 	vals  []V
 	kids  []*node[V]
+
+	shared bool // keys are those of the node that this one is a copy of
 }
 
 // Tree is a sorted map. The zero value is empty and ready.
@@ -99,13 +101,21 @@ func (t *Tree[V]) own(n *node[V]) *node[V] {
 	if n.owner == t.owner {
 		return n
 	}
-	c := &node[V]{owner: t.owner, size: n.size, keys: roomy(n.keys)}
+	c := &node[V]{owner: t.owner, size: n.size, keys: n.keys, shared: true}
 	if n.kids != nil {
 		c.kids = roomy(n.kids)
 	} else {
 		c.vals = roomy(n.vals)
 	}
 	return c
+}
+
+// ownKeys makes the keys of n, a node that its tree owns, its own. Most changes replace a
+// value or a kid and need no other keys, so that copies of a node share them.
+func (n *node[V]) ownKeys() {
+	if n.shared {
+		n.keys, n.shared = roomy(n.keys), false
+	}
 }
 
 // roomy copies a slice with room for at least one more, so that the insert that follows

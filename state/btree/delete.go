@@ -25,6 +25,7 @@ func (t *Tree[V]) remove(n *node[V], key string) (old V) {
 	if n.kids == nil {
 		i, _ := n.search(key)
 		old = n.vals[i]
+		n.ownKeys()
 		n.keys = slices.Delete(n.keys, i, i+1)
 		n.vals = slices.Delete(n.vals, i, i+1)
 		return old
@@ -43,8 +44,9 @@ func (t *Tree[V]) remove(n *node[V], key string) (old V) {
 func (t *Tree[V]) join(n *node[V], i int) {
 	l, r := t.own(n.kids[i]), n.kids[i+1]
 	n.kids[i] = l
+	n.ownKeys()
 	fits := len(l.keys)+len(r.keys) <= maxEntries
-	l.keys = slices.Concat(l.keys, r.keys)
+	l.keys, l.shared = slices.Concat(l.keys, r.keys), false
 	if l.kids != nil {
 		l.kids = slices.Concat(l.kids, r.kids)
 	} else {

@@ -35,7 +35,10 @@ func (t *Tree[V]) set(n *node[V], key string, v V, last bool) (old V, replaced b
 		return old, true, nil
 	}
 	n.size++
-	n.keys[i] = min(n.keys[i], key)
+	if key < n.keys[i] {
+		n.ownKeys()
+		n.keys[i] = key
+	}
 	if split != nil {
 		right = t.insertKid(n, i+1, split, last)
 	}
@@ -44,6 +47,7 @@ func (t *Tree[V]) set(n *node[V], key string, v V, last bool) (old V, replaced b
 
 // insertEntry puts an entry at place i of a leaf.
 func (t *Tree[V]) insertEntry(n *node[V], i int, key string, v V, last bool) (right *node[V]) {
+	n.ownKeys()
 	at := n
 	if len(n.keys) == maxEntries {
 		cut := maxEntries / 2
@@ -64,6 +68,7 @@ func (t *Tree[V]) insertEntry(n *node[V], i int, key string, v V, last bool) (ri
 // insertKid puts a kid at place i of an inner node, whose size counts its entries
 // already.
 func (t *Tree[V]) insertKid(n *node[V], i int, kid *node[V], last bool) (right *node[V]) {
+	n.ownKeys()
 	at := n
 	if len(n.keys) == maxEntries {
 		cut := maxEntries / 2
@@ -82,7 +87,7 @@ func (t *Tree[V]) insertKid(n *node[V], i int, kid *node[V], last bool) (right *
 	return right
 }
 
-// cut leaves the first i entries in n, which t owns, and returns a node with the others.
+// cut leaves the first i entries in n, which t owns with its keys, and returns a node with the others.
 func (t *Tree[V]) cut(n *node[V], i int) *node[V] {
 	right := &node[V]{owner: t.owner, keys: roomy(n.keys[i:])}
 	if n.kids != nil {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/lithair/lithair-go/backup"
+	"github.com/lithair/lithair-go/blob"
 	"github.com/lithair/lithair-go/consensus/node"
 	"github.com/lithair/lithair-go/engine"
 	"github.com/lithair/lithair-go/eventlog"
@@ -37,26 +38,31 @@ type App struct {
 	health   *observe.Health
 	requests observe.HistogramVec
 
-	mu        sync.Mutex
-	files     disk.FS
-	events    *eventlog.Log
-	listener  net.Listener
-	server    *wire.Server
-	transport transport
-	keys      eventlog.KeyProvider // of data at rest; nil: it is not encrypted
-	backedUp  atomic.Int64         // when the last backup was done, Unix ns
-	operator  *operator
-	serving   chan error // what Serve returned
-	started   time.Time
-	restored  restored
-	memory    memory
-	identity  identity
-	tx        atomic.Pointer[wire.Handler] // of /api/_tx, once all models are known
-	durations sync.Map                     // seriesKey -> *observe.Histogram
-	opened    chan struct{}                // closed when requests are let in
-	ready     atomic.Bool                  // the same
-	probe     probe                        // of the disk
-	draining  atomic.Bool
+	mu         sync.Mutex
+	files      disk.FS
+	events     *eventlog.Log
+	listener   net.Listener
+	server     *wire.Server
+	transport  transport
+	keys       eventlog.KeyProvider // of data at rest; nil: it is not encrypted
+	backedUp   atomic.Int64         // when the last backup was done, Unix ns
+	blobs      atomic.Pointer[blob.Store]
+	copying    sync.RWMutex // files beside the log are read by a backup, or removed
+	takesBlobs bool
+	collecting context.CancelFunc // ends collectBlobs
+	collected  chan struct{}      // closed when it has ended
+	operator   *operator
+	serving    chan error // what Serve returned
+	started    time.Time
+	restored   restored
+	memory     memory
+	identity   identity
+	tx         atomic.Pointer[wire.Handler] // of /api/_tx, once all models are known
+	durations  sync.Map                     // seriesKey -> *observe.Histogram
+	opened     chan struct{}                // closed when requests are let in
+	ready      atomic.Bool                  // the same
+	probe      probe                        // of the disk
+	draining   atomic.Bool
 }
 
 // restored is what a start found on disk.
@@ -324,6 +330,9 @@ func (a *App) Start(ctx context.Context) error {
 	a.mu.Lock()
 	a.operator = op
 	a.mu.Unlock()
+	collect, cancel := context.WithCancel(context.Background())
+	a.collecting, a.collected = cancel, make(chan struct{})
+	go func() { defer close(a.collected); a.collectBlobs(collect) }()
 	a.ready.Store(true)
 	close(a.opened)
 	return nil
@@ -355,6 +364,9 @@ func (a *App) openState(ctx context.Context, dir string) error {
 	}
 	snaps.Dir, snaps.FS, snaps.Keys, snaps.Archive = a.snapshotDir(), a.cfg.FS, a.keys, a.cfg.Archive
 	if err := a.engine.KeepSnapshots(snaps); err != nil {
+		return &startError{err: err, kind: startData, dir: dir, name: a.cfg.Name}
+	}
+	if err := a.openBlobs(); err != nil {
 		return &startError{err: err, kind: startData, dir: dir, name: a.cfg.Name}
 	}
 	if err := a.engine.Start(ctx); err != nil {
@@ -448,6 +460,10 @@ func (a *App) Shutdown(ctx context.Context) error {
 		err = errors.Join(err, op.close(ctx))
 	}
 	a.memory.close()
+	if a.collecting != nil {
+		a.collecting()
+		<-a.collected
+	}
 	if e := a.engine.Close(ctx); e != nil || !a.ready.Load() {
 		return errors.Join(err, e)
 	}

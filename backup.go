@@ -18,10 +18,12 @@ import (
 // Errors: those of w, of the disk, ctx's, engine.ErrClosed.
 func (a *App) Backup(ctx context.Context, w io.Writer) (sum backup.Summary, err error) {
 	version, _ := buildVersion()
+	a.copying.RLock()
+	defer a.copying.RUnlock()
 	err = a.engine.Export(ctx, func(x *engine.Export) error {
 		src := backup.Of(x, backup.Info{Name: a.cfg.Name, NodeID: a.identity.NodeID.String(), ClusterID: a.identity.ClusterID.String(), Release: version})
 		src.Keys = a.keys
-		if src.Files, err = backup.DirFiles(a.cfg.FS, a.cfg.Dir); err == nil {
+		if src.Files, err = backup.DirFiles(a.cfg.FS, a.cfg.Dir, a.keys); err == nil {
 			sum, err = backup.Write(w, src)
 		}
 		return err

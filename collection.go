@@ -40,6 +40,7 @@ func Model[T any](a *App, path string) *Collection[T] {
 	if path != "" {
 		a.note(rest.Mount(a.router, a.engine, c.table, path, a.restOptions()))
 	}
+	a.mountBlobs(c.table, path)
 	return c
 }
 

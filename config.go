@@ -38,6 +38,7 @@ type Config struct {
 	Retention       string        `flag:"retention" usage:"how much history is kept: all; snapshot: what the snapshots need; an age such as 30d or 12h; a size of the log such as 10GB; or an age and a size, 30d,10GB"`
 	MaxMemory       int64         `flag:"max-memory" usage:"memory budget in bytes, beyond which writes are refused; 0: that of the control group, if any"`
 	MaxBodyBytes    int64         `flag:"max-body-size" usage:"largest request body, in bytes"`
+	MaxBlobBytes    int64         `flag:"max-blob-size" usage:"largest file of a blob field, in bytes"`
 	RequestTimeout  time.Duration `flag:"request-timeout" usage:"longest time a request may take"`
 	ShutdownTimeout time.Duration `flag:"shutdown-timeout" usage:"longest time to finish requests when stopping"`
 	ObservePublic   bool          `flag:"observe-public" usage:"answer /observe/* and the details of /info off loopback, too"`
@@ -102,6 +103,9 @@ func (c *Config) defaults() {
 	if c.MaxBodyBytes == 0 {
 		c.MaxBodyBytes = 16 << 20
 	}
+	if c.MaxBlobBytes == 0 {
+		c.MaxBlobBytes = 1 << 30
+	}
 	if c.RequestTimeout == 0 {
 		c.RequestTimeout = 30 * time.Second
 	}
@@ -128,7 +132,7 @@ func (c *Config) check() error {
 	for _, n := range []struct {
 		name string
 		bad  bool
-	}{{"max-body-size", c.MaxBodyBytes <= 0}, {"request-timeout", c.RequestTimeout <= 0}, {"shutdown-timeout", c.ShutdownTimeout <= 0}} {
+	}{{"max-body-size", c.MaxBodyBytes <= 0}, {"max-blob-size", c.MaxBlobBytes <= 0}, {"request-timeout", c.RequestTimeout <= 0}, {"shutdown-timeout", c.ShutdownTimeout <= 0}} {
 		if n.bad {
 			errs = append(errs, errors.New(n.name+": must be greater than 0"))
 		}

@@ -33,6 +33,24 @@
 // snapshot, without waiting for anybody. A [Collection] reads from either and writes
 // through a [Tx].
 //
+// # The data directory
+//
+//	log        every transaction there was, as far as Config.Retention keeps it
+//	snapshots  the state at some moments, so that a start is short
+//	blobs      files that fields of type [Blob] name
+//	positions  how far Committed hooks have come
+//	node.json  who this node is
+//
+// With keys (Config.EncryptionKeyFile, LITHAIR_ENCRYPTION_KEY, Config.EncryptionKey) log,
+// snapshots, files and backups are sealed with AES-256-GCM; how much there is, and the names
+// of hooks, can be seen all the same. A key is changed by adding another one to the file:
+// what is begun from then on takes it, and old keys are needed as long as something is
+// there that was sealed with them.
+//
+// [App.Backup], or "lithair backup", copies all of it while the application runs, "lithair
+// restore" makes a directory of a copy as it was at any moment, and [App.Fork] tries writes
+// on such a state without keeping them.
+//
 // # Concurrency
 //
 // Model, Command, Get and the like come before Start, from one goroutine. Everything else

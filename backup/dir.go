@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"path"
 
+	"github.com/lithair/lithair-go/blob"
 	"github.com/lithair/lithair-go/engine"
 	"github.com/lithair/lithair-go/eventlog"
 	"github.com/lithair/lithair-go/internal/disk"
@@ -38,7 +39,7 @@ func WriteDir(ctx context.Context, w io.Writer, files disk.FS, dir string, keys 
 	err = o.Export(ctx, func(x *engine.Export) error {
 		src := Of(x, info)
 		src.Keys = keys
-		if src.Files, err = DirFiles(files, dir); err == nil {
+		if src.Files, err = DirFiles(files, dir, keys); err == nil {
 			sum, err = Write(w, src)
 		}
 		return err
@@ -59,18 +60,29 @@ func dirInfo(files disk.FS, dir string) (info Info, err error) {
 }
 
 // DirFiles lists the files of a data directory that belong into a backup, beside log and
-// snapshots. Those that a running application removes meanwhile make Write fail; it keeps
+// snapshots; keys open those that are sealed. Those that a running application removes meanwhile make Write fail; it keeps
 // them while an export runs.
-func DirFiles(files disk.FS, dir string) (list []File, err error) {
+func DirFiles(files disk.FS, dir string, keys eventlog.KeyProvider) (list []File, err error) {
 	p := &place{fs: files, dir: dir}
 	names, err := p.inPlace()
 	if err != nil {
 		return nil, err
 	}
 	for _, n := range names {
-		if fileName.MatchString(n) {
-			list = append(list, File{Name: n, Open: func() (io.ReadCloser, int64, error) { return openFile(files, p.path(n)) }})
+		if !fileName.MatchString(n) {
+			continue
 		}
+		open := func() (io.ReadCloser, int64, error) { return openFile(files, p.path(n)) }
+		if path.Dir(n) != "positions" {
+			open = func() (io.ReadCloser, int64, error) {
+				f, err := blob.OpenFile(blob.Config{Dir: p.path("blobs"), FS: files, Keys: keys}, path.Base(n))
+				if err != nil {
+					return nil, 0, err
+				}
+				return f, f.Size(), nil
+			}
+		}
+		list = append(list, File{Name: n, Open: open})
 	}
 	return list, nil
 }

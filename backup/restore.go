@@ -14,6 +14,7 @@ import (
 	"path"
 	"time"
 
+	"github.com/lithair/lithair-go/blob"
 	"github.com/lithair/lithair-go/engine"
 	"github.com/lithair/lithair-go/eventlog"
 	"github.com/lithair/lithair-go/internal/disk"
@@ -121,8 +122,9 @@ type builder struct {
 	off      int64
 	gathered []byte // of a snapshot
 	left     int64
-	name     string    // of the file
-	sum      hash.Hash // of its content
+	name     string       // of the file
+	sum      hash.Hash    // of its content
+	blob     *blob.Writer // nil: no blob is being written
 	replay   *engine.Replay
 	log      *eventlog.Log
 	batch    []eventlog.Record
@@ -353,6 +355,9 @@ func clip(text []byte, last uint64) []byte {
 
 func (b *builder) close() (err error) {
 	err = b.closeFile()
+	if b.blob != nil {
+		err = errors.Join(err, b.blob.Abort())
+	}
 	if b.log == nil {
 		return err
 	}
@@ -380,7 +385,7 @@ func (b *builder) file(name string, size int64) (err error) {
 		return nil
 	}
 	if !b.dry {
-		if b.out, err = b.fs.Open(b.path(name), disk.Create); err != nil {
+		if b.blob, err = blob.Create(b.fs, b.path(name), b.keys); err != nil {
 			return err
 		}
 	}
@@ -396,9 +401,13 @@ func (b *builder) content(p []byte) error {
 		return nil
 	}
 	b.sum.Write(p)
-	done, err := b.write(p)
-	if err != nil || !done {
-		return err
+	if b.blob != nil {
+		if _, err := b.blob.Write(p); err != nil {
+			return err
+		}
+	}
+	if b.left -= int64(len(p)); b.left > 0 {
+		return nil
 	}
 	return b.blobEnds()
 }
@@ -408,8 +417,10 @@ func (b *builder) blobEnds() error {
 	if got := hex.EncodeToString(b.sum.Sum(nil)); got != path.Base(b.name) {
 		return fmt.Errorf("backup: the content of %s has another hash: %s", b.name, got)
 	}
-	if b.dry {
+	if b.blob == nil {
 		return nil
 	}
-	return errors.Join(b.closeFile(), b.fs.SyncDir(path.Dir(b.path(b.name))))
+	_, err := b.blob.Finish()
+	b.blob = nil
+	return errors.Join(err, b.fs.SyncDir(path.Dir(b.path(b.name))))
 }

@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 	"github.com/lithair/lithair-go/eventlog"
 	"github.com/lithair/lithair-go/internal/disk"
 	"github.com/lithair/lithair-go/model"
+	"github.com/lithair/lithair-go/state"
 )
 
 // timed is an engine whose clock the test turns.
@@ -197,6 +199,53 @@ func TestArchiveThatFails(t *testing.T) {
 	k.day(9)
 	if k.e.Oldest() == 0 {
 		t.Error("nothing was removed once the archive worked")
+	}
+	k.close()
+}
+
+// TestEachKept: everything that can be read is told of, and nothing that cannot.
+func TestEachKept(t *testing.T) {
+	sim := disk.NewSim(1)
+	k := startTimed(t, sim, time.Unix(1_700_000_000, 0), engine.SnapshotConfig{Compact: true, Keep: 1})
+	rename := func(name string) {
+		t.Helper()
+		if _, err := k.e.Do(context.Background(), engine.Command{Run: func(tx *engine.Tx) (engine.Answer, error) {
+			for key := range tx.Scan(k.towns.Number(), state.Range{}) {
+				if err := tx.Delete(k.towns, key); err != nil {
+					return engine.Answer{}, err
+				}
+			}
+			return engine.Answer{}, tx.Insert(k.towns, &town{Name: name, People: 1})
+		}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	kept := func(name string) (found bool) {
+		t.Helper()
+		if err := k.e.EachKept(context.Background(), func(b []byte) bool {
+			found = found || bytes.Contains(b, []byte(name))
+			return !found
+		}); err != nil {
+			t.Fatal(err)
+		}
+		return found
+	}
+	rename("first-name")
+	if !kept("first-name") || kept("other-name") {
+		t.Error("the newest state")
+	}
+	rename("second-name")
+	if !kept("first-name") {
+		t.Error("the log")
+	}
+	for d := range 3 {
+		k.day(d)
+	}
+	if !kept("second-name") {
+		t.Error("a record that is still there, and that the log does not tell of")
+	}
+	if kept("first-name") {
+		t.Error("what cannot be read any more")
 	}
 	k.close()
 }

@@ -51,6 +51,8 @@
 // as one that others refer to, stays until it can. What is kept of a record, its versions
 // and audits, goes with it. A record without the time, or with a zero one, stays.
 //
+// A field of type [Blob], or a pointer to it, names a file that is kept beside the log.
+//
 // # Indexes
 //
 // An index over several fields is declared by name, on any field or, as all that is about

@@ -1,0 +1,382 @@
+package lithair
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"path"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/lithair/lithair-go/blob"
+	"github.com/lithair/lithair-go/engine"
+	"github.com/lithair/lithair-go/jsonx"
+	"github.com/lithair/lithair-go/model"
+	"github.com/lithair/lithair-go/rest"
+	"github.com/lithair/lithair-go/state"
+	"github.com/lithair/lithair-go/wire"
+)
+
+// Blob is a field that names a file. Of a model served under /api/photos, a field
+// "image" of this type or a pointer to it is
+//
+//	PUT    /api/photos/{id}/image   the file, as it is or as multipart/form-data
+//	GET    /api/photos/{id}/image   with ranges, conditions and ETag
+//	DELETE /api/photos/{id}/image
+//
+// and POST /api/_blobs takes a file before there is a record: what it answers is the
+// field's JSON. Files are kept by their content in the data directory, are durable before
+// a record names them, and are removed when no state that can still be read names them.
+type Blob = model.Blob
+
+// blobGrace is how long a file stays that nothing names: between its upload and the record.
+const blobGrace = time.Hour
+
+// collectEvery is how often files that nothing names are looked for.
+const collectEvery = time.Hour
+
+func (a *App) blobDir() string { return path.Join(a.cfg.Dir, "blobs") }
+
+// openBlobs opens the files beside the log, which is locked by then.
+func (a *App) openBlobs() error {
+	s, err := blob.Open(blob.Config{Dir: a.blobDir(), FS: a.cfg.FS, MaxBytes: a.cfg.MaxBlobBytes, Keys: a.keys, Clock: a.cfg.Clock})
+	if err != nil {
+		return err
+	}
+	a.blobs.Store(s)
+	return nil
+}
+
+// PutBlob keeps a file, durably. The result names it: it goes into a field of a record
+// within an hour, or the file is removed. Only the last element of name is kept.
+//
+// Errors: those of r and of the disk; *blob.TooLargeError.
+func (a *App) PutBlob(r io.Reader, name, contentType string) (Blob, error) {
+	s := a.blobs.Load()
+	if s == nil {
+		return Blob{}, errUnusable
+	}
+	if _, _, err := mime.ParseMediaType(contentType); err != nil {
+		contentType = "application/octet-stream"
+	}
+	ref, err := s.Put(r)
+	return Blob{ID: ref.Hash, Size: ref.Size, ContentType: contentType, Name: fileName(name)}, err
+}
+
+// fileName is the last element of a path, at most 255 bytes of it.
+func fileName(name string) string {
+	name = name[strings.LastIndexAny(name, `/\`)+1:]
+	return strings.ToValidUTF8(name[:min(len(name), 255)], "")
+}
+
+// OpenBlob opens the file that a blob names. The caller closes it.
+//
+// Errors: blob.ErrNotFound, blob.ErrDamaged, those of the disk.
+func (a *App) OpenBlob(b Blob) (*blob.File, error) {
+	s := a.blobs.Load()
+	if s == nil {
+		return nil, errUnusable
+	}
+	return s.Open(b.ID)
+}
+
+// VerifyBlob reads the file that a blob names and says whether it is what was put.
+func (a *App) VerifyBlob(b Blob) error {
+	s := a.blobs.Load()
+	if s == nil {
+		return errUnusable
+	}
+	return s.Verify(b.ID)
+}
+
+// CollectBlobs removes the files that no state names which can still be read: neither the
+// newest, nor any in the history that Retention keeps. Files stay for an hour after they
+// were put. The application calls it every hour; it waits for backups under way.
+//
+// Errors: ctx's; those of the log and of the disk.
+func (a *App) CollectBlobs(ctx context.Context) (removed int, err error) {
+	s := a.blobs.Load()
+	if s == nil {
+		return 0, errUnusable
+	}
+	a.copying.Lock()
+	defer a.copying.Unlock()
+	removed, err = s.Collect(blobGrace, func(unused map[string]bool) error {
+		return a.engine.EachKept(ctx, func(b []byte) bool {
+			blob.Named(b, unused)
+			return len(unused) > 0
+		})
+	})
+	if removed > 0 {
+		a.log.Info("removed files that nothing names any more", "files", removed)
+	}
+	return removed, err
+}
+
+// collectBlobs is the goroutine that collects until ctx ends.
+func (a *App) collectBlobs(ctx context.Context) {
+	t := time.NewTicker(collectEvery)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+			if _, err := a.CollectBlobs(ctx); err != nil && ctx.Err() == nil {
+				a.log.Error("files that nothing names could not be removed", "error", err)
+			}
+		}
+	}
+}
+
+// mountBlobs serves the files of a model, and keeps its records from naming files that are
+// not there.
+func (a *App) mountBlobs(t *engine.Table, base string) {
+	fields := t.Model().Blobs()
+	if len(fields) == 0 {
+		return
+	}
+	a.engine.Before(t, func(_ *engine.Tx, c *engine.Change) error { return a.checkBlobs(t, fields, c) })
+	if !a.takesBlobs && base != "" {
+		a.takesBlobs = true
+		a.note(a.router.Handle("POST /api/_blobs", a.largeBody(a.uploadAlone)))
+	}
+	for _, f := range fields {
+		if base == "" || f.JSON == "" || f.Hidden {
+			continue
+		}
+		h := &blobField{app: a, table: t, field: f, base: base}
+		pattern := base + "/{id}/" + f.JSON
+		a.note(errors.Join(a.router.Handle("GET "+pattern, h.get), a.router.Handle("PUT "+pattern, a.largeBody(h.put)), a.router.Handle("DELETE "+pattern, h.remove)))
+	}
+}
+
+// checkBlobs refuses a record that names a file which is not there. The file stays, from
+// here on until the record is committed and names it.
+func (a *App) checkBlobs(t *engine.Table, fields []*model.Field, c *engine.Change) error {
+	if c.New == nil {
+		return nil
+	}
+	var bad []model.Violation
+	for _, f := range fields {
+		b := f.BlobOf(c.New)
+		if b == nil {
+			continue
+		}
+		size, there := a.blobs.Load().Use(b.ID)
+		if !there {
+			bad = append(bad, model.Violation{Field: f.Name, Pointer: "/" + f.Name + "/id", Code: "blob", Message: "must name a file that was uploaded"})
+		}
+		b.Size, b.Name = size, fileName(b.Name)
+		if _, _, err := mime.ParseMediaType(b.ContentType); err != nil {
+			b.ContentType = "application/octet-stream"
+		}
+	}
+	if bad != nil {
+		return &ValidationError{Model: t.Name(), Violations: bad}
+	}
+	return nil
+}
+
+// largeBody lets a handler take a file of Config.MaxBlobBytes, with what stands around it
+// in a form. The setting is read when a request comes: flags may change it.
+func (a *App) largeBody(h wire.Handler) wire.Handler {
+	return func(w *wire.Response, r *wire.Request) error {
+		return wire.LargeBody(a.cfg.MaxBlobBytes+1<<20)(h)(w, r)
+	}
+}
+
+// upload stores the file in a body: the first file of a form, or the body as it is.
+func (a *App) upload(r *wire.Request) (b Blob, err error) {
+	kind, params, err := mime.ParseMediaType(r.Header("Content-Type"))
+	if err != nil {
+		kind = "application/octet-stream"
+	}
+	if kind != "multipart/form-data" {
+		_, params, err = mime.ParseMediaType(r.Header("Content-Disposition"))
+		if err != nil {
+			params = nil
+		}
+		b, err = a.PutBlob(r.Body(), params["filename"], r.Header("Content-Type"))
+		return b, tooLarge(err)
+	}
+	found := false
+	for p, err := range r.Parts(wire.FormLimits{MaxFiles: 1, MaxFileBytes: a.cfg.MaxBlobBytes}) {
+		if err != nil {
+			return b, err
+		}
+		if !p.IsFile {
+			continue
+		}
+		found = true
+		if b, err = a.PutBlob(p, p.FileName, p.Type); err != nil {
+			return b, tooLarge(err)
+		}
+	}
+	if !found {
+		return b, &wire.Error{Status: 400, Code: rest.CodeBadRequest.Code, Detail: "the form has no file"}
+	}
+	return b, nil
+}
+
+// tooLarge makes the limit of the store a status.
+func tooLarge(err error) error {
+	var large *blob.TooLargeError
+	if errors.As(err, &large) {
+		return &wire.Error{Status: 413, Detail: fmt.Sprintf("the file is over the limit of %d bytes", large.Limit), Err: err}
+	}
+	return err
+}
+
+// uploadAlone answers POST /api/_blobs.
+func (a *App) uploadAlone(w *wire.Response, r *wire.Request) error {
+	if err := a.allow(r, rest.Action{Verb: "create", Model: "_blob"}); err != nil {
+		return err
+	}
+	b, err := a.upload(r)
+	if err != nil {
+		return err
+	}
+	return sendBlob(w, 201, &b)
+}
+
+// allow asks the guard.
+func (a *App) allow(r *wire.Request, act Action) error {
+	p, err := a.guard.Authenticate(r)
+	if err != nil {
+		return refused(rest.CodeUnauthorized, err)
+	}
+	if err := a.guard.Authorize(p, act); err != nil {
+		return refused(rest.CodeForbidden, err)
+	}
+	return nil
+}
+
+// blobField serves one field of one model.
+type blobField struct {
+	app   *App
+	table *engine.Table
+	field *model.Field
+	base  string
+}
+
+// load reads the record of a request.
+func (h *blobField) load(get func(model uint32, key string) *state.Row, r *wire.Request) (v any, err error) {
+	codec := h.table.Codec()
+	key, err := codec.ParseKey(r.PathValue("id"))
+	if err != nil {
+		return nil, &wire.Error{Status: 404, Detail: "no record has that id", Err: err}
+	}
+	row := get(h.table.Number(), key)
+	if row == nil {
+		return nil, &wire.Error{Status: 404, Detail: "no record has that id"}
+	}
+	v = codec.New()
+	return v, codec.Decode(row.Bytes(), v)
+}
+
+func (h *blobField) action(verb string, r *wire.Request) Action {
+	return Action{Verb: verb, Model: h.table.Name(), Key: r.PathValue("id")}
+}
+
+func (h *blobField) get(w *wire.Response, r *wire.Request) error {
+	if err := h.app.allow(r, h.action("read", r)); err != nil {
+		return err
+	}
+	v, err := h.load(h.app.engine.Root().Get, r)
+	if err != nil {
+		return err
+	}
+	b := h.field.BlobOf(v)
+	if b == nil {
+		return &wire.Error{Status: 404, Detail: "the record has no such file"}
+	}
+	f, err := h.app.OpenBlob(*b)
+	if err != nil {
+		return err
+	}
+	return errors.Join(serveBlob(w, r, b, f), f.Close())
+}
+
+// shown are the media types that a browser may show in place; it is to save all others, so
+// that a file that somebody uploaded does not run in the name of this site.
+var shown = []string{"image/png", "image/jpeg", "image/gif", "image/webp", "image/avif", "audio/", "video/", "text/plain", "application/pdf"}
+
+func serveBlob(w *wire.Response, r *wire.Request, b *Blob, f *blob.File) error {
+	safe := false
+	for _, t := range shown {
+		safe = safe || strings.HasPrefix(b.ContentType, t)
+	}
+	err := w.SetHeader("Content-Security-Policy", "default-src 'none'; sandbox")
+	if !safe {
+		err = errors.Join(err, w.Attachment(b.Name))
+	}
+	if err != nil {
+		return err
+	}
+	return w.ServeContent(r, wire.Content{Body: f, Size: f.Size(), Type: b.ContentType, ETag: strconv.Quote(b.ID)})
+}
+
+func (h *blobField) put(w *wire.Response, r *wire.Request) error {
+	if err := h.app.allow(r, h.action("patch", r)); err != nil {
+		return err
+	}
+	if _, err := h.load(h.app.engine.Root().Get, r); err != nil {
+		return err // before the file is taken
+	}
+	b, err := h.app.upload(r)
+	if err != nil {
+		return err
+	}
+	if err := h.set(w, r, &b); err != nil {
+		return err
+	}
+	return sendBlob(w, 200, &b)
+}
+
+func (h *blobField) remove(w *wire.Response, r *wire.Request) error {
+	if err := h.app.allow(r, h.action("patch", r)); err != nil {
+		return err
+	}
+	if err := h.set(w, r, nil); err != nil {
+		return err
+	}
+	w.Status(204)
+	return nil
+}
+
+// set changes the field in a transaction of its own. If-Match is about the file.
+func (h *blobField) set(w *wire.Response, r *wire.Request, b *Blob) error {
+	ctx := r.Context()
+	res, err := h.app.engine.Do(ctx, onBehalf(ctx, engine.Command{Run: func(tx *engine.Tx) (engine.Answer, error) {
+		v, err := h.load(tx.Get, r)
+		if err != nil {
+			return engine.Answer{}, err
+		}
+		have := wire.Representation{Missing: true}
+		if old := h.field.BlobOf(v); old != nil {
+			have = wire.Representation{ETag: strconv.Quote(old.ID)}
+		}
+		if wire.CheckPreconditions(r, have) == 412 {
+			return engine.Answer{}, &wire.Error{Status: 412, Detail: "the file is another one by now"}
+		}
+		h.field.SetBlob(v, b)
+		return engine.Answer{}, tx.Put(h.table, v)
+	}}))
+	if err != nil {
+		return rest.ToError(err)
+	}
+	return w.SetHeader("Lithair-Index", strconv.FormatUint(res.Seq, 10))
+}
+
+// sendBlob answers with the JSON of a field.
+func sendBlob(w *wire.Response, status int, b *Blob) error {
+	text, err := jsonx.Marshal(b)
+	if err != nil {
+		return err
+	}
+	return w.Send(status, "application/json", append(text, '\n'))
+}

@@ -206,11 +206,15 @@ func (l *raftLog) persisted(number uint64) {
 
 // trim lets old durable entries go from memory, half of what may stay at a time.
 func (l *raftLog) trim() {
-	if l.tailBytes <= l.keepBytes {
+	keep := l.keepBytes
+	if len(l.config().Members) == 1 {
+		keep = 0 // nobody will ask for them
+	}
+	if l.tailBytes <= keep {
 		return
 	}
 	n, limit := 0, min(l.durable, l.released)
-	for n < len(l.tail) && l.tail[n].Index <= limit && l.tailBytes > l.keepBytes/2 {
+	for n < len(l.tail) && l.tail[n].Index <= limit && l.tailBytes > keep/2 {
 		l.tailBytes -= l.tail[n].size()
 		n++
 	}

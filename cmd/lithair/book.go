@@ -5,7 +5,7 @@ import (
 	"fmt"
 
 	"github.com/lithair/lithair-go/binenc"
-	"github.com/lithair/lithair-go/consensus/node"
+	"github.com/lithair/lithair-go/consensus"
 	"github.com/lithair/lithair-go/engine"
 	"github.com/lithair/lithair-go/eventlog"
 	"github.com/lithair/lithair-go/model"
@@ -55,7 +55,7 @@ func newBook() *book {
 func (b *book) read(r eventlog.Record) *shownRecord {
 	s := &shownRecord{Index: r.Index, Term: r.Term, Time: clock(r.Time), Kind: fmt.Sprintf("kind %d", r.Kind), Bytes: len(r.Payload)}
 	switch r.Kind {
-	case node.KindNoop:
+	case consensus.KindNoop:
 		s.Kind = "term begins"
 	case engine.KindBatch:
 		s.Kind = "entry"

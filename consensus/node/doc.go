@@ -1,27 +1,38 @@
-// Package node drives a replica: it gives entries their place in the log, makes them
-// durable, and says when they are committed and who leads.
-//
-// So far a cluster has one voter. That voter leads from the moment its log is read and
-// the no-op that opens its term is durable; what is durable is committed. The seam to
-// the layer above ([Sink], Propose, Barrier, Read) is that of a cluster of any size.
+// Package node drives a replica of [consensus] over a log on disk, a clock and a network: it
+// gives entries their place in the log, and says when they are committed and who leads. A
+// single node is a cluster with one voter, on the same code.
 //
 //	log, err := eventlog.Open(eventlog.Config{Dir: dir})
 //	n, err := node.Start(node.Config{Log: log, Sink: sink}) // replays, then leads
 //	ticket, err := n.Propose(epoch, kind, time, payload)    // sink.Committed follows
 //	err = n.Close()
 //
+// The event log is the Raft log: term and kind stand in each record. Term and vote, the
+// cluster, this node's id and the newest committed membership stand in a small file of their
+// own ([Identity]), written before anything speaks of them.
+//
+//	identity.go   the file
+//	start.go      what is read at the start
+//	pump.go       what the core wants done
+//	node.go       calls from outside, and the sink
+//	transport.go  messages over TCP
+//
 // # What is promised
 //
-//   - Entries are reported by Sink.Committed in log order, each once, after they are
-//     durable, and never again by another content.
+//   - Entries are reported by Sink.Committed in log order, each once, after they are committed
+//     and durable here, and never again with another content.
 //   - Leading is reported after everything older has been reported, and after an entry
-//     of the own term is durable (Raft dissertation §6.4 asks for this before reads).
-//   - After a failed append Lost is reported before anything else. When the log can go
-//     on (a full disk), a new epoch begins at once; when it cannot (a failed sync, whose
-//     outcome nobody knows), none does.
+//     of the own term is committed (Raft dissertation §6.4 asks for this before reads).
+//   - Lost ends an epoch: another node leads, or none, or the disk took nothing more.
+//     Proposals still open may yet be committed, unless known says that they are not in
+//     the log: so it is when a lone node's disk is full.
+//   - After a failed sync, whose outcome nobody knows, the node says nothing more.
 //
 // # Concurrency
 //
-// Propose, Barrier and Read may be called by any goroutine. The sink is called by one
-// goroutine at a time, and never with a lock held.
+// All methods may be called by any goroutine, and none waits for disk or network but Close,
+// Compact and Read; an election, or a change of the membership, waits for one write of the
+// identity. The core is stepped under a lock by whoever has something for it, so that a
+// commit costs no hand-over between goroutines. The sink is called by one goroutine at a
+// time, and never with the lock held.
 package node

@@ -5,6 +5,7 @@ import (
 	"log"
 	"os"
 
+	"github.com/lithair/lithair-go/consensus"
 	"github.com/lithair/lithair-go/consensus/node"
 	"github.com/lithair/lithair-go/eventlog"
 )
@@ -16,7 +17,7 @@ func (printer) Replay(records []eventlog.Record) error { return nil }
 func (p printer) Committed(records []eventlog.Record) {
 	for _, r := range records {
 		fmt.Printf("committed %d, kind %d: %q\n", r.Index, r.Kind, r.Payload)
-		if r.Kind != node.KindNoop {
+		if r.Kind != consensus.KindNoop {
 			close(p.done)
 		}
 	}

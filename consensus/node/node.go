@@ -3,18 +3,15 @@ package node
 import (
 	"errors"
 	"fmt"
+	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
+	"github.com/lithair/lithair-go/consensus"
 	"github.com/lithair/lithair-go/eventlog"
+	"github.com/lithair/lithair-go/internal/disk"
 )
-
-// KindNoop is the kind of the record with which a leader opens its term (Raft
-// dissertation §6.4). Kinds below 16 belong to this package.
-const KindNoop uint8 = 1
-
-// firstKind is the first kind that Propose takes.
-const firstKind uint8 = 16
 
 // Errors of Propose: the entry was not taken and never will be.
 var (
@@ -22,13 +19,20 @@ var (
 	ErrClosed    = errors.New("node: closed")
 )
 
+// ErrDeposed is why an epoch is lost when another node leads, or none: what was proposed
+// may yet be committed.
+var ErrDeposed = errors.New("node: leadership was lost")
+
+// ErrNoLeader answers a barrier when nobody can be asked; the caller may try again.
+var ErrNoLeader = errors.New("node: no leader is known")
+
 // Sink is told what becomes of the log. See the package doc for the order of calls.
 type Sink interface {
 	// Holds returns how far the sink has come without the log, by a snapshot: replay
 	// begins behind it. It is called first. The zero position is the beginning.
 	Holds() eventlog.Position
-	// Replay reports durable records of earlier runs, before any other call. Payloads
-	// are valid during the call only. An error ends Start.
+	// Replay reports records of earlier runs that are known to be committed, before any
+	// other call. Payloads are valid during the call only. An error ends Start.
 	Replay(records []eventlog.Record) error
 	// Committed reports records that are final. The sink may keep them.
 	Committed(records []eventlog.Record)
@@ -41,187 +45,234 @@ type Sink interface {
 	Barrier(ticket, index uint64, err error)
 }
 
-// Config says what a node drives.
-type Config struct {
-	Log   *eventlog.Log    // required; the node closes it
-	Sink  Sink             // required
-	Clock func() time.Time // for the no-op's timestamp; default time.Now
+// Transport carries messages to other nodes.
+type Transport interface {
+	// Send hands over messages, in order, and never blocks; what it cannot carry is lost,
+	// which the protocol makes up for. Slices in them stay as they are.
+	Send(messages []consensus.Message)
+	// Members says who is in the cluster, whenever that changes.
+	Members(consensus.Membership)
 }
 
-// Node is a replica of a cluster with one voter.
+// Config says what a node drives. Log and Sink are required; the rest is needed by clusters
+// of more than one node.
+type Config struct {
+	Log   *eventlog.Log    // the node closes it
+	Sink  Sink             //
+	Clock func() time.Time // for the times of entries of this package; default time.Now
+
+	// File is where the node's [Identity] is kept, in Dir on FS (default: the real
+	// disk). Without one the node is the only voter for ever.
+	FS        disk.FS
+	Dir, File string
+	// First is the identity of a node whose File does not exist yet: its cluster, its id
+	// and either the membership of the bootstrap, the same on all its nodes, or none and an
+	// Incarnation, for a node that waits to be taken in.
+	First Identity
+
+	Transport Transport
+	// Tick is the unit of Raft's time; default 50 ms. Elections begin after 10 to 20.
+	Tick time.Duration
+	// Raft holds limits and choices; ID, Incarnation, Storage, Seed and Now are set here.
+	Raft   consensus.Config
+	Manual bool // no ticker: the owner calls Tick
+	Logger *slog.Logger
+}
+
+// Node is a replica of a cluster.
 type Node struct {
+	cfg  Config
 	log  *eventlog.Log
 	sink Sink
+	file *identityFile // nil: the only voter
 
-	mu     sync.Mutex
-	term   uint64
-	epoch  uint64 // of the current stint; 0 when not leading
-	epochs uint64 // stints so far
-	next   uint64 // log index of the next proposal
-	commit uint64 // log index up to which everything is final
-	closed bool
-	dead   error // the log takes nothing more
+	mu       sync.Mutex
+	core     *consensus.Replica
+	identity Identity
+	writes   []write // given to the log, oldest first
+	refused  error   // an append was refused; nothing is written until those behind it have ended
+	waiting  bool    // there was no room: the next tick tries again
+	tail     uint64  // last index given to the log
+	epoch    uint64  // of the current stint; 0 when not leading
+	term     uint64  // of that stint
+	epochs   uint64  // stints so far
+	reported uint64  // last index given to the sink
+	strong   []strongRead
+	closed   bool
+	dead     error // the log takes nothing more
+	changed  sync.Cond
+
+	out      []call // for the sink, in order
+	draining bool
+
+	stop    chan struct{}
+	ticking sync.WaitGroup
 }
 
-// Start replays the log into the sink, opens a term and leads. It returns when the
-// log is replayed and the no-op is durable.
-func Start(cfg Config) (*Node, error) {
-	if cfg.Log == nil || cfg.Sink == nil {
-		return nil, errors.New("node: Config.Log and Config.Sink are required")
-	}
-	if cfg.Clock == nil {
-		cfg.Clock = time.Now
-	}
-	n := &Node{log: cfg.Log, sink: cfg.Sink}
-	last, err := n.replay()
-	if err != nil {
-		return nil, err
-	}
-	n.term, n.next, n.commit = last.Term+1, last.Index+1, last.Index
-	noop := eventlog.Record{Index: n.next, Term: n.term, Kind: KindNoop, Time: max(last.Time+1, cfg.Clock().UnixNano())}
-	if err := n.log.Append(noop); err != nil {
-		return nil, fmt.Errorf("node: opening term %d: %w", n.term, err)
-	}
-	n.commit, n.next = noop.Index, noop.Index+1
-	n.epochs, n.epoch = 1, 1
-	n.sink.Committed([]eventlog.Record{noop})
-	n.sink.Leading(1)
-	return n, nil
+// write is a Ready that the log has; done once it is durable or refused.
+type write struct {
+	number uint64
+	done   bool
 }
 
-// replayChunk is how many records are handed to the sink at once.
-const replayChunk = 512
+// strongRead is answered once the no-op at index is reported.
+type strongRead struct{ index, ticket uint64 }
 
-// joins says whether the log continues what the sink holds.
-func (n *Node) joins(at eventlog.Position) error {
-	first, last := n.log.First(), n.log.Durable()
-	switch {
-	case at.Index+1 < first:
-		return fmt.Errorf("node: the log begins at index %d, what is held ends at %d: the entries between are missing", first, at.Index)
-	case at.Index > last:
-		return fmt.Errorf("node: the log ends at index %d, before what a snapshot holds (%d): entries that were committed are missing", last, at.Index)
-	}
-	sum, err := n.log.ChainAt(at.Index)
-	if err != nil {
-		return fmt.Errorf("node: chain at index %d: %w", at.Index, err)
-	}
-	if sum != at.Chain {
-		return fmt.Errorf("node: the snapshot at index %d is of another log: chain %x there, %x here", at.Index, at.Chain[:8], sum[:8])
-	}
-	return nil
-}
-
-// replay hands all records behind what the sink holds to it and returns the last one's
-// header.
-func (n *Node) replay() (last eventlog.Record, err error) {
-	held := n.sink.Holds()
-	if err := n.joins(held); err != nil {
-		return last, err
-	}
-	last = eventlog.Record{Index: held.Index, Term: held.Term, Time: held.Time}
-	var chunk []eventlog.Record
-	var arena []byte
-	flush := func() error {
-		err := n.sink.Replay(chunk)
-		chunk, arena = chunk[:0], arena[:0]
-		return err
-	}
-	err = n.log.Replay(held.Index+1, func(r eventlog.Record) error {
-		start := len(arena)
-		arena = append(arena, r.Payload...) // when it moves, earlier payloads stay valid where they were
-		r.Payload = arena[start:len(arena):len(arena)]
-		chunk = append(chunk, r)
-		last = r
-		if len(chunk) == replayChunk || len(arena) > 1<<20 {
-			return flush()
-		}
-		return nil
-	})
-	if err == nil && len(chunk) > 0 {
-		err = flush()
-	}
-	last.Payload = nil
-	return last, err
+// call is something to tell the sink.
+type call struct {
+	records        []eventlog.Record
+	leading, lost  bool
+	barrier, known bool
+	number, ticket uint64
+	cause          error
 }
 
 // Propose gives the entry the next place in the log and returns at once; the payload
 // belongs to the node. The ticket is the log index it will have.
 func (n *Node) Propose(epoch uint64, kind uint8, time int64, payload []byte) (ticket uint64, err error) {
-	if kind < firstKind {
-		return 0, fmt.Errorf("node: kinds below %d are the node's own, not %d", firstKind, kind)
+	if kind < consensus.FirstKind {
+		return 0, fmt.Errorf("node: kinds below %d are the node's own, not %d", consensus.FirstKind, kind)
 	}
 	n.mu.Lock()
-	defer n.mu.Unlock()
 	switch {
 	case n.closed:
-		return 0, ErrClosed
+		err = ErrClosed
 	case n.dead != nil:
-		return 0, fmt.Errorf("%w: %w", ErrNotLeader, n.dead)
+		err = fmt.Errorf("%w: %w", ErrNotLeader, n.dead)
 	case n.epoch == 0 || n.epoch != epoch:
-		return 0, ErrNotLeader
+		err = ErrNotLeader
+	default:
+		if ticket, err = n.core.Propose(kind, time, payload); err != nil {
+			err = fmt.Errorf("node: %w", err)
+		}
+		n.pump()
 	}
-	r := eventlog.Record{Index: n.next, Term: n.term, Time: time, Kind: kind, Payload: payload}
-	n.next++
-	recs := []eventlog.Record{r}
-	n.log.AppendAsync(recs, func(err error) { n.appended(epoch, recs, err) })
-	return r.Index, nil
+	n.leave()
+	return ticket, err
 }
 
-// appended runs on the log's goroutine when an append has ended, in order.
-func (n *Node) appended(epoch uint64, recs []eventlog.Record, err error) {
-	if err == nil {
-		n.mu.Lock()
-		n.commit = recs[len(recs)-1].Index
-		n.mu.Unlock()
-		n.sink.Committed(recs)
+// Receive takes in messages of other nodes. Those that are not for this node are logged.
+func (n *Node) Receive(messages ...consensus.Message) {
+	n.mu.Lock()
+	defer n.leave()
+	if n.closed || n.dead != nil {
 		return
 	}
-	n.mu.Lock()
-	if n.epoch != epoch {
-		n.mu.Unlock()
-		return // behind another failure of the same epoch
+	for i := range messages {
+		if err := n.core.Step(messages[i]); err != nil {
+			n.cfg.Logger.Warn("a message of another node was refused", "from", messages[i].From, "kind", messages[i].Kind.String(), "error", err)
+		}
 	}
-	n.epoch = 0
-	n.mu.Unlock()
-	known := errors.Is(err, eventlog.ErrFull)
-	n.sink.Lost(epoch, known, err)
-	n.recover(known, err)
+	n.pump()
 }
 
-// recover begins a new epoch after a failed append, if the log goes on.
-func (n *Node) recover(goesOn bool, cause error) {
+// Tick tells that one tick has passed.
+func (n *Node) Tick() {
 	n.mu.Lock()
-	if !goesOn || n.closed {
-		n.dead = cause
-		n.mu.Unlock()
+	defer n.leave()
+	if n.closed || n.dead != nil {
 		return
 	}
-	n.next = n.log.Last() + 1
-	n.epochs++
-	n.epoch = n.epochs
-	epoch := n.epoch
-	n.mu.Unlock()
-	n.sink.Leading(epoch)
+	if n.waiting && len(n.writes) == 0 {
+		n.waiting = false
+	}
+	n.core.Tick()
+	n.pump()
 }
 
-// Barrier answers through Sink.Barrier: with one voter, what is committed now is all
-// that any reader may expect. level is the same as in the layer above: 0 and 1 promise
-// nothing and are answered as well.
+// LeaderLost says that the process of a node is gone, see consensus.Replica.LeaderLost.
+func (n *Node) LeaderLost(id consensus.NodeID) {
+	n.mu.Lock()
+	defer n.leave()
+	if !n.closed && n.dead == nil {
+		n.core.LeaderLost(id)
+		n.pump()
+	}
+}
+
+// Change proposes another membership, see consensus.Replica.Change.
+func (n *Node) Change(changes ...consensus.Change) error {
+	return n.wish(func() error {
+		_, err := n.core.Change(changes...)
+		return err
+	})
+}
+
+// Transfer hands leadership to another voter, see consensus.Replica.Transfer.
+func (n *Node) Transfer(to consensus.NodeID) error {
+	return n.wish(func() error { return n.core.Transfer(to) })
+}
+
+func (n *Node) wish(do func() error) (err error) {
+	n.mu.Lock()
+	defer n.leave()
+	switch {
+	case n.closed:
+		return ErrClosed
+	case n.dead != nil:
+		return n.dead
+	}
+	err = do()
+	n.pump()
+	return err
+}
+
+// Status returns how the core sees things.
+func (n *Node) Status() consensus.Status {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.core.Status()
+}
+
+// Identity returns what the node's file holds.
+func (n *Node) Identity() Identity {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.identity
+}
+
+// Levels of a barrier, as in the layer above.
+const (
+	levelLinearizable = 2
+	levelStrong       = 3
+)
+
+// Barrier answers through Sink.Barrier from which index on a read at that level is right:
+// none (0) and weak (1) take what this node knows to be committed, linearizable (2) asks the
+// leader, which asks a quorum (§6.4), strong (3) goes through the log where this node leads.
 func (n *Node) Barrier(level uint8, ticket uint64) {
 	n.mu.Lock()
-	index, err := n.commit, error(nil)
-	if n.closed {
-		err = ErrClosed
+	defer n.leave()
+	answer := func(index uint64, err error) {
+		n.out = append(n.out, call{barrier: true, number: index, ticket: ticket, cause: err})
 	}
-	n.mu.Unlock()
-	n.sink.Barrier(ticket, index, err)
+	switch {
+	case n.closed:
+		answer(0, ErrClosed)
+	case n.dead != nil:
+		answer(0, n.dead)
+	case level < levelLinearizable:
+		answer(n.core.Committed(), nil)
+	default:
+		if level >= levelStrong {
+			if index, err := n.core.ProposeNoop(); err == nil {
+				n.strong = append(n.strong, strongRead{index, ticket})
+				n.pump()
+				return
+			}
+		}
+		if err := n.core.Read(ticket); err != nil {
+			answer(0, ErrNoLeader)
+		}
+		n.pump()
+	}
 }
 
 // Read returns committed records from an index on, about maxBytes of them; none past
 // the end.
 func (n *Node) Read(from uint64, maxBytes int) ([]eventlog.Record, error) {
 	n.mu.Lock()
-	commit := n.commit
+	commit := n.reported
 	n.mu.Unlock()
 	if from > commit {
 		return nil, nil
@@ -237,17 +288,34 @@ func (n *Node) Read(from uint64, maxBytes int) ([]eventlog.Record, error) {
 func (n *Node) Position(index uint64) (eventlog.Position, error) { return n.log.Position(index) }
 
 // Compact lets go of entries as r says: whole segments of them, durably. The caller keeps a
-// snapshot that holds what they did.
-func (n *Node) Compact(r eventlog.Retention) (removed int, err error) { return n.log.Retain(r) }
+// snapshot that holds what they did. What another member has not made durable yet stays;
+// only the leader knows that, so the others keep everything meanwhile.
+func (n *Node) Compact(r eventlog.Retention) (removed int, err error) {
+	n.mu.Lock()
+	s := n.core.Status()
+	n.mu.Unlock()
+	if len(s.Membership.Members) > 1 && s.State != consensus.Leader {
+		return 0, nil
+	}
+	for _, p := range s.Peers {
+		r.Keep = min(r.Keep, p.Match+1)
+	}
+	removed, err = n.log.Retain(r)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.core.Compacted(min(n.log.First()-1, n.reported))
+	return removed, err
+}
 
 // First returns the index of the oldest entry still in the log.
 func (n *Node) First() uint64 { return n.log.First() }
 
-// Commit returns the log index up to which everything is final, and the current term.
+// Commit returns the log index up to which everything is final and reported, and the
+// current term.
 func (n *Node) Commit() (index, term uint64) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.commit, n.term
+	return n.reported, n.core.Status().Term
 }
 
 // Close takes no more proposals, waits for those in the log's hands and closes the log.
@@ -258,6 +326,91 @@ func (n *Node) Close() error {
 		return nil
 	}
 	n.closed = true
+	close(n.stop)
 	n.mu.Unlock()
-	return n.log.Close()
+	n.ticking.Wait()
+	err := n.log.Close()
+	if n.file != nil {
+		n.mu.Lock()
+		n.identity.Commit = n.core.Committed()
+		if n.dead == nil {
+			err = errors.Join(err, n.file.write(n.identity))
+		}
+		n.mu.Unlock()
+		err = errors.Join(err, n.file.close())
+	}
+	return err
 }
+
+// leave ends a call: it tells the sink, without the lock, what there is to tell. One
+// goroutine does so at a time; what others add meanwhile it tells as well.
+func (n *Node) leave() {
+	if n.draining {
+		n.mu.Unlock()
+		return
+	}
+	n.draining = true
+	for len(n.out) > 0 {
+		calls := n.out
+		n.out = nil
+		n.mu.Unlock()
+		for i := range calls {
+			n.tell(&calls[i])
+		}
+		n.mu.Lock()
+	}
+	n.draining = false
+	n.mu.Unlock()
+}
+
+func (n *Node) tell(c *call) {
+	switch {
+	case c.leading:
+		n.sink.Leading(c.number)
+	case c.lost:
+		n.sink.Lost(c.number, c.known, c.cause)
+	case c.barrier:
+		n.sink.Barrier(c.ticket, c.number, c.cause)
+	default:
+		n.sink.Committed(c.records)
+	}
+}
+
+// tick runs the clock until the node is closed.
+func (n *Node) tick() {
+	defer n.ticking.Done()
+	t := time.NewTicker(n.cfg.Tick)
+	defer t.Stop()
+	for {
+		select {
+		case <-n.stop:
+			return
+		case <-t.C:
+			n.Tick()
+		}
+	}
+}
+
+// Entries implements consensus.Storage.
+func (n *Node) Entries(lo, hi uint64, maxBytes int) ([]consensus.Entry, error) {
+	recs, err := n.log.Read(lo, maxBytes)
+	if errors.Is(err, eventlog.ErrCompacted) {
+		return nil, consensus.ErrCompacted
+	}
+	if err != nil {
+		return nil, err
+	}
+	list := make([]consensus.Entry, 0, len(recs))
+	for i := range recs {
+		if r := &recs[i]; r.Index < hi {
+			list = append(list, consensus.Entry{Index: r.Index, Term: r.Term, Time: r.Time, Kind: r.Kind, Data: r.Payload})
+		}
+	}
+	if len(list) == 0 {
+		return nil, fmt.Errorf("node: the log has no entry %d", lo)
+	}
+	return slices.Clip(list), nil
+}
+
+// Snapshot implements consensus.Storage: there are none to send yet.
+func (n *Node) Snapshot() (consensus.Snapshot, bool) { return consensus.Snapshot{}, false }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/lithair/lithair-go/consensus"
 	"github.com/lithair/lithair-go/consensus/node"
 	"github.com/lithair/lithair-go/eventlog"
 )
@@ -81,7 +82,7 @@ func TestLeadsAfterReplayAndNoop(t *testing.T) {
 			t.Fatalf("run %d replayed %d records, want %d", run, len(sink.replay), want)
 		}
 		noop := sink.next(t, "committed").records[0]
-		if noop.Kind != node.KindNoop || noop.Term != run {
+		if noop.Kind != consensus.KindNoop || noop.Term != run {
 			t.Fatalf("run %d opened with kind %d, term %d", run, noop.Kind, noop.Term)
 		}
 		epoch := sink.next(t, "leading").number
@@ -123,7 +124,7 @@ func TestProposeIsRefused(t *testing.T) {
 	if _, err := n.Propose(2, app, 1, nil); !errors.Is(err, node.ErrNotLeader) {
 		t.Errorf("another epoch: %v", err)
 	}
-	if _, err := n.Propose(1, node.KindNoop, 1, nil); err == nil {
+	if _, err := n.Propose(1, consensus.KindNoop, 1, nil); err == nil {
 		t.Error("a kind of the node's own was taken")
 	}
 	if err := n.Close(); err != nil {

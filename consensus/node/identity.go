@@ -1,0 +1,146 @@
+package node
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"os"
+
+	"github.com/lithair/lithair-go/consensus"
+	"github.com/lithair/lithair-go/internal/disk"
+)
+
+// Identity is what a node must find again besides its log: who it is, and what it has
+// promised (Raft dissertation §3.8).
+type Identity struct {
+	Cluster     uint64 // drawn at the bootstrap; nodes of another cluster are refused
+	ID          consensus.NodeID
+	Incarnation uint64 // of this disk, see consensus.Config; 0 for nodes of the bootstrap
+
+	Term uint64
+	Vote consensus.NodeID
+
+	// Membership is the newest committed one, and the index of its entry; that of the
+	// bootstrap has index 0.
+	MembershipIndex uint64
+	Membership      consensus.Membership
+
+	// Commit was known to be committed. It may be older than the truth.
+	Commit uint64
+}
+
+// identityFile holds an Identity in two slots, written in turn, so that a torn write
+// leaves the one before. Each slot, of slotBytes:
+//
+//	magic(8) sum(4: CRC-32C of what follows) length(4) counter(8)
+//	cluster(8) id(8) incarnation(8) term(8) vote(8) commit(8) membershipIndex(8) membership
+//
+// Integers are little-endian.
+type identityFile struct {
+	file    disk.File
+	counter uint64
+	buf     []byte
+}
+
+const (
+	slotBytes     = 64 << 10
+	identityMagic = "LTHNODE1"
+	identityHead  = 16
+	identityFixed = 8 * 8
+)
+
+var (
+	castagnoli = crc32.MakeTable(crc32.Castagnoli)
+	order      = binary.LittleEndian
+)
+
+// ErrNoIdentity says that a file holds no whole identity.
+var ErrNoIdentity = errors.New("node: no whole identity in the file")
+
+// openIdentity opens the file; found is false when it was not there, and it is made.
+func openIdentity(fs disk.FS, dir, name string) (f *identityFile, id Identity, found bool, err error) {
+	f = &identityFile{buf: make([]byte, slotBytes)}
+	f.file, err = fs.Open(name, disk.ReadWrite)
+	if errors.Is(err, os.ErrNotExist) {
+		if f.file, err = fs.Open(name, disk.Create); err == nil {
+			err = f.file.Allocate(0, 2*slotBytes)
+		}
+		if err == nil {
+			err = f.file.Sync()
+		}
+		if err == nil {
+			err = fs.SyncDir(dir)
+		}
+		if err != nil {
+			return nil, id, false, fmt.Errorf("node: %s: %w", name, err)
+		}
+		return f, id, false, nil
+	}
+	if err != nil {
+		return nil, id, false, fmt.Errorf("node: %s: %w", name, err)
+	}
+	id, found, err = f.read()
+	if err != nil {
+		return nil, id, false, errors.Join(fmt.Errorf("node: %s: %w", name, err), f.file.Close())
+	}
+	return f, id, found, nil
+}
+
+// read returns the newer whole slot. Two empty slots are a file that was made and never
+// written; anything else without a whole slot is damage.
+func (f *identityFile) read() (id Identity, found bool, err error) {
+	empty := 0
+	for slot := range int64(2) {
+		b := make([]byte, slotBytes)
+		if n, err := f.file.ReadAt(b, slot*slotBytes); n < len(b) && err != nil && n < identityHead+identityFixed {
+			empty++
+			continue
+		}
+		if string(b[:8]) == string(make([]byte, 8)) {
+			empty++
+			continue
+		}
+		if got, counter, err := parseIdentity(b); err == nil && counter > f.counter {
+			id, f.counter, found = got, counter, true
+		}
+	}
+	if !found && empty < 2 {
+		return id, false, ErrNoIdentity
+	}
+	return id, found, nil
+}
+
+func parseIdentity(b []byte) (id Identity, counter uint64, err error) {
+	n := int(order.Uint32(b[12:]))
+	if string(b[:8]) != identityMagic || n < identityFixed || n > len(b)-identityHead || crc32.Checksum(b[12:identityHead+n], castagnoli) != order.Uint32(b[8:]) {
+		return id, 0, ErrNoIdentity
+	}
+	v := func(i int) uint64 { return order.Uint64(b[identityHead+8*i:]) }
+	id = Identity{Cluster: v(1), ID: consensus.NodeID(v(2)), Incarnation: v(3), Term: v(4), Vote: consensus.NodeID(v(5)), Commit: v(6), MembershipIndex: v(7)}
+	id.Membership, err = consensus.ParseMembership(b[identityHead+identityFixed : identityHead+n])
+	return id, v(0), err
+}
+
+// write makes an identity durable.
+func (f *identityFile) write(id Identity) error {
+	b := append(f.buf[:0], identityMagic...)
+	b = append(b, make([]byte, 8)...)
+	for _, v := range [...]uint64{f.counter + 1, id.Cluster, uint64(id.ID), id.Incarnation, id.Term, uint64(id.Vote), id.Commit, id.MembershipIndex} {
+		b = order.AppendUint64(b, v)
+	}
+	b = consensus.AppendMembership(b, id.Membership)
+	if len(b) > slotBytes {
+		return fmt.Errorf("node: a membership of %d bytes is more than the identity holds (%d)", len(b)-identityHead-identityFixed, slotBytes-identityHead-identityFixed)
+	}
+	order.PutUint32(b[12:], uint32(len(b)-identityHead))
+	order.PutUint32(b[8:], crc32.Checksum(b[12:], castagnoli))
+	f.counter++
+	f.buf = b
+	if _, err := f.file.WriteAt(b, int64(f.counter%2)*slotBytes); err != nil {
+		return err
+	}
+	return f.file.Sync()
+}
+
+func (f *identityFile) close() error { return f.file.Close() }

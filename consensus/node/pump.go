@@ -1,0 +1,210 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/lithair/lithair-go/consensus"
+	"github.com/lithair/lithair-go/eventlog"
+)
+
+// pump does what the core wants, until it wants nothing more. n.mu is held; nothing in here
+// blocks but the write of the identity, and that only when term, vote or membership change.
+func (n *Node) pump() {
+	for n.refused == nil && n.dead == nil && !n.waiting && n.core.HasReady() {
+		rd, err := n.core.Ready()
+		if err != nil {
+			n.die(fmt.Errorf("node: reading the log: %w", err))
+			return
+		}
+		if err := n.keep(&rd); err != nil {
+			n.die(fmt.Errorf("node: writing the identity: %w", err))
+			return
+		}
+		n.writes = append(n.writes, write{number: rd.Number, done: len(rd.Entries) == 0})
+		if len(rd.Entries) > 0 {
+			n.append(rd.Number, rd.Entries)
+		}
+		if len(rd.Messages) > 0 && n.cfg.Transport != nil {
+			n.cfg.Transport.Send(rd.Messages)
+		}
+		n.report(rd.Committed)
+		for _, s := range rd.Reads {
+			c := call{barrier: true, number: s.Index, ticket: s.ID}
+			if s.Failed {
+				c.number, c.cause = 0, ErrNoLeader
+			}
+			n.out = append(n.out, c)
+		}
+		n.settle()
+		n.watchLeadership()
+	}
+	n.watchLeadership()
+}
+
+// keep makes durable what the node must find again, before anything that speaks of it.
+func (n *Node) keep(rd *consensus.Ready) error {
+	changed := false
+	if rd.HardState != nil {
+		n.identity.Term, n.identity.Vote, changed = rd.HardState.Term, rd.HardState.Vote, true
+	}
+	for i := range rd.Committed {
+		if e := &rd.Committed[i]; e.Kind == consensus.KindConfig {
+			m, err := consensus.ParseMembership(e.Data)
+			if err != nil {
+				return err
+			}
+			n.identity.Membership, n.identity.MembershipIndex, changed = m, e.Index, true
+		}
+	}
+	if !changed || n.file == nil {
+		return nil
+	}
+	n.identity.Commit = rd.Commit
+	if n.cfg.Transport != nil {
+		n.cfg.Transport.Members(n.core.Status().Membership)
+	}
+	return n.file.write(n.identity)
+}
+
+// append gives entries to the log; those in their place go first.
+func (n *Node) append(number uint64, entries []consensus.Entry) {
+	if first := entries[0].Index; first <= n.tail {
+		n.log.TruncateAfterAsync(first-1, func(err error) {
+			if err != nil {
+				n.wrote(0, err)
+			}
+		})
+	}
+	recs := make([]eventlog.Record, len(entries))
+	for i := range entries {
+		e := &entries[i]
+		recs[i] = eventlog.Record{Index: e.Index, Term: e.Term, Time: e.Time, Kind: e.Kind, Payload: e.Data}
+	}
+	n.tail = recs[len(recs)-1].Index
+	n.log.AppendAsync(recs, func(err error) { n.wrote(number, err) })
+}
+
+// wrote is called by the log, in order, when a write has ended.
+func (n *Node) wrote(number uint64, err error) {
+	n.mu.Lock()
+	defer n.leave()
+	if n.dead != nil {
+		return
+	}
+	for i := range n.writes {
+		if n.writes[i].number == number {
+			n.writes[i].done = true
+			break
+		}
+	}
+	if err != nil && n.refused == nil {
+		if !errors.Is(err, eventlog.ErrFull) {
+			n.die(err)
+			return
+		}
+		n.refused = err
+	}
+	n.settle()
+	n.pump()
+}
+
+// settle tells the core what is durable, in order, and takes refused writes back once none
+// is under way any more.
+func (n *Node) settle() {
+	k := 0
+	for k < len(n.writes) && n.writes[k].done {
+		k++
+	}
+	switch {
+	case k == 0:
+		return
+	case n.refused == nil:
+		n.core.Persisted(n.writes[k-1].number)
+		n.writes = n.writes[:copy(n.writes, n.writes[k:])]
+		return
+	case k < len(n.writes):
+		return // others are still on their way to being refused
+	}
+	n.takeBack()
+}
+
+// takeBack goes on after a full disk. A lone node drops what it could not write, and its
+// proposers know that; a member of a cluster tries again with the next tick, and lets
+// another lead meanwhile.
+func (n *Node) takeBack() {
+	cause := n.refused
+	n.writes, n.refused = n.writes[:0], nil
+	n.tail = n.log.Last()
+	if n.core.Refused() {
+		n.endEpoch(true, cause)
+		if s := n.core.Status(); s.State != consensus.Leader {
+			n.waiting = true // even the term's own entry found no room
+			n.core.Campaign()
+		}
+		return
+	}
+	n.waiting = true
+	for _, p := range n.core.Status().Peers {
+		if p.Active && n.core.Transfer(p.ID) == nil {
+			return
+		}
+	}
+}
+
+// report gives committed entries to the sink.
+func (n *Node) report(entries []consensus.Entry) {
+	if len(entries) == 0 {
+		return
+	}
+	recs := make([]eventlog.Record, len(entries))
+	for i := range entries {
+		e := &entries[i]
+		recs[i] = eventlog.Record{Index: e.Index, Term: e.Term, Time: e.Time, Kind: e.Kind, Payload: e.Data}
+	}
+	n.reported = recs[len(recs)-1].Index
+	n.out = append(n.out, call{records: recs})
+	n.core.Applied(n.reported)
+	k := 0
+	for k < len(n.strong) && n.strong[k].index <= n.reported {
+		n.out = append(n.out, call{barrier: true, number: n.strong[k].index, ticket: n.strong[k].ticket})
+		k++
+	}
+	n.strong = n.strong[k:]
+}
+
+// watchLeadership begins and ends epochs: one begins when the entry that opened the term has
+// been reported, and with it everything of earlier leaders.
+func (n *Node) watchLeadership() {
+	if n.dead != nil {
+		return
+	}
+	leads, ready, term, start := n.core.Leadership()
+	if n.epoch != 0 && (!leads || term != n.term) {
+		n.endEpoch(false, ErrDeposed)
+	}
+	if n.epoch == 0 && ready && n.reported >= start {
+		n.epochs++
+		n.epoch, n.term = n.epochs, term
+		n.out = append(n.out, call{leading: true, number: n.epoch})
+		n.changed.Broadcast()
+	}
+}
+
+func (n *Node) endEpoch(known bool, cause error) {
+	if n.epoch != 0 {
+		n.out = append(n.out, call{lost: true, number: n.epoch, known: known, cause: cause})
+	}
+	n.epoch = 0
+	for _, s := range n.strong {
+		n.out = append(n.out, call{barrier: true, ticket: s.ticket, cause: ErrNoLeader})
+	}
+	n.strong = nil
+}
+
+// die ends the node's part: what its disk holds is not known, so it must not say anything more.
+func (n *Node) die(cause error) {
+	n.dead = cause
+	n.endEpoch(false, cause)
+	n.changed.Broadcast()
+}

@@ -1,0 +1,231 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"log/slog"
+	"path"
+	"time"
+
+	"github.com/lithair/lithair-go/consensus"
+	"github.com/lithair/lithair-go/eventlog"
+	"github.com/lithair/lithair-go/internal/disk"
+)
+
+// Start reads identity and log, replays into the sink what is known to be committed, and
+// takes part in the cluster. A node that is the only voter leads when Start returns.
+func Start(cfg Config) (*Node, error) {
+	if cfg.Log == nil || cfg.Sink == nil {
+		return nil, errors.New("node: Config.Log and Config.Sink are required")
+	}
+	if cfg.File == "" && cfg.Transport != nil {
+		return nil, errors.New("node: Config.File is required by a node of a cluster: it keeps term and vote")
+	}
+	if cfg.Clock == nil {
+		cfg.Clock = time.Now
+	}
+	if cfg.Tick == 0 {
+		cfg.Tick = 50 * time.Millisecond
+	}
+	if cfg.FS == nil {
+		cfg.FS = disk.Real()
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.Default()
+	}
+	n := &Node{cfg: cfg, log: cfg.Log, sink: cfg.Sink, stop: make(chan struct{})}
+	n.changed.L = &n.mu
+	if err := n.begin(); err != nil {
+		if n.file != nil {
+			err = errors.Join(err, n.file.close())
+		}
+		return nil, err
+	}
+	return n, nil
+}
+
+func (n *Node) begin() error {
+	found, err := n.identify()
+	if err != nil {
+		return err
+	}
+	re, err := n.replay()
+	if err != nil {
+		return err
+	}
+	if !found && re.LastIndex > 0 && n.file != nil && !n.alone() {
+		return fmt.Errorf("node: the log holds entries up to %d but %s is not there: what this node has promised is lost; it must join again as a learner, with an empty log", re.LastIndex, n.cfg.File)
+	}
+	rc := n.cfg.Raft
+	rc.ID, rc.Incarnation, rc.Storage = n.identity.ID, n.identity.Incarnation, n
+	rc.Now = func() int64 { return n.cfg.Clock().UnixNano() }
+	if rc.Seed == 0 {
+		rc.Seed = maphash.Comparable(maphash.MakeSeed(), n.identity.ID)
+	}
+	if n.core, err = consensus.New(rc, re); err != nil {
+		return fmt.Errorf("node: %w", err)
+	}
+	n.tail, n.reported = re.LastIndex, re.Applied
+	if n.cfg.Transport != nil {
+		n.cfg.Transport.Members(n.core.Status().Membership)
+	}
+	return n.run(n.alone())
+}
+
+// run starts the clock; a lone voter stands at once, and is waited for.
+func (n *Node) run(alone bool) error {
+	if !n.cfg.Manual && n.cfg.Transport != nil {
+		n.ticking.Add(1)
+		go n.tick()
+	}
+	if !alone {
+		return nil
+	}
+	n.mu.Lock()
+	n.core.Campaign()
+	n.pump()
+	for n.epoch == 0 && n.dead == nil && !n.waiting && !n.cfg.Manual {
+		n.changed.Wait()
+	}
+	err := n.dead
+	if n.waiting {
+		err = eventlog.ErrFull
+	}
+	term := n.core.Status().Term
+	n.leave()
+	if err != nil {
+		return fmt.Errorf("node: opening term %d: %w", term, err)
+	}
+	return nil
+}
+
+// alone says whether this node is the whole cluster.
+func (n *Node) alone() bool {
+	m := n.identity.Membership.Members
+	return len(m) == 1 && m[0].ID == n.identity.ID
+}
+
+// identify finds out who this node is.
+func (n *Node) identify() (found bool, err error) {
+	first := n.cfg.First
+	if first.ID == 0 {
+		first.ID = 1
+	}
+	if len(first.Membership.Members) == 0 && first.Incarnation == 0 {
+		first.Membership = consensus.Voters(first.ID)
+	}
+	if n.cfg.File == "" {
+		n.identity = first
+		return false, nil
+	}
+	var id Identity
+	n.file, id, found, err = openIdentity(n.cfg.FS, n.cfg.Dir, path.Join(n.cfg.Dir, n.cfg.File))
+	switch {
+	case err != nil:
+		return false, err
+	case !found:
+		n.identity = first
+		return false, n.file.write(first)
+	case first.Cluster != 0 && id.Cluster != first.Cluster:
+		return false, fmt.Errorf("node: this directory belongs to cluster %x, not %x", id.Cluster, first.Cluster)
+	case n.cfg.First.ID != 0 && id.ID != first.ID:
+		return false, fmt.Errorf("node: this directory is node %d's, not node %d's", id.ID, first.ID)
+	}
+	n.identity = id
+	return true, nil
+}
+
+// replayChunk is how many records are handed to the sink at once.
+const replayChunk = 512
+
+// joins says whether the log continues what the sink holds.
+func (n *Node) joins(at eventlog.Position) error {
+	first, last := n.log.First(), n.log.Durable()
+	switch {
+	case at.Index+1 < first:
+		return fmt.Errorf("node: the log begins at index %d, what is held ends at %d: the entries between are missing", first, at.Index)
+	case at.Index > last:
+		return fmt.Errorf("node: the log ends at index %d, before what a snapshot holds (%d): entries that were committed are missing", last, at.Index)
+	}
+	sum, err := n.log.ChainAt(at.Index)
+	if err != nil {
+		return fmt.Errorf("node: chain at index %d: %w", at.Index, err)
+	}
+	if sum != at.Chain {
+		return fmt.Errorf("node: the snapshot at index %d is of another log: chain %x there, %x here", at.Index, at.Chain[:8], sum[:8])
+	}
+	return nil
+}
+
+// replay hands to the sink what is known to be committed behind what it holds, and returns
+// what the core must know of the log. A lone voter's whole log is committed.
+func (n *Node) replay() (re consensus.Restart, err error) {
+	held := n.sink.Holds()
+	if err := n.joins(held); err != nil {
+		return re, err
+	}
+	commit := max(held.Index, min(n.identity.Commit, n.log.Durable()))
+	if n.alone() {
+		commit = n.log.Durable()
+	}
+	re = consensus.Restart{
+		HardState:   consensus.HardState{Term: n.identity.Term, Vote: n.identity.Vote},
+		BeforeIndex: held.Index, BeforeTerm: held.Term, LastIndex: held.Index, LastTime: held.Time, Commit: commit, Applied: commit,
+		Configs: []consensus.ConfigAt{{Index: n.identity.MembershipIndex, Membership: n.identity.Membership}},
+	}
+	c := chunk{sink: n.sink}
+	err = n.log.Replay(held.Index+1, func(r eventlog.Record) error {
+		if k := len(re.Runs); k == 0 || re.Runs[k-1].Term != r.Term {
+			re.Runs = append(re.Runs, consensus.TermRun{First: r.Index, Term: r.Term})
+		}
+		re.LastIndex, re.LastTime = r.Index, r.Time
+		if r.Kind == consensus.KindConfig && r.Index > n.identity.MembershipIndex {
+			m, err := consensus.ParseMembership(r.Payload)
+			if err != nil {
+				return fmt.Errorf("node: entry %d: %w", r.Index, err)
+			}
+			re.Configs = append(re.Configs, consensus.ConfigAt{Index: r.Index, Membership: m})
+		}
+		if r.Index > commit {
+			return nil
+		}
+		return c.add(r)
+	})
+	if err == nil {
+		err = c.flush()
+	}
+	if n.file == nil && len(re.Runs) > 0 {
+		re.HardState.Term = re.Runs[len(re.Runs)-1].Term // nobody else was ever voted for
+	} else if n.file == nil {
+		re.HardState.Term = held.Term
+	}
+	return re, err
+}
+
+// chunk gathers records for the sink.
+type chunk struct {
+	sink  Sink
+	recs  []eventlog.Record
+	arena []byte
+}
+
+func (c *chunk) add(r eventlog.Record) error {
+	start := len(c.arena)
+	c.arena = append(c.arena, r.Payload...) // when it moves, earlier payloads stay valid where they were
+	r.Payload = c.arena[start:len(c.arena):len(c.arena)]
+	c.recs = append(c.recs, r)
+	if len(c.recs) == replayChunk || len(c.arena) > 1<<20 {
+		return c.flush()
+	}
+	return nil
+}
+
+func (c *chunk) flush() error {
+	if len(c.recs) == 0 {
+		return nil
+	}
+	err := c.sink.Replay(c.recs)
+	c.recs, c.arena = c.recs[:0], c.arena[:0]
+	return err
+}

@@ -1,0 +1,49 @@
+package consensus
+
+// Refused says that the disk has cleanly refused every entry that was given out behind what is
+// durable, for want of room: none of them is there. With dropped true they are gone, as if
+// they had never been proposed, and their indexes will be given again; that is so on the
+// leader of a cluster with no other member, who alone has seen them. Otherwise others may have
+// them, and they will be given out again by a later Ready: the caller waits until there
+// is room, and had better let another lead meanwhile.
+func (r *Replica) Refused() (dropped bool) {
+	l := r.log
+	must(r.install == nil && l.durable >= l.before, "a refused write while a snapshot is being installed")
+	if r.role == Leader && len(r.log.config().Members) == 1 {
+		l.truncate(l.durable)
+		l.writes = nil
+		for n := len(r.sizes); n > 0 && r.sizes[n-1].last > l.last; n-- {
+			r.uncommitted -= r.sizes[n-1].bytes
+			r.sizes = r.sizes[:n-1]
+		}
+		if r.termStart > l.last {
+			r.becomeFollower(r.term, 0) // without its no-op it cannot commit
+		}
+		return true
+	}
+	l.emitted, l.writes = l.durable, nil
+	return false
+}
+
+// Leadership says in one call what a driver looks at after each step: whether this replica
+// leads, whether something of its term is committed, the term, and the index of the entry
+// that opened it.
+func (r *Replica) Leadership() (leads, ready bool, term, start uint64) {
+	return r.role == Leader, r.role == Leader && r.log.commit >= r.termStart, r.term, r.termStart
+}
+
+// Committed is the commit index.
+func (r *Replica) Committed() uint64 { return r.log.commit }
+
+// ProposeNoop puts an entry without meaning into the log: once it is committed, so is
+// everything that was acknowledged before. It is the strong read.
+func (r *Replica) ProposeNoop() (index uint64, err error) {
+	switch {
+	case r.role != Leader:
+		return 0, ErrNotLeader
+	case r.transferee != 0:
+		return 0, ErrTransferring
+	}
+	r.appendOwn(KindNoop, nil)
+	return r.log.last, nil
+}

@@ -167,6 +167,7 @@ func (e *Engine) Start(ctx context.Context) error {
 	if err = e.restore(); err == nil {
 		e.order, err = e.cfg.Open(sink{e})
 	}
+	ex.EndReplay()
 	if err == nil && e.snaps != nil {
 		if err = e.snaps.tidy(); err != nil {
 			err = errors.Join(fmt.Errorf("engine: snapshots: %w", err), e.order.Close())
@@ -302,7 +303,7 @@ func (s sink) Holds() eventlog.Position { return s.e.held }
 
 // Replay implements [Sink].
 func (s sink) Replay(records []eventlog.Record) error {
-	s.e.ex.Committed(records)
+	s.e.ex.Replay(records)
 	s.e.stats.replayed.Add(uint64(len(records)))
 	s.e.stats.gather(records)
 	return s.e.ex.Failure()

@@ -149,8 +149,9 @@ type Executor struct {
 	waiting  []*Call // by wait, ascending
 	finished []*Call
 
-	proposed   flight // of the last Execute, until Proposed
-	beforeHead int    // len(waiting) when that Execute began
+	replay     *following // until EndReplay
+	proposed   flight     // of the last Execute, until Proposed
+	beforeHead int        // len(waiting) when that Execute began
 	scratch    []byte
 	events     []byte // of one transaction at a time, used again
 	txs        []byte // of one entry at a time, used again
@@ -366,41 +367,85 @@ func (ex *Executor) Restore(root *state.Root, index uint64) error {
 	return bindTables(ex.tables, root)
 }
 
-// apply applies entries made elsewhere, or before a restart.
+// following is the committed state under construction from entries made elsewhere, or
+// before a restart.
+type following struct {
+	batch  *state.Batch
+	seq    uint64
+	now    int64
+	schema bool // a model was declared
+}
+
+// Replay applies records that were final before this process began. The state is put
+// together over all of them: EndReplay makes it the committed one.
+func (ex *Executor) Replay(records []eventlog.Record) {
+	if ex.replay == nil {
+		ex.replay = ex.follow()
+	}
+	if err := ex.applyTo(ex.replay, records); err != nil {
+		ex.fail(err)
+	}
+}
+
+// EndReplay ends a replay, if there is one.
+func (ex *Executor) EndReplay() {
+	if ex.replay != nil && ex.failure == nil {
+		ex.settle(ex.replay)
+	}
+	ex.replay = nil
+}
+
+func (ex *Executor) follow() *following {
+	return &following{batch: ex.committed.Begin(), seq: ex.committed.Seq(), now: ex.committed.Time()}
+}
+
+// apply applies entries made elsewhere.
 func (ex *Executor) apply(records []eventlog.Record) error {
-	batch := ex.committed.Begin()
-	seq, now, schema := ex.committed.Seq(), ex.committed.Time(), false
+	ex.EndReplay()
+	f := ex.follow()
+	if err := ex.applyTo(f, records); err != nil {
+		return err
+	}
+	ex.settle(f)
+	return nil
+}
+
+func (ex *Executor) applyTo(f *following, records []eventlog.Record) error {
 	for _, r := range records {
 		if r.Kind == KindBatch {
 			h, err := decodeEntryHead(r.Payload)
 			if err != nil {
 				return fmt.Errorf("log index %d: %w", r.Index, err)
 			}
-			if h.first != seq+1 {
-				return fmt.Errorf("engine: log index %d begins at sequence %d, the state ends at %d", r.Index, h.first, seq)
+			if h.first != f.seq+1 {
+				return fmt.Errorf("engine: log index %d begins at sequence %d, the state ends at %d", r.Index, h.first, f.seq)
 			}
 			err = eachTx(h, func(s uint64, msg []byte) error {
-				seq = s
-				changed, err := applyTx(batch, s, msg)
+				f.seq = s
+				changed, err := applyTx(f.batch, s, msg)
 				if changed {
-					schema, ex.schemaSeq = true, s
+					f.schema, ex.schemaSeq = true, s
 				}
 				return err
 			})
 			if err != nil {
 				return fmt.Errorf("log index %d: %w", r.Index, err)
 			}
-			now = r.Time
-			batch.Forget() // facts are not taken back
+			f.now = r.Time
+			f.batch.Forget() // facts are not taken back
 		}
 		ex.applied = r.Index
 	}
-	ex.committed = batch.Seal(seq, now)
+	return nil
+}
+
+// settle makes what was put together the committed state.
+func (ex *Executor) settle(f *following) {
+	ex.committed = f.batch.Seal(f.seq, f.now)
 	ex.head = ex.committed
-	if schema {
+	if f.schema {
 		rebindTables(ex.tables, ex.committed)
 	}
-	return nil
 }
 
 // applyTx applies one transaction's events; schema says whether it declared a model.

@@ -71,7 +71,7 @@ func (b *Batch) Apply(seq uint64, ev Event) error {
 			b.changes++
 			seq = b.changes
 		}
-		row = &Row{bytes: rec, seq: seq}
+		row = &Row{record: recordOf(rec), seq: seq}
 	}
 	u := undo{model: ev.Model, key: ev.Key, old: old, new: row}
 	if ev.Model == SchemaModel {
@@ -110,7 +110,7 @@ func (b *Batch) outcome(old *Row, ev *Event) (rec []byte, reason string, err err
 				return nil, "the numbers of cleared fields do not ascend", nil
 			}
 		}
-		merged, err := binenc.Merge(b.scratch.merge[:0], old.bytes, ev.Fields, ev.Cleared)
+		merged, err := binenc.Merge(b.scratch.merge[:0], old.Bytes(), ev.Fields, ev.Cleared)
 		if err != nil {
 			return nil, "", err
 		}

@@ -30,7 +30,7 @@ func (b *Batch) declare(key string, old, new *Row) error {
 	if new == nil {
 		return errDeclarationDeleted
 	}
-	s, err := model.ParseSchema(new.bytes)
+	s, err := model.ParseSchema(new.Bytes())
 	if err != nil {
 		return err
 	}
@@ -62,7 +62,7 @@ func (b *Batch) checkDeclaration(key string, old *Row, s *model.Schema) error {
 	if old == nil {
 		return nil
 	}
-	was, err := model.ParseSchema(old.bytes)
+	was, err := model.ParseSchema(old.Bytes())
 	if err == nil && was.Number != s.Number {
 		err = fmt.Errorf("model %s has number %d, not %d", s.Model, was.Number, s.Number)
 	}

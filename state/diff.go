@@ -37,4 +37,4 @@ func (v *view) rows(model uint32) *btree.Tree[*Row] {
 	return &btree.Tree[*Row]{}
 }
 
-func sameRow(a, b *Row) bool { return a == b || string(a.bytes) == string(b.bytes) }
+func sameRow(a, b *Row) bool { return a == b || string(a.Bytes()) == string(b.Bytes()) }

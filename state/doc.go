@@ -62,6 +62,7 @@
 // # Limits
 //
 // Model numbers are at most 65,536. Keys and records are not limited here; a key longer
-// than 4 GiB is not supported. All state is in memory: measured with two indexes and
-// records of 107 bytes, key included, a record takes about 400.
+// than 4 GiB is not supported. All state is in memory: measured with one index, a record of 100
+// bytes, key included, takes about 250 written one by one and 220 restored from a snapshot;
+// one of 250 bytes about 400.
 package state

@@ -10,14 +10,13 @@ import (
 	"github.com/lithair/lithair-go/state/btree"
 )
 
-// index orders the records by the values of its fields. Its keys are their key
-// encodings, in a unique index alone, otherwise followed by the primary key; its values
-// are primary keys, sharing the memory of the key where they are part of it.
+// index orders the records by the values of its fields. Its keys are their key encodings,
+// followed by the primary key; its values say how long that is.
 type index struct {
 	def   *model.Index
 	at    []int // places of its fields among the columns of the table
 	where []int // and of those of its conditions
-	tree  btree.Tree[string]
+	tree  btree.Tree[uint32]
 }
 
 // indexesOf returns a schema's indexes, empty, in ascending order of numbers, and the
@@ -96,7 +95,7 @@ func (v *values) read(t *table, row *Row) error {
 }
 
 func (v *values) readColumns(columns []*model.SchemaField, row *Row) error {
-	d := binenc.NewDecoder(row.bytes)
+	d := binenc.NewDecoder(row.Bytes())
 	for {
 		number, _, ok := d.Next()
 		for ok && len(v.columns) < len(columns) && columns[len(v.columns)].Number < number {
@@ -165,30 +164,36 @@ func (v *values) join(x *index, columns []*model.SchemaField) part {
 	return part{from, len(v.buf), true}
 }
 
+// primaryOf returns the primary key at the end of an entry.
+func primaryOf(entry string, n uint32) string { return entry[len(entry)-int(n):] }
+
+// holder returns the primary key of the first record with that value.
+func (x *index) holder(value string) (key string, ok bool) {
+	entry, n, ok := x.tree.Ceiling(value)
+	if !ok || len(entry)-int(n) != len(value) || entry[:len(value)] != value {
+		return "", false
+	}
+	return primaryOf(entry, n), true
+}
+
 // add puts the record of key into the index, by its value.
 func (x *index) add(value []byte, key string) {
-	if x.def.Unique {
-		x.tree.Set(string(value), key)
-		return
-	}
-	whole := make([]byte, 0, len(value)+len(key))
-	entry := string(append(append(whole, value...), key...))
-	x.tree.Set(entry, entry[len(value):])
+	entry := append(make([]byte, 0, len(value)+len(key)), value...)
+	x.tree.Set(string(append(entry, key...)), uint32(len(key)))
 }
 
 // remove takes the record of key out of the index. value may be appended to.
 func (x *index) remove(value []byte, key string) {
-	if x.def.Unique {
-		x.tree.Delete(string(value))
-		return
-	}
 	x.tree.Delete(string(append(value[:len(value):len(value)], key...)))
 }
 
-// build fills an empty index from the rows of a table with those columns, in the order of the index, so
-// that its nodes are packed.
+// build fills an empty index from the rows of a table with those columns, in the order of
+// the index, so that its nodes are packed.
 func (x *index) build(columns []*model.SchemaField, rows *btree.Tree[*Row]) error {
-	type entry struct{ whole, key string }
+	type entry struct {
+		whole string
+		n     uint32
+	}
 	entries := make([]entry, 0, rows.Len())
 	one := table{indexes: []index{*x}, columns: columns}
 	var v values
@@ -197,22 +202,20 @@ func (x *index) build(columns []*model.SchemaField, rows *btree.Tree[*Row]) erro
 		if err := v.read(&one, row); err != nil {
 			return fmt.Errorf("record %x: %w", key, err)
 		}
-		if !v.parts[0].in {
-			continue
+		if v.parts[0].in {
+			buf = append(append(buf[:0], v.of(0)...), key...)
+			entries = append(entries, entry{string(buf), uint32(len(key))})
 		}
-		if x.def.Unique {
-			entries = append(entries, entry{string(v.of(0)), key})
-			continue
-		}
-		buf = append(append(buf[:0], v.of(0)...), key...)
-		whole := string(buf)
-		entries = append(entries, entry{whole, whole[len(whole)-len(key):]})
 	}
 	slices.SortFunc(entries, func(a, b entry) int { return cmp.Compare(a.whole, b.whole) })
-	for _, e := range entries {
-		if other, taken := x.tree.Set(e.whole, e.key); taken {
-			return &DuplicateError{A: other, B: e.key}
+	for i, e := range entries {
+		if i > 0 && x.def.Unique {
+			before := entries[i-1]
+			if value := e.whole[:len(e.whole)-int(e.n)]; value == before.whole[:len(before.whole)-int(before.n)] {
+				return &DuplicateError{A: primaryOf(before.whole, before.n), B: primaryOf(e.whole, e.n)}
+			}
 		}
+		x.tree.Set(e.whole, e.n)
 	}
 	return nil
 }

@@ -83,7 +83,8 @@ func (v *view) ScanIndex(model, index uint32, r Range) iter.Seq2[string, *Row] {
 	}
 	tree, rows := t.mustIndex(index).tree.Clone(), t.rows.Clone()
 	return func(yield func(string, *Row) bool) {
-		scan(&tree, r, func(_, key string) bool {
+		scan(&tree, r, func(entry string, n uint32) bool {
+			key := primaryOf(entry, n)
 			row, _ := rows.Get(key)
 			return yield(key, row)
 		})

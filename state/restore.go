@@ -88,7 +88,8 @@ type snapshotBlock struct {
 	keys               []string
 	values             []blockValues // per index
 	built              btree.Builder[*Row]
-	order              btree.Builder[string]
+	order              btree.Builder[uint32]
+	front, back        string // values of the first and the last entry of an order
 }
 
 // blockValues are the key encodings of one indexed field of the rows of a block.
@@ -300,7 +301,7 @@ func (s *restorer) declareAll(blocks []snapshotBlock) error {
 		return err
 	}
 	for key, row := range s.tables[SchemaModel].rows.Ascend("") {
-		d, err := model.ParseSchema(row.bytes)
+		d, err := model.ParseSchema(row.Bytes())
 		if err != nil {
 			return s.corrupt(s.blocks[1].off, "declaration %q: %v", key, err)
 		}
@@ -453,7 +454,7 @@ func (w *restoreWorker) group(b *snapshotBlock, r *binenc.Reader, t *table, n in
 		}
 		key := keys[start(w.ends, i):w.ends[i]]
 		row := &rows[i]
-		row.bytes, row.seq = rec, w.seqs[i]
+		row.record, row.seq = recordOf(rec), w.seqs[i]
 		if err := b.built.Append(key, row); err != nil {
 			return err
 		}
@@ -551,7 +552,8 @@ func (s *restorer) joinIndex(t *table, i int, rows, orders []snapshotBlock) erro
 			}
 		}
 	}
-	var parts []*btree.Builder[string]
+	var parts []*btree.Builder[uint32]
+	last := ""
 	for j := range orders {
 		b := &orders[j]
 		if b.field != x.def.Number {
@@ -560,8 +562,11 @@ func (s *restorer) joinIndex(t *table, i int, rows, orders []snapshotBlock) erro
 		if b.first != total {
 			return s.corrupt(b.off, "an order from rank %d on, %d is due", b.first, total)
 		}
+		if x.def.Unique && total > 0 && b.front == last {
+			return s.corrupt(b.off, "%v", errNotUnique)
+		}
 		total += b.count
-		parts = append(parts, &b.order)
+		parts, last = append(parts, &b.order), b.back
 	}
 	if len(parts) == 0 && want > 0 {
 		return x.build(t.columns, &t.rows)
@@ -584,10 +589,9 @@ func (s *restorer) readOrder(b *snapshotBlock, w *restoreWorker, t *table, i int
 	if err := s.listHead(b, &r); err != nil {
 		return err
 	}
-	rank := int64(0)
+	rank, unique := int64(0), t.indexes[i].def.Unique
 	group := make([]string, 0, leafRows) // primary keys
 	w.keys, w.ends = w.keys[:0], w.ends[:0]
-	unique := t.indexes[i].def.Unique
 	for range b.count {
 		rank += r.Varint()
 		row := sort.Search(len(rows), func(j int) bool { return int64(rows[j].first+rows[j].count) > rank })
@@ -598,10 +602,7 @@ func (s *restorer) readOrder(b *snapshotBlock, w *restoreWorker, t *table, i int
 		if !from.values[i].in[at] {
 			return s.corrupt(b.off, "a record stands in an index it has no value for")
 		}
-		w.keys = append(w.keys, from.values[i].of(at)...)
-		if !unique {
-			w.keys = append(w.keys, from.keys[at]...)
-		}
+		w.keys = append(append(w.keys, from.values[i].of(at)...), from.keys[at]...)
 		w.ends, group = append(w.ends, len(w.keys)), append(group, from.keys[at])
 		if len(group) == leafRows {
 			if err := b.entries(w, group, unique); err != nil {
@@ -619,15 +620,21 @@ func (s *restorer) readOrder(b *snapshotBlock, w *restoreWorker, t *table, i int
 	return nil
 }
 
+var errNotUnique = errors.New("two records have one value in a unique index")
+
 // entries appends a group of index entries, which share an allocation.
 func (b *snapshotBlock) entries(w *restoreWorker, group []string, unique bool) error {
 	all := string(w.keys)
 	for j, key := range group {
 		entry := all[start(w.ends, j):w.ends[j]]
-		if !unique {
-			key = entry[len(entry)-len(key):]
+		value := entry[:len(entry)-len(key)]
+		if b.back == "" { // no value has an empty encoding
+			b.front = value
+		} else if unique && value == b.back {
+			return errNotUnique
 		}
-		if err := b.order.Append(entry, key); err != nil {
+		b.back = value
+		if err := b.order.Append(entry, uint32(len(key))); err != nil {
 			return err
 		}
 	}
@@ -647,7 +654,7 @@ func (r *Root) VerifyHash(more func() bool) error {
 		var have, one sum
 		n := 0
 		for key, row := range t.rows.Ascend("") {
-			one, buf = rowSum(buf, uint32(number), key, row.bytes)
+			one, buf = rowSum(buf, uint32(number), key, row.Bytes())
 			have = have.plus(one)
 			if n++; n%1024 == 0 && more != nil && !more() {
 				return nil

@@ -137,7 +137,7 @@ func (v *view) Size() (n int64) {
 func (v *view) Unique(model, index uint32, value string) (key string, ok bool) {
 	if t := v.table(model); t != nil {
 		if x := t.index(index); x != nil && x.def.Unique {
-			return x.tree.Get(value)
+			return x.holder(value)
 		}
 	}
 	return "", false

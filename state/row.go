@@ -9,15 +9,15 @@ import (
 
 // Row is one version of a record. It is immutable and safe for concurrent use.
 type Row struct {
-	bytes []byte
-	seq   uint64
-	cache atomic.Pointer[cached]
+	record record
+	seq    uint64
+	cache  atomic.Pointer[cached]
 }
 
 type cached struct{ v any }
 
 // Bytes returns the record's canonical binenc message. It must not be changed.
-func (r *Row) Bytes() []byte { return r.bytes }
+func (r *Row) Bytes() []byte { return r.record.bytes() }
 
 // Seq returns the sequence of the transaction that wrote this version.
 func (r *Row) Seq() uint64 { return r.seq }

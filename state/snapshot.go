@@ -168,7 +168,7 @@ func (s *snapshotWriter) table(number uint32, t *table) {
 		s.items = binenc.AppendUvarint(s.items, uint64(share))
 		s.items = binenc.AppendString(s.items, key[share:])
 		s.items = binenc.AppendUvarint(s.items, row.seq)
-		s.items = binenc.AppendBytes(s.items, row.bytes)
+		s.items = binenc.AppendBytes(s.items, row.Bytes())
 		if n++; len(s.items) >= blockTarget && (n-first)%leafRows == 0 {
 			s.list(blockRows, number, 0, first, n-first)
 			first = n
@@ -187,8 +187,8 @@ func (s *snapshotWriter) table(number uint32, t *table) {
 
 func (s *snapshotWriter) order(number uint32, t *table, x *index) {
 	first, n, last := 0, 0, int64(0)
-	for _, key := range x.tree.Ascend("") {
-		rank := int64(t.rows.Rank(key))
+	for entry, length := range x.tree.Ascend("") {
+		rank := int64(t.rows.Rank(primaryOf(entry, length)))
 		if n == first {
 			last = 0
 		}

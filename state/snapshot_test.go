@@ -207,10 +207,10 @@ func checkIndexes(t *testing.T, r *Root) {
 			}
 			var a, b []string
 			for k, v := range x.tree.Ascend("") {
-				a = append(a, k+"="+v)
+				a = append(a, k+"="+primaryOf(k, v))
 			}
 			for k, v := range want.tree.Ascend("") {
-				b = append(b, k+"="+v)
+				b = append(b, k+"="+primaryOf(k, v))
 			}
 			if !reflect.DeepEqual(a, b) {
 				t.Fatalf("index %s: %q, want %q", tb.schema.IndexName(x.def), a, b)
@@ -291,7 +291,7 @@ func TestVerifyHashSeesOneChangedRecord(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, row := range root.Scan(1, Range{Skip: 50}) {
-		row.bytes[len(row.bytes)-1] ^= 1
+		row.Bytes()[len(row.Bytes())-1] ^= 1
 		break
 	}
 	if err := root.VerifyHash(nil); err == nil || !strings.Contains(err.Error(), "person") {

@@ -88,7 +88,7 @@ func (t *table) set(key string, old, new *Row, s *scratch) error {
 		}
 	}
 	if old != nil {
-		t.bytes -= int64(len(key) + len(old.bytes))
+		t.bytes -= int64(len(key) + len(old.Bytes()))
 		if !t.local {
 			t.hash = t.hash.minus(t.rowSum(key, old, s))
 		}
@@ -97,7 +97,7 @@ func (t *table) set(key string, old, new *Row, s *scratch) error {
 		t.rows.Delete(key)
 		return nil
 	}
-	t.bytes += int64(len(key) + len(new.bytes))
+	t.bytes += int64(len(key) + len(new.Bytes()))
 	if !t.local {
 		t.hash = t.hash.plus(t.rowSum(key, new, s))
 	}
@@ -107,7 +107,7 @@ func (t *table) set(key string, old, new *Row, s *scratch) error {
 
 // rowSum is what a record adds to the hash.
 func (t *table) rowSum(key string, row *Row, s *scratch) (h sum) {
-	h, s.hash = rowSum(s.hash, t.schema.Number, key, row.bytes)
+	h, s.hash = rowSum(s.hash, t.schema.Number, key, row.Bytes())
 	return h
 }
 
@@ -117,7 +117,7 @@ func (t *table) checkUnique(key string, old, new *values) error {
 		if !x.def.Unique || !new.parts[i].in || old.same(new, i) {
 			continue
 		}
-		if holder, taken := x.tree.Get(string(new.of(i))); taken && holder != key {
+		if holder, taken := x.holder(string(new.of(i))); taken && holder != key {
 			return fmt.Errorf("field %s is unique and record %x has its value", t.schema.IndexName(x.def), holder)
 		}
 	}

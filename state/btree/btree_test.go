@@ -251,3 +251,38 @@ func TestChangesInOneBatchAreInPlace(t *testing.T) {
 		t.Errorf("%v allocations, want none", n)
 	}
 }
+
+// Ceiling agrees with a search in the sorted keys, whatever was deleted before.
+func TestCeiling(t *testing.T) {
+	rng := rand.New(rand.NewPCG(6, 6))
+	var tree Tree[int]
+	if _, _, ok := tree.Ceiling("a"); ok {
+		t.Fatal("an empty tree has an entry")
+	}
+	model := map[string]int{}
+	for range 6000 {
+		k := fmt.Sprintf("%05d", rng.IntN(20000))
+		if rng.IntN(3) == 0 {
+			tree.Delete(k)
+			delete(model, k)
+		} else {
+			tree.Set(k, len(model))
+			model[k] = len(model)
+		}
+	}
+	for k := range maps.Clone(model) { // thin out, so that the bounds of nodes are loose
+		if rng.IntN(4) > 0 {
+			tree.Delete(k)
+			delete(model, k)
+		}
+	}
+	keys := slices.Sorted(maps.Keys(model))
+	for i := range 20001 {
+		from := fmt.Sprintf("%05d", i)
+		j, _ := slices.BinarySearch(keys, from)
+		at, v, ok := tree.Ceiling(from)
+		if ok != (j < len(keys)) || ok && (at != keys[j] || v != model[at]) {
+			t.Fatalf("the ceiling of %s is %s, %v", from, at, ok)
+		}
+	}
+}

@@ -105,6 +105,7 @@ func (l *Log) AppendAsync(recs []Record, done func(error)) {
 	}
 	p := l.take(recs, sums)
 	p.calls = append(p.calls, call{done: done})
+	l.rouse()
 }
 
 // digest appends the digests of the payloads; they need no lock.
@@ -190,11 +191,15 @@ func (l *Log) refuse(done func(error), err error) {
 	}
 	p := l.gathering(0)
 	p.calls = append(p.calls, call{done, err})
+	l.rouse()
 }
 
-// put queues and wakes the log's goroutine. l.mu is held.
-func (l *Log) put(p *pending) {
-	l.queue = append(l.queue, p)
+// put queues. Whoever does not do the work at once calls rouse. l.mu is held.
+func (l *Log) put(p *pending) { l.queue = append(l.queue, p) }
+
+// rouse wakes the log's goroutine, if it does not come by anyway when the work under way
+// is done. l.mu is held.
+func (l *Log) rouse() {
 	if !l.busy {
 		l.wake.Signal()
 	}

@@ -142,3 +142,52 @@ func TestSpare(t *testing.T) {
 		t.Errorf("%+v, %v", rep, err)
 	}
 }
+
+// busyDisk runs something before a file is opened or renamed, once.
+type busyDisk struct {
+	*disk.Sim
+	atOpen, atRename func()
+}
+
+func (d *busyDisk) Open(name string, how disk.Mode) (disk.File, error) {
+	if run := d.atOpen; run != nil && strings.Contains(name, "spare") {
+		d.atOpen = nil
+		run()
+	}
+	return d.Sim.Open(name, how)
+}
+
+func (d *busyDisk) Rename(from, to string) error {
+	if run := d.atRename; run != nil && strings.Contains(from, "spare") {
+		d.atRename = nil
+		run()
+	}
+	return d.Sim.Rename(from, to)
+}
+
+// TestSpareIsMadeOnce: a spare that was finished late, when the segment behind is half
+// full too, is not made a second time while it becomes a segment: both would be one file.
+func TestSpareIsMadeOnce(t *testing.T) {
+	fs, salt := &busyDisk{Sim: disk.NewSim(1)}, uint64(1)
+	l, err := eventlog.Open(config(fs, &salt))
+	must(t, err)
+	add := func(n int) {
+		for range n {
+			l.AppendAsync([]eventlog.Record{{Index: l.Last() + 1, Payload: make([]byte, 1500)}}, func(err error) { must(t, err) })
+			drain(l)
+		}
+	}
+	add(4)
+	late, again := false, false
+	fs.atOpen = func() { late = true; add(5) } // into the second segment
+	fs.atRename = func() { again = true; must(t, l.Tend()) }
+	must(t, l.Tend())
+	add(5)
+	if !late || !again {
+		t.Fatal("the spare was not used as the test means it")
+	}
+	must(t, l.Close())
+	if rep, err := eventlog.Verify(config(fs, &salt), nil); err != nil || rep.Last != 14 || rep.Segments != 3 {
+		t.Errorf("%+v, %v", rep, err)
+	}
+}

@@ -134,11 +134,10 @@ func (w *Work) Do() error {
 		w.made, seg = made, made
 	}
 	end := w.off + int64(len(w.buf))
-	if end > seg.size { // cut short by a full disk
-		if err := seg.file.Allocate(seg.size, end-seg.size); err != nil {
+	if end > seg.size { // cut by Close, or short by a full disk
+		if err := w.log.reserve(seg, end); err != nil {
 			return refused(err)
 		}
-		seg.size = end
 	}
 	n, err := seg.file.WriteAt(w.buf, w.off)
 	if err == nil && n < len(w.buf) {
@@ -275,9 +274,11 @@ func (l *Log) settle(w *Work) {
 	case frameBatch:
 		l.im.last += uint64(f.count)
 		l.im.chain = f.chain
+		seg.digests.add(f.first, w.taken.digests)
 		l.im.add(place{seg: seg, off: w.off, size: f.size, first: f.first, last: l.im.last, time: w.time, chain: f.chain})
 	case frameTruncate:
 		l.im.truncate(seg, f.durable, f.chain)
+		seg.digests = digests{full: true}
 	}
 }
 

@@ -12,7 +12,8 @@
 //
 //   - Append returns nil after the records are durable (written and fdatasync'ed).
 //     Concurrent appenders share a sync: while one batch is being synced the next
-//     gathers, already encoded. A lone appender does the work on its own goroutine.
+//     gathers, already encoded. A lone appender does the work on its own goroutine; of
+//     many, those who were just woken may append again before the next sync begins.
 //   - After a crash the log holds every acknowledged record, in order, byte for byte. A
 //     batch that was not acknowledged is there whole or not at all.
 //   - A torn tail is told from damage. What cannot have been acknowledged is cut, and
@@ -23,9 +24,9 @@
 //   - Each record is bound to all before it by a SHA-256 chain, which does not depend on
 //     how records were grouped on disk. Every 4,096 records have a Merkle root, and
 //     [Log.Proof] shows that a record is among them to somebody without the log.
-//   - Damage to what was acknowledged is found when it is read, always. Open reads the
-//     last segment; of sealed ones it believes the index files, unless [Config.CheckAll]
-//     is set. [Log.Scrub] reads everything while the log runs, [Verify] when it does not.
+//   - Damage to what was acknowledged is found when it is read, always. Open reads what
+//     came behind the last Close and otherwise believes the index files, unless
+//     [Config.CheckAll] is set. [Log.Scrub] reads everything while the log runs, [Verify] when it does not.
 //
 // With [Config.Keys] the log is encrypted at rest (AES-256-GCM): new segments under the
 // provider's current key, so that keys are changed while the log runs; old segments stay

@@ -28,18 +28,19 @@ import (
 //	64  lowest index that a truncation in it went back to, all ones: none  8
 //	72  chain value there       32
 //	104 number of places         4
-//	108 number of roots          4
+//	108 number of roots          4, all ones: not computed yet
 //	112 places: offset 8, size 8, first index 8, last index 8, time 8, chain value 32, flags 1 (1: closed)
 //	    roots: number of the range 8, Merkle root 32
 type summary struct {
-	end    int64
-	frame  uint64
-	last   uint64
-	chain  Sum
-	low    uint64
-	lowSum Sum
-	places []place
-	roots  []root
+	end     int64
+	frame   uint64
+	last    uint64
+	chain   Sum
+	low     uint64
+	lowSum  Sum
+	places  []place
+	roots   []root
+	noRoots bool // they were not computed yet
 }
 
 var indexMagic = [8]byte{'L', 'I', 'T', 'H', 'I', 'D', 'X', 1}
@@ -54,6 +55,7 @@ const (
 	indexRoot    = 40
 	placeClosed  = 1
 	noTruncation = math.MaxUint64
+	rootsToCome  = math.MaxUint32
 )
 
 // indexName names the index file of a segment.
@@ -115,7 +117,11 @@ func (s *summary) encode(salt uint64, keys KeyProvider, random func() uint64) ([
 	body = le.AppendUint64(body, s.low)
 	body = append(body, s.lowSum[:]...)
 	body = le.AppendUint32(body, uint32(len(s.places)))
-	body = le.AppendUint32(body, uint32(len(s.roots)))
+	if s.noRoots {
+		body = le.AppendUint32(body, rootsToCome)
+	} else {
+		body = le.AppendUint32(body, uint32(len(s.roots)))
+	}
 	for i := range s.places {
 		p := &s.places[i]
 		for _, n := range []uint64{uint64(p.off), uint64(p.size), p.first, p.last, uint64(p.time)} {
@@ -197,6 +203,9 @@ func decodeIndex(b []byte, h *segmentHeader, keys KeyProvider) (s *summary, prob
 	s = &summary{end: int64(le.Uint64(body[8:])), frame: le.Uint64(body[16:]), last: le.Uint64(body[24:]), chain: Sum(body[32:64]),
 		low: le.Uint64(body[64:]), lowSum: Sum(body[72:104])}
 	places, roots := uint64(le.Uint32(body[104:])), uint64(le.Uint32(body[108:]))
+	if s.noRoots = roots == rootsToCome; s.noRoots {
+		roots = 0
+	}
 	if body = body[indexFixed:]; uint64(len(body)) != places*indexPlace+roots*indexRoot {
 		return nil, "its length does not fit what it lists"
 	}
@@ -207,7 +216,7 @@ func decodeIndex(b []byte, h *segmentHeader, keys KeyProvider) (s *summary, prob
 			time: int64(le.Uint64(b[32:])), chain: Sum(b[40:72]), closed: b[72] == placeClosed}
 	}
 	body = body[places*indexPlace:]
-	s.roots = make([]root, roots)
+	s.roots = make([]root, roots) // as many as the body has bytes for
 	for i := range s.roots {
 		b := body[i*indexRoot:]
 		s.roots[i] = root{n: le.Uint64(b), sum: Sum(b[8:40])}

@@ -83,26 +83,28 @@ type Log struct {
 	recovery Recovery
 	survey   Survey // of a log opened for salvage
 
-	mu        sync.Mutex
-	wake      sync.Cond  // of the log's goroutine
-	im        image      // what is durable; changed by whoever made the log busy, under mu
-	queue     []*pending // in order
-	free      []*pending // batches that are done, for their memory
-	next      uint64     // index that the next record queued must have
-	busy      bool       // work is out
-	work      Work
-	wantEnd   bool  // the goroutine is to end when the queue is empty
-	failed    error // poisoned
-	closed    bool
-	changed   chan struct{} // closed when something became durable, or the log ended; nil: nobody waits
-	worked    time.Time     // when the last work ended
-	idle      *time.Timer   // wakes the goroutine for a mark
-	timed     bool          // idle is running
-	tending   bool          // a goroutine calls Tend
-	sealedNew int           // segments without an index file, at least
-	making    bool          // the next segment is being made
-	sealed    []byte        // memory for an encrypted frame, of the one work under way
-	spare     File          // the next segment, zeroed, without a header; nil: there is none
+	mu          sync.Mutex
+	wake        sync.Cond  // of the log's goroutine
+	im          image      // what is durable; changed by whoever made the log busy, under mu
+	queue       []*pending // in order
+	free        []*pending // batches that are done, for their memory
+	next        uint64     // index that the next record queued must have
+	busy        bool       // work is out
+	work        Work
+	gathers     bool  // the goroutine waits for woken writers to append again
+	wantEnd     bool  // the goroutine is to end when the queue is empty
+	failed      error // poisoned
+	closed      bool
+	changed     chan struct{} // closed when something became durable, or the log ended; nil: nobody waits
+	worked      time.Time     // when the last work ended
+	idle        *time.Timer   // wakes the goroutine for a mark
+	timed       bool          // idle is running
+	tending     bool          // a goroutine calls Tend
+	sealedNew   int           // segments without an index file, at least
+	making      bool          // the next segment is being made
+	sealed      []byte        // memory for an encrypted frame, of the one work under way
+	spare       File          // the next segment, without a header; nil: there is none
+	spareZeroed int64         // so many bytes of it were written
 
 	tenders sync.WaitGroup // who call Tend
 	ended   chan struct{}
@@ -314,6 +316,9 @@ func (l *Log) Close() error {
 	}
 	l.tenders.Wait()
 	err := errors.Join(l.mark(), l.dropSpare())
+	if e := l.indexActive(); e != nil {
+		l.cfg.Logger.Info("no index file could be written at the end; the next start reads the segment", "error", e)
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, s := range l.im.segments {

@@ -43,9 +43,20 @@ func (im *image) addRoot(r root) bool {
 //
 // Errors: [ErrIncomplete], [ErrCompacted], [ErrClosed], *[CorruptError].
 func (l *Log) leaves(n uint64) ([]Sum, error) {
+	return l.leavesWith(n, nil)
+}
+
+// leavesWith is leaves with the digests of payloads that are known.
+func (l *Log) leavesWith(n uint64, known *digests) ([]Sum, error) {
 	leaves := make([]Sum, 0, RangeSize)
 	err := l.eachFrom(n*RangeSize+1, func(r Record) (bool, error) {
-		leaves = append(leaves, leafOf(&r))
+		if payload := known.of(r.Index); payload != nil {
+			var head [recordHead - 8]byte
+			r.putHead(head[:], r.Index)
+			leaves = append(leaves, leaf(head[:], payload))
+		} else {
+			leaves = append(leaves, leafOf(&r))
+		}
 		return len(leaves) < RangeSize, nil
 	})
 	if err == nil && len(leaves) < RangeSize {
@@ -108,12 +119,14 @@ func wrongRoot(r *root) error {
 func (l *Log) rootsOf(seg *segment) (roots []root, err error) {
 	l.mu.Lock()
 	first, last := l.im.span(seg)
+	known := seg.digests
+	seg.digests = digests{}
 	l.mu.Unlock()
 	if last == 0 {
 		return nil, nil
 	}
 	for n := RangeOf(first); rangeEnd(n) <= last; n++ {
-		leaves, err := l.leaves(n)
+		leaves, err := l.leavesWith(n, &known)
 		if errors.Is(err, ErrCompacted) || errors.Is(err, ErrIncomplete) { // truncated meanwhile
 			continue
 		}
@@ -138,4 +151,35 @@ func (im *image) span(seg *segment) (first, last uint64) {
 		}
 	}
 	return first, last
+}
+
+// digests are those of the payloads of records that follow each other, kept from the
+// append so that the leaves of a segment can be made without hashing every payload again.
+type digests struct {
+	first uint64
+	sums  []Sum
+	full  bool // no more are kept: there were too many, or a truncation
+}
+
+// maxDigests bounds the memory of a segment's digests, to 8 MiB.
+const maxDigests = 8 << 20 / chainSize
+
+// add keeps the digests of a batch.
+func (d *digests) add(first uint64, sums []Sum) {
+	if d.full || len(d.sums)+len(sums) > maxDigests {
+		d.full = true
+		return
+	}
+	if len(d.sums) == 0 {
+		d.first = first
+	}
+	d.sums = append(d.sums, sums...)
+}
+
+// of returns the digest of the payload at an index; nil: it is not kept.
+func (d *digests) of(index uint64) *Sum {
+	if d == nil || index < d.first || index-d.first >= uint64(len(d.sums)) {
+		return nil
+	}
+	return &d.sums[index-d.first]
 }

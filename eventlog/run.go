@@ -7,13 +7,16 @@ import (
 )
 
 // wait waits until p is done. A writer that is alone does the work itself, which spares
-// it two switches to another goroutine. l.mu is held, and is not on return.
+// it two switches to another goroutine. One that joins others leaves it to the log's
+// goroutine, which lets more of them come first (see drain). l.mu is held, and is not on
+// return.
 func (l *Log) wait(p *pending) error {
-	if !l.cfg.Manual && !l.busy && l.queue[0] == p {
+	if !l.cfg.Manual && !l.busy && !l.gathers && l.queue[0] == p && p.waiting == nil {
 		w, _ := l.begin()
 		l.mu.Unlock()
 		return l.end(w, w.Do())
 	}
+	l.rouse()
 	o := p.waiting
 	if o == nil {
 		o = &outcome{ended: make(chan struct{})}
@@ -88,20 +91,70 @@ func (l *Log) run() {
 	}
 }
 
-// drain does what is queued. Where several wait for a work, they are let run before the
-// next begins: woken writers mostly come back with another record, and a batch that
-// holds them all costs the same sync as one with the first of them. Measured with 64
-// writers of 256 bytes, it doubles the size of a batch.
+// drain does what is queued. Where several waited for a work, the next begins when they
+// had the time to come back with another record: see gather.
 func (l *Log) drain() {
 	for {
 		w, ok := l.Begin()
 		if !ok {
 			return
 		}
-		several := w.taken != nil && len(w.taken.digests) > 1 && w.taken.waiting != nil
-		l.End(w, w.Do())
-		if several {
-			runtime.Gosched()
+		waited := 0
+		if w.taken != nil && len(w.taken.digests) > 1 && w.taken.waiting != nil {
+			waited = len(w.taken.digests)
+		}
+		err := w.Do()
+		l.setGathers(waited > 0)
+		l.End(w, err)
+		if waited > 0 {
+			l.gather(waited)
+			l.setGathers(false)
 		}
 	}
+}
+
+const (
+	gatherMost  = 60 * time.Microsecond // that a batch waits for writers, less than a sync takes
+	gatherQuiet = 5 * time.Microsecond  // without another record, after which nobody is waited for
+)
+
+// gather waits until those who were just woken have appended again, or do not seem to
+// come. Woken writers mostly come back with another record, and a batch that holds them
+// all costs the same sync as one with those alone who came while the last was under way:
+// otherwise the writers fall into two halves that take turns.
+func (l *Log) gather(waited int) {
+	begun := time.Now()
+	changed, want, last := begun, 0, -1
+	for {
+		runtime.Gosched()
+		have := l.gathered()
+		if want == 0 {
+			want = have + waited
+		}
+		now := time.Now()
+		if have != last {
+			last, changed = have, now
+		}
+		if have >= want || now.Sub(begun) >= gatherMost || now.Sub(changed) >= gatherQuiet {
+			return
+		}
+	}
+}
+
+// setGathers says whether the log's goroutine is about to begin a work, so that no writer
+// does.
+func (l *Log) setGathers(on bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.gathers = on
+}
+
+// gathered returns how many records the next batch has.
+func (l *Log) gathered() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.queue) == 0 {
+		return 0
+	}
+	return len(l.queue[0].digests)
 }

@@ -129,9 +129,36 @@ func (s *scanner) indexed(seg *segment, next *segmentHeader) bool {
 	if problem != "" || !sum.continuedBy(next) {
 		return false
 	}
-	s.im.apply(seg, sum)
+	if s.im.apply(seg, sum); sum.noRoots {
+		seg.summary = sum
+	}
 	s.advance(seg.size)
 	return true
+}
+
+// closed takes what the last segment held when the log was closed, and returns where
+// frames may follow. The index file says so, and a mark stands where it ends, with the
+// frame number and the chain value that it ends with.
+func (s *scanner) closed(w *window, seg *segment) (end int64, err error) {
+	if s.deep || s.readAll {
+		return headerSize, nil
+	}
+	sum, problem := readIndex(s.fs, seg, s.keys)
+	size := seg.env.frameSize(0)
+	if problem != "" || sum.end < headerSize+size {
+		return headerSize, nil
+	}
+	f, problem, err := w.frame(sum.end-size, &seg.env)
+	if err != nil {
+		return 0, err
+	}
+	if problem != "" || f.kind != frameMark || f.size != size || f.number+1 != sum.frame || f.durable != sum.last || f.chain != sum.chain {
+		return headerSize, nil
+	}
+	s.im.apply(seg, sum)
+	s.im.marked, s.im.tail, s.im.tailSize = true, sum.end-size, size
+	s.advance(sum.end - headerSize)
+	return sum.end, nil
 }
 
 // segment checks one file and adds what it holds to the image. problem is its header's;
@@ -157,7 +184,14 @@ func (s *scanner) segment(seg *segment, problem string, first, last bool, next *
 	w := window{file: seg.file, size: seg.size, buf: s.buf[:0]}
 	defer func() { s.buf = w.buf }()
 	im.tail, im.tailSize = 0, 0
-	for off := int64(headerSize); ; {
+	off := int64(headerSize)
+	if last {
+		var err error
+		if off, err = s.closed(&w, seg); err != nil {
+			return err
+		}
+	}
+	for {
 		f, problem, err := w.frame(off, &seg.env)
 		if err != nil {
 			return err

@@ -35,6 +35,7 @@ type segment struct {
 	low    uint64 // lowest index that a truncation in this file went back to
 	lowSum Sum    // chain value there
 
+	digests digests  // of its payloads; guarded by Log.mu
 	summary *summary // sealed, to be written to the index file by Tend
 	tended  bool     // by whoever has taken the summary; guarded by Log.mu
 
@@ -109,11 +110,28 @@ func (l *Log) createSegment(h segmentHeader, env envelope, size int64) (_ *segme
 	return &segment{name: name, file: f, header: h, env: env, size: size, end: headerSize, written: written, low: math.MaxUint64}, nil
 }
 
+// reserve makes the active segment as large as segments are, or, where there is no room
+// for that, just large enough.
+func (l *Log) reserve(seg *segment, end int64) error {
+	size := max(end, l.cfg.SegmentBytes)
+	err := seg.file.Allocate(seg.size, size-seg.size)
+	if disk.IsFull(err) && size > end {
+		size = end
+		err = seg.file.Allocate(seg.size, size-seg.size)
+	}
+	if err == nil {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		seg.size = size
+	}
+	return err
+}
+
 // blank returns a file that holds nothing but zeros, under a temporary name, and up to
 // where its blocks were written: the one that was made ready, or a new one.
 func (l *Log) blank(name string, size int64) (f File, temp string, written int64, err error) {
-	if f = l.takeSpare(size); f != nil {
-		return f, path.Join(l.cfg.Dir, spareName), size, nil
+	if f, written = l.takeSpare(size); f != nil {
+		return f, path.Join(l.cfg.Dir, spareName), written, nil
 	}
 	temp = name + ".tmp"
 	if f, err = l.cfg.FS.Open(temp, disk.Create); err != nil {

@@ -11,7 +11,8 @@ import (
 // that are only reserved change their state when they are first written, which the sync
 // has to put into the journal; blocks that hold zeros do not. So frames of a few KiB go
 // where zeros were written before: a stretch ahead in the first segment, all of it in
-// later ones, which are made in the background. SPEC.md has the figures.
+// later ones, which are made in the background unless frames are large. SPEC.md has the
+// figures.
 
 const (
 	spareName     = "spare" + segmentSuffix + ".tmp" // removed at open like any unfinished segment
@@ -19,6 +20,7 @@ const (
 	zeroAheadMax  = 1 << 20
 	spareSyncStep = 4 << 20   // zeros that are synced at once, so that no append waits long for the disk
 	largeFrame    = 512 << 10 // from this size on writing twice costs more than the journal
+	streamFrame   = 192 << 10 // mean frame from which on the next segment is not zeroed but reserved: it would double what the disk has to do
 )
 
 var zeros [zeroAheadMax]byte
@@ -61,12 +63,18 @@ func (l *Log) spareWanted() bool {
 }
 
 func (l *Log) makeSpare() error {
-	f, err := l.zeroed(path.Join(l.cfg.Dir, spareName))
+	l.mu.Lock()
+	seg, zeroed := l.active(), l.cfg.SegmentBytes
+	if frames := int64(l.im.frame - seg.header.frame); (seg.end-headerSize)/max(frames, 1) >= streamFrame {
+		zeroed = headerSize
+	}
+	l.mu.Unlock()
+	f, err := l.blankFile(path.Join(l.cfg.Dir, spareName), zeroed)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.making = false
 	if err == nil {
-		l.spare = f
+		l.spare, l.spareZeroed = f, zeroed
 	}
 	return err
 }
@@ -74,8 +82,8 @@ func (l *Log) makeSpare() error {
 // errStopping ends the making of a spare segment when the log is closed.
 var errStopping = errors.New("eventlog: closing")
 
-// zeroed makes a file of a segment's size and writes zeros all over it.
-func (l *Log) zeroed(name string) (_ File, err error) {
+// blankFile makes a file of a segment's size and writes zeros over its first bytes.
+func (l *Log) blankFile(name string, zeroed int64) (_ File, err error) {
 	fs, size := l.cfg.FS, l.cfg.SegmentBytes
 	f, err := fs.Open(name, disk.Create)
 	if err != nil {
@@ -92,12 +100,12 @@ func (l *Log) zeroed(name string) (_ File, err error) {
 	if err := f.Allocate(0, size); err != nil {
 		return nil, err
 	}
-	for off := int64(0); off < size; off += zeroAheadMax {
-		n := min(size-off, zeroAheadMax)
+	for off := int64(0); off < zeroed; off += zeroAheadMax {
+		n := min(zeroed-off, zeroAheadMax)
 		if _, err := f.WriteAt(zeros[:n], off); err != nil {
 			return nil, err
 		}
-		if end := off + n; end%spareSyncStep == 0 || end == size {
+		if end := off + n; end%spareSyncStep == 0 || end == zeroed {
 			if err := f.Sync(); err != nil {
 				return nil, err
 			}
@@ -115,19 +123,23 @@ func (l *Log) stopping() bool {
 	return l.closed
 }
 
-// takeSpare returns the segment that was made ready; nil when there is none of that size.
-func (l *Log) takeSpare(size int64) (f File) {
+// takeSpare returns the segment that was made ready, and up to where it was zeroed; nil
+// when there is none of that size.
+func (l *Log) takeSpare(size int64) (f File, zeroed int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if size == l.cfg.SegmentBytes {
+	if size == l.cfg.SegmentBytes && l.spare != nil {
 		f, l.spare = l.spare, nil
+		// Until it has a name of its own no other may be made: it would be made of the
+		// same file. The active segment changes after that.
+		l.active().spared = true
 	}
-	return f
+	return f, l.spareZeroed
 }
 
 // dropSpare removes the segment that was made ready and not used. The maker has ended.
 func (l *Log) dropSpare() error {
-	f := l.takeSpare(l.cfg.SegmentBytes)
+	f, _ := l.takeSpare(l.cfg.SegmentBytes)
 	if f == nil {
 		return nil
 	}

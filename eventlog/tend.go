@@ -44,7 +44,7 @@ func (l *Log) tendDue() bool {
 // untended takes the oldest segment that has no index file; nil: there is none, or the
 // log is ending. l.mu is held.
 func (l *Log) untended() *segment {
-	if l.sealedNew == 0 || l.closed || l.failed != nil {
+	if l.sealedNew == 0 || l.failed != nil {
 		return nil
 	}
 	for _, seg := range l.im.segments {
@@ -88,13 +88,16 @@ func (l *Log) trim(seg *segment) error {
 }
 
 // writeIndex computes the Merkle roots that end in a segment and writes its index file.
-// The file is whole when it has its name; whether the name is durable does not matter.
+// The file is whole when it has its name; whether the name is durable does not matter. A
+// log that is closing does not wait for the roots: they are computed when the log is open
+// again and the next segment is sealed.
 func (l *Log) writeIndex(seg *segment) error {
+	s := seg.summary
 	roots, err := l.rootsOf(seg)
-	if err != nil {
+	if s.noRoots = err == errStopping; err != nil && !s.noRoots {
 		return err
 	}
-	s := seg.summary
+	s.roots = nil
 	l.mu.Lock()
 	for _, r := range roots {
 		if l.im.addRoot(r) {
@@ -103,6 +106,30 @@ func (l *Log) writeIndex(seg *segment) error {
 	}
 	l.mu.Unlock()
 	b, err := s.encode(seg.header.salt, l.cfg.Keys, l.cfg.Salt)
+	if err != nil {
+		return err
+	}
+	return writeWhole(l.cfg.FS, indexName(seg.name), b)
+}
+
+// indexActive writes what is known of the active segment when the log is closed, so that
+// the next Open reads no more of it than its last mark and what comes behind, and takes
+// the reserve off. A small segment is read as fast.
+func (l *Log) indexActive() error {
+	l.mu.Lock()
+	seg, sum := l.active(), (*summary)(nil)
+	if l.im.marked && l.im.frame > seg.header.frame && l.failed == nil && seg.end >= l.cfg.SegmentBytes/16 {
+		sum = l.im.summarize(seg)
+		sum.noRoots = true
+	}
+	l.mu.Unlock()
+	if sum == nil {
+		return nil
+	}
+	if err := l.trim(seg); err != nil {
+		return err
+	}
+	b, err := sum.encode(seg.header.salt, l.cfg.Keys, l.cfg.Salt)
 	if err != nil {
 		return err
 	}

@@ -30,6 +30,7 @@ func (l *Log) TruncateAfterAsync(index uint64, done func(error)) {
 	default:
 		l.next = index + 1
 		l.put(&pending{kind: frameTruncate, index: index, calls: []call{{done: done}}})
+		l.rouse()
 	}
 }
 
@@ -52,6 +53,7 @@ func (l *Log) TruncateBeforeAsync(index uint64, done func(error)) {
 		return
 	}
 	l.put(&pending{kind: dropSegments, index: index, calls: []call{{done: done}}})
+	l.rouse()
 }
 
 // removeBefore removes the segments that are not needed, oldest first, each durably

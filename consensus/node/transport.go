@@ -1,0 +1,429 @@
+package node
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/lithair/lithair-go/consensus"
+)
+
+// TCPConfig says how nodes reach each other. Listener, ID and Cluster are required.
+type TCPConfig struct {
+	Listener net.Listener // closed by Close
+	ID       consensus.NodeID
+	Cluster  uint64
+	// Secret is known to all nodes of the cluster and to nobody else.
+	Secret []byte
+	// TLS, if set, is used on both sides; its certificates say what is asked of whom.
+	TLS *tls.Config
+	// Insecure allows peers off loopback without Secret and TLS.
+	Insecure bool
+
+	MaxFrameBytes int           // of one message; default 80 MiB
+	MaxQueueBytes int           // waiting for one peer, beyond which messages are dropped; default 64 MiB
+	MaxStrangers  int           // connections in their handshake; default 64
+	DialTimeout   time.Duration // of a connection and its handshake; default 2 s
+	WriteTimeout  time.Duration // default 10 s
+	RetryAfter    time.Duration // between attempts to reach a peer; default 100 ms
+	Dial          func(ctx context.Context, address string) (net.Conn, error)
+	Logger        *slog.Logger
+}
+
+func (c *TCPConfig) setDefaults() error {
+	if c.Listener == nil || c.ID == 0 || c.Cluster == 0 {
+		return errors.New("node: TCPConfig.Listener, ID and Cluster are required")
+	}
+	for _, f := range []struct {
+		value *int
+		def   int
+	}{{&c.MaxFrameBytes, 80 << 20}, {&c.MaxQueueBytes, 64 << 20}, {&c.MaxStrangers, 64}} {
+		if *f.value == 0 {
+			*f.value = f.def
+		}
+	}
+	for _, f := range []struct {
+		value *time.Duration
+		def   time.Duration
+	}{{&c.DialTimeout, 2 * time.Second}, {&c.WriteTimeout, 10 * time.Second}, {&c.RetryAfter, 100 * time.Millisecond}} {
+		if *f.value == 0 {
+			*f.value = f.def
+		}
+	}
+	if c.Dial == nil {
+		c.Dial = func(ctx context.Context, address string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "tcp", address)
+		}
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	if len(c.Secret) == 0 && c.TLS == nil && !c.Insecure && !loopback(c.Listener.Addr()) {
+		return fmt.Errorf("node: %v is not a loopback address: set a cluster secret, or TLS, or allow insecure peers", c.Listener.Addr())
+	}
+	return nil
+}
+
+func loopback(a net.Addr) bool {
+	t, ok := a.(*net.TCPAddr)
+	return !ok || t.IP.IsLoopback()
+}
+
+// TCP is a [Transport]: a connection to each peer for what is sent to it, and one from each for
+// what it sends. Frames are length(4) sum(4: CRC-32C) and an encoded message.
+type TCP struct {
+	cfg     TCPConfig
+	receive func(...consensus.Message)
+	gone    func(consensus.NodeID)
+
+	mu        sync.Mutex
+	peers     map[consensus.NodeID]*outgoing
+	incoming  map[net.Conn]bool
+	strangers int
+	closed    bool
+
+	ctx    context.Context
+	cancel context.CancelFunc
+	done   sync.WaitGroup
+}
+
+// outgoing is what waits for one peer.
+type outgoing struct {
+	t       *TCP
+	id      consensus.NodeID
+	address string
+	wake    chan struct{}
+	stop    context.CancelFunc
+
+	mu      sync.Mutex
+	queue   []consensus.Message
+	bytes   int
+	dropped int
+}
+
+// NewTCP returns a transport that is not listening yet.
+func NewTCP(cfg TCPConfig) (*TCP, error) {
+	if err := cfg.setDefaults(); err != nil {
+		return nil, err
+	}
+	t := &TCP{cfg: cfg, peers: map[consensus.NodeID]*outgoing{}, incoming: map[net.Conn]bool{}}
+	t.ctx, t.cancel = context.WithCancel(context.Background())
+	return t, nil
+}
+
+// Serve begins to take connections: their messages go to receive; gone is told when a peer's
+// process is dead, see [Node.LeaderLost]. It is called once.
+func (t *TCP) Serve(receive func(...consensus.Message), gone func(consensus.NodeID)) {
+	t.receive, t.gone = receive, gone
+	t.done.Add(1)
+	go t.accept()
+}
+
+// Members implements [Transport]: peers come and go with their addresses.
+func (t *TCP) Members(m consensus.Membership) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed {
+		return
+	}
+	for id, o := range t.peers {
+		if x, ok := m.Find(id); !ok || x.Address != o.address {
+			o.stop()
+			delete(t.peers, id)
+		}
+	}
+	for _, x := range m.Members {
+		if x.ID == t.cfg.ID || x.Address == "" || t.peers[x.ID] != nil {
+			continue
+		}
+		ctx, stop := context.WithCancel(t.ctx)
+		o := &outgoing{t: t, id: x.ID, address: x.Address, wake: make(chan struct{}, 1), stop: stop}
+		t.peers[x.ID] = o
+		t.done.Add(1)
+		go o.run(ctx)
+	}
+}
+
+// Send implements [Transport].
+func (t *TCP) Send(messages []consensus.Message) {
+	for i := range messages {
+		t.mu.Lock()
+		o := t.peers[messages[i].To]
+		t.mu.Unlock()
+		if o != nil {
+			o.put(messages[i])
+		}
+	}
+}
+
+func sizeOf(m *consensus.Message) int {
+	n := 128 + len(m.Data)
+	for i := range m.Entries {
+		n += 32 + len(m.Entries[i].Data)
+	}
+	return n
+}
+
+func (o *outgoing) put(m consensus.Message) {
+	n := sizeOf(&m)
+	o.mu.Lock()
+	if o.bytes+n > o.t.cfg.MaxQueueBytes && len(o.queue) > 0 {
+		o.dropped++ // the protocol sends again what matters
+		o.mu.Unlock()
+		return
+	}
+	o.queue, o.bytes = append(o.queue, m), o.bytes+n
+	o.mu.Unlock()
+	select {
+	case o.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (o *outgoing) take() (list []consensus.Message, dropped int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	list, dropped = o.queue, o.dropped
+	o.queue, o.bytes, o.dropped = nil, 0, 0
+	return list, dropped
+}
+
+// run keeps a connection to the peer and writes to it.
+func (o *outgoing) run(ctx context.Context) {
+	defer o.t.done.Done()
+	log := o.t.cfg.Logger.With("peer", uint64(o.id), "address", o.address)
+	said, had := "", false
+	for ctx.Err() == nil {
+		c, err := o.dial(ctx)
+		if err == nil {
+			said, had = "", true
+			log.Info("peer connected")
+			err = o.write(ctx, c)
+			if cerr := c.Close(); err == nil {
+				err = cerr
+			}
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		if had && refused(err) {
+			o.t.gone(o.id) // its connection broke, and nobody listens where it did
+			had = false
+		}
+		if err != nil && err.Error() != said {
+			said = err.Error()
+			log.Warn("peer cannot be reached", "error", err)
+		}
+		o.take() // what waited is old by the time the peer is back
+		select {
+		case <-ctx.Done():
+		case <-time.After(o.pause(had)):
+		}
+	}
+}
+
+// pause is short behind a connection that worked: whether the peer is dead is worth knowing
+// soon.
+func (o *outgoing) pause(had bool) time.Duration {
+	if had {
+		return time.Millisecond
+	}
+	return o.t.cfg.RetryAfter
+}
+
+func (o *outgoing) dial(ctx context.Context) (net.Conn, error) {
+	ctx, stop := context.WithTimeout(ctx, o.t.cfg.DialTimeout)
+	defer stop()
+	c, err := o.t.cfg.Dial(ctx, o.address)
+	if err != nil {
+		return nil, err
+	}
+	deadline, _ := ctx.Deadline()
+	if err = c.SetDeadline(deadline); err == nil {
+		if o.t.cfg.TLS != nil {
+			cfg := o.t.cfg.TLS.Clone()
+			if cfg.ServerName == "" {
+				cfg.ServerName, _, _ = net.SplitHostPort(o.address)
+			}
+			s := tls.Client(c, cfg)
+			err, c = s.HandshakeContext(ctx), s
+		}
+		if err == nil {
+			err = o.t.greet(c, o.id)
+		}
+	}
+	if err == nil {
+		err = c.SetDeadline(time.Time{})
+	}
+	if err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return c, nil
+}
+
+// write sends what waits, all at once. The peer says nothing on this connection: an end or
+// any byte of it ends it, and is noticed at once.
+func (o *outgoing) write(ctx context.Context, c net.Conn) error {
+	ended := make(chan error, 1)
+	go func() {
+		_, err := c.Read(make([]byte, 1))
+		if err == nil {
+			err = ErrNotANode
+		}
+		ended <- err
+	}()
+	var b []byte
+	for {
+		select {
+		case <-ctx.Done():
+			return c.Close()
+		case err := <-ended:
+			return err
+		case <-o.wake:
+		}
+		list, dropped := o.take()
+		if dropped > 0 {
+			o.t.cfg.Logger.Warn("messages dropped: the peer does not keep up", "peer", uint64(o.id), "messages", dropped)
+		}
+		b = b[:0]
+		for i := range list {
+			b = appendFrame(b, &list[i])
+		}
+		if err := c.SetWriteDeadline(time.Now().Add(o.t.cfg.WriteTimeout)); err != nil {
+			return err
+		}
+		if _, err := c.Write(b); err != nil {
+			return err
+		}
+		if cap(b) > 1<<20 {
+			b = nil
+		}
+	}
+}
+
+func appendFrame(b []byte, m *consensus.Message) []byte {
+	at := len(b)
+	b = consensus.AppendMessage(append(b, 0, 0, 0, 0, 0, 0, 0, 0), m)
+	order.PutUint32(b[at:], uint32(len(b)-at-8))
+	order.PutUint32(b[at+4:], crc32.Checksum(b[at+8:], castagnoli))
+	return b
+}
+
+func (t *TCP) accept() {
+	defer t.done.Done()
+	for {
+		c, err := t.cfg.Listener.Accept()
+		if err != nil {
+			if t.ctx.Err() == nil {
+				t.cfg.Logger.Error("peers cannot connect any more", "error", err)
+			}
+			return
+		}
+		t.mu.Lock()
+		if t.closed || t.strangers >= t.cfg.MaxStrangers {
+			t.mu.Unlock()
+			_ = c.Close() // a stranger too many
+			continue
+		}
+		t.strangers++
+		t.incoming[c] = true
+		t.done.Add(1)
+		t.mu.Unlock()
+		go t.serve(c)
+	}
+}
+
+// serve reads one connection.
+func (t *TCP) serve(raw net.Conn) {
+	defer t.done.Done()
+	c := raw
+	err := c.SetDeadline(time.Now().Add(t.cfg.DialTimeout))
+	if err == nil && t.cfg.TLS != nil {
+		s := tls.Server(c, t.cfg.TLS)
+		err, c = s.HandshakeContext(t.ctx), s
+	}
+	var from consensus.NodeID
+	if err == nil {
+		from, err = t.welcome(c)
+	}
+	t.mu.Lock()
+	t.strangers--
+	t.mu.Unlock()
+	if err == nil {
+		err = c.SetDeadline(time.Time{})
+	}
+	if err == nil {
+		err = t.read(c, from)
+	}
+	if t.ctx.Err() == nil && !errors.Is(err, io.EOF) {
+		t.cfg.Logger.Warn("a peer's connection ended", "peer", uint64(from), "remote", raw.RemoteAddr().String(), "error", err)
+	}
+	t.mu.Lock()
+	delete(t.incoming, raw)
+	t.mu.Unlock()
+	_ = raw.Close() // read to its end, or broken
+}
+
+// read hands over the messages of a connection, those that came together at once.
+func (t *TCP) read(c net.Conn, from consensus.NodeID) error {
+	br := bufio.NewReaderSize(c, 64<<10)
+	var list []consensus.Message
+	for {
+		m, err := t.readFrame(br)
+		if err != nil {
+			return err
+		}
+		if m.From != from {
+			return fmt.Errorf("%w: a message of node %d on the connection of node %d", ErrWrongNode, m.From, from)
+		}
+		if list = append(list, m); br.Buffered() < 8 || len(list) >= 64 {
+			t.receive(list...)
+			list = list[:0]
+		}
+	}
+}
+
+func (t *TCP) readFrame(r io.Reader) (m consensus.Message, err error) {
+	var head [8]byte
+	if _, err := io.ReadFull(r, head[:]); err != nil {
+		return m, err
+	}
+	n := order.Uint32(head[:])
+	if uint64(n) > uint64(t.cfg.MaxFrameBytes) {
+		return m, fmt.Errorf("node: a frame of %d bytes, more than %d", n, t.cfg.MaxFrameBytes)
+	}
+	b := make([]byte, n) // the message keeps it
+	if _, err := io.ReadFull(r, b); err != nil {
+		return m, fmt.Errorf("node: cut frame: %w", err)
+	}
+	if crc32.Checksum(b, castagnoli) != order.Uint32(head[4:]) {
+		return m, errors.New("node: a frame with a wrong sum")
+	}
+	return consensus.ParseMessage(b)
+}
+
+// Close ends all connections and waits for their goroutines.
+func (t *TCP) Close() error {
+	t.mu.Lock()
+	if t.closed {
+		t.mu.Unlock()
+		return nil
+	}
+	t.closed = true
+	t.cancel()
+	for c := range t.incoming {
+		_ = c.Close() // ends its reader
+	}
+	t.mu.Unlock()
+	err := t.cfg.Listener.Close()
+	t.done.Wait()
+	return err
+}

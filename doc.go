@@ -38,6 +38,7 @@
 //	log        every transaction there was, as far as Config.Retention keeps it
 //	snapshots  the state at some moments, so that a start is short
 //	blobs      files that fields of type [Blob] name
+//	subjects   the keys of sealed fields
 //	positions  how far Committed hooks have come
 //	node.json  who this node is
 //
@@ -50,6 +51,15 @@
 // [App.Backup], or "lithair backup", copies all of it while the application runs, "lithair
 // restore" makes a directory of a copy as it was at any moment, and [App.Fork] tries writes
 // on such a state without keeping them.
+//
+// # Erasure
+//
+// A field with privacy:"sealed" is stored under the key of whom its record is about, the
+// value of the field with privacy:"subject". [App.Erase], or "lithair erase", destroys that
+// key: then the field has no value, in the newest state, in history, log and snapshots, and
+// in backups made from then on. Hooks behind the commit, and tools that read the data
+// directory, see what is sealed as it is stored. The answer to a retry with an
+// Idempotency-Key has no body where such fields are concerned.
 //
 // # Concurrency
 //

@@ -1,6 +1,7 @@
 package backup
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"github.com/lithair/lithair-go/eventlog"
 	"github.com/lithair/lithair-go/internal/disk"
 	"github.com/lithair/lithair-go/jsonx"
+	"github.com/lithair/lithair-go/subject"
 )
 
 // WriteDir writes a backup of a data directory that no process has open. The state is
@@ -73,7 +75,14 @@ func DirFiles(files disk.FS, dir string, keys eventlog.KeyProvider) (list []File
 			continue
 		}
 		open := func() (io.ReadCloser, int64, error) { return openFile(files, p.path(n)) }
-		if path.Dir(n) != "positions" {
+		switch path.Dir(n) {
+		case "positions":
+		case "subjects":
+			open = func() (io.ReadCloser, int64, error) {
+				b, err := subject.ReadFile(subject.Config{Dir: p.path("subjects"), FS: files, Keys: keys}, path.Base(n))
+				return io.NopCloser(bytes.NewReader(b)), int64(len(b)), err
+			}
+		default:
 			open = func() (io.ReadCloser, int64, error) {
 				f, err := blob.OpenFile(blob.Config{Dir: p.path("blobs"), FS: files, Keys: keys}, path.Base(n))
 				if err != nil {

@@ -160,4 +160,4 @@ func (e *end) decode(b []byte) (err error) {
 }
 
 // fileName is what files in a backup may be called.
-var fileName = regexp.MustCompile(`^(positions/[a-z0-9][a-z0-9_-]{0,63}\.pos|blobs/[0-9a-f]{2}/[0-9a-f]{64})$`)
+var fileName = regexp.MustCompile(`^(positions/[a-z0-9][a-z0-9_-]{0,63}\.pos|blobs/[0-9a-f]{2}/[0-9a-f]{64}|subjects/[0-9]{8}\.keys)$`)

@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"math"
 	"path"
+	"strings"
 	"time"
 
 	"github.com/lithair/lithair-go/blob"
@@ -19,6 +20,7 @@ import (
 	"github.com/lithair/lithair-go/eventlog"
 	"github.com/lithair/lithair-go/internal/disk"
 	"github.com/lithair/lithair-go/state"
+	"github.com/lithair/lithair-go/subject"
 )
 
 // Options say what to make of a backup. Dir is required but for a dry run.
@@ -132,7 +134,7 @@ type builder struct {
 	oldest   uint64
 	root     *state.Root       // the state to be restored, once it is reached
 	at       eventlog.Position // where the restored log ends
-	hooks    map[string][]byte
+	small    map[string][]byte // files that are written in the end
 }
 
 func (b *builder) path(name string) string { return path.Join(b.dir, name) }
@@ -146,7 +148,7 @@ func (b *builder) mkdir(name string) error {
 
 // base begins the log, and the snapshot where there is one.
 func (b *builder) base(at eventlog.Position, snapshot int64) (err error) {
-	b.from, b.at, b.hooks = at, at, map[string][]byte{}
+	b.from, b.at, b.small = at, at, map[string][]byte{}
 	for _, d := range []string{"log", "snapshots"} {
 		if err := b.mkdir(d); err != nil {
 			return err
@@ -332,7 +334,14 @@ func (b *builder) complete() error {
 			return err
 		}
 	}
-	for name, text := range b.hooks {
+	for name, text := range b.small {
+		if path.Dir(name) == "subjects" {
+			cfg := subject.Config{Dir: b.path("subjects"), FS: b.fs, Keys: b.keys}
+			if err := subject.WriteFile(cfg, path.Base(name), text); err != nil {
+				return err
+			}
+			continue
+		}
 		if err := disk.WriteFileAtomic(b.fs, b.path(name), clip(text, b.at.Index)); err != nil {
 			return err
 		}
@@ -369,19 +378,24 @@ func (b *builder) close() (err error) {
 	return err
 }
 
-// maxPosition bounds the text of a hook's position.
-const maxPosition = 64
+// maxSmall bounds the files that are held in memory: positions of hooks, keys of subjects.
+const maxSmall = 64 << 10
+
+// isSmall says that a file is written in the end, when all is known.
+func isSmall(name string) bool {
+	return strings.HasPrefix(name, "positions/") || strings.HasPrefix(name, "subjects/")
+}
 
 func (b *builder) file(name string, size int64) (err error) {
 	if err := b.mkdir(path.Dir(name)); err != nil {
 		return err
 	}
 	b.name, b.left, b.off, b.sum = name, size, 0, sha256.New()
-	if path.Dir(name) == "positions" {
-		if size > maxPosition {
+	if isSmall(name) {
+		if size > maxSmall {
 			return fmt.Errorf("backup: %s has %d bytes", name, size)
 		}
-		b.hooks[name] = nil
+		b.small[name] = nil
 		return nil
 	}
 	if !b.dry {
@@ -396,8 +410,8 @@ func (b *builder) file(name string, size int64) (err error) {
 }
 
 func (b *builder) content(p []byte) error {
-	if path.Dir(b.name) == "positions" {
-		b.hooks[b.name] = append(b.hooks[b.name], p...)
+	if isSmall(b.name) {
+		b.small[b.name] = append(b.small[b.name], p...)
 		return nil
 	}
 	b.sum.Write(p)

@@ -61,6 +61,11 @@
 // while writes go on. [OpenOffline] reads what an engine left on disk, and [Replay] makes a
 // state of records, both without the program that wrote them.
 //
+// # Sealed fields
+//
+// Fields with privacy:"sealed" are encrypted by the transaction, and opened by the codec of
+// the [Table]; see [SubjectKeys] and [Engine.Erase].
+//
 // # Sequence
 //
 // Transactions that change something count 1, 2, 3...; that number is the sequence

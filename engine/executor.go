@@ -21,6 +21,7 @@ type ExecutorConfig struct {
 	MaxCascade    int           // records that one delete may delete or change besides its own; default 10,000
 	Entropy       func() uint64 // chance; required
 	Room          func() error  // says why no record may be added or grow now, as ErrNoRoom; may be nil
+	Subjects      SubjectKeys   // required when a model has sealed fields
 	Running       func(*Call)   // told before each function runs, and with nil after; may be nil
 }
 
@@ -127,6 +128,7 @@ type Executor struct {
 	tables          []*Table
 	stored          *Table // answers kept for idempotency keys
 	versions, audit *Table // what lifecycles keep
+	subjects        *Table // whose keys fields are sealed under
 	ids             *model.Generator
 
 	committed *state.Root // what readers see
@@ -170,6 +172,9 @@ func NewExecutor(cfg ExecutorConfig, tables []*Table) (*Executor, error) {
 	ex := &Executor{cfg: cfg, stored: own, ids: &model.Generator{}, committed: state.Empty()}
 	ex.tables = append(append(ex.tables, tables...), own)
 	if err := ex.addTrails(); err != nil {
+		return nil, err
+	}
+	if err := ex.addSubjects(); err != nil {
 		return nil, err
 	}
 	return ex, ex.addLocal()

@@ -40,7 +40,7 @@ func (e *Engine) Fork(ctx context.Context, seq uint64) (*Fork, error) {
 	}
 	cfg := e.ex.cfg
 	cfg.Running = nil // the watchdog looks at the engine's own goroutine
-	ex := &Executor{cfg: cfg, tables: e.ex.tables, stored: e.ex.stored, versions: e.ex.versions, audit: e.ex.audit,
+	ex := &Executor{cfg: cfg, tables: e.ex.tables, stored: e.ex.stored, versions: e.ex.versions, audit: e.ex.audit, subjects: e.ex.subjects,
 		ids: &model.Generator{}, committed: base, head: base, leading: true, declared: true}
 	return &Fork{e: e, base: base, ex: ex, root: base}, nil
 }

@@ -81,11 +81,15 @@ func (tx *Tx) replay(id model.ID) (ans Answer, seq uint64, found bool, err error
 	return ans, row.Seq(), true, nil
 }
 
-// remember keeps the answer in the transaction it belongs to.
+// remember keeps the answer in the transaction it belongs to, but for its body where that
+// may hold what is sealed.
 func (tx *Tx) remember(id model.ID, ans Answer) error {
 	s := stored{ID: id, Hash: tx.call.cmd.IdemHash[:], Status: ans.Status, Body: ans.Body, At: tx.Now()}
 	for _, h := range ans.Header {
 		s.Header = append(s.Header, h[0], h[1])
+	}
+	if tx.private {
+		s.Body = nil
 	}
 	before := len(tx.events)
 	err := tx.Insert(tx.ex.stored, &s)

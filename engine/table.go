@@ -16,6 +16,8 @@ type Table struct {
 	trailed bool // changes leave something behind, see trail.go
 	idle    bool // not declared unless it is already
 	bound   atomic.Pointer[binding]
+
+	subjects SubjectKeys // of a model with sealed fields
 }
 
 // binding ties the Go type to the schema that the log declares. It changes only when
@@ -83,6 +85,9 @@ func bindTables(tables []*Table, r state.Reader) error {
 		b, err := newBinding(t.model, s, r)
 		if err != nil {
 			return err
+		}
+		if t.subjects != nil {
+			b.codec.OpenSealed(openSealed(t.subjects))
 		}
 		t.bound.Store(b)
 	}

@@ -33,6 +33,7 @@ type Tx struct {
 	seen    map[string]bool // which those are
 	kept    int64           // change in the bytes of answers kept for retries
 	schema  bool            // a model was declared
+	private bool            // sealed fields were read or written
 }
 
 // pendingRef is a foreign key to be checked when the function has returned, so that
@@ -149,6 +150,7 @@ func (tx *Tx) Load(t *Table, key string, ptr any) (*state.Row, error) {
 	if row == nil {
 		return nil, ErrNotFound
 	}
+	tx.private = tx.private || t.model.Seals()
 	return row, b.codec.Decode(row.Bytes(), ptr)
 }
 

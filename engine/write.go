@@ -35,6 +35,9 @@ func (tx *Tx) Insert(t *Table, ptr any) error {
 	if tx.batch.Get(b.schema.Number, key) != nil {
 		return &ConflictError{Kind: ConflictExists, Model: t.Name(), Field: t.model.Primary.Name, Key: b.codec.KeyText(key)}
 	}
+	if rec, err = tx.seal(t, b, key, ptr, nil, rec); err != nil {
+		return err
+	}
 	if err := tx.checkRecord(t, b, key, nil, rec); err != nil {
 		return err
 	}
@@ -96,12 +99,19 @@ func (tx *Tx) replace(t *Table, b *binding, key string, row *state.Row, ptr any)
 	if newKey != key {
 		return &ConflictError{Kind: ConflictImmutable, Model: t.Name(), Field: t.model.Primary.Name, Key: b.codec.KeyText(key)}
 	}
+	if rec, err = tx.seal(t, b, key, ptr, row.Bytes(), rec); err != nil {
+		return err
+	}
 	patch, cleared, err := diffRecord(b, row.Bytes(), rec)
 	if err != nil || len(patch) == 0 && len(cleared) == 0 {
 		return err
 	}
 	if touch(t, ptr, tx.Now()) {
+		before := rec // what was sealed a moment ago is not sealed once more
 		if _, rec, err = encodeRecord(t, b, ptr); err != nil {
+			return err
+		}
+		if rec, err = tx.seal(t, b, key, ptr, before, rec); err != nil {
 			return err
 		}
 		if patch, cleared, err = diffRecord(b, row.Bytes(), rec); err != nil {

@@ -18,6 +18,8 @@ type Codec struct {
 	knows   []bool // by field number
 	kind    binenc.Kind
 	primary []int
+	numbers map[string]uint32 // of the sealed fields, by name
+	open    Opener            // nil: sealed fields stay as they are
 }
 
 // Bind ties the model to the schema that the log declares. Every stored field of the
@@ -27,7 +29,10 @@ func (m *Model) Bind(s *Schema) (*Codec, error) {
 	if err != nil {
 		return nil, fmt.Errorf("model: %s: %w", m.Name, err)
 	}
-	c := &Codec{model: m, plan: plan, kind: m.Primary.Type.Kind, primary: m.Primary.Index}
+	c := &Codec{model: m, plan: plan, kind: m.Primary.Type.Kind, primary: m.Primary.Index, numbers: map[string]uint32{}}
+	for _, f := range m.sealed {
+		c.numbers[f.Name] = s.Field(f.Name).Number
+	}
 	for _, f := range m.Fields {
 		n := int(s.Field(f.Name).Number)
 		for len(c.knows) <= n {
@@ -41,8 +46,14 @@ func (m *Model) Bind(s *Schema) (*Codec, error) {
 // Append appends the record of *ptr.
 func (c *Codec) Append(dst []byte, ptr any) ([]byte, error) { return c.plan.Append(dst, ptr) }
 
-// Decode fills *ptr from a record.
-func (c *Codec) Decode(rec []byte, ptr any) error { return c.plan.Decode(rec, ptr) }
+// Decode fills *ptr from a record. Sealed fields are opened where the codec can, see
+// [Codec.OpenSealed].
+func (c *Codec) Decode(rec []byte, ptr any) error {
+	if err := c.plan.Decode(rec, ptr); err != nil || c.open == nil {
+		return err
+	}
+	return c.openFields(ptr)
+}
 
 // New returns a new *T.
 func (c *Codec) New() any { return reflect.New(c.model.Type).Interface() }

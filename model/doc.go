@@ -31,6 +31,11 @@
 //	                              tells it though the log is gone
 //	lifecycle:"retention=DAYS"    of type time.Time; the record is removed so many days after it
 //
+//	privacy:"subject"             whom the record is about: an ID, a string or an integer. Not
+//	                              a name or an address: it stays when the subject is erased
+//	privacy:"sealed"              stored under the subject's key, and gone when that is erased:
+//	                              string, *string or []byte; no key, no index, no filter
+//
 // Words of a tag are separated by commas, rules by semicolons. Unknown words, and words of
 // the grammar that this release does not carry out, are mistakes. Inside of nested structs
 // rules are carried out, and nothing else.

@@ -18,7 +18,9 @@ type Model struct {
 	Primary *Field
 	Indexes []*DeclaredIndex
 	Lifecycle
-	tags []indexTag
+	tags    []indexTag
+	subject *Field   // of the sealed fields
+	sealed  []*Field // in order
 }
 
 // Field is a stored field.
@@ -34,6 +36,7 @@ type Field struct {
 	Immutable, Audited       bool
 	Created, Updated         bool // set by the server
 	Hidden                   bool // never leaves by REST, refused in input
+	Subject, Sealed          bool // whom the record is about; stored under that one's key
 	Optional                 bool // the zero value is no value
 	FK, OnDelete, Was        string
 	validators               []validator
@@ -65,6 +68,7 @@ func Of(t reflect.Type) (*Model, error) {
 	if len(errs) == 0 {
 		m.readIndexes(&errs)
 	}
+	m.checkPrivacy(&errs)
 	return m, errors.Join(errs...)
 }
 

@@ -44,6 +44,7 @@ var tagWords = map[string][]string{
 	"http":      {"expose", "hidden", "validate="},
 	"lifecycle": {"immutable", "audited", "retention="},
 	"persist":   {"replicate", "track_history"},
+	"privacy":   {"subject", "sealed"},
 }
 
 // markWords lists what the tags of a blank field may hold, which are about the model as a
@@ -70,7 +71,7 @@ var later = map[string][]string{
 }
 
 func (f *Field) readTags(typ string, sf reflect.StructField) error {
-	for _, key := range []string{"lithair", "http", "lifecycle", "persist", "perm", "rbac"} {
+	for _, key := range []string{"lithair", "http", "lifecycle", "persist", "privacy", "perm", "rbac"} {
 		tag := sf.Tag.Get(key)
 		if tag == "" {
 			continue
@@ -200,6 +201,10 @@ func (f *Field) readWord(typ, key, w string) error {
 			f.mark.Audited = true
 		}
 		f.Audited = true
+	case "subject":
+		f.Subject = true
+	case "sealed":
+		f.Sealed = true
 	case "memory_only":
 		f.mark.MemoryOnly = true
 	case "versioned":

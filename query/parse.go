@@ -115,6 +115,9 @@ func quote(s string) string {
 // field finds a field that clients may see.
 func (p *parser) field(param, name string) (*model.SchemaField, error) {
 	if f := p.m.FieldByName(name); f != nil && visible(f) {
+		if f.Sealed && param != "fields" {
+			return nil, &Error{Field: name, Problem: "is sealed: it cannot be searched or sorted by"}
+		}
 		if sf := p.s.Field(name); sf != nil && !sf.Dropped {
 			return sf, nil
 		}

@@ -33,7 +33,9 @@ func (c *collection) render(row *state.Row) (*rendered, error) {
 		return nil, err
 	}
 	made := &rendered{body: body, etag: etag(row)}
-	row.SetCached(made)
+	if !c.t.Model().Seals() { // what is erased is not to be left in a cache
+		row.SetCached(made)
+	}
 	return made, nil
 }
 

@@ -104,9 +104,9 @@ func (c *console) copyTo(w io.Writer, dir string, keys eventlog.KeyProvider) (su
 	return sum, true, errors.Join(err, body.Close())
 }
 
-// dialBackup asks the application that runs in a directory for a backup; nil when none
-// answers.
-func dialBackup(dir string) (io.ReadCloser, error) {
+// operatorClient reaches the application that runs in a directory; nil when there is no
+// socket of one.
+func operatorClient(dir string) (*wire.Client, error) {
 	socket, err := filepath.Abs(filepath.Join(dir, "operator.sock"))
 	if err != nil {
 		return nil, err
@@ -114,8 +114,14 @@ func dialBackup(dir string) (io.ReadCloser, error) {
 	if _, err := os.Lstat(socket); errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	client, err := wire.NewClient(wire.ClientConfig{Socket: socket, MaxContentBytes: -1})
-	if err != nil {
+	return wire.NewClient(wire.ClientConfig{Socket: socket, MaxContentBytes: -1})
+}
+
+// dialBackup asks the application that runs in a directory for a backup; nil when none
+// answers.
+func dialBackup(dir string) (io.ReadCloser, error) {
+	client, err := operatorClient(dir)
+	if client == nil {
 		return nil, err
 	}
 	r, err := client.Get(context.Background(), "http://operator/backup")

@@ -52,6 +52,8 @@ func TestBackupCommands(t *testing.T) {
 	run("state at now /does/not/exist", 4, "no such file")
 	run("state diff 10 12 "+back, 0, `created town town-10 {"name":"town-10","people":110}`)
 	run("state diff 12 11 "+back+" -json", 0, `"change":"deleted"`)
+	run("erase ann", 2, "-dir is required")
+	run("erase ann -yes -dir "+back, 69, "no application answers")
 	run("state", 2, "no such command: state")
 	run("state -h", 0, "state diff")
 	b, err := os.ReadFile(file)

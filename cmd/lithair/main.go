@@ -4,20 +4,21 @@
 //	lithair restore FILE -dir DIR [-at WHEN] make a data directory of a backup
 //	lithair state at WHEN DIR                print the records there were
 //	lithair state diff WHEN WHEN DIR         print the records that differ
+//	lithair erase SUBJECT -dir DIR           destroy the key of a subject, in the running application
 //	lithair log dump   DIR                   print what the log holds
 //	lithair log verify DIR                   read every byte and say whether the log is sound
 //	lithair log repair DIR                   cut a damaged log back to its sound beginning
 //	lithair log prove INDEX DIR              print the Merkle proof of a record
 //
 // DIR is a data directory, for log also the log directory in it. WHEN is an index (the
-// Lithair-Index of a transaction), a time as in RFC 3339, or now. But for backup, the
-// application must not run. Data goes to standard output, words to standard error. -json
+// Lithair-Index of a transaction), a time as in RFC 3339, or now. But for backup and
+// erase, the application must not run. Data goes to standard output, words to standard error. -json
 // prints documents for machines, one a line. What is encrypted takes its keys:
 // -encryption-key-file FILE, or LITHAIR_ENCRYPTION_KEY in the environment.
 //
 // Exit codes: 0 done; 1 failed, or not agreed to; 2 wrong usage; 4 nothing is there, or not
 // that old; 5 another process has it open, or there is something already; 77 keys are
-// missing or wrong; 78 it is damaged.
+// missing or wrong; 69 no application answers; 78 it is damaged.
 package main
 
 import (
@@ -41,12 +42,13 @@ import (
 
 // The exit codes.
 const (
-	codeFailed   = 1
-	codeUsage    = 2
-	codeNotFound = 4
-	codeLocked   = 5
-	codeKeys     = 77
-	codeDamaged  = 78
+	codeFailed      = 1
+	codeUsage       = 2
+	codeNotFound    = 4
+	codeLocked      = 5
+	codeKeys        = 77
+	codeUnreachable = 69
+	codeDamaged     = 78
 )
 
 // exitError is an error with an exit code of its own; err may be nil when all is said.
@@ -89,6 +91,8 @@ var commands = []command{
   lithair state at 2026-03-01T12:00:00Z data -json`, []string{"WHEN", "DIR"}, setupStateAt},
 	{"state diff", "print the records that differ between two moments", `  lithair state diff 1200 now data
   lithair state diff 2026-03-01T12:00:00Z 2026-03-01T13:00:00Z data -json`, []string{"WHEN", "WHEN", "DIR"}, setupStateDiff},
+	{"erase", "destroy the key of a subject, in the running application", `  lithair erase customer-1200 -dir data
+  lithair erase customer-1200 -dir data -yes     do not ask`, []string{"SUBJECT"}, setupErase},
 	{"log dump", "print what the log holds", `  lithair log dump data
   lithair log dump -from 120 -to 130 data
   lithair log dump -json data | grep '"model":"orders"'`, []string{"DIR"}, onLog(setupDump)},

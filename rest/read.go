@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/lithair/lithair-go/engine"
@@ -19,6 +20,13 @@ type rendered struct {
 	etag string
 }
 
+// renderBuffers are what bodies are put together in: a record of 270 bytes of JSON costs
+// one allocation of that size, and not three of 790 in all.
+var renderBuffers = sync.Pool{New: func() any { b := make([]byte, 0, 1024); return &b }}
+
+// maxRenderBuffer is the largest buffer that is used again.
+const maxRenderBuffer = 64 << 10
+
 // render returns a row's JSON, from its cache where it is.
 func (c *collection) render(row *state.Row) (*rendered, error) {
 	if have, ok := row.Cached().(*rendered); ok {
@@ -28,14 +36,20 @@ func (c *collection) render(row *state.Row) (*rendered, error) {
 	if err := c.t.Codec().Decode(row.Bytes(), ptr); err != nil {
 		return nil, err
 	}
-	body, err := c.shape.append(nil, ptr)
+	if c.t.Model().Seals() { // what is erased is not to be left in a cache or a buffer
+		body, err := c.shape.append(nil, ptr)
+		return &rendered{body: body, etag: etag(row)}, err
+	}
+	buf := renderBuffers.Get().(*[]byte)
+	b, err := c.shape.append((*buf)[:0], ptr)
 	if err != nil {
 		return nil, err
 	}
-	made := &rendered{body: body, etag: etag(row)}
-	if !c.t.Model().Seals() { // what is erased is not to be left in a cache
-		row.SetCached(made)
+	made := &rendered{body: append(make([]byte, 0, len(b)), b...), etag: etag(row)} // it stays with the row: no room to spare
+	if *buf = b; cap(b) <= maxRenderBuffer {
+		renderBuffers.Put(buf)
 	}
+	row.SetCached(made)
 	return made, nil
 }
 

@@ -66,7 +66,7 @@ var coreFiles = []string{
 	"binenc/append.go", "binenc/reader.go", "binenc/head.go", "binenc/message.go", "binenc/errors.go",
 	"wire/token.go", "wire/head.go", "wire/framing.go", "wire/chunked.go", "wire/responsehead.go", "wire/responseparser.go", "wire/clientrequest.go", "wire/redirect.go", "wire/query.go", "wire/router.go", "wire/forwarded.go", "wire/origin.go",
 	"wire/coding.go", "wire/byterange.go", "wire/multipart.go", "wire/parameter.go",
-	"eventlog/format.go", "eventlog/envelope.go", "eventlog/index.go", "eventlog/merkle.go", "eventlog/scan.go",
+	"eventlog/format.go", "eventlog/envelope.go", "eventlog/index.go", "eventlog/merkle.go", "eventlog/pack.go", "eventlog/scan.go",
 	"state/btree/*.go", "state/batch.go", "state/event.go", "state/root.go", "state/table.go",
 	"engine/executor.go", "engine/entry.go",
 	"consensus/*.go",

@@ -11,18 +11,19 @@ import (
 // Work is one step of I/O: a frame to be written and synced, or segments to be removed.
 // It is the log's again after End.
 type Work struct {
-	log    *Log
-	taken  *pending // nil for a mark
-	frame  frame
-	buf    []byte
-	off    int64
-	time   int64          // of a batch's first record
-	create *segmentHeader // the frame goes into a new segment
-	env    envelope       // of that segment
-	size   int64          // of that segment
-	made   *segment
-	drop   int   // how many of the oldest segments were removed
-	kept   error // why a segment could not be removed; the log goes on
+	log     *Log
+	taken   *pending // nil for a mark
+	frame   frame
+	buf     []byte
+	off     int64
+	time    int64          // of a batch's first record
+	create  *segmentHeader // the frame goes into a new segment
+	env     envelope       // of that segment
+	size    int64          // of that segment
+	made    *segment
+	swapped bool  // the segment that was written anew has taken its place
+	drop    int   // how many of the oldest segments were removed
+	kept    error // why a segment could not be removed; the log goes on
 }
 
 // dropSegments is no kind of frame: the work is to remove segments.
@@ -119,6 +120,9 @@ func (w *Work) Do() error {
 		if w.taken.kind == dropSegments {
 			return w.removeBefore(w.taken.index)
 		}
+		if w.taken.kind == swapSegment {
+			return w.swapNames()
+		}
 		if err := w.prepare(); err != nil || w.buf == nil {
 			return err
 		}
@@ -182,6 +186,11 @@ func (l *Log) end(w *Work, err error) error {
 	l.mu.Lock()
 	if w.made != nil {
 		l.adopt(w.made)
+	}
+	if w.swapped {
+		if e := l.replace(w.taken.swap); e != nil {
+			l.cfg.Logger.Warn("a replaced segment could not be closed", "segment", w.taken.swap.old.name, "error", e)
+		}
 	}
 	if e := l.forget(w.drop); e != nil && w.kept == nil {
 		w.kept = e

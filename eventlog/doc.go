@@ -32,6 +32,8 @@
 // provider's current key, so that keys are changed while the log runs; old segments stay
 // readable with theirs, and so do those from before there were keys.
 //
+// With [Config.Compress] sealed segments are compressed behind the appends.
+//
 // A damaged log can be opened with [Config.Salvage]: read only, it serves what is whole
 // and says what is not.
 //
@@ -40,7 +42,7 @@
 //
 // # Core and shell
 //
-// format.go, envelope.go, index.go, merkle.go, scan.go and append.go are pure: bytes and
+// format.go, envelope.go, index.go, merkle.go, pack.go, scan.go and append.go are pure: bytes and
 // records in, bytes and records out. In Manual mode the log starts no goroutine: its owner
 // calls Begin, Work.Do (the I/O) and End, and Tend now and then. Otherwise goroutines, or a
 // lone appender, do exactly that.

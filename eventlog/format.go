@@ -68,7 +68,7 @@ func (before *Sum) link(head []byte, payload *Sum) Sum {
 // segmentHeader is the first block of a segment.
 //
 //	0   magic "LITHLOG", version     8 bytes
-//	8   flags, 0                     4
+//	8   flags: 1 compressed          4
 //	12  zeros                        4
 //	16  first index                  8
 //	24  number of the first frame    8
@@ -85,12 +85,14 @@ type segmentHeader struct {
 	first  uint64
 	frame  uint64
 	salt   uint64
+	packed bool         // it was compressed
 	chain  Sum          // of an encrypted segment that was read: known once it is unlocked
 	key    crypt.Header // zero: not encrypted
 	sealed [sealedChainSize]byte
 }
 
 const (
+	flagPacked      = 1
 	headerBound     = 40 // so many bytes of the header are bound to the sealed chain value
 	headerKey       = 72
 	headerSealed    = headerKey + crypt.HeaderSize
@@ -105,7 +107,11 @@ func (h *segmentHeader) encrypted() bool { return h.key.KeyID != 0 }
 // appendBound appends what a sealed chain value is bound to, the header's beginning.
 func (h *segmentHeader) appendBound(b []byte) []byte {
 	b = append(b, segmentMagic[:]...)
-	b = append(b, 0, 0, 0, 0, 0, 0, 0, 0)
+	flags := uint64(0)
+	if h.packed {
+		flags = flagPacked
+	}
+	b = le.AppendUint64(b, flags)
 	b = le.AppendUint64(b, h.first)
 	b = le.AppendUint64(b, h.frame)
 	return le.AppendUint64(b, h.salt)
@@ -135,11 +141,12 @@ func (h *segmentHeader) decode(b []byte) (problem string) {
 		return "the format version is not the one that this release reads"
 	case le.Uint32(b[headerCRC:]) != checksum(b[:headerCRC]):
 		return "the header's checksum does not fit"
-	case le.Uint64(b[8:]) != 0:
+	case le.Uint64(b[8:])&^flagPacked != 0:
 		return "flags are set that this release does not know"
 	case !allZero(b[headerZeros:headerCRC]) || !allZero(b[headerCRC+4:headerSize]):
 		return "bytes that must be zero are not"
 	}
+	h.packed = b[8] == flagPacked
 	h.first, h.frame, h.salt = le.Uint64(b[16:]), le.Uint64(b[24:]), le.Uint64(b[32:])
 	if allZero(b[headerKey : headerKey+4]) {
 		copy(h.chain[:], b[headerBound:])
@@ -193,7 +200,8 @@ type frame struct {
 	count   uint32
 	records []byte
 	chain   Sum
-	size    int64 // in the file, padding included
+	size    int64 // in the file, padding included; of the pack that it is in
+	packed  bool  // it is in a pack
 }
 
 // appendRecord appends a record, under an index.

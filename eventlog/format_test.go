@@ -68,7 +68,7 @@ func TestBrokenChain(t *testing.T) {
 // to one must be zero, even under
 // a checksum that fits, so that a later release may give them a meaning.
 func TestReservedFieldsAreChecked(t *testing.T) {
-	for _, at := range []int{8, 11, 12, 15, 76, 108, 124, 183, 184, 251, 256, headerSize - 1} {
+	for _, at := range []int{9, 11, 12, 15, 76, 108, 124, 183, 184, 251, 256, headerSize - 1} {
 		h := segmentHeader{first: 1, frame: 1}
 		b := h.encode()
 		b[at] = 1

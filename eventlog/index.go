@@ -29,7 +29,8 @@ import (
 //	72  chain value there       32
 //	104 number of places         4
 //	108 number of roots          4, all ones: not computed yet
-//	112 places: offset 8, size 8, first index 8, last index 8, time 8, chain value 32, flags 1 (1: closed)
+//	112 places: offset 8, size 8, first index 8, last index 8, time 8, chain value 32, flags 1 (1: closed, 2: a pack)
+//	    one byte: 1 if compressing it was tried
 //	    roots: number of the range 8, Merkle root 32
 type summary struct {
 	end     int64
@@ -41,6 +42,7 @@ type summary struct {
 	places  []place
 	roots   []root
 	noRoots bool // they were not computed yet
+	tried   bool // to compress it: it is, or that was not worth it
 }
 
 var indexMagic = [8]byte{'L', 'I', 'T', 'H', 'I', 'D', 'X', 1}
@@ -54,6 +56,7 @@ const (
 	indexPlace   = 73
 	indexRoot    = 40
 	placeClosed  = 1
+	placePacked  = 2
 	noTruncation = math.MaxUint64
 	rootsToCome  = math.MaxUint32
 )
@@ -93,11 +96,15 @@ func (im *image) apply(seg *segment, s *summary) {
 
 // equal compares all but the roots with what a scan found.
 func (s *summary) equal(o *summary) bool {
-	return o != nil && s.end == o.end && s.frame == o.frame && s.last == o.last && s.chain == o.chain && s.low == o.low && s.lowSum == o.lowSum &&
-		slices.EqualFunc(s.places, o.places, func(a, b place) bool {
-			a.seg, b.seg = nil, nil
-			return a == b
-		})
+	return s.equalBut(o) && slices.EqualFunc(s.places, o.places, func(a, b place) bool {
+		a.seg, b.seg = nil, nil
+		return a == b
+	})
+}
+
+// equalBut compares all but roots and places.
+func (s *summary) equalBut(o *summary) bool {
+	return o != nil && s.end == o.end && s.frame == o.frame && s.last == o.last && s.chain == o.chain && s.low == o.low && s.lowSum == o.lowSum
 }
 
 // continuedBy says whether the segment behind begins with what this one ends with. Since
@@ -109,7 +116,7 @@ func (s *summary) continuedBy(next *segmentHeader) bool {
 
 // encode returns the index file. s.places and s.roots are in order.
 func (s *summary) encode(salt uint64, keys KeyProvider, random func() uint64) ([]byte, error) {
-	body := make([]byte, 0, indexFixed+indexPlace*len(s.places)+indexRoot*len(s.roots))
+	body := make([]byte, 0, indexFixed+indexPlace*len(s.places)+1+indexRoot*len(s.roots))
 	for _, n := range []uint64{salt, uint64(s.end), s.frame, s.last} {
 		body = le.AppendUint64(body, n)
 	}
@@ -132,8 +139,16 @@ func (s *summary) encode(salt uint64, keys KeyProvider, random func() uint64) ([
 		if p.closed {
 			flags = placeClosed
 		}
+		if p.packed {
+			flags |= placePacked
+		}
 		body = append(body, flags)
 	}
+	tried := byte(0)
+	if s.tried {
+		tried = 1
+	}
+	body = append(body, tried)
 	for i := range s.roots {
 		body = le.AppendUint64(body, s.roots[i].n)
 		body = append(body, s.roots[i].sum[:]...)
@@ -206,16 +221,17 @@ func decodeIndex(b []byte, h *segmentHeader, keys KeyProvider) (s *summary, prob
 	if s.noRoots = roots == rootsToCome; s.noRoots {
 		roots = 0
 	}
-	if body = body[indexFixed:]; uint64(len(body)) != places*indexPlace+roots*indexRoot {
+	if body = body[indexFixed:]; uint64(len(body)) != places*indexPlace+1+roots*indexRoot {
 		return nil, "its length does not fit what it lists"
 	}
 	s.places = make([]place, places)
 	for i := range s.places {
 		b := body[i*indexPlace:]
 		s.places[i] = place{off: int64(le.Uint64(b)), size: int64(le.Uint64(b[8:])), first: le.Uint64(b[16:]), last: le.Uint64(b[24:]),
-			time: int64(le.Uint64(b[32:])), chain: Sum(b[40:72]), closed: b[72] == placeClosed}
+			time: int64(le.Uint64(b[32:])), chain: Sum(b[40:72]), closed: b[72]&placeClosed != 0, packed: b[72]&placePacked != 0}
 	}
 	body = body[places*indexPlace:]
+	s.tried, body = body[0] == 1, body[1:]
 	s.roots = make([]root, roots) // as many as the body has bytes for
 	for i := range s.roots {
 		b := body[i*indexRoot:]

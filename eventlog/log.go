@@ -26,6 +26,7 @@ type Config struct {
 	Salvage        bool          // Open is OpenReadOnly, and serves what is whole of a damaged log; see Log.Damaged
 	Manual         bool          // no goroutine: the owner calls Begin, Work.Do and End, and Tend
 	Keys           KeyProvider   // encrypts new segments with the current key, and opens old ones; default: no encryption
+	Compress       bool          // sealed segments are compressed (DEFLATE), some time after
 	Salt           func() uint64 // default: from crypto/rand; must not repeat, nor be guessed when there are Keys
 	Logger         *slog.Logger  // default slog.Default()
 }
@@ -164,14 +165,14 @@ func (l *Log) recover() error {
 			return err
 		}
 	}
-	s := &scanner{fs: fs, dir: dir, keys: l.cfg.Keys, readAll: l.cfg.CheckAll}
+	s := &scanner{fs: fs, dir: dir, keys: l.cfg.Keys, readAll: l.cfg.CheckAll, compress: l.cfg.Compress}
 	im, err := s.scan()
 	if err != nil {
 		return err
 	}
 	l.im = *im
 	for _, seg := range l.im.segments {
-		if seg.summary != nil {
+		if seg.summary != nil && (l.cfg.Compress || !seg.summary.noRoots) {
 			l.sealedNew++
 		}
 	}
@@ -311,10 +312,8 @@ func (l *Log) Close() error {
 	l.wake.Broadcast()
 	l.mu.Unlock()
 	<-l.ended
-	if l.cfg.Manual {
-		l.drain()
-	}
 	l.tenders.Wait()
+	l.drain() // a Manual log, and what Tend has queued
 	err := errors.Join(l.mark(), l.dropSpare())
 	if e := l.indexActive(); e != nil {
 		l.cfg.Logger.Info("no index file could be written at the end; the next start reads the segment", "error", e)

@@ -16,6 +16,7 @@ type place struct {
 	time        int64  // of the first record
 	chain       Sum    // after last
 	closed      bool   // a truncation came behind it: later batches are no part of it
+	packed      bool   // it is a pack, see pack.go
 	adrift      bool   // of a damaged log: damage lies before it, so the chain value there is not that of the place before
 	unsummed    bool   // of a damaged log: chain is not that after last
 }
@@ -29,7 +30,11 @@ func (im *image) add(p place) {
 	p.adrift, im.broken = im.broken, false
 	if n := len(im.places); n > 0 {
 		q := &im.places[n-1]
-		if q.seg == p.seg && !q.closed && p.off+p.size-q.off <= placeBytes {
+		if q.packed && q.seg == p.seg && q.off == p.off {
+			q.last, q.chain = p.last, p.chain
+			return
+		}
+		if q.seg == p.seg && !q.closed && !q.packed && !p.packed && p.off+p.size-q.off <= placeBytes {
 			q.size, q.last, q.chain = p.off+p.size-q.off, p.last, p.chain
 			return
 		}
@@ -115,7 +120,10 @@ func (p *place) chainAt(before Sum, index uint64) (Sum, error) {
 }
 
 // memory is what places are read into, one after another.
-type memory struct{ file, open []byte }
+type memory struct {
+	file, open []byte
+	unpacker   unpacker
+}
 
 // grown returns n bytes.
 func (m *memory) grown(n int64) []byte {
@@ -133,8 +141,23 @@ func (p *place) each(m *memory, from uint64, fn func(f *frame) (more bool, err e
 		return err
 	}
 	env := &p.seg.env
+	if p.packed {
+		pack, problem := env.parse(b, &m.open)
+		if problem == "" && pack.kind != framePack {
+			problem = "another frame stands here than was written"
+		}
+		if problem == "" {
+			b, problem = m.unpacker.unpack(&pack)
+		}
+		if problem != "" {
+			return p.corrupt(0, p.first, problem)
+		}
+		inner := env.inside()
+		env = &inner
+	}
+	size := int64(len(b))
 	for next := p.first; next <= p.last; {
-		at := p.size - int64(len(b))
+		at := size - int64(len(b))
 		f, problem := env.parseHead(b, int64(len(b)))
 		if problem == "" && f.kind == frameMark {
 			b = b[f.size:]
@@ -162,6 +185,9 @@ func (p *place) each(m *memory, from uint64, fn func(f *frame) (more bool, err e
 }
 
 func (p *place) corrupt(at int64, index uint64, problem string) error {
+	if p.packed {
+		at = 0
+	}
 	return &CorruptError{Segment: p.seg.name, Offset: p.off + at, Index: index, Reason: problem}
 }
 

@@ -111,25 +111,26 @@ var wayNames = [ways]string{"clear", "encrypted", "migrating"}
 
 // rig drives a log in Manual mode through a workload and knows what it must hold.
 type rig struct {
-	fs     *disk.Sim
-	log    *eventlog.Log
-	salt   uint64
-	rng    *rand.Rand
-	now    state  // acknowledged
-	flight *state // what the work under way would make of it
-	gen    uint64
-	opens  int
-	works  int
-	marks  int
-	kept   int
-	closed bool
-	way    int
-	keys   eventlog.KeyProvider // nil: a log in the clear
+	fs       *disk.Sim
+	log      *eventlog.Log
+	salt     uint64
+	rng      *rand.Rand
+	now      state  // acknowledged
+	flight   *state // what the work under way would make of it
+	gen      uint64
+	opens    int
+	works    int
+	marks    int
+	kept     int
+	closed   bool
+	way      int
+	compress bool
+	keys     eventlog.KeyProvider // nil: a log in the clear
 }
 
 // newRig returns a rig in one of three ways to encrypt, as the seed says.
 func newRig(fs *disk.Sim, seed uint64) *rig {
-	r := &rig{fs: fs, salt: seed, rng: rand.New(rand.NewPCG(seed, 1)), way: int(seed % ways)}
+	r := &rig{fs: fs, salt: seed, rng: rand.New(rand.NewPCG(seed, 1)), way: int(seed % ways), compress: seed%2 == 1}
 	if r.way != inTheClear {
 		r.keys = turning()
 	}
@@ -137,7 +138,9 @@ func newRig(fs *disk.Sim, seed uint64) *rig {
 }
 
 func (r *rig) config(fs eventlog.FS, salt *uint64) eventlog.Config {
-	return sealedConfig(fs, salt, r.keys)
+	cfg := sealedConfig(fs, salt, r.keys)
+	cfg.Compress = r.compress
+	return cfg
 }
 
 func (r *rig) open() (err error) {
@@ -159,7 +162,7 @@ func (r *rig) record(index uint64) eventlog.Record {
 	}
 	p := make([]byte, n)
 	for i := range p {
-		p[i] = byte(r.rng.Uint32())
+		p[i] = byte(r.rng.Uint32()) & 3 // to be compressed
 	}
 	return eventlog.Record{Index: index, Term: r.gen / 7, Time: int64(r.gen), Kind: uint8(r.gen), Payload: p}
 }

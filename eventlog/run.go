@@ -1,7 +1,9 @@
 package eventlog
 
 import (
+	"context"
 	"errors"
+	"log/slog"
 	"runtime"
 	"time"
 )
@@ -33,7 +35,11 @@ func (l *Log) signal() {
 	if !l.cfg.Manual && l.tendDue() {
 		l.tenders.Go(func() {
 			if err := l.Tend(); err != nil && !errors.Is(err, errStopping) {
-				l.cfg.Logger.Info("the next log segment could not be made ahead of need, or an index file not written", "error", err)
+				level := slog.LevelInfo
+				if _, corrupt := errors.AsType[*CorruptError](err); corrupt {
+					level = slog.LevelError
+				}
+				l.cfg.Logger.Log(context.Background(), level, "something behind the appends failed: the next segment was not made ahead of need, or a sealed one not compressed or indexed", "error", err)
 			}
 			l.mu.Lock()
 			defer l.mu.Unlock()

@@ -34,6 +34,7 @@ type scanner struct {
 	fs       FS
 	dir      string
 	keys     KeyProvider
+	compress bool                    // sealed segments that were not tried are to be
 	readAll  bool                    // do not believe index files
 	deep     bool                    // check every record and the chain
 	progress func(done, total int64) // may be nil
@@ -129,7 +130,7 @@ func (s *scanner) indexed(seg *segment, next *segmentHeader) bool {
 	if problem != "" || !sum.continuedBy(next) {
 		return false
 	}
-	if s.im.apply(seg, sum); sum.noRoots {
+	if s.im.apply(seg, sum); sum.noRoots || s.compress && !sum.tried {
 		seg.summary = sum
 	}
 	s.advance(seg.size)
@@ -199,7 +200,7 @@ func (s *scanner) segment(seg *segment, problem string, first, last bool, next *
 		if problem != "" {
 			return s.end(&w, seg, off, problem, last, bad)
 		}
-		if problem, err := s.frame(seg, off, &f); problem != "" {
+		if problem, err := s.frameOrPack(&w, seg, off, &f); problem != "" {
 			return bad(off, problem)
 		} else if err != nil {
 			return err
@@ -243,6 +244,14 @@ func (s *scanner) advance(n int64) {
 	if s.read += n; s.progress != nil {
 		s.progress(s.read, s.total)
 	}
+}
+
+// frameOrPack adds a valid frame to the image, or those in it.
+func (s *scanner) frameOrPack(w *window, seg *segment, off int64, f *frame) (problem string, err error) {
+	if f.kind != framePack {
+		return s.frame(seg, off, f)
+	}
+	return seg.env.eachPacked(f, &w.unpacker, func(inner *frame) (string, error) { return s.frame(seg, off, inner) })
 }
 
 // frame adds a valid frame to the image; problem says why it cannot stand here.
@@ -292,6 +301,6 @@ func (s *scanner) frame(seg *segment, off int64, f *frame) (problem string, err 
 	}
 	im.last += uint64(f.count)
 	im.chain = f.chain
-	im.add(place{seg: seg, off: off, size: f.size, first: f.first, last: im.last, time: f.time(), chain: f.chain})
+	im.add(place{seg: seg, off: off, size: f.size, first: f.first, last: im.last, time: f.time(), chain: f.chain, packed: f.packed})
 	return "", nil
 }

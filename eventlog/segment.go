@@ -37,6 +37,7 @@ type segment struct {
 
 	digests digests  // of its payloads; guarded by Log.mu
 	summary *summary // sealed, to be written to the index file by Tend
+	packing *summary // the same while it is compressed
 	tended  bool     // by whoever has taken the summary; guarded by Log.mu
 
 	readers int  // guarded by Log.mu

@@ -178,7 +178,12 @@ func (s *surveyor) frames(w *window, seg *segment) error {
 			return err
 		}
 		if problem == "" && f.number >= s.frame {
-			if err := s.take(seg, off, &f); err != nil {
+			if f.kind == framePack {
+				err = s.takePack(w, seg, off, &f)
+			} else {
+				err = s.take(seg, off, &f)
+			}
+			if err != nil {
 				return err
 			}
 			off += f.size
@@ -196,6 +201,15 @@ func (s *surveyor) frames(w *window, seg *segment) error {
 			return err
 		}
 	}
+}
+
+// takePack notes the frames in a pack.
+func (s *surveyor) takePack(w *window, seg *segment, off int64, pack *frame) error {
+	problem, err := seg.env.eachPacked(pack, &w.unpacker, func(f *frame) (string, error) { return "", s.take(seg, off, f) })
+	if problem != "" {
+		s.begin(seg, off, problem)
+	}
+	return err
 }
 
 // take notes a whole frame.
@@ -229,7 +243,7 @@ func (s *surveyor) take(seg *segment, off int64, f *frame) error {
 		return err
 	}
 	s.last += uint64(f.count)
-	s.im.add(place{seg: seg, off: off, size: f.size, first: f.first, last: s.last, time: f.time(), chain: f.chain})
+	s.im.add(place{seg: seg, off: off, size: f.size, first: f.first, last: s.last, time: f.time(), chain: f.chain, packed: f.packed})
 	s.im.last, s.im.chain = s.last, s.chain
 	return err
 }

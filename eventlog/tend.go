@@ -9,8 +9,8 @@ import (
 )
 
 // Tend does what nobody waits for: it makes the next segment ready when the active one is
-// half full, so that a rotation need not, cuts sealed segments to their length, and
-// writes their index files. In Manual mode the owner calls it now and then, from any
+// half full, so that a rotation need not, cuts sealed segments to their length,
+// compresses them if it is to, and writes their index files. In Manual mode the owner calls it now and then, from any
 // goroutine; otherwise the log does. Its failure costs speed alone.
 func (l *Log) Tend() error {
 	l.mu.Lock()
@@ -63,8 +63,15 @@ func (l *Log) untended() *segment {
 // tend looks after a sealed segment that is held.
 func (l *Log) tend(seg *segment) error {
 	err := l.trim(seg)
-	if err == nil {
-		err = l.writeIndex(seg)
+	queued := false
+	if err == nil && l.compressDue(seg) {
+		seg.packing = seg.summary
+		queued, err = l.compress(seg)
+		seg.summary.tried = err == nil
+	}
+	if !queued { // else when the other has taken its place
+		seg.packing = nil
+		err = errors.Join(err, l.writeIndex(seg))
 	}
 	l.mu.Lock()
 	seg.summary = nil

@@ -13,6 +13,8 @@ type window struct {
 	buf  []byte
 	at   int64  // offset of buf[0]
 	open []byte // what was sealed in the last frame
+
+	unpacker unpacker
 }
 
 // bytes returns n bytes at off, fewer at the end of the file.

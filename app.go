@@ -51,6 +51,8 @@ type App struct {
 	subjects   atomic.Pointer[subject.Store]
 	copying    sync.RWMutex // files beside the log are read by a backup, or removed
 	takesBlobs bool
+	named      map[string]bool    // files that history names; guarded by copying
+	namedFrom  uint64             // where the log began then
 	collecting context.CancelFunc // ends collectBlobs
 	collected  chan struct{}      // closed when it has ended
 	operator   *operator

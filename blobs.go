@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"mime"
 	"path"
 	"strconv"
@@ -104,16 +105,42 @@ func (a *App) CollectBlobs(ctx context.Context) (removed int, err error) {
 	}
 	a.copying.Lock()
 	defer a.copying.Unlock()
-	removed, err = s.Collect(blobGrace, func(unused map[string]bool) error {
-		return a.engine.EachKept(ctx, func(b []byte) bool {
-			blob.Named(b, unused)
-			return len(unused) > 0
-		})
-	})
+	removed, err = s.Collect(blobGrace, func(unused map[string]bool) error { return a.findNamed(ctx, unused) })
 	if removed > 0 {
 		a.log.Info("removed files that nothing names any more", "files", removed)
 	}
 	return removed, err
+}
+
+// findNamed takes out of unused what some state names that can be read. What only history
+// names is named as long as the log begins where it does, so that it is not read for the
+// same files again. a.copying is held.
+func (a *App) findNamed(ctx context.Context, unused map[string]bool) error {
+	first := a.events.First()
+	if first != a.namedFrom {
+		a.named, a.namedFrom = map[string]bool{}, first
+	}
+	asked := maps.Clone(unused)
+	for hash := range unused {
+		if a.named[hash] {
+			delete(unused, hash)
+		}
+	}
+	err := a.engine.EachKept(ctx, func(b []byte) bool {
+		if len(unused) > 0 {
+			blob.Named(b, unused)
+		}
+		return len(unused) > 0
+	})
+	if err != nil {
+		return err
+	}
+	for hash := range asked {
+		if !unused[hash] {
+			a.named[hash] = true
+		}
+	}
+	return nil
 }
 
 // collectBlobs is the goroutine that collects until ctx ends.

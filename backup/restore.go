@@ -46,9 +46,9 @@ type Restored struct {
 	Summary
 	At      uint64 // sequence of the restored state
 	Time    time.Time
-	AtHash  [16]byte // of the restored state
-	Records map[string]int
-	Aside   string // folder below Dir with what stood there before; "" when nothing did
+	AtHash  [16]byte       // of the restored state
+	Records map[string]int // by model
+	Aside   string         // folder below Dir with what stood there before; "" when nothing did
 }
 
 // Restore makes a data directory of a backup. Everything is built and checked in a folder
@@ -102,7 +102,7 @@ func build(r io.Reader, files disk.FS, dir string, opt Options) (done Restored, 
 	done = Restored{Summary: w.sum, At: b.root.Seq(), Time: time.Unix(0, b.root.Time()), AtHash: b.root.Hash(), Records: map[string]int{}}
 	done.Oldest = b.oldest
 	for _, m := range b.root.Models() {
-		if m.Number != state.SchemaModel {
+		if !strings.HasPrefix(m.Model, "_") { // those are the engine's own
 			done.Records[m.Model] = b.root.Len(m.Number)
 		}
 	}

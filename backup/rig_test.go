@@ -9,6 +9,7 @@ import (
 	"math"
 	"path"
 	"reflect"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -27,7 +28,7 @@ type town struct {
 	Note   string `json:"note"`
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Helper()
@@ -37,28 +38,29 @@ func must(t *testing.T, err error) {
 
 // app is an engine on a data directory.
 type app struct {
-	t     *testing.T
+	t     testing.TB
 	keys  eventlog.KeyProvider
 	e     *engine.Engine
 	towns *engine.Table
-	clock int64
+	clock atomic.Int64 // Unix seconds
 }
 
 var quiet = slog.New(slog.NewTextHandler(io.Discard, nil))
 
 // start opens a data directory; a second of the clock passes with each transaction.
-func start(t *testing.T, files disk.FS, dir string, cfg engine.SnapshotConfig) *app {
+func start(t testing.TB, files disk.FS, dir string, cfg engine.SnapshotConfig) *app {
 	t.Helper()
 	a, err := tryStart(t, files, dir, cfg)
 	must(t, err)
 	return a
 }
 
-func tryStart(t *testing.T, files disk.FS, dir string, cfg engine.SnapshotConfig) (*app, error) {
+func tryStart(t testing.TB, files disk.FS, dir string, cfg engine.SnapshotConfig) (*app, error) {
 	t.Helper()
 	must(t, backup.Finish(files, dir))
-	a := &app{t: t, keys: cfg.Keys, clock: 1_000_000}
-	clock := func() time.Time { return time.Unix(a.clock, 0) }
+	a := &app{t: t, keys: cfg.Keys}
+	a.clock.Store(1_000_000)
+	clock := func() time.Time { return time.Unix(a.clock.Load(), 0) }
 	var err error
 	a.e, err = engine.New(engine.Config{Logger: quiet, Clock: clock, Open: func(sink engine.Sink) (engine.Order, error) {
 		l, err := eventlog.Open(eventlog.Config{Dir: path.Join(dir, "log"), FS: files, SegmentBytes: 16 << 10, Keys: cfg.Keys, Logger: quiet})
@@ -80,7 +82,7 @@ func tryStart(t *testing.T, files disk.FS, dir string, cfg engine.SnapshotConfig
 // put writes a town, new or changed, and returns the sequence.
 func (a *app) put(i int) uint64 {
 	a.t.Helper()
-	a.clock++
+	a.clock.Add(1)
 	res, err := a.e.Do(context.Background(), engine.Command{Name: "put", Run: func(tx *engine.Tx) (engine.Answer, error) {
 		return engine.Answer{}, a.write(tx, i)
 	}})

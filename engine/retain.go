@@ -18,11 +18,11 @@ func (c *SnapshotConfig) retains() bool { return c.Compact || c.MaxAge > 0 || c.
 
 // stale says that history is kept by age, and that the newest snapshot is so old that the
 // log would be kept for much longer.
-func (s *snapshots) stale(now time.Time) bool {
+func (s *snapshots) stale(now func() time.Time) bool {
 	if s.cfg.MaxAge == 0 {
 		return false
 	}
-	return len(s.files) == 0 || now.UnixNano()-s.files[len(s.files)-1].time > int64(s.cfg.MaxAge/baseSnapshots)
+	return len(s.files) == 0 || now().UnixNano()-s.files[len(s.files)-1].time > int64(s.cfg.MaxAge/baseSnapshots)
 }
 
 // surplus returns the snapshots that are to go, of files, oldest first: those beyond Keep,

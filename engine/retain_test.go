@@ -10,6 +10,7 @@ import (
 	"path"
 	"reflect"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -26,14 +27,15 @@ type timed struct {
 	t     *testing.T
 	e     *engine.Engine
 	towns *engine.Table
-	now   time.Time
+	now   atomic.Int64 // Unix ns
 }
 
 func startTimed(t *testing.T, sim *disk.Sim, now time.Time, cfg engine.SnapshotConfig) *timed {
 	t.Helper()
-	k := &timed{t: t, now: now}
+	k := &timed{t: t}
+	k.now.Store(now.UnixNano())
 	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
-	clock := func() time.Time { return k.now }
+	clock := func() time.Time { return time.Unix(0, k.now.Load()) }
 	var err error
 	k.e, err = engine.New(engine.Config{Logger: quiet, Clock: clock, Open: func(sink engine.Sink) (engine.Order, error) {
 		l, err := eventlog.Open(eventlog.Config{Dir: "log", FS: sim, SegmentBytes: 8 << 10, Logger: quiet})
@@ -63,7 +65,7 @@ func startTimed(t *testing.T, sim *disk.Sim, now time.Time, cfg engine.SnapshotC
 func (k *timed) day(n int) (first uint64) {
 	k.t.Helper()
 	for h := range 24 {
-		k.now = k.now.Add(time.Hour)
+		k.now.Add(int64(time.Hour))
 		res, err := k.e.Do(context.Background(), engine.Command{Run: func(tx *engine.Tx) (engine.Answer, error) {
 			return engine.Answer{}, tx.Insert(k.towns, &town{Name: fmt.Sprintf("%d-%d %0300d", n, h, n), People: 1})
 		}})
@@ -116,7 +118,7 @@ func TestRetentionByAge(t *testing.T) {
 		firsts = append(firsts, k.day(d))
 		if d == 25 {
 			k.close()
-			k = startTimed(t, sim, k.now, cfg)
+			k = startTimed(t, sim, time.Unix(0, k.now.Load()), cfg)
 		}
 		oldest := k.e.Oldest()
 		if d > 10 && oldest >= firsts[d-9] {

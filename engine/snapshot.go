@@ -441,7 +441,7 @@ func (e *Engine) keepSnapshots(ctx context.Context, restored *state.Root) {
 	}
 	for {
 		changed := *e.changed.Load()
-		if rested && (e.snaps.due(e.stats.gathered.Load()) || e.snaps.stale(e.cfg.Clock()) && e.point.Load().index != e.snaps.newest()) {
+		if rested && (e.snaps.due(e.stats.gathered.Load()) || e.snaps.stale(e.cfg.Clock) && e.point.Load().index != e.snaps.newest()) {
 			if err := e.snapshot(); err != nil {
 				e.log.Error("no snapshot could be written; a start takes longer until one is", "error", err)
 				rested = false

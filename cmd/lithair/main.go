@@ -11,14 +11,14 @@
 //	lithair log prove INDEX DIR              print the Merkle proof of a record
 //
 // DIR is a data directory, for log also the log directory in it. WHEN is an index (the
-// Lithair-Index of a transaction), a time as in RFC 3339, or now. But for backup and
-// erase, the application must not run. Data goes to standard output, words to standard error. -json
-// prints documents for machines, one a line. What is encrypted takes its keys:
+// Lithair-Index of a transaction), a time as in RFC 3339, or now. But for backup and erase,
+// the application must not run. Data goes to standard output, words to standard error.
+// -json prints documents for machines, one a line. What is encrypted takes its keys:
 // -encryption-key-file FILE, or LITHAIR_ENCRYPTION_KEY in the environment.
 //
 // Exit codes: 0 done; 1 failed, or not agreed to; 2 wrong usage; 4 nothing is there, or not
-// that old; 5 another process has it open, or there is something already; 77 keys are
-// missing or wrong; 69 no application answers; 78 it is damaged.
+// that old; 5 another process has it open, or there is something already; 69 no application
+// answers; 77 keys are missing or wrong; 78 it is damaged.
 package main
 
 import (

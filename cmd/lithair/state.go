@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/lithair/lithair-go/backup"
@@ -25,6 +26,15 @@ type stateFlags struct {
 func (f *stateFlags) declare(fs *flag.FlagSet) {
 	fs.BoolVar(&f.json, "json", false, "print one JSON document a record")
 	fs.StringVar(&f.model, "model", "", "of this model alone")
+}
+
+// hides says that records of a model are not asked for: those of the engine's own are only
+// by name.
+func (f *stateFlags) hides(model string) bool {
+	if f.model == "" {
+		return strings.HasPrefix(model, "_")
+	}
+	return model != f.model
 }
 
 func setupStateAt(fs *flag.FlagSet) func(*console, input) error {
@@ -115,7 +125,7 @@ func (c *console) printChanges(f stateFlags, old, new *state.Root, how string) e
 		if s == nil {
 			s = old.Schema(change.Model)
 		}
-		if s == nil || change.Model == state.SchemaModel || f.model != "" && s.Model != f.model {
+		if s == nil || change.Model == state.SchemaModel || f.hides(s.Model) {
 			continue
 		}
 		row := shownRow{Model: s.Model, Key: s.KeyText(change.Key)}

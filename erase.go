@@ -24,6 +24,9 @@ func (l lazySubjects) Take() (id [16]byte, key [32]byte, err error) {
 // Key implements engine.SubjectKeys.
 func (l lazySubjects) Key(id [16]byte) (key [32]byte, ok bool) { return l.a.subjects.Load().Key(id) }
 
+// Destroyed implements engine.SubjectKeys.
+func (l lazySubjects) Destroyed(id [16]byte) bool { return l.a.subjects.Load().Destroyed(id) }
+
 // openSubjects opens the keys beside the log.
 func (a *App) openSubjects() error {
 	s, err := subject.Open(subject.Config{Dir: path.Join(a.cfg.Dir, "subjects"), FS: a.cfg.FS, Keys: a.keys})

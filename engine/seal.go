@@ -33,8 +33,10 @@ type SubjectKeys interface {
 	// Take returns a key that nothing is sealed with, and that is durable. Transactions
 	// wait for it.
 	Take() (id [16]byte, key [32]byte, err error)
-	// Key returns a key; ok is false when it was destroyed.
+	// Key returns a key; ok is false when it is not there.
 	Key(id [16]byte) (key [32]byte, ok bool)
+	// Destroyed says that a key is not there because it was destroyed.
+	Destroyed(id [16]byte) bool
 }
 
 // subjectsName is the engine's own model of subjects.
@@ -53,7 +55,10 @@ const (
 	sealHead  = 16 + sealNonce
 )
 
-var errSealDamaged = errors.New("a sealed value is damaged")
+var (
+	errSealDamaged = errors.New("a sealed value is damaged")
+	errKeyMissing  = errors.New("the key of a sealed value is not on this node")
+)
 
 // addSubjects makes the table of subjects, which is declared when a registered model seals,
 // and ties those that do to the keys.
@@ -89,9 +94,13 @@ func openSealed(keys SubjectKeys) model.Opener {
 		if len(sealed) < sealHead {
 			return nil, false, errSealDamaged
 		}
-		key, ok := keys.Key([16]byte(sealed))
-		if !ok {
+		id := [16]byte(sealed)
+		key, ok := keys.Key(id)
+		switch {
+		case !ok && keys.Destroyed(id):
 			return nil, false, nil
+		case !ok:
+			return nil, false, errKeyMissing
 		}
 		aead, err := sealer(key)
 		if err != nil {

@@ -46,7 +46,8 @@
 // snapshots, files and backups are sealed with AES-256-GCM; how much there is, and the names
 // of hooks, can be seen all the same. A key is changed by adding another one to the file:
 // what is begun from then on takes it, and old keys are needed as long as something is
-// there that was sealed with them.
+// there that was sealed with them; all of a directory that was restored from a backup is
+// sealed with the current one.
 //
 // [App.Backup], or "lithair backup", copies all of it while the application runs, "lithair
 // restore" makes a directory of a copy as it was at any moment, and [App.Fork] tries writes

@@ -16,13 +16,17 @@ const baseSnapshots = 8
 // retains says whether some of the log is let go of.
 func (c *SnapshotConfig) retains() bool { return c.Compact || c.MaxAge > 0 || c.MaxLogBytes > 0 }
 
-// stale says that history is kept by age, and that the newest snapshot is so old that the
-// log would be kept for much longer.
+// stale says that history is kept by age, and that the newest snapshot, or the start where
+// there is none, is so long ago that the log would be kept for much longer.
 func (s *snapshots) stale(now func() time.Time) bool {
 	if s.cfg.MaxAge == 0 {
 		return false
 	}
-	return len(s.files) == 0 || now().UnixNano()-s.files[len(s.files)-1].time > int64(s.cfg.MaxAge/baseSnapshots)
+	last := s.begun
+	if n := len(s.files); n > 0 {
+		last = s.files[n-1].time
+	}
+	return now().UnixNano()-last > int64(s.cfg.MaxAge/baseSnapshots)
 }
 
 // surplus returns the snapshots that are to go, of files, oldest first: those beyond Keep,

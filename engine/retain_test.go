@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"path"
 	"reflect"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -248,6 +249,45 @@ func TestEachKept(t *testing.T) {
 	}
 	if kept("first-name") {
 		t.Error("what cannot be read any more")
+	}
+	k.close()
+}
+
+// TestSnapshotsByAge: while history is kept by age, a snapshot is written as time goes by,
+// however little happens, and none when nothing does.
+func TestSnapshotsByAge(t *testing.T) {
+	sim := disk.NewSim(1)
+	k := startTimed(t, sim, time.Unix(1_700_000_000, 0), engine.SnapshotConfig{MaxAge: 8 * time.Hour})
+	people := 0
+	put := func() {
+		t.Helper()
+		people++
+		if _, err := k.e.Do(context.Background(), engine.Command{Run: func(tx *engine.Tx) (engine.Answer, error) {
+			return engine.Answer{}, tx.Upsert(k.towns, &town{Name: "a", People: people})
+		}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	snapshots := func(want uint64) {
+		t.Helper()
+		for deadline := time.Now().Add(5 * time.Second); k.e.Stats().SnapshotSeq != want; runtime.Gosched() {
+			if time.Now().After(deadline) {
+				t.Fatalf("the newest snapshot is at %d, want %d", k.e.Stats().SnapshotSeq, want)
+			}
+		}
+	}
+	put()
+	if n, _ := size(t, sim, ".snap"); n != 0 {
+		t.Errorf("%d snapshots at once", n)
+	}
+	k.now.Add(int64(61 * time.Minute))
+	put()
+	snapshots(k.e.Root().Seq())
+	k.now.Add(int64(59 * time.Minute))
+	put()
+	put()
+	if k.e.Stats().SnapshotSeq == k.e.Root().Seq() {
+		t.Error("a snapshot before an eighth of the age was over")
 	}
 	k.close()
 }

@@ -107,9 +107,10 @@ type point struct {
 // snapshots writes and reads the snapshots in a directory. It belongs to one goroutine
 // at a time, but for kept.
 type snapshots struct {
-	cfg  SnapshotConfig
-	log  *slog.Logger
-	size int64 // of the newest
+	cfg   SnapshotConfig
+	log   *slog.Logger
+	size  int64 // of the newest
+	begun int64 // when the engine started, Unix ns by its clock
 
 	mu    sync.Mutex
 	files []snapshotFile // oldest first; replaced, never changed in place
@@ -414,6 +415,7 @@ func (e *Engine) startSnapshots() {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	e.snapsStop = cancel
+	e.snaps.begun = e.cfg.Clock().UnixNano()
 	restored := e.restored
 	e.restored = nil // it is not to be held longer than it takes to verify
 	go e.keepSnapshots(ctx, restored)

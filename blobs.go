@@ -8,16 +8,13 @@ import (
 	"maps"
 	"mime"
 	"path"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/lithair/lithair-go/blob"
 	"github.com/lithair/lithair-go/engine"
-	"github.com/lithair/lithair-go/jsonx"
 	"github.com/lithair/lithair-go/model"
 	"github.com/lithair/lithair-go/rest"
-	"github.com/lithair/lithair-go/state"
 	"github.com/lithair/lithair-go/wire"
 )
 
@@ -280,130 +277,4 @@ func (a *App) allow(r *wire.Request, act Action) error {
 		return refused(rest.CodeForbidden, err)
 	}
 	return nil
-}
-
-// blobField serves one field of one model.
-type blobField struct {
-	app   *App
-	table *engine.Table
-	field *model.Field
-	base  string
-}
-
-// load reads the record of a request.
-func (h *blobField) load(get func(model uint32, key string) *state.Row, r *wire.Request) (v any, err error) {
-	codec := h.table.Codec()
-	key, err := codec.ParseKey(r.PathValue("id"))
-	if err != nil {
-		return nil, &wire.Error{Status: 404, Detail: "no record has that id", Err: err}
-	}
-	row := get(h.table.Number(), key)
-	if row == nil {
-		return nil, &wire.Error{Status: 404, Detail: "no record has that id"}
-	}
-	v = codec.New()
-	return v, codec.Decode(row.Bytes(), v)
-}
-
-func (h *blobField) action(verb string, r *wire.Request) Action {
-	return Action{Verb: verb, Model: h.table.Name(), Key: r.PathValue("id")}
-}
-
-func (h *blobField) get(w *wire.Response, r *wire.Request) error {
-	if err := h.app.allow(r, h.action("read", r)); err != nil {
-		return err
-	}
-	v, err := h.load(h.app.engine.Root().Get, r)
-	if err != nil {
-		return err
-	}
-	b := h.field.BlobOf(v)
-	if b == nil {
-		return &wire.Error{Status: 404, Detail: "the record has no such file"}
-	}
-	f, err := h.app.OpenBlob(*b)
-	if err != nil {
-		return err
-	}
-	return errors.Join(serveBlob(w, r, b, f), f.Close())
-}
-
-// shown are the media types that a browser may show in place; it is to save all others, so
-// that a file that somebody uploaded does not run in the name of this site.
-var shown = []string{"image/png", "image/jpeg", "image/gif", "image/webp", "image/avif", "audio/", "video/", "text/plain", "application/pdf"}
-
-func serveBlob(w *wire.Response, r *wire.Request, b *Blob, f *blob.File) error {
-	safe := false
-	for _, t := range shown {
-		safe = safe || strings.HasPrefix(b.ContentType, t)
-	}
-	err := w.SetHeader("Content-Security-Policy", "default-src 'none'; sandbox")
-	if !safe {
-		err = errors.Join(err, w.Attachment(b.Name))
-	}
-	if err != nil {
-		return err
-	}
-	return w.ServeContent(r, wire.Content{Body: f, Size: f.Size(), Type: b.ContentType, ETag: strconv.Quote(b.ID)})
-}
-
-func (h *blobField) put(w *wire.Response, r *wire.Request) error {
-	if err := h.app.allow(r, h.action("patch", r)); err != nil {
-		return err
-	}
-	if _, err := h.load(h.app.engine.Root().Get, r); err != nil {
-		return err // before the file is taken
-	}
-	b, err := h.app.upload(r)
-	if err != nil {
-		return err
-	}
-	if err := h.set(w, r, &b); err != nil {
-		return err
-	}
-	return sendBlob(w, 200, &b)
-}
-
-func (h *blobField) remove(w *wire.Response, r *wire.Request) error {
-	if err := h.app.allow(r, h.action("patch", r)); err != nil {
-		return err
-	}
-	if err := h.set(w, r, nil); err != nil {
-		return err
-	}
-	w.Status(204)
-	return nil
-}
-
-// set changes the field in a transaction of its own. If-Match is about the file.
-func (h *blobField) set(w *wire.Response, r *wire.Request, b *Blob) error {
-	ctx := r.Context()
-	res, err := h.app.engine.Do(ctx, onBehalf(ctx, engine.Command{Run: func(tx *engine.Tx) (engine.Answer, error) {
-		v, err := h.load(tx.Get, r)
-		if err != nil {
-			return engine.Answer{}, err
-		}
-		have := wire.Representation{Missing: true}
-		if old := h.field.BlobOf(v); old != nil {
-			have = wire.Representation{ETag: strconv.Quote(old.ID)}
-		}
-		if wire.CheckPreconditions(r, have) == 412 {
-			return engine.Answer{}, &wire.Error{Status: 412, Detail: "the file is another one by now"}
-		}
-		h.field.SetBlob(v, b)
-		return engine.Answer{}, tx.Put(h.table, v)
-	}}))
-	if err != nil {
-		return rest.ToError(err)
-	}
-	return w.SetHeader("Lithair-Index", strconv.FormatUint(res.Seq, 10))
-}
-
-// sendBlob answers with the JSON of a field.
-func sendBlob(w *wire.Response, status int, b *Blob) error {
-	text, err := jsonx.Marshal(b)
-	if err != nil {
-		return err
-	}
-	return w.Send(status, "application/json", append(text, '\n'))
 }

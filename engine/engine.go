@@ -386,7 +386,7 @@ func (e *Engine) handle(ev event) {
 	case ev.fatal != nil:
 		e.ex.fail(ev.fatal)
 	case ev.tick:
-		e.due.at = 0 // it has rung
+		e.due.ring(e.ex.head.Seq())
 		e.ex.Tick()
 	case ev.leading:
 		e.ex.Leading(ev.epoch)

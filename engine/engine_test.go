@@ -65,6 +65,10 @@ func (o *order) Propose(epoch uint64, kind uint8, time int64, payload []byte) (u
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.refuse != nil {
+		select {
+		case o.arrived <- struct{}{}:
+		default:
+		}
 		return 0, o.refuse
 	}
 	if epoch != o.epoch {

@@ -248,8 +248,12 @@ func (ex *Executor) Execute(clock int64) (p Proposal, ok bool) {
 	}
 	b := &batchRun{ex: ex, batch: ex.head.Begin(), now: max(ex.head.Time()+1, clock), seq: ex.head.Seq(), txs: ex.txs[:0]}
 	ex.beforeHead = len(ex.waiting)
+	retire := ex.ticked || len(ex.queue) > 0
 	ex.ticked = false
 	ex.systemWork(b)
+	if retire && ex.failure == nil { // not for a declaration alone: that follows every failure, at once
+		ex.retire(b)
+	}
 	if ex.failure != nil {
 		return p, false // what was tried must not come into the log
 	}
@@ -324,10 +328,8 @@ func (ex *Executor) systemWork(b *batchRun) {
 		b.run(c)
 		if c.Err != nil {
 			ex.fail(c.Err)
-			return
 		}
 	}
-	ex.retire(b)
 }
 
 // fail stops the executor: everything queued ends with the reason.
@@ -479,7 +481,7 @@ func (ex *Executor) Leading(epoch uint64) {
 // measure computes from the head what is otherwise carried along. Schemas are declared
 // again, which does nothing where they are.
 func (ex *Executor) measure() {
-	ex.declared = false
+	ex.declared, ex.retired = false, nil
 	ex.schemaSeq = 0
 	for _, row := range ex.head.Scan(state.SchemaModel, state.Range{}) {
 		ex.schemaSeq = max(ex.schemaSeq, row.Seq())

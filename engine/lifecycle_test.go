@@ -359,6 +359,56 @@ func TestRetentionWakesUp(t *testing.T) {
 	}
 }
 
+// When the order takes nothing, what is due is not tried without end.
+func TestRetentionWaitsWhenNothingIsTaken(t *testing.T) {
+	for name, spoil := range map[string]func(o *order){
+		"refused": func(o *order) { o.refuse = errors.New("full") },
+		"lost":    func(o *order) { o.auto = false },
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := &clock{}
+			c.ns.Store(time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC).UnixNano())
+			var briefs *engine.Table
+			r := startWith(t, nil, func(r *rig) { briefs = register[brief](r) }, func(cfg *engine.Config) { cfg.Clock = c.now })
+			r.must(func(tx *engine.Tx) error { return tx.Insert(briefs, &brief{ID: 1, Ends: tx.Now()}) })
+			drain(r.o.arrived)
+			r.o.mu.Lock()
+			spoil(r.o)
+			r.o.mu.Unlock()
+			tries := 0
+			c.add(25 * time.Hour)
+			go r.do(func(tx *engine.Tx) error { return nil }) // it may be lost with the others
+			end := time.After(150 * time.Millisecond)
+			for waiting := true; waiting; {
+				select {
+				case <-r.o.arrived:
+					if tries++; name == "lost" {
+						r.o.lose(true, errors.New("full"), true)
+					}
+				case <-end:
+					waiting = false
+				}
+			}
+			if tries > 5 { // with a pause of a second between two there is time for one or two
+				t.Errorf("%d tries", tries)
+			}
+			r.o.mu.Lock()
+			r.o.refuse, r.o.auto = nil, true
+			r.o.mu.Unlock()
+			r.o.commit()
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			root, err := r.e.Wait(ctx, r.e.Root().Seq())
+			for err == nil && root.Len(briefs.Number()) > 0 {
+				root, err = r.e.Wait(ctx, root.Seq()+1)
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
 // A hook that refuses is heeded, told of, and asked again later.
 func TestRetentionThatCannotBe(t *testing.T) {
 	c := &clock{}

@@ -1,9 +1,10 @@
 // Package backup puts a data directory into one file, and makes one of such a file.
 //
-//	sum, err := backup.Write(w, src)                    // from a running engine, or OpenDir
-//	sum, err := backup.Check(r)                         // is the file whole?
-//	sum, err := backup.Restore(r, backup.Options{Dir: "data"})
-//	err = backup.Finish(nil, "data")                    // at each start: a restore that was cut off
+//	sum, err := backup.Write(w, backup.Of(export, info)) // from engine.Export
+//	sum, err := backup.WriteDir(ctx, w, nil, "data", keys) // of a directory that nobody has open
+//	sum, err := backup.Check(r, keys)                    // is the file whole?
+//	done, err := backup.Restore(r, backup.Options{Dir: "data"})
+//	err = backup.Finish(nil, "data")                     // at each start: a restore that was cut off
 //
 // The file holds a snapshot, where the log does not go back to the beginning, every record
 // of the log behind it, and the files that records name; SPEC.md has the format. So a
@@ -24,6 +25,10 @@
 // replaced-TIME, until somebody removes it.
 //
 // # What is not in it
+//
+// Log that lies before the oldest snapshot. A Committed hook that has not come that far, as
+// may be while a policy lets go of history, stops the start of what was restored and says
+// what to do.
 //
 // The identity of the node: a restored directory is a new node and a new cluster, so that
 // no old node can take it for its own. Records of memory-only models. Whatever was erased

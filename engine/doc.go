@@ -57,6 +57,12 @@
 // continues there. The hash of what was restored is computed behind the start: when it is
 // not the one that was carried along, the engine stops taking writes.
 //
+// How much of the log stays is a policy of [SnapshotConfig]: all of it, what the snapshots
+// need, an age, a size. It goes by whole segments that a snapshot stands in for and that
+// every Committed hook has dealt with; while history is kept by age or size, up to eight
+// older snapshots stay to read it from. What is older is a *[GoneError]. [Engine.Fork] tries
+// writes on any state that is left.
+//
 // [Engine.Export] hands out a state of long ago and all that happened since, for backups,
 // while writes go on. [OpenOffline] reads what an engine left on disk, and [Replay] makes a
 // state of records, both without the program that wrote them.

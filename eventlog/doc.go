@@ -34,6 +34,9 @@
 //
 // With [Config.Compress] sealed segments are compressed behind the appends.
 //
+// [OpenReadOnly] reads a log that no process has open and changes no byte of it.
+// [Config.Begin] begins a log behind a place of another one, whose chain it continues.
+//
 // A damaged log can be opened with [Config.Salvage]: read only, it serves what is whole
 // and says what is not.
 //

@@ -71,6 +71,17 @@ func BenchmarkEncode(b *testing.B) {
 			}
 		}
 	})
+	b.Run("plan, lists beyond a short head", func(b *testing.B) {
+		v := v
+		v.Tags = []string{"a tag of twenty byte", "a tag of twenty byte", "a tag of twenty byte", "a tag of twenty byte"}
+		v.Attrs = append(v.Attrs, v.Attrs...)
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := p.Append(buf, &v); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
 	b.Run("by hand", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {

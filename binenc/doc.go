@@ -61,6 +61,7 @@
 //
 // # Building without unsafe
 //
-// Plans reach fields by their address, in unsafe.go. The build tag purego replaces that
-// file by portable.go, which uses reflection and passes the same tests, slower.
+// Plans reach fields by their address, in unsafe.go, where the processor is one that keeps
+// numbers little-endian and loads them from any address. Elsewhere, and with the build tag
+// purego, portable.go takes its place: it uses reflection and passes the same tests, slower.
 package binenc

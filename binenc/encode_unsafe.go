@@ -1,4 +1,4 @@
-//go:build !purego
+//go:build !purego && (386 || amd64 || arm64 || loong64 || ppc64le || wasm)
 
 package binenc
 
@@ -106,7 +106,8 @@ func (o *op) hot() hotCode {
 // than room for it and a few stores; encodeKnown does that one and comes back. It holds
 // the buffer as an address and an offset, since a slice that goes through append for
 // each byte costs about as much as the bytes do. Texts are copied by a call that keeps
-// to registers: written out here, they took as long and made the rest slower.
+// to registers: written out here, they took as long and made the rest slower. So did an
+// if for each code in place of the jump table, and loops unrolled for integers in lists.
 func (p *program) encodeHot(dst []byte, base place, i int, last uint32) (_ []byte, next int, _ uint32) {
 	buf, off, end := unsafe.Pointer(unsafe.SliceData(dst)), len(dst), cap(dst)
 	hot := p.hot
@@ -192,7 +193,12 @@ func (p *program) encodeHot(dst []byte, base place, i int, last uint32) (_ []byt
 		}
 		size := to - off - 1
 		if done < n || size > maxShortLength {
-			return dst[:start], i, last
+			if done < n || size > 0xFF || to == end {
+				return dst[:start], i, last
+			}
+			lengthen(dst[off : to+1])
+			off, last = to+1, o.number
+			continue
 		}
 		if first == nil {
 			off = start
@@ -202,6 +208,13 @@ func (p *program) encodeHot(dst []byte, base place, i int, last uint32) (_ []byt
 		off, last = to, o.number
 	}
 	return dst[:off], i, last
+}
+
+// lengthen makes the head of one byte in front of a field's bytes one of two; the last
+// byte is free for that.
+func lengthen(field []byte) {
+	copy(field[2:], field[1:])
+	field[0], field[1] = headLongBytes, byte(len(field)-2)
 }
 
 // shortList is the slice at p: of any, only the address and the length are used.
@@ -260,73 +273,132 @@ func putInts(buf unsafe.Pointer, off, end int, first unsafe.Pointer, n int) (_, 
 }
 
 // putMessages writes messages of nothing but texts, each with its length in front; done
-// says how many.
+// says how many. It is putTexts with the ends of messages in its loop: a call for each
+// message took half as long again.
 func putMessages(buf unsafe.Pointer, off, end int, first unsafe.Pointer, n int, e *op) (_, done int) {
-	texts, at := e.msg.texts, e.msg.first
-	for ; done < n && off+1 < end; done++ {
-		to, all := putTexts(buf, off+1, end, unsafe.Add(first, at), texts, headShortBytes)
-		size := to - off - 1
-		if all < texts || size > 0x7F {
-			break
-		}
-		putByte(buf, off, byte(size))
-		off, at = to, at+e.stride
-	}
-	return off, done
-}
-
-// putTexts writes n texts that lie one behind another in memory, each with head plus its
-// length in front in one byte, as long as they are short and ASCII and there is room;
-// done says how many. There must be room for one byte. A field, whose head is not 0, is
-// not written when it is empty. It looks for other bytes while it copies, eight at a
-// time, which is faster than to look and then to call memmove. It calls nothing, so that
-// all of it stays in registers.
-func putTexts(buf unsafe.Pointer, off, end int, first unsafe.Pointer, n int, head byte) (_, done int) {
-	to, room := unsafe.Add(buf, off), end-off-1 // room >= 0, so that to is inside of the buffer
-	at, stop := 0, n*int(unsafe.Sizeof(""))
-	for at < stop {
+	texts := uintptr(e.msg.texts) * unsafe.Sizeof("")
+	first = unsafe.Add(first, e.msg.first)
+	at, stop := uintptr(0), texts // of the message's texts
+	start := off                  // of the message, where its length goes
+	off++
+	for done < n {
 		s := *(*string)(unsafe.Add(first, at))
 		from, size := unsafe.Pointer(unsafe.StringData(s)), len(s)
-		if size > maxShortLength || size >= room {
+		next := off + 1 + size
+		if size > maxShortLength || next > end {
 			break
 		}
 		var seen uint64
-		switch {
-		case size > 16:
-			v, w := getWord(from, 0), getWord(from, size-8)
-			putWord(to, 1, v)
-			putWord(to, size-7, w)
-			seen = v | w
+		if size >= 8 {
+			seen = copyEnds(buf, off+1, next, from, size)
 			for i := 8; i < size-8; i += 8 {
 				w := getWord(from, i)
-				putWord(to, i+1, w)
+				putWord(buf, off+1+i, w)
 				seen |= w
 			}
-		case size >= 8:
-			v, w := getWord(from, 0), getWord(from, size-8)
-			putWord(to, 1, v)
-			putWord(to, size-7, w)
-			seen = v | w
-		case size >= 4:
-			v, w := *(*uint32)(from), *(*uint32)(unsafe.Add(from, size-4))
-			*(*uint32)(unsafe.Add(to, 1)), *(*uint32)(unsafe.Add(to, size-3)) = v, w
-			seen = uint64(v | w)
-		case size > 0: // up to three: the first, the middle and the last
-			u, v, w := getByte(from, 0), getByte(from, size>>1), getByte(from, size-1)
-			putByte(to, 1, u)
-			putByte(to, 1+size>>1, v)
-			putByte(to, size, w)
-			seen = uint64(u | v | w)
-		case head != 0:
-			seen = notASCII // an empty field
+		} else if size >= 4 {
+			seen = copyHalves(buf, off+1, next, from, size)
+		} else if size > 0 {
+			seen = copyBytes(buf, off+1, next, from, size)
+		} else {
+			break // an empty field
 		}
 		if seen&notASCII != 0 {
 			break
 		}
-		putByte(to, 0, head+byte(size))
-		to = unsafe.Add(to, size+1)
-		room -= size + 1
-		at += int(unsafe.Sizeof(""))
+		putByte(buf, off, headShortBytes+byte(size))
+		off = next
+		if at += unsafe.Sizeof(""); at == stop {
+			size := off - start - 1
+			if size > 0x7F {
+				break
+			}
+			putByte(buf, start, byte(size))
+			start = off
+			off++
+			done++
+			at += e.stride - texts
+			stop += e.stride
+		}
 	}
-	return end - 1 - room, at / int(unsafe.Sizeof(""))
+	return start, done
+}
+
+// putTexts writes n texts that lie one behind another in memory, each with head plus its
+// length in front in one byte, as long as they are short and ASCII and there is room;
+// done says how many. A field, whose head is not 0, is not written when it is empty. It
+// looks for other bytes while it copies, eight at a time, which is faster than to look
+// and then to call memmove. It calls nothing, so that all of it stays in registers, and
+// each length has an end of the loop of its own, since jumps are what it spends its time
+// on.
+func putTexts(buf unsafe.Pointer, off, end int, first unsafe.Pointer, n int, head byte) (_, done int) {
+	at, stop := uintptr(0), uintptr(n)*unsafe.Sizeof("")
+	for at < stop {
+		s := *(*string)(unsafe.Add(first, at))
+		from, size := unsafe.Pointer(unsafe.StringData(s)), len(s)
+		next := off + 1 + size
+		if size > maxShortLength || next > end {
+			break
+		}
+		if size >= 8 {
+			seen := copyEnds(buf, off+1, next, from, size)
+			for i := 8; i < size-8; i += 8 {
+				w := getWord(from, i)
+				putWord(buf, off+1+i, w)
+				seen |= w
+			}
+			if seen&notASCII != 0 {
+				break
+			}
+			putByte(buf, off, head+byte(size))
+			off = next
+			at += unsafe.Sizeof("")
+			continue
+		}
+		if size >= 4 {
+			if copyHalves(buf, off+1, next, from, size)&notASCII != 0 {
+				break
+			}
+			putByte(buf, off, head+byte(size))
+			off = next
+			at += unsafe.Sizeof("")
+			continue
+		}
+		if size > 0 {
+			if copyBytes(buf, off+1, next, from, size)&notASCII != 0 {
+				break
+			}
+		} else if head != 0 {
+			break // an empty field
+		}
+		putByte(buf, off, head+byte(size))
+		off = next
+		at += unsafe.Sizeof("")
+	}
+	return off, int(at / unsafe.Sizeof(""))
+}
+
+// The following three copy size bytes to buf from off to next, or their ends, and return
+// what they copied joined by or: one look says whether all of it is ASCII.
+
+// copyEnds copies the first and the last eight of at least eight bytes.
+func copyEnds(buf unsafe.Pointer, off, next int, from unsafe.Pointer, size int) (seen uint64) {
+	v, w := getWord(from, 0), getWord(from, size-8)
+	putWord(buf, off, v)
+	putWord(buf, next-8, w)
+	return v | w
+}
+
+// copyHalves copies four to eight bytes.
+func copyHalves(buf unsafe.Pointer, off, next int, from unsafe.Pointer, size int) (seen uint64) {
+	v, w := *(*uint32)(from), *(*uint32)(unsafe.Add(from, size-4))
+	*(*uint32)(unsafe.Add(buf, off)), *(*uint32)(unsafe.Add(buf, next-4)) = v, w
+	return uint64(v | w)
+}
+
+// copyBytes copies one to three bytes: the first, the middle and the last.
+func copyBytes(buf unsafe.Pointer, off, next int, from unsafe.Pointer, size int) (seen uint64) {
+	u, v, w := *(*byte)(from), *(*byte)(unsafe.Add(from, size>>1)), *(*byte)(unsafe.Add(from, size-1))
+	*(*byte)(unsafe.Add(buf, off)), *(*byte)(unsafe.Add(buf, off+size>>1)), *(*byte)(unsafe.Add(buf, next-1)) = u, v, w
+	return uint64(u | v | w)
 }

@@ -127,7 +127,7 @@ func TestMessagesOfOneField(t *testing.T) {
 	type one[T any] struct{ V T }
 	type record struct {
 		F   one[float64]
-		N   one[int]
+		N   one[int64]
 		B   one[bool]
 		L   one[[]string]
 		S   one[string]
@@ -136,7 +136,7 @@ func TestMessagesOfOneField(t *testing.T) {
 		In  []one[one[string]]
 	}
 	p, ty := planFor[record](t)
-	v := record{one[float64]{2.5}, one[int]{1 << 40}, one[bool]{true}, one[[]string]{[]string{"a", ""}}, one[string]{"text"}, one[one[string]]{one[string]{"inside"}},
+	v := record{one[float64]{2.5}, one[int64]{1 << 40}, one[bool]{true}, one[[]string]{[]string{"a", ""}}, one[string]{"text"}, one[one[string]]{one[string]{"inside"}},
 		[]one[float64]{{1}, {0}, {-2}}, []one[one[string]]{{one[string]{"x"}}, {}}}
 	msg, err := p.Append(make([]byte, 0, 500), &v)
 	if err != nil {

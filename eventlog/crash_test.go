@@ -36,7 +36,7 @@ func at(n int, count *int, which func(disk.Op) bool, err error) func(disk.Op, st
 func TestCrash(t *testing.T) {
 	workloads, steps, patterns := 3, 26, 6
 	if long {
-		workloads, steps, patterns = 40, 60, 48
+		workloads, steps, patterns = 30, 50, 24
 	}
 	points, outcomes, again, works := 0, 0, 0, 0
 	for seed := range uint64(workloads) {
@@ -65,7 +65,7 @@ func TestCrash(t *testing.T) {
 				}
 			}
 			if p := fs.Pending(); p <= 8 {
-				for keep := range uint64(1) << min(p, map[bool]int{false: 4, true: 8}[long]) {
+				for keep := range uint64(1) << min(p, map[bool]int{false: 4, true: 6}[long]) {
 					look(fs.CrashKeeping(keep), where("subset", keep))
 				}
 			}
@@ -150,9 +150,9 @@ func TestErrorAtNthCall(t *testing.T) {
 		{"EIO", syscall.EIO}, {"ENOSPC", syscall.ENOSPC}, {"EMFILE", syscall.EMFILE},
 		{"part, EIO", &disk.PartError{N: 60, Err: syscall.EIO}}, {"part, ENOSPC", &disk.PartError{N: 60, Err: syscall.ENOSPC}},
 	}
-	workloads := 2
+	workloads, steps := 2, 25
 	if long {
-		workloads = 15
+		workloads, steps = 12, 25
 	}
 	every := func(op disk.Op) bool { return true }
 	points, poisoned, full, atOpen, kept := 0, 0, 0, 0, 0
@@ -166,7 +166,7 @@ func TestErrorAtNthCall(t *testing.T) {
 					t.Helper()
 					t.Fatalf("seed %d, call %d, %s: %s", seed, n, fault.name, fmt.Sprintf(format, args...))
 				}
-				err := r.run(25)
+				err := r.run(steps)
 				if count < n {
 					break
 				}

@@ -47,7 +47,7 @@ func flip(t *testing.T, seed uint64) {
 			continue
 		}
 		for i := range fileSize(t, fs, name) {
-			if !long && i%7 != 0 && i > 260 {
+			if !long && i%11 != 0 && i > 260 {
 				continue
 			}
 			bytes++
@@ -83,7 +83,7 @@ func flip(t *testing.T, seed uint64) {
 			}
 		}
 	}
-	t.Logf("%d bytes turned: %d refused with a place, %d cut from behind the last record; LITHAIR_LONG=%v (every seventh byte without)", bytes, refused, cut, long)
+	t.Logf("%d bytes turned: %d refused with a place, %d cut from behind the last record; LITHAIR_LONG=%v (every eleventh byte without)", bytes, refused, cut, long)
 	if refused == 0 || cut == 0 {
 		t.Error("a case was never met")
 	}

@@ -77,7 +77,8 @@ func (r *Replica) mine(m Message) bool { return m.Incarnation == r.cfg.Incarnati
 // behind (§3.6.1).
 func (r *Replica) handleVote(m Message) {
 	free := r.vote == m.From || r.vote == 0 && r.lead == 0
-	if !free || !r.mine(m) || !r.log.upToDate(m.Index, m.LogTerm) {
+	promised := r.promise > 0 && !m.Transfer
+	if !free || promised || !r.mine(m) || !r.log.upToDate(m.Index, m.LogTerm) {
 		r.send(Message{Kind: MsgVoteResp, To: m.From, Reject: true})
 		return
 	}

@@ -198,6 +198,13 @@ func (m *member) forget() {
 // spare says whether a disk may be lost: one at a time, of clusters that outlive it. All know
 // one membership of three voters or more, and nobody in it is still to be taken in again.
 func (c *cluster) spare(m *member) bool {
+	for _, x := range c.net {
+		for _, e := range x.Entries {
+			if e.Kind == KindConfig && e.Index > m.commit {
+				return false // a membership that only the lost disk may stand behind
+			}
+		}
+	}
 	var known *Status
 	for _, id := range c.ids {
 		o := c.nodes[id]

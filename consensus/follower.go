@@ -48,8 +48,7 @@ func (r *Replica) addConfig(e Entry) {
 // agree takes note that the log is the leader's up to index, and answers.
 func (r *Replica) agree(index uint64, m Message) {
 	r.verified = max(r.verified, index)
-	if r.log.commitTo(min(m.Commit, r.verified)) {
-	}
+	r.log.commitTo(min(m.Commit, r.verified))
 	if len(m.Entries) > 0 {
 		r.owesAck = true // when they are durable
 		return

@@ -5,10 +5,10 @@ package consensus
 func (r *Replica) becomeLeader() {
 	must(r.vote == r.cfg.ID && r.hardNumber <= r.persisted, "leading term %d without a durable vote for itself", r.term)
 	r.role, r.lead, r.votes = Leader, r.cfg.ID, nil
-	r.elapsed, r.beat, r.seq, r.told = 0, 0, 0, r.log.commit
+	r.elapsed, r.beat, r.seq = 0, 0, 0
 	r.peers, r.asked, r.early = map[NodeID]*progress{}, nil, nil
 	r.uncommitted, r.sizes = 0, nil
-	r.transferee, r.beatNow, r.incoming = 0, false, nil
+	r.transferee, r.gaveAway, r.beatNow, r.incoming = 0, false, false, nil
 	r.syncPeers()
 	r.termStart = r.log.last + 1
 	r.appendOwn(KindNoop, nil)
@@ -59,14 +59,24 @@ func (r *Replica) Propose(kind uint8, time int64, data []byte) (index uint64, er
 		return 0, ErrNotLeader
 	case r.transferee != 0:
 		return 0, ErrTransferring
-	case r.uncommitted > 0 && r.uncommitted+len(data) > r.cfg.MaxUncommittedBytes:
+	case r.busy(len(data)):
 		return 0, ErrBusy
 	}
 	e := Entry{Index: r.log.last + 1, Term: r.term, Time: time, Kind: kind, Data: data}
-	r.uncommitted += e.size()
-	r.sizes = append(r.sizes, flight{e.Index, e.size()})
+	r.await(&e)
 	r.log.append(e)
 	return e.Index, nil
+}
+
+// busy says whether so many bytes more would be too many to wait for a commit.
+func (r *Replica) busy(bytes int) bool {
+	return r.uncommitted > 0 && r.uncommitted+bytes > r.cfg.MaxUncommittedBytes
+}
+
+// await counts an entry as waiting for its commit.
+func (r *Replica) await(e *Entry) {
+	r.uncommitted += e.size()
+	r.sizes = append(r.sizes, flight{e.Index, e.size()})
 }
 
 // Change proposes another membership: through a joint one if voters change (§4.3), which the
@@ -195,6 +205,7 @@ func (r *Replica) advanceCommit() {
 	}
 	r.early = nil
 	r.configCommitted()
+	r.releaseReads() // a smaller configuration may need fewer answers
 }
 
 // configCommitted goes on with a membership change: a joint configuration that is committed is

@@ -224,14 +224,13 @@ func (l *raftLog) trim() {
 }
 
 // commitTo raises the commit index; it never falls.
-func (l *raftLog) commitTo(index uint64) bool {
+func (l *raftLog) commitTo(index uint64) {
 	if index <= l.commit {
-		return false
+		return
 	}
 	must(index <= l.last, "commit %d beyond the last entry %d", index, l.last)
 	l.commit = index
 	l.forgetConfigs()
-	return true
 }
 
 // forgetConfigs keeps the configuration in force at the commit and those behind it.

@@ -24,7 +24,8 @@ const (
 	// MsgAppendResp answers it: up to Index the responder's log is the leader's, up to
 	// Match it is also durable. With Reject, nothing was found at Index (and LogTerm);
 	// Hint and HintTerm say where the leader should look next. Seq is the highest seen of
-	// the leader, Incarnation the responder's own.
+	// the leader, Incarnation the responder's own. With Seq zero it answers a message of an
+	// earlier term, and tells the present one alone.
 	MsgAppendResp
 	// MsgSnapshot offers Snapshot in place of entries that the leader has no more (§5).
 	MsgSnapshot

@@ -35,8 +35,9 @@ type Replica struct {
 	seq        uint64 // highest of this leader's messages; leader: of its own
 	owesAck    bool
 	leaderGone bool // the caller says that the leader's process is dead
+	promise    int  // ticks for which a lease may rest on this replica's answers
 	incoming   *incoming
-	forwarded  []uint64 // reads on their way to the leader
+	forwarded  []forwarded // reads on their way to the leader
 
 	// Candidate, pre-candidate.
 	votes      map[NodeID]bool
@@ -51,8 +52,8 @@ type Replica struct {
 	early       []read // reads that wait for the first commit of the term
 	beatNow     bool
 	transferee  NodeID
-	transferFor int // ticks
-	told        uint64
+	transferFor int  // ticks
+	gaveAway    bool // somebody was told to stand; voters do not wait with that one
 
 	// For the caller.
 	number     uint64
@@ -80,6 +81,9 @@ func New(cfg Config, r Restart) (*Replica, error) {
 	}
 	p.spreadTimeout()
 	p.elapsed = 0
+	if p.term > 0 {
+		p.promised() // what it answered before the restart may carry a lease still
+	}
 	return p, nil
 }
 
@@ -149,15 +153,25 @@ func (r *Replica) ignoresVote(m Message) bool {
 }
 
 func (r *Replica) hearsLeader() bool {
-	return r.lead != 0 && r.elapsed < r.cfg.ElectionTicks && !r.leaderGone
+	return r.promise > 0 || r.lead != 0 && r.elapsed < r.cfg.ElectionTicks && !r.leaderGone
+}
+
+// promised notes that a leader may count on this replica's vote staying away from others for an
+// election timeout (§6.4.1), whatever term either has by then, and over restarts.
+func (r *Replica) promised() {
+	if r.cfg.LeaseReads {
+		r.promise = r.cfg.ElectionTicks
+	}
 }
 
 // refuseOld answers messages of an earlier term where silence would leave the sender stuck.
 func (r *Replica) refuseOld(m Message) {
 	switch m.Kind {
 	case MsgAppend, MsgSnapshot, MsgChunk:
-		// A leader of the past learns of the present.
-		r.send(Message{Kind: MsgAppendResp, To: m.From, Index: m.Index, Seq: m.Seq, Reject: true, Hint: r.log.commit})
+		// A leader of the past learns of the present. The answer has no number and says nothing of
+		// the log: the same node may lead by now in this term, and what it sent in
+		// another one must not confirm a read there, nor move its progress.
+		r.send(Message{Kind: MsgAppendResp, To: m.From, Reject: true, Incarnation: r.cfg.Incarnation})
 	case MsgPreVote:
 		r.send(Message{Kind: MsgPreVoteResp, To: m.From, Reject: true})
 	case MsgVote:
@@ -173,6 +187,7 @@ func (r *Replica) dispatch(m Message) {
 			r.becomeFollower(r.term, m.From)
 		}
 		r.elapsed, r.leaderGone = 0, false
+		r.promised()
 	}
 	switch m.Kind {
 	case MsgPreVote:
@@ -203,10 +218,12 @@ func (r *Replica) dispatch(m Message) {
 // Tick tells that one tick of time has passed.
 func (r *Replica) Tick() {
 	r.elapsed++
+	r.promise = max(0, r.promise-1)
 	if r.role == Leader {
 		r.tickLeader()
 		return
 	}
+	r.expireForwarded()
 	if r.elapsed >= r.timeout && r.mayStand() {
 		r.stand(false)
 	} else if r.elapsed >= r.timeout {

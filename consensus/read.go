@@ -1,5 +1,7 @@
 package consensus
 
+import "slices"
+
 // A linearizable read needs no entry in the log (§6.4): the leader notes its commit index, makes
 // sure that it still leads by an answer of a quorum to something sent after the read began,
 // and waits until that index is applied. Each message of a leader has a number, Seq, which
@@ -14,9 +16,16 @@ type read struct {
 	seq   uint64 // confirmed by answers to messages behind this one
 }
 
+// forwarded is a read that the leader was asked about, so many ticks ago.
+type forwarded struct {
+	id    uint64
+	ticks int
+}
+
 // Read asks from which index on a read that begins now is right; the answer comes in
-// Ready.Reads under this id, or as failed when the leader changes. ErrNoLeader says that there
-// is nobody to ask.
+// Ready.Reads under this id, or as failed when the leader changes or its answer is lost. Ids must
+// not come again, over restarts neither: a late answer would be taken for the newer read.
+// ErrNoLeader says that there is nobody to ask.
 func (r *Replica) Read(id uint64) error {
 	switch {
 	case r.role == Leader:
@@ -24,7 +33,7 @@ func (r *Replica) Read(id uint64) error {
 	case r.lead == 0 || r.leaderGone:
 		return ErrNoLeader
 	default:
-		r.forwarded = append(r.forwarded, id)
+		r.forwarded = append(r.forwarded, forwarded{id: id})
 		r.send(Message{Kind: MsgReadIndex, To: r.lead, Reads: []uint64{id}})
 	}
 	return nil
@@ -95,7 +104,7 @@ func (r *Replica) handleReadIndex(m Message) {
 func (r *Replica) handleReadIndexResp(m Message) {
 	for _, id := range m.Reads {
 		for i, f := range r.forwarded {
-			if f == id {
+			if f.id == id {
 				r.forwarded = append(r.forwarded[:i], r.forwarded[i+1:]...)
 				r.reads = append(r.reads, ReadState{ID: id, Index: m.Index, Failed: m.Reject})
 				break
@@ -106,20 +115,33 @@ func (r *Replica) handleReadIndexResp(m Message) {
 
 // failForwarded gives up reads that went to a leader which is not the leader any more.
 func (r *Replica) failForwarded() {
-	for _, id := range r.forwarded {
-		r.reads = append(r.reads, ReadState{ID: id, Failed: true})
+	for _, f := range r.forwarded {
+		r.reads = append(r.reads, ReadState{ID: f.id, Failed: true})
 	}
 	r.forwarded = nil
+}
+
+// expireForwarded gives up reads whose answer must be lost: an election timeout has passed.
+func (r *Replica) expireForwarded() {
+	n := 0 // oldest first
+	for i := range r.forwarded {
+		if r.forwarded[i].ticks++; r.forwarded[i].ticks >= r.cfg.ElectionTicks {
+			r.reads = append(r.reads, ReadState{ID: r.forwarded[i].id, Failed: true})
+			n++
+		}
+	}
+	r.forwarded = slices.Delete(r.forwarded, 0, n)
 }
 
 // Lease returns how many of this leader's messages a quorum has answered, by Seq, and the number
 // of the newest that it sent. The caller, who knows when those were sent, may serve reads from the
 // committed state while less than an election timeout, minus what clocks may differ, has
 // passed since the first of them left (§6.4.1). ok is false when this replica must not
-// serve any: it does not lead, has committed nothing of its term, hands leadership over, or
+// serve any: it does not lead, has committed nothing of its term, hands leadership over or has
+// told somebody in this term to take it (that word may be late, and voters do not wait then), or
 // Config.LeaseReads is off.
 func (r *Replica) Lease() (answered, sent uint64, ok bool) {
-	if r.role != Leader || !r.cfg.LeaseReads || r.transferee != 0 || r.log.commit < r.termStart {
+	if r.role != Leader || !r.cfg.LeaseReads || r.transferee != 0 || r.gaveAway || r.log.commit < r.termStart {
 		return 0, 0, false
 	}
 	return min(r.log.config().agreed(r.answered), r.seq), r.seq, true

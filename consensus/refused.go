@@ -43,7 +43,10 @@ func (r *Replica) ProposeNoop() (index uint64, err error) {
 		return 0, ErrNotLeader
 	case r.transferee != 0:
 		return 0, ErrTransferring
+	case r.busy(entryOverhead):
+		return 0, ErrBusy
 	}
 	r.appendOwn(KindNoop, nil)
+	r.await(&r.log.tail[len(r.log.tail)-1])
 	return r.log.last, nil
 }

@@ -142,8 +142,7 @@ func (r *Replica) SnapshotReceived(s Snapshot, ok bool) {
 		return
 	}
 	if r.log.holds(s.Index, s.Term) {
-		if r.log.commitTo(s.Index) {
-		}
+		r.log.commitTo(s.Index)
 		return
 	}
 	r.install = &s

@@ -27,6 +27,7 @@ func (r *Replica) finishTransfer() {
 	if p := r.peers[r.transferee]; p == nil {
 		r.transferee = 0
 	} else if p.match == r.log.last && r.log.durable == r.log.last {
+		r.gaveAway = true
 		r.send(Message{Kind: MsgTimeoutNow, To: r.transferee})
 	}
 }

@@ -66,7 +66,9 @@ func eachKind(t *testing.T, cfg Config, test func(t *testing.T, s *Server, dial 
 				if err != nil {
 					t.Fatal(err)
 				}
-				return nc // closed by the test, or by the server at its end
+				// Held until the end: the collector closes a connection that a test lets go of.
+				t.Cleanup(func() { _ = nc.Close() }) // again, where the test has done so
+				return nc
 			})
 		})
 	}

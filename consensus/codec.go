@@ -1,9 +1,10 @@
 package consensus
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
+
+	"github.com/lithair/lithair-go/binenc"
 )
 
 // The encoding of a message, for whoever carries it; lengths and sums of frames are the
@@ -11,8 +12,8 @@ import (
 //
 //	version(1) kind(1) flags(1) group from to term index logterm hint hintterm match commit seq
 //	incarnation offset checksum
-//	count { index term zigzag(time) kind(1) length data }
-//	if flags&snapshot: index term zigzag(time) size sum(32) length membership
+//	count { index term zigzag(time) kind length data }
+//	if flags&snapshot: index term zigzag(time) size length sum length membership
 //	length data
 //	count { id }
 const messageVersion = 1
@@ -37,77 +38,36 @@ func AppendMessage(b []byte, m *Message) []byte {
 	}
 	b = append(b, messageVersion, byte(m.Kind), flags)
 	for _, v := range [...]uint64{m.Group, uint64(m.From), uint64(m.To), m.Term, m.Index, m.LogTerm, m.Hint, m.HintTerm, m.Match, m.Commit, m.Seq, m.Incarnation, m.Offset, uint64(m.Checksum)} {
-		b = binary.AppendUvarint(b, v)
+		b = binenc.AppendUvarint(b, v)
 	}
-	b = binary.AppendUvarint(b, uint64(len(m.Entries)))
+	b = binenc.AppendUvarint(b, uint64(len(m.Entries)))
 	for i := range m.Entries {
 		b = appendEntry(b, &m.Entries[i])
 	}
 	if s := m.Snapshot; s != nil {
 		b = appendSnapshot(b, s)
 	}
-	b = appendBytes(b, m.Data)
-	b = binary.AppendUvarint(b, uint64(len(m.Reads)))
+	b = binenc.AppendBytes(b, m.Data)
+	b = binenc.AppendUvarint(b, uint64(len(m.Reads)))
 	for _, id := range m.Reads {
-		b = binary.AppendUvarint(b, id)
+		b = binenc.AppendUvarint(b, id)
 	}
 	return b
 }
 
-func appendBytes(b, data []byte) []byte {
-	return append(binary.AppendUvarint(b, uint64(len(data))), data...)
-}
-
 func appendEntry(b []byte, e *Entry) []byte {
-	b = binary.AppendUvarint(b, e.Index)
-	b = binary.AppendUvarint(b, e.Term)
-	b = append(binary.AppendVarint(b, e.Time), e.Kind)
-	return appendBytes(b, e.Data)
+	b = binenc.AppendUvarint(b, e.Index)
+	b = binenc.AppendUvarint(b, e.Term)
+	b = binenc.AppendUvarint(binenc.AppendVarint(b, e.Time), uint64(e.Kind))
+	return binenc.AppendBytes(b, e.Data)
 }
 
 func appendSnapshot(b []byte, s *Snapshot) []byte {
-	b = binary.AppendUvarint(b, s.Index)
-	b = binary.AppendUvarint(b, s.Term)
-	b = binary.AppendVarint(b, s.Time)
-	b = append(binary.AppendUvarint(b, s.Size), s.Sum[:]...)
-	return appendBytes(b, AppendMembership(nil, s.Membership))
-}
-
-// cursor reads an encoding; after a failure it reads zeros.
-type cursor struct {
-	b   []byte
-	bad bool
-}
-
-func (c *cursor) uint() uint64 {
-	v, rest, ok := uvarint(c.b)
-	if !ok {
-		c.bad, c.b = true, nil
-	}
-	c.b = rest
-	return v
-}
-
-func (c *cursor) int() int64 {
-	v := c.uint()
-	return int64(v>>1) ^ -int64(v&1)
-}
-
-func (c *cursor) bytes(n uint64) []byte {
-	if n > uint64(len(c.b)) {
-		c.bad, c.b = true, nil
-		return nil
-	}
-	v := c.b[:n:n]
-	c.b = c.b[n:]
-	return v
-}
-
-func (c *cursor) byte() byte {
-	if v := c.bytes(1); v != nil {
-		return v[0]
-	}
-	return 0
+	b = binenc.AppendUvarint(b, s.Index)
+	b = binenc.AppendUvarint(b, s.Term)
+	b = binenc.AppendVarint(b, s.Time)
+	b = binenc.AppendBytes(binenc.AppendUvarint(b, s.Size), s.Sum[:])
+	return binenc.AppendBytes(b, AppendMembership(nil, s.Membership))
 }
 
 // ParseMessage reads what AppendMessage wrote, all of b. Data in the message lies in b,
@@ -116,54 +76,65 @@ func ParseMessage(b []byte) (m Message, err error) {
 	if len(b) < 3 || b[0] != messageVersion || b[2] >= flagSnapshot<<1 {
 		return m, fmt.Errorf("%w of version %d", ErrEncoding, messageVersion)
 	}
-	c := cursor{b: b[3:]}
+	r := binenc.NewReader(b[3:])
 	flags := b[2]
 	m.Kind, m.Reject, m.Transfer, m.Last = MessageKind(b[1]), flags&flagReject != 0, flags&flagTransfer != 0, flags&flagLast != 0
-	m.Group, m.From, m.To, m.Term = c.uint(), NodeID(c.uint()), NodeID(c.uint()), c.uint()
-	m.Index, m.LogTerm, m.Hint, m.HintTerm = c.uint(), c.uint(), c.uint(), c.uint()
-	m.Match, m.Commit, m.Seq, m.Incarnation, m.Offset = c.uint(), c.uint(), c.uint(), c.uint(), c.uint()
-	sum := c.uint()
+	m.Group, m.From, m.To, m.Term = r.Uvarint(), NodeID(r.Uvarint()), NodeID(r.Uvarint()), r.Uvarint()
+	m.Index, m.LogTerm, m.Hint, m.HintTerm = r.Uvarint(), r.Uvarint(), r.Uvarint(), r.Uvarint()
+	m.Match, m.Commit, m.Seq, m.Incarnation, m.Offset = r.Uvarint(), r.Uvarint(), r.Uvarint(), r.Uvarint(), r.Uvarint()
+	sum := r.Uvarint()
 	m.Checksum = uint32(sum)
-	if n := c.count(5); n > 0 {
+	n, fits := elements(&r, 5)
+	sound := fits && sum <= 1<<32-1
+	if n > 0 {
 		m.Entries = make([]Entry, n)
 		for i := range m.Entries {
-			m.Entries[i] = Entry{Index: c.uint(), Term: c.uint(), Time: c.int(), Kind: c.byte(), Data: c.data()}
+			e := &m.Entries[i]
+			e.Index, e.Term, e.Time = r.Uvarint(), r.Uvarint(), r.Varint()
+			kind := r.Uvarint()
+			e.Kind, e.Data = uint8(kind), data(&r)
+			sound = sound && kind <= 255
 		}
 	}
 	if flags&flagSnapshot != 0 {
-		m.Snapshot = &Snapshot{Index: c.uint(), Term: c.uint(), Time: c.int(), Size: c.uint()}
-		copy(m.Snapshot.Sum[:], c.bytes(32))
-		if m.Snapshot.Membership, err = ParseMembership(c.data()); err != nil {
-			return m, fmt.Errorf("%w: %w", ErrEncoding, err)
+		s := &Snapshot{Index: r.Uvarint(), Term: r.Uvarint(), Time: r.Varint(), Size: r.Uvarint()}
+		sound = copy(s.Sum[:], r.Bytes()) == len(s.Sum) && sound
+		if s.Membership, err = ParseMembership(r.Bytes()); err != nil {
+			return Message{}, fmt.Errorf("%w: %w", ErrEncoding, err)
 		}
+		m.Snapshot = s
 	}
-	m.Data = c.data()
-	if n := c.count(1); n > 0 {
+	m.Data = data(&r)
+	n, fits = elements(&r, 1)
+	if n > 0 {
 		m.Reads = make([]uint64, n)
 		for i := range m.Reads {
-			m.Reads[i] = c.uint()
+			m.Reads[i] = r.Uvarint()
 		}
 	}
-	if c.bad || len(c.b) > 0 || sum > 1<<32-1 || m.Kind < MsgPreVote || m.Kind > MsgTimeoutNow {
-		return Message{}, fmt.Errorf("%w: cut, malformed or too long", ErrEncoding)
+	switch {
+	case r.Err() != nil:
+		return Message{}, fmt.Errorf("%w: %w", ErrEncoding, r.Err())
+	case !sound || !fits || r.Len() > 0 || m.Kind < MsgPreVote || m.Kind > MsgTimeoutNow:
+		return Message{}, fmt.Errorf("%w: malformed or too long", ErrEncoding)
 	}
 	return m, nil
 }
 
-// count reads how many elements follow, of at least size bytes each: never more than the bytes
-// that are left can hold.
-func (c *cursor) count(size int) int {
-	n := c.uint()
-	if n > uint64(len(c.b)/size) {
-		c.bad, c.b = true, nil
-		return 0
+// elements reads how many elements of at least size bytes follow; false when more than the
+// bytes that are left can hold, so that nothing is allocated for them.
+func elements(r *binenc.Reader, size int) (n int, fits bool) {
+	v := r.Uvarint()
+	if v > uint64(r.Len()/size) {
+		return 0, false
 	}
-	return int(n)
+	return int(v), true
 }
 
-func (c *cursor) data() []byte {
-	if v := c.bytes(c.uint()); len(v) > 0 {
-		return v
+// data reads bytes; none are nil.
+func data(r *binenc.Reader) []byte {
+	if b := r.Bytes(); len(b) > 0 {
+		return b
 	}
 	return nil
 }

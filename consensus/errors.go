@@ -29,6 +29,7 @@ var ErrCompacted = errors.New("consensus: entries have been compacted")
 // QuorumError says that of so many voters fewer answer than are needed.
 type QuorumError struct{ Voters, Need, Answer int }
 
+// Error says how many would be needed.
 func (e *QuorumError) Error() string {
 	return fmt.Sprintf("consensus: of %d voters %d must answer, %d do: nothing could be committed", e.Voters, e.Need, e.Answer)
 }

@@ -2,10 +2,11 @@ package consensus
 
 import (
 	"cmp"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
+
+	"github.com/lithair/lithair-go/binenc"
 )
 
 // Role is what a member is in a configuration.
@@ -26,6 +27,7 @@ const (
 
 var roleNames = [...]string{"learner", "voter", "incoming", "outgoing", "demoted"}
 
+// String returns the role's name.
 func (r Role) String() string {
 	if int(r) < len(roleNames) {
 		return roleNames[r]
@@ -112,22 +114,20 @@ func (m Membership) check() error {
 	return nil
 }
 
-// AppendMembership appends the encoding of m:
+// AppendMembership appends the encoding of m; numbers are varints in their shortest form:
 //
-//	version(1) count { id incarnation role(1) promote(1) priority(1) length(1) address }
-//
-// where count, id and incarnation are varints in their shortest form.
+//	version count { id incarnation role promote priority length address }
 func AppendMembership(b []byte, m Membership) []byte {
-	b = binary.AppendUvarint(append(b, membershipVersion), uint64(len(m.Members)))
+	b = binenc.AppendUvarint(append(b, membershipVersion), uint64(len(m.Members)))
 	for _, x := range m.Members {
-		b = binary.AppendUvarint(b, uint64(x.ID))
-		b = binary.AppendUvarint(b, x.Incarnation)
-		promote := byte(0)
+		promote := uint64(0)
 		if x.Promote {
 			promote = 1
 		}
-		b = append(b, byte(x.Role), promote, x.Priority, byte(len(x.Address)))
-		b = append(b, x.Address...)
+		for _, v := range [...]uint64{uint64(x.ID), x.Incarnation, uint64(x.Role), promote, uint64(x.Priority)} {
+			b = binenc.AppendUvarint(b, v)
+		}
+		b = append(binenc.AppendUvarint(b, uint64(len(x.Address))), x.Address...)
 	}
 	return b
 }
@@ -136,39 +136,30 @@ const membershipVersion = 1
 
 // ParseMembership reads what AppendMembership wrote, all of b.
 func ParseMembership(b []byte) (m Membership, err error) {
-	if len(b) == 0 || b[0] != membershipVersion {
+	r := binenc.NewReader(b)
+	if v := r.Uvarint(); r.Err() != nil || v != membershipVersion {
 		return m, errors.New("consensus: not a membership of version 1")
 	}
-	b = b[1:]
-	n, b, ok := uvarint(b)
-	if !ok || n > MaxMembers {
+	n, fits := elements(&r, 6)
+	if !fits || n > MaxMembers {
 		return m, errors.New("consensus: membership: bad count")
 	}
 	for range n {
-		var id, incarnation uint64
-		if id, b, ok = uvarint(b); !ok {
-			return m, errors.New("consensus: membership: malformed id")
+		x := Member{ID: NodeID(r.Uvarint()), Incarnation: r.Uvarint()}
+		role, promote, priority := r.Uvarint(), r.Uvarint(), r.Uvarint()
+		x.Role, x.Promote, x.Priority, x.Address = Role(role), promote == 1, uint8(priority), r.String()
+		if role > uint64(Demoted) || promote > 1 || priority > 255 {
+			return m, errors.New("consensus: membership: malformed member")
 		}
-		if incarnation, b, ok = uvarint(b); !ok || len(b) < 4 || b[1] > 1 || len(b) < 4+int(b[3]) {
-			return m, errors.New("consensus: membership: cut or malformed member")
-		}
-		x := Member{ID: NodeID(id), Incarnation: incarnation, Role: Role(b[0]), Promote: b[1] == 1, Priority: b[2]}
-		x.Address, b = string(b[4:4+int(b[3])]), b[4+int(b[3]):]
 		m.Members = append(m.Members, x)
 	}
-	if len(b) > 0 {
-		return m, errors.New("consensus: membership: bytes behind the last member")
+	switch {
+	case r.Err() != nil:
+		return Membership{}, fmt.Errorf("consensus: membership: %w", r.Err())
+	case r.Len() > 0:
+		return Membership{}, errors.New("consensus: membership: bytes behind the last member")
 	}
 	return m, m.check()
-}
-
-// uvarint reads one in its shortest form.
-func uvarint(b []byte) (v uint64, rest []byte, ok bool) {
-	v, n := binary.Uvarint(b)
-	if n <= 0 || n > 1 && b[n-1] == 0 {
-		return 0, b, false
-	}
-	return v, b[n:], true
 }
 
 // Change is one wish about one member.

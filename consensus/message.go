@@ -44,6 +44,7 @@ const (
 
 var messageNames = [...]string{"", "PreVote", "PreVoteResp", "Vote", "VoteResp", "Append", "AppendResp", "Snapshot", "ChunkWant", "Chunk", "ReadIndex", "ReadIndexResp", "TimeoutNow"}
 
+// String returns the kind's name.
 func (k MessageKind) String() string {
 	if int(k) < len(messageNames) {
 		return messageNames[k]

@@ -36,7 +36,7 @@ var mutants = []struct{ name, file, old, new string }{
 	{"no joint configuration", "membership.go", "	next := Membership{Members: slices.Clone(m.Members)}\n", "	next := Membership{Members: slices.Clone(m.Members)}\n	defer func() { next = next.left() }()\n"},
 	{"a joint configuration is left before it is committed", "leader.go", "	case c.index > r.log.commit:\n	case c.Joint():", "	case c.Joint():"},
 	{"learners are counted", "membership.go", "if x.Role == Voter || x.Role == Incoming {\n			c.voters", "if x.Role == Voter || x.Role == Incoming || x.Role == Learner {\n			c.voters"},
-	{"half is a majority", "quorum.go", "(len(numbers)-1)/2", "len(numbers)/2"},
+	{"a majority less one", "quorum.go", "(len(numbers)-1)/2", "min(len(numbers)-1, (len(numbers)-1)/2+1)"},
 	{"half of the votes wins", "quorum.go", "need := len(voters)/2 + 1;", "need := max(1, len(voters)/2);"},
 	{"a read before the term's first commit", "read.go", "if r.log.commit < r.termStart {\n		r.early", "if r.log.commit > 1<<60 {\n		r.early"},
 	{"a read without asking anybody", "read.go", "if r.log.config().agreed(r.answered) == 1<<64-1 {\n		r.releaseReads() // no other voter", "if r.log.commit > 0 {\n		r.asked[len(r.asked)-1].seq = 0\n		for _, q := range r.asked {\n			r.answerRead(q, q.index, false)\n		}\n		r.asked = nil"},
@@ -95,6 +95,11 @@ var seedOf = regexp.MustCompile(`seed (\d+), step`)
 
 // hunt plants one bug and returns in which random run it was found.
 func hunt(t *testing.T, file, old, new string, runs int) (int, error) {
+	const module = "github.com/lithair/lithair-go"
+	root, err := filepath.Abs("..")
+	if err != nil {
+		return 0, err
+	}
 	dir := t.TempDir()
 	names, err := filepath.Glob("*.go")
 	if err != nil {
@@ -119,7 +124,7 @@ func hunt(t *testing.T, file, old, new string, runs int) (int, error) {
 			return 0, err
 		}
 	}
-	if err := os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module mutant\n\ngo 1.26\n"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "go.mod"), fmt.Appendf(nil, "module mutant\n\ngo 1.26\n\nrequire %[1]s v0.0.0\n\nreplace %[1]s => %[2]s\n", module, root), 0o600); err != nil {
 		return 0, err
 	}
 	cmd := exec.Command("go", "test", "-vet=off", "-timeout", "120s", "-run", "^TestRandomRuns$", ".")

@@ -3,6 +3,7 @@ package consensus
 // State is what a replica does in the current term.
 type State uint8
 
+// The states. A learner is a follower, too.
 const (
 	Follower State = iota
 	PreCandidate
@@ -10,6 +11,7 @@ const (
 	Leader
 )
 
+// String returns the state's name.
 func (s State) String() string {
 	return [...]string{"follower", "pre-candidate", "candidate", "leader"}[s]
 }

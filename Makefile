@@ -10,10 +10,11 @@ FUZZTIME ?= 30s
 fuzz:
 	FUZZTIME=$(FUZZTIME) ./.ci/run fuzz
 
-# Faults on purpose. Today: the simulated disk under the log and the write path, and
-# servers killed with SIGKILL while clients write. ROUNDS sets the number of kills.
+# Faults on purpose. Today: the simulated disk under the log and the write path, random
+# runs of the Raft core, and servers killed with SIGKILL while clients write. ROUNDS sets the number of kills.
 ROUNDS ?= 200
 sim:
+	RUNS=20000 go test -count=1 -timeout 60m -run TestRandomRuns -v ./consensus
 	LITHAIR_LONG=1 go test -count=1 -timeout 60m ./internal/disk ./eventlog ./engine
 	go test -count=1 -timeout 60m -run TestSurvivesKill -v ./internal/crashtest -rounds $(ROUNDS)
 

@@ -52,7 +52,7 @@ type Engine struct {
 	events   []event
 	waiters  []*waiter
 	barriers map[uint64]*barrier
-	tickets  uint64
+	tickets  uint64 // from a number drawn at the start: none comes again, over restarts neither
 	started  bool
 	closing  bool
 	closed   bool // Close was called: it closes the order, once
@@ -114,7 +114,7 @@ func New(cfg Config) (*Engine, error) {
 		cfg.Logger = slog.Default()
 	}
 	e := &Engine{cfg: cfg, log: cfg.Logger, store: state.NewStore(state.Empty()),
-		barriers: map[uint64]*barrier{}, settled: make(chan struct{}), idle: make(chan struct{}),
+		barriers: map[uint64]*barrier{}, tickets: rand.Uint64() >> 1, settled: make(chan struct{}), idle: make(chan struct{}),
 		snapsAsk: make(chan func()), snapsDone: make(chan struct{}), past: past{turn: make(chan struct{}, pastReaders)}}
 	e.work.L = &e.mu
 	e.watch = newWatchdog(e.log, cfg.SlowTx)

@@ -584,8 +584,8 @@ func (c *conn) write(b []byte) error {
 }
 
 // lingerOn gives the last response time to arrive: what the client still sends is thrown
-// away for a moment, since closing at once would reset the connection and could take the
-// response with it (RFC 9112 §9.6).
+// away until LingerTimeout, however much it is, since closing before would reset the
+// connection and could take the response with it (RFC 9112 §9.6).
 func (c *conn) lingerOn() {
 	h, ok := c.nc.(interface{ CloseWrite() error }) // TLS has only this half
 	if !ok || h.CloseWrite() != nil {
@@ -594,13 +594,8 @@ func (c *conn) lingerOn() {
 	if c.nc.SetReadDeadline(time.Now().Add(c.srv.cfg.LingerTimeout)) != nil {
 		return
 	}
-	b := make([]byte, 4<<10)
-	for total := 0; total < 1<<20; {
-		n, err := c.nc.Read(b)
-		if err != nil {
-			return
-		}
-		total += n
+	b := make([]byte, 16<<10)
+	for err := error(nil); err == nil; _, err = c.nc.Read(b) {
 	}
 }
 

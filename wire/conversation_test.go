@@ -142,3 +142,29 @@ func TestLinger(t *testing.T) {
 		}
 	}
 }
+
+// TestRefusalArrives: a client that sends all of a body far too large before it reads
+// gets the 413 and no reset.
+func TestRefusalArrives(t *testing.T) {
+	eachKind(t, Config{MaxBodyBytes: 1000, LingerTimeout: time.Minute}, func(t *testing.T, s *Server, dial func() net.Conn) {
+		nc := dial()
+		if t.Name() == "TestRefusalArrives/any_net.Conn" {
+			t.Skip("a connection that cannot end its half alone is closed at once")
+		}
+		const size = 32 << 20
+		body := make([]byte, 64<<10)
+		if _, err := fmt.Fprintf(nc, "POST /echo HTTP/1.1\r\nHost: t\r\nContent-Length: %d\r\n\r\n", size); err != nil {
+			t.Fatal(err)
+		}
+		for n := 0; n < size; n += len(body) {
+			if _, err := nc.Write(body); err != nil {
+				t.Fatalf("after %d bytes: %v", n, err)
+			}
+		}
+		got, err := io.ReadAll(nc)
+		if err != nil || !strings.HasPrefix(string(got), "HTTP/1.1 413 ") {
+			t.Fatalf("%v, %.100q", err, got)
+		}
+		nc.Close()
+	})
+}

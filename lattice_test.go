@@ -26,12 +26,13 @@ wire/nethttp    wire                                            : a bridge for t
 ws              wire                                            : stands on the HTTP connection it was upgraded from, on nothing else
 internal/disk                                                   : files, real and simulated; knows no format
 internal/...    internal/...                                    : simulation and test support; each such folder is listed when it needs more
+internal/sim    engine model state consensus consensus/node eventlog internal/disk : whole nodes in one goroutine: on top of what they are made of; nothing but programs and tests imports it
 internal/crashtest . wire jsonx model internal/...              : drives whole programs from outside, so it may see the front door and nothing behind it
 eventlog        binenc internal/disk internal/crypt             : durable order on one disk; knows neither models nor consensus
 model           binenc jsonx                                    : what a struct says about itself; never where it is stored
 state           model binenc jsonx                              : applies committed facts; knows no log, so it can be rebuilt from any
 consensus       binenc                                          : the pure core: a storage, clock or socket here would end repeatable simulation
-consensus/node  consensus eventlog binenc internal/disk internal/sim : drives the core; knows no state, so that log and state meet in engine alone
+consensus/node  consensus eventlog binenc internal/disk         : drives the core; knows no state, so that log and state meet in engine alone
 query           model binenc jsonx                              : one predicate compiler for everyone; works on canonical bytes, never on an engine
 engine          state model eventlog binenc jsonx internal/disk internal/crypt : the write path; sees ordering through its own interface, so no consensus import
 subject         internal/disk internal/crypt                    : keys by number; whose they are is state, so that neither knows both

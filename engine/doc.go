@@ -21,7 +21,8 @@
 // leadership and time go in; proposals, answers and new roots come out. It reads no
 // clock, starts no goroutine and does no I/O. [Engine] is the shell around it: one
 // goroutine owns the executor, everybody else hands it work through a bounded queue
-// or loads the published root.
+// or loads the published root. With [Config].Manual there is no goroutine: the owner
+// steps the whole engine (manual.go).
 //
 // # Guarantees
 //

@@ -28,6 +28,7 @@ type Config struct {
 	SlowTx   time.Duration    // a function running longer is logged with its stack; default 1 s
 	Clock    func() time.Time // default time.Now
 	Logger   *slog.Logger     // default slog.Default()
+	Manual   bool             // no goroutine, no timer: the owner calls Step, see manual.go
 
 	// Positions keeps how far each Committed hook has come. Required only when there
 	// are such hooks.
@@ -114,11 +115,13 @@ func New(cfg Config) (*Engine, error) {
 		cfg.Logger = slog.Default()
 	}
 	e := &Engine{cfg: cfg, log: cfg.Logger, store: state.NewStore(state.Empty()),
-		barriers: map[uint64]*barrier{}, tickets: rand.Uint64() >> 1, settled: make(chan struct{}), idle: make(chan struct{}),
+		barriers: map[uint64]*barrier{}, tickets: cfg.Entropy() >> 1, settled: make(chan struct{}), idle: make(chan struct{}),
 		snapsAsk: make(chan func()), snapsDone: make(chan struct{}), past: past{turn: make(chan struct{}, pastReaders)}}
 	e.work.L = &e.mu
 	e.watch = newWatchdog(e.log, cfg.SlowTx)
-	e.cfg.Running = e.watch.running
+	if !cfg.Manual {
+		e.cfg.Running = e.watch.running
+	}
 	ch := make(chan struct{})
 	e.changed.Store(&ch)
 	return e, nil
@@ -179,6 +182,9 @@ func (e *Engine) Start(ctx context.Context) error {
 	}
 	e.store.Publish(ex.Root())
 	e.setPoint(ex.Root())
+	if e.cfg.Manual {
+		return e.startManual()
+	}
 	go e.loop()
 	e.startSnapshots()
 	if err := e.startHooks(); err != nil {
@@ -278,6 +284,9 @@ func (e *Engine) Close(ctx context.Context) error {
 	e.closing, e.closed = true, true
 	e.work.Signal()
 	e.mu.Unlock()
+	if e.cfg.Manual && !already {
+		e.endManual()
+	}
 	var err error
 	select {
 	case <-e.idle:
@@ -341,39 +350,52 @@ func (e *Engine) loop() {
 		}
 		close(e.idle)
 	}()
-	for {
-		calls, events, closing := e.take()
-		for _, ev := range events {
-			e.handle(ev)
-		}
-		for _, c := range calls {
-			e.ex.Submit(c)
-		}
-		e.execute()
-		e.publish()
+	for goesOn := true; goesOn; {
+		e.await()
+		goesOn = e.pass()
 		e.due.set(e)
-		if err := e.ex.Failure(); err != nil {
-			e.stop(err)
-			break
-		}
-		if closing && e.ex.Queued() == 0 && e.ex.Outstanding() == 0 {
-			e.stop(nil)
-			break
-		}
 	}
 	returned = true
 }
 
-// take waits for something to do.
-func (e *Engine) take() (calls []*Call, events []event, closing bool) {
+// await waits for something to do.
+func (e *Engine) await() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for len(e.inbox) == 0 && len(e.events) == 0 && !e.ex.Ready() && !e.drained() {
+	for !e.hasWork() {
 		e.work.Wait()
 	}
-	calls, events = e.inbox, e.events
+}
+
+// hasWork says whether a pass would do something. e.mu is held.
+func (e *Engine) hasWork() bool {
+	return len(e.inbox) > 0 || len(e.events) > 0 || e.ex.Ready() || e.drained()
+}
+
+// pass is one round of the loop: what has come in, commands, what is new for readers. It
+// returns false when the engine has stopped.
+func (e *Engine) pass() (goesOn bool) {
+	e.mu.Lock()
+	calls, events, closing := e.inbox, e.events, e.closing
 	e.inbox, e.events = nil, nil
-	return calls, events, e.closing
+	e.mu.Unlock()
+	for _, ev := range events {
+		e.handle(ev)
+	}
+	for _, c := range calls {
+		e.ex.Submit(c)
+	}
+	e.execute()
+	e.publish()
+	if err := e.ex.Failure(); err != nil {
+		e.stop(err)
+		return false
+	}
+	if closing && e.ex.Queued() == 0 && e.ex.Outstanding() == 0 {
+		e.stop(nil)
+		return false
+	}
+	return true
 }
 
 // drained says that the engine is closing and nothing is left to wait for.
@@ -407,7 +429,7 @@ func (e *Engine) handle(ev event) {
 const lostEvery = 10 * time.Second
 
 func (e *Engine) reportLost(ev event) {
-	if now := time.Now(); now.Sub(e.lostAt) >= lostEvery {
+	if now := e.cfg.Clock(); now.Sub(e.lostAt) >= lostEvery {
 		e.log.Warn("writes interrupted", "epoch", ev.epoch, "cause", ev.cause, "interrupted_since_last_report", e.lostSilent)
 		e.lostAt, e.lostSilent = now, 0
 		return
@@ -419,7 +441,9 @@ func (e *Engine) execute() {
 	if !e.ex.Ready() {
 		return
 	}
-	e.watch.arm()
+	if !e.cfg.Manual {
+		e.watch.arm()
+	}
 	p, ok := e.ex.Execute(e.cfg.Clock().UnixNano())
 	e.watch.disarm()
 	if ok {

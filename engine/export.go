@@ -107,6 +107,10 @@ func (e *Engine) unpin() {
 // ask has the goroutine that owns the snapshots run fn, whose error comes by the channel.
 func (e *Engine) ask(ctx context.Context, fn func() error) (<-chan error, error) {
 	answer := make(chan error, 1)
+	if e.cfg.Manual {
+		answer <- fn()
+		return answer, nil
+	}
 	select {
 	case e.snapsAsk <- func() { answer <- fn() }:
 		return answer, nil

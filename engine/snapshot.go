@@ -425,13 +425,11 @@ func (e *Engine) startSnapshots() {
 // restored against its hash, then writes new ones as the log grows, or when asked.
 func (e *Engine) keepSnapshots(ctx context.Context, restored *state.Root) {
 	defer close(e.snapsDone)
-	if restored != nil {
-		if err := restored.VerifyHash(func() bool { return ctx.Err() == nil }); err != nil {
-			e.tell(event{fatal: fmt.Errorf("the state that was restored is not the one that was written down: %w; remove the newest file in %s to start from an older one, or from the log", err, e.snaps.cfg.Dir)})
-			return
-		}
-		restored = nil
+	if err := e.verifyRestored(ctx, restored); err != nil {
+		e.tell(event{fatal: err})
+		return
 	}
+	restored = nil
 	pause := time.NewTimer(0) // runs while a snapshot that failed is not to be tried again
 	defer pause.Stop()
 	rested := true
@@ -464,13 +462,24 @@ func (e *Engine) keepSnapshots(ctx context.Context, restored *state.Root) {
 	}
 }
 
+// verifyRestored holds what a snapshot brought, if one did, against its hash.
+func (e *Engine) verifyRestored(ctx context.Context, restored *state.Root) error {
+	if restored == nil {
+		return nil
+	}
+	if err := restored.VerifyHash(func() bool { return ctx.Err() == nil }); err != nil {
+		return fmt.Errorf("the state that was restored is not the one that was written down: %w; remove the newest file in %s to start from an older one, or from the log", err, e.snaps.cfg.Dir)
+	}
+	return nil
+}
+
 // snapshotRetry is the pause after a snapshot that could not be written.
 const snapshotRetry = 10 * time.Second
 
 // snapshot writes the newest committed state down, then compacts. The goroutine that
 // owns the snapshots calls it.
 func (e *Engine) snapshot() error {
-	begun, gathered := time.Now(), e.stats.gathered.Load()
+	begun, gathered := e.cfg.Clock(), e.stats.gathered.Load()
 	p := e.point.Load()
 	if p.index == e.snaps.newest() {
 		return nil // nothing has happened
@@ -485,7 +494,7 @@ func (e *Engine) snapshot() error {
 	}
 	e.stats.gathered.Add(-gathered)
 	e.stats.snapshotSeq.Store(p.root.Seq())
-	e.log.Info("wrote a snapshot", "seq", p.root.Seq(), "bytes", e.snaps.size, "took", time.Since(begun).Round(time.Millisecond).String())
+	e.log.Info("wrote a snapshot", "seq", p.root.Seq(), "bytes", e.snaps.size, "took", e.cfg.Clock().Sub(begun).Round(time.Millisecond).String())
 	if e.snaps.cfg.retains() {
 		return e.compact()
 	}

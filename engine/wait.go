@@ -17,10 +17,10 @@ type waiter struct {
 
 // barrier is a read that waits to be told from which log index on it is right.
 type barrier struct {
-	index uint64
-	err   error
-	told  bool
-	done  chan struct{}
+	ticket, index uint64
+	err           error
+	told          bool
+	done          chan struct{}
 }
 
 func (b *barrier) finish(index uint64, err error) {
@@ -36,6 +36,24 @@ func (e *Engine) Barrier(ctx context.Context, level Level) (*state.Root, error) 
 	if level < Linearizable {
 		return e.Root(), nil
 	}
+	b, err := e.askOrder(level)
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case <-b.done:
+	case <-ctx.Done():
+		e.forgetBarrier(b)
+		return nil, context.Cause(ctx)
+	}
+	if b.err != nil {
+		return nil, b.err
+	}
+	return e.waitApplied(ctx, b.index)
+}
+
+// askOrder asks from where on a read is right.
+func (e *Engine) askOrder(level Level) (*barrier, error) {
 	b := &barrier{done: make(chan struct{})}
 	e.mu.Lock()
 	if e.failure != nil || e.closing || !e.started {
@@ -47,22 +65,18 @@ func (e *Engine) Barrier(ctx context.Context, level Level) (*state.Root, error) 
 		return nil, err
 	}
 	e.tickets++
-	ticket := e.tickets
-	e.barriers[ticket] = b
+	b.ticket = e.tickets
+	e.barriers[b.ticket] = b
 	e.mu.Unlock()
-	e.order.Barrier(uint8(level), ticket)
-	select {
-	case <-b.done:
-	case <-ctx.Done():
-		e.mu.Lock()
-		delete(e.barriers, ticket)
-		e.mu.Unlock()
-		return nil, context.Cause(ctx)
-	}
-	if b.err != nil {
-		return nil, b.err
-	}
-	return e.waitApplied(ctx, b.index)
+	e.order.Barrier(uint8(level), b.ticket)
+	return b, nil
+}
+
+// forgetBarrier gives up waiting for an answer.
+func (e *Engine) forgetBarrier(b *barrier) {
+	e.mu.Lock()
+	delete(e.barriers, b.ticket)
+	e.mu.Unlock()
 }
 
 // barrierDone answers a ticket.

@@ -224,6 +224,14 @@ func (n *Node) Status() consensus.Status {
 	return n.core.Status()
 }
 
+// Term returns the term of the entry at index, committed or not; false when the log has no
+// such entry, or no longer.
+func (n *Node) Term(index uint64) (uint64, bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.core.Term(index)
+}
+
 // Identity returns what the node's file holds.
 func (n *Node) Identity() Identity {
 	n.mu.Lock()

@@ -52,3 +52,12 @@ func (r *Replica) Leading() (leads, ready bool) {
 
 // Term returns the term of the entry at index; false when the log has no such entry.
 func (r *Replica) Term(index uint64) (uint64, bool) { return r.log.term(index) }
+
+// Lead returns who leads the present term, as far as this replica knows; 0 when it knows of
+// nobody, or knows that the leader is gone.
+func (r *Replica) Lead() NodeID {
+	if r.leaderGone {
+		return 0
+	}
+	return r.lead
+}

@@ -212,6 +212,15 @@ func TestThreeNodes(t *testing.T) {
 		peers = append(peers, m.start(t, id+1, members, 0))
 	}
 	first := m.leader(t)
+	for _, p := range peers {
+		for {
+			v, changed := p.n.View()
+			if v.Leader == first.id && v.Term > 0 && v.Leads == (p == first) {
+				break
+			}
+			<-changed
+		}
+	}
 	for i := range 50 {
 		if err := first.propose(fmt.Sprintf("a%d", i)); err != nil {
 			t.Fatal(err)

@@ -15,7 +15,9 @@
 //	start.go      what is read at the start
 //	pump.go       what the core wants done
 //	node.go       calls from outside, and the sink
+//	view.go       who leads
 //	transport.go  messages over TCP
+//	stream.go     other connections between nodes
 //
 // # What is promised
 //

@@ -8,24 +8,28 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 
 	"github.com/lithair/lithair-go/consensus"
 )
 
 // The handshake of a connection between nodes. The side that dialled speaks first:
 //
-//	hello   magic(8) oldest(1) newest(1) cluster(8) from(8) to(8) nonce(32)
+//	hello   magic(8) oldest(1) newest(1) cluster(8) from(8) to(8) stream(16) nonce(32)
 //	answer  magic(8) status(1) version(1) nonce(32) proof(32)
 //	finish  proof(32)
 //
-// Integers are little-endian. A proof is HMAC-SHA-256 under the cluster's secret over a word,
+// Integers are little-endian. stream is the name of a named stream, filled up with zeros, and
+// nothing but zeros on the connection that carries Raft's messages; to may be 0, for whoever
+// is there, on a named stream. A proof is HMAC-SHA-256 under the cluster's secret over a word,
 // the hello and the answer up to its nonce, so that neither side learns the secret, and an
 // old proof is worth nothing. Without a secret proofs are of the empty one: then only the
 // network, or mutual TLS below, keeps strangers out.
 const (
 	transportMagic   = "LTHRAFT1"
 	transportVersion = 1 // newest spoken, and the oldest
-	helloBytes       = 8 + 2 + 8*3 + 32
+	streamBytes      = 16
+	helloBytes       = 8 + 2 + 8*3 + streamBytes + 32
 	answerBytes      = 8 + 2 + 32
 )
 
@@ -35,6 +39,7 @@ const (
 	wrongVersion
 	wrongCluster
 	wrongNode
+	wrongStream
 )
 
 // Errors of a handshake.
@@ -43,6 +48,7 @@ var (
 	ErrWrongVersion = errors.New("node: the other side speaks no version of the protocol that this one does")
 	ErrWrongCluster = errors.New("node: the other side belongs to another cluster")
 	ErrWrongNode    = errors.New("node: the other side is another node")
+	ErrWrongStream  = errors.New("node: the other side does not serve such streams")
 	ErrWrongSecret  = errors.New("node: the other side has another cluster secret")
 )
 
@@ -60,13 +66,15 @@ func nonce(b []byte) []byte {
 	return append(b, n[:]...)
 }
 
-// greet is the handshake of the side that dialled.
-func (t *TCP) greet(c net.Conn, to consensus.NodeID) error {
+// greet is the handshake of the side that dialled; stream is "" for Raft's messages.
+func (t *TCP) greet(c net.Conn, to consensus.NodeID, stream string) error {
 	hello := append([]byte(transportMagic), transportVersion, transportVersion)
 	for _, v := range [...]uint64{t.cfg.Cluster, uint64(t.cfg.ID), uint64(to)} {
 		hello = order.AppendUint64(hello, v)
 	}
-	hello = nonce(hello)
+	var name [streamBytes]byte
+	copy(name[:], stream)
+	hello = nonce(append(hello, name[:]...))
 	if _, err := c.Write(hello); err != nil {
 		return err
 	}
@@ -81,6 +89,8 @@ func (t *TCP) greet(c net.Conn, to consensus.NodeID) error {
 		return ErrWrongVersion
 	case status == wrongCluster:
 		return ErrWrongCluster
+	case status == wrongStream:
+		return ErrWrongStream
 	case status != accepted:
 		return ErrWrongNode
 	case answer[9] != transportVersion:
@@ -96,24 +106,27 @@ func (t *TCP) greet(c net.Conn, to consensus.NodeID) error {
 	return err
 }
 
-// welcome is the handshake of the side that was dialled; it returns who did.
-func (t *TCP) welcome(c net.Conn) (from consensus.NodeID, err error) {
+// welcome is the handshake of the side that was dialled; it returns who did, and what for.
+func (t *TCP) welcome(c net.Conn) (from consensus.NodeID, stream string, err error) {
 	hello := make([]byte, helloBytes)
 	if _, err := io.ReadFull(c, hello); err != nil {
-		return 0, err
+		return 0, "", err
 	}
 	if string(hello[:8]) != transportMagic {
-		return 0, ErrNotANode
+		return 0, "", ErrNotANode
 	}
-	from = consensus.NodeID(order.Uint64(hello[18:]))
+	from, stream = consensus.NodeID(order.Uint64(hello[18:])), strings.TrimRight(string(hello[34:34+streamBytes]), "\x00")
+	to := consensus.NodeID(order.Uint64(hello[26:]))
 	status := accepted
 	switch {
 	case hello[8] > transportVersion || hello[9] < transportVersion:
 		status, err = wrongVersion, ErrWrongVersion
 	case order.Uint64(hello[10:]) != t.cfg.Cluster:
 		status, err = wrongCluster, ErrWrongCluster
-	case consensus.NodeID(order.Uint64(hello[26:])) != t.cfg.ID || from == 0 || from == t.cfg.ID:
+	case to != t.cfg.ID && (to != 0 || stream == "") || from == 0 || from == t.cfg.ID:
 		status, err = wrongNode, ErrWrongNode
+	case stream != "" && t.listener(stream) == nil:
+		status, err = wrongStream, ErrWrongStream
 	}
 	answer := nonce(append([]byte(transportMagic), status, transportVersion))
 	reply := answer
@@ -121,14 +134,14 @@ func (t *TCP) welcome(c net.Conn) (from consensus.NodeID, err error) {
 		reply = append(answer[:answerBytes:answerBytes], prove(t.cfg.Secret, "answer", hello, answer)...)
 	}
 	if _, werr := c.Write(reply); err != nil || werr != nil {
-		return from, errors.Join(err, werr)
+		return from, "", errors.Join(err, werr)
 	}
 	finish := make([]byte, sha256.Size)
 	if _, err := io.ReadFull(c, finish); err != nil {
-		return from, fmt.Errorf("%w: it went away on our proof: %w", ErrWrongSecret, err)
+		return from, "", fmt.Errorf("%w: it went away on our proof: %w", ErrWrongSecret, err)
 	}
 	if !hmac.Equal(finish, prove(t.cfg.Secret, "finish", hello, answer)) {
-		return from, ErrWrongSecret
+		return from, "", ErrWrongSecret
 	}
-	return from, nil
+	return from, stream, nil
 }

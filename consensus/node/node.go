@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/lithair/lithair-go/consensus"
@@ -101,6 +102,8 @@ type Node struct {
 	closed   bool
 	dead     error // the log takes nothing more
 	changed  sync.Cond
+
+	seen atomic.Pointer[view]
 
 	out      []call // for the sink, in order
 	draining bool
@@ -353,6 +356,7 @@ func (n *Node) Close() error {
 // leave ends a call: it tells the sink, without the lock, what there is to tell. One
 // goroutine does so at a time; what others add meanwhile it tells as well.
 func (n *Node) leave() {
+	n.look()
 	if n.draining {
 		n.mu.Unlock()
 		return

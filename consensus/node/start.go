@@ -67,6 +67,7 @@ func (n *Node) begin() error {
 		return fmt.Errorf("node: %w", err)
 	}
 	n.tail, n.reported = re.LastIndex, re.Applied
+	n.look()
 	if n.cfg.Transport != nil {
 		n.cfg.Transport.Members(n.core.Status().Membership)
 	}

@@ -25,12 +25,14 @@ type TCPConfig struct {
 	Secret []byte
 	// TLS, if set, is used on both sides; its certificates say what is asked of whom.
 	TLS *tls.Config
-	// Insecure allows peers off loopback without Secret and TLS.
+	// Insecure allows peers off loopback without Secret and TLS, both of which they need
+	// otherwise: the secret says who may speak, TLS that nobody else does on the way.
 	Insecure bool
 
 	MaxFrameBytes int           // of one message; default 80 MiB
 	MaxQueueBytes int           // waiting for one peer, beyond which messages are dropped; default 64 MiB
 	MaxStrangers  int           // connections in their handshake; default 64
+	MaxStreams    int           // named streams that others have opened; default 1024
 	DialTimeout   time.Duration // of a connection and its handshake; default 2 s
 	WriteTimeout  time.Duration // default 10 s
 	RetryAfter    time.Duration // between attempts to reach a peer; default 100 ms
@@ -45,7 +47,7 @@ func (c *TCPConfig) setDefaults() error {
 	for _, f := range []struct {
 		value *int
 		def   int
-	}{{&c.MaxFrameBytes, 80 << 20}, {&c.MaxQueueBytes, 64 << 20}, {&c.MaxStrangers, 64}} {
+	}{{&c.MaxFrameBytes, 80 << 20}, {&c.MaxQueueBytes, 64 << 20}, {&c.MaxStrangers, 64}, {&c.MaxStreams, 1024}} {
 		if *f.value == 0 {
 			*f.value = f.def
 		}
@@ -66,8 +68,8 @@ func (c *TCPConfig) setDefaults() error {
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
-	if len(c.Secret) == 0 && c.TLS == nil && !c.Insecure && !loopback(c.Listener.Addr()) {
-		return fmt.Errorf("node: %v is not a loopback address: set a cluster secret, or TLS, or allow insecure peers", c.Listener.Addr())
+	if (len(c.Secret) == 0 || c.TLS == nil) && !c.Insecure && !loopback(c.Listener.Addr()) {
+		return fmt.Errorf("node: %v is not a loopback address: set a cluster secret and TLS, or allow insecure peers", c.Listener.Addr())
 	}
 	return nil
 }
@@ -88,6 +90,8 @@ type TCP struct {
 	peers     map[consensus.NodeID]*outgoing
 	incoming  map[net.Conn]bool
 	strangers int
+	streams   int
+	listeners map[string]*streamListener
 	closed    bool
 
 	ctx    context.Context
@@ -114,7 +118,7 @@ func NewTCP(cfg TCPConfig) (*TCP, error) {
 	if err := cfg.setDefaults(); err != nil {
 		return nil, err
 	}
-	t := &TCP{cfg: cfg, peers: map[consensus.NodeID]*outgoing{}, incoming: map[net.Conn]bool{}}
+	t := &TCP{cfg: cfg, peers: map[consensus.NodeID]*outgoing{}, incoming: map[net.Conn]bool{}, listeners: map[string]*streamListener{}}
 	t.ctx, t.cancel = context.WithCancel(context.Background())
 	return t, nil
 }
@@ -202,7 +206,7 @@ func (o *outgoing) run(ctx context.Context) {
 	log := o.t.cfg.Logger.With("peer", uint64(o.id), "address", o.address)
 	said, had := "", false
 	for ctx.Err() == nil {
-		c, err := o.dial(ctx)
+		c, err := o.t.dial(ctx, o.address, o.id, "")
 		if err == nil {
 			said, had = "", true
 			log.Info("peer connected")
@@ -239,25 +243,26 @@ func (o *outgoing) pause(had bool) time.Duration {
 	return o.t.cfg.RetryAfter
 }
 
-func (o *outgoing) dial(ctx context.Context) (net.Conn, error) {
-	ctx, stop := context.WithTimeout(ctx, o.t.cfg.DialTimeout)
+// dial makes a connection and its handshake.
+func (t *TCP) dial(ctx context.Context, address string, id consensus.NodeID, stream string) (net.Conn, error) {
+	ctx, stop := context.WithTimeout(ctx, t.cfg.DialTimeout)
 	defer stop()
-	c, err := o.t.cfg.Dial(ctx, o.address)
+	c, err := t.cfg.Dial(ctx, address)
 	if err != nil {
 		return nil, err
 	}
 	deadline, _ := ctx.Deadline()
 	if err = c.SetDeadline(deadline); err == nil {
-		if o.t.cfg.TLS != nil {
-			cfg := o.t.cfg.TLS.Clone()
+		if t.cfg.TLS != nil {
+			cfg := t.cfg.TLS.Clone()
 			if cfg.ServerName == "" {
-				cfg.ServerName, _, _ = net.SplitHostPort(o.address)
+				cfg.ServerName, _, _ = net.SplitHostPort(address)
 			}
 			s := tls.Client(c, cfg)
 			err, c = s.HandshakeContext(ctx), s
 		}
 		if err == nil {
-			err = o.t.greet(c, o.id)
+			err = t.greet(c, id, stream)
 		}
 	}
 	if err == nil {
@@ -341,7 +346,8 @@ func (t *TCP) accept() {
 	}
 }
 
-// serve reads one connection.
+// serve does the handshake of a connection, then reads it, or hands it to whom the stream
+// is for.
 func (t *TCP) serve(raw net.Conn) {
 	defer t.done.Done()
 	c := raw
@@ -351,8 +357,9 @@ func (t *TCP) serve(raw net.Conn) {
 		err, c = s.HandshakeContext(t.ctx), s
 	}
 	var from consensus.NodeID
+	stream := ""
 	if err == nil {
-		from, err = t.welcome(c)
+		from, stream, err = t.welcome(c)
 	}
 	t.mu.Lock()
 	t.strangers--
@@ -360,16 +367,25 @@ func (t *TCP) serve(raw net.Conn) {
 	if err == nil {
 		err = c.SetDeadline(time.Time{})
 	}
+	if err == nil && stream != "" {
+		if err = t.open(stream, &Stream{Conn: c, t: t, raw: raw, from: from}); err == nil {
+			return // it is its owner's now
+		}
+	}
 	if err == nil {
 		err = t.read(c, from)
 	}
 	if t.ctx.Err() == nil && !errors.Is(err, io.EOF) {
 		t.cfg.Logger.Warn("a peer's connection ended", "peer", uint64(from), "remote", raw.RemoteAddr().String(), "error", err)
 	}
+	t.forget(raw)
+	_ = raw.Close() // read to its end, or broken
+}
+
+func (t *TCP) forget(raw net.Conn) {
 	t.mu.Lock()
 	delete(t.incoming, raw)
 	t.mu.Unlock()
-	_ = raw.Close() // read to its end, or broken
 }
 
 // read hands over the messages of a connection, those that came together at once.

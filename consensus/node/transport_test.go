@@ -120,7 +120,7 @@ func TestStrangersAreRefused(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := a.greet(conn, c.to); !errors.Is(err, c.want) {
+		if err := a.greet(conn, c.to, ""); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", c.name, err, c.want)
 		}
 		if err := conn.Close(); err != nil {
@@ -150,7 +150,7 @@ func TestGarbageEndsTheConnection(t *testing.T) {
 			t.Fatal(err)
 		}
 		if name != "no handshake" {
-			if err := a.greet(conn, 2); err != nil {
+			if err := a.greet(conn, 2, ""); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -184,6 +184,9 @@ func TestPeersOffLoopbackNeedASecret(t *testing.T) {
 	}
 	if _, err := NewTCP(TCPConfig{Listener: ln, ID: 1, Cluster: 1}); err == nil {
 		t.Error("peers from anywhere are taken without a secret")
+	}
+	if _, err := NewTCP(TCPConfig{Listener: ln, ID: 1, Cluster: 1, Secret: []byte("s")}); err == nil {
+		t.Error("peers from anywhere are taken without TLS")
 	}
 	if _, err := NewTCP(TCPConfig{Listener: ln, ID: 1, Cluster: 1, Insecure: true}); err != nil {
 		t.Error(err)

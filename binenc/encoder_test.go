@@ -59,7 +59,7 @@ func readBack(t *testing.T, msg []byte, v *every) {
 		case 1:
 			got.Rev = uint32(d.Uint())
 		case 2:
-			got.I = int(d.Int())
+			got.I = d.Int()
 		case 9:
 			got.B = d.Bool()
 		case 10:

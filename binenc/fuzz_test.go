@@ -114,7 +114,7 @@ func FuzzRoundTrip(f *testing.F) {
 	f.Add(int64(math.MinInt64), uint64(0), math.Copysign(0, -1), strings.Repeat("ä", 40), []byte{}, int64(1<<40), uint32(1), false)
 	f.Fuzz(func(t *testing.T, i int64, u uint64, x float64, s string, b []byte, sec int64, nsec uint32, yes bool) {
 		at := time.Unix(sec, int64(nsec%1e9)).UTC()
-		v := every{I: int(i), I8: int8(i), I16: int16(i), I32: int32(i), U: u, U8: color(u), U16: uint16(u), B: yes, F32: float32(x), F: x, S: s, Raw: b, T: at, D: time.Duration(i),
+		v := every{I: i, I8: int8(i), I16: int16(i), I32: int32(i), U: u, U8: color(u), U16: uint16(u), B: yes, F32: float32(x), F: x, S: s, Raw: b, T: at, D: time.Duration(i),
 			PI: ptr(int(i)), PS: &s, PB: &yes, PIn: &inner{int(u), s}, L: []string{s, "", s}, LI: []int64{i, 0, int64(u)}, LG: []float64{x}, LN: []inner{{int(i), s}},
 			M: map[string]inner{s: {B: s}, "": {A: 1}}, MI: map[int8]string{int8(i): s, int8(u): "", 0: "z"}, LT: []time.Time{at}}
 		copy(v.ID[:], b)

@@ -2,6 +2,7 @@ package binenc
 
 import (
 	"bytes"
+	"errors"
 	"reflect"
 	"strings"
 	"testing"
@@ -148,5 +149,68 @@ func TestMessagesOfOneField(t *testing.T) {
 	var back record
 	if err := p.Decode(msg, &back); err != nil || !reflect.DeepEqual(v, back) {
 		t.Errorf("%+v %v, want %+v", back, err, v)
+	}
+}
+
+// A type that contains itself lets messages nest to MaxDepth and no further, however deep the bytes go.
+func TestDeepMessages(t *testing.T) {
+	loop := &Type{Kind: KindMessage}
+	loop.Fields = []Field{{1, "Next", Type{Kind: KindMessage, Optional: true}}}
+	loop.Fields[0].Type.Fields = loop.Fields
+	nest := func(levels int) []byte {
+		msg := []byte{}
+		for range levels {
+			e := NewEncoder(nil)
+			e.Bytes(1, msg)
+			msg, _ = e.Message()
+		}
+		return msg
+	}
+	for levels, want := range map[int]error{MaxDepth: nil, MaxDepth + 1: ErrLimit, 10_000: ErrLimit} {
+		if err := CheckMessage(nest(levels), loop); !errors.Is(err, want) {
+			t.Errorf("%d levels: %v, want %v", levels, err, want)
+		}
+	}
+}
+
+// An integer that does not fit into the field's Go type is refused by the fast way and the slow, never cut.
+func TestIntegersThatDoNotFit(t *testing.T) {
+	type from struct {
+		I, J int64
+		U, V uint64
+		L    []int64
+		M    []uint64
+	}
+	type into struct {
+		I int8
+		J int32
+		U uint16
+		V uint32
+		L []int16
+		M []uint16
+	}
+	wide, ty := planFor[from](t)
+	narrow, err := Compile(reflect.TypeFor[into](), ty, byGoName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		v    from
+		path string // of the refusal, "" if it fits
+	}{
+		{from{I: 127, J: 1<<31 - 1, U: 1<<16 - 1, V: 1<<32 - 1, L: []int64{-1 << 15}, M: []uint64{1<<16 - 1}}, ""},
+		{from{I: 128}, "I"}, {from{I: -129}, "I"}, {from{J: 1 << 31}, "J"}, {from{J: -1<<31 - 1}, "J"}, {from{I: 1 << 40}, "I"},
+		{from{U: 1 << 16}, "U"}, {from{V: 1 << 32}, "V"}, {from{U: 1 << 63}, "U"}, {from{L: []int64{1, 1 << 15}}, "L[1]"}, {from{M: []uint64{1 << 16}}, "M[0]"},
+	} {
+		msg, err := wide.Append(nil, &c.v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got into
+		err = narrow.Decode(msg, &got)
+		var e *Error
+		if errors.As(err, &e); (err == nil) != (c.path == "") || err != nil && (!errors.Is(err, ErrType) || e.Path != c.path || !reflect.DeepEqual(got, into{})) {
+			t.Errorf("%+v became %+v, %v; want a refusal at %q", c.v, got, err, c.path)
+		}
 	}
 }

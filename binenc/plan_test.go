@@ -22,7 +22,7 @@ type base struct{ Rev uint32 }
 // every has a field of each kind and shape.
 type every struct {
 	base
-	I    int
+	I    int64 // of one width on every machine, as the vectors need all of it
 	I8   int8
 	I16  int16
 	I32  int32

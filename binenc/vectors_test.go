@@ -93,7 +93,7 @@ func everyValues() map[string]every {
 		"an id":                        {ID: [16]byte{0: 0xFF, 15: 1}},
 	}
 	for _, n := range []int64{1, -1, 63, -64, 64, -65, 127, 128, math.MaxInt64, math.MinInt64} {
-		values["int "+strconv.FormatInt(n, 10)] = every{I: int(n), D: time.Duration(n), LI: []int64{n}}
+		values["int "+strconv.FormatInt(n, 10)] = every{I: n, D: time.Duration(n), LI: []int64{n}}
 	}
 	for n := 7; n < 64; n += 8 {
 		u := uint64(1) << n

@@ -70,6 +70,7 @@
 //	nesting of a Value    –                 levels    10000                           ErrTooDeep
 //	copies of a Patch     MaxBytes          bytes     DefaultMaxPatchBytes 8 MiB      ErrTooLarge
 //	shifts of a Patch     –                 elements  MaxPatchShifts 2^28             ErrTooCostly
+//	search of a Diff      –                 compares  2^24, 2^11 edits of an array    none: a longer patch
 //
 // Whatever a text says, reading it takes time proportional to its length and memory bounded by a small factor of it.
 // Names are found again by tables with a seeded hash, so nobody can choose names that collide.

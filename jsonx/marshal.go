@@ -48,53 +48,54 @@ type encodeState struct {
 	opt      options
 	custom   bool // opt is not the default
 	depth    int
-	whole    []byte // the text, if the caller gave no room for it
-	members  []member
-	orders   []order
+	whole    []byte       // the text, if the caller gave no room for it
+	members  []member     // of the maps now open, each as yet unsorted
+	orders   []order      // and how they are sorted
 	root     reflect.Type // what the last pointer was
 	rootPlan *encType     // of what it points to
-	sorted   []byte       // members of a map in the order of their names
 }
 
-// member is one written member of a map: text[from:to].
+// member is one member of a map that waits to be written.
 type member struct {
-	name     string
-	prefix   uint64 // of name, so that most comparisons are of two words
-	from, to int
+	name  string
+	value any // not of a map with a cursor, which has it
 }
 
-func newMember(name string, from, to int) member {
-	b := bytesOf(name)
-	if len(b) >= 8 {
-		return member{name, bits.ReverseBytes64(load64(b, 0)), from, to}
-	}
-	m := member{name: name, from: from, to: to}
-	for i, c := range b {
-		m.prefix |= uint64(c) << (56 - 8*i)
-	}
-	return m
-}
-
-// order is what is sorted: it moves more easily than a member.
+// order is what is sorted: it moves more easily than a member. prefix is the beginning of the name, so that most
+// comparisons are of two words.
 type order struct {
 	prefix uint64
-	index  int
+	index  int // in encodeState.members
 }
 
-// inOrder sorts members by the bytes of their names, as encoding/json does, and returns their order.
-func (e *encodeState) inOrder(members []member) []order {
-	list := e.orders[:0]
-	for i := range members {
-		list = append(list, order{members[i].prefix, i})
+func orderOf(name string, index int) order {
+	b := bytesOf(name)
+	if len(b) >= 8 {
+		return order{bits.ReverseBytes64(load64(b, 0)), index}
 	}
-	slices.SortFunc(list, func(x, y order) int {
+	o := order{index: index}
+	for i, c := range b {
+		o.prefix |= uint64(c) << (56 - 8*i)
+	}
+	return o
+}
+
+// sort brings the orders from first on into the order of the bytes of their names, as encoding/json does, and fails if
+// there are two of a name.
+func (e *encodeState) sort(first int, t reflect.Type) error {
+	members, orders := e.members, e.orders[first:]
+	slices.SortFunc(orders, func(x, y order) int {
 		if x.prefix != y.prefix {
 			return cmp.Compare(x.prefix, y.prefix)
 		}
 		return strings.Compare(members[x.index].name, members[y.index].name)
 	})
-	e.orders = list
-	return list
+	for i := 1; i < len(orders); i++ {
+		if x, y := orders[i-1], orders[i]; x.prefix == y.prefix && members[x.index].name == members[y.index].name {
+			return fmt.Errorf("jsonx: marshal %v: %w: %q", t, ErrDuplicateName, members[x.index].name)
+		}
+	}
+	return nil
 }
 
 var encodePool = sync.Pool{New: func() any { return &encodeState{opt: defaults()} }}
@@ -109,9 +110,6 @@ func (e *encodeState) free() {
 	}
 	if cap(e.whole) > maxPooledText {
 		e.whole = nil
-	}
-	if cap(e.sorted) > maxPooledText {
-		e.sorted = nil
 	}
 	e.members, e.orders = emptied(e.members), emptied(e.orders)
 	encodePool.Put(e)
@@ -203,45 +201,40 @@ func (e *encodeState) anyMap(b []byte, m map[string]any) (_ []byte, err error) {
 	if err := e.down(anyMapType); err != nil {
 		return b, err
 	}
-	first, start := len(e.members), len(b)
+	first := len(e.members)
 	for name, v := range m {
-		from := len(b)
-		if b, err = appendQuote(b, name, e.opt.html); err != nil {
+		e.orders = append(e.orders, orderOf(name, len(e.members)))
+		e.members = append(e.members, member{name, v})
+	}
+	if err := e.sort(first, anyMapType); err != nil {
+		return b, err
+	}
+	b = append(b, '{')
+	for i, n := first, len(e.members); i < n; i++ {
+		if i > first {
+			b = append(b, ',')
+		}
+		m := &e.members[e.orders[i].index]
+		v := m.value
+		if b, err = appendQuote(b, m.name, e.opt.html); err != nil {
 			return b, err
 		}
 		if b, err = e.value(append(b, ':'), v); err != nil {
 			return b, err
 		}
-		e.members = append(e.members, newMember(name, from, len(b)))
 	}
+	e.closeMap(first)
+	return append(b, '}'), nil
+}
+
+// closeMap forgets the members from first on.
+func (e *encodeState) closeMap(first int) {
+	clear(e.members[first:])
+	e.members, e.orders = e.members[:first], e.orders[:first]
 	e.up()
-	return e.object(b, start, first, anyMapType)
 }
 
 var (
 	anyListType = reflect.TypeFor[[]any]()
 	anyMapType  = reflect.TypeFor[map[string]any]()
 )
-
-// object brings the members from e.members[first:], written one after the other from b[start], into the order of their
-// names and puts braces and commas around them.
-func (e *encodeState) object(b []byte, start, first int, t reflect.Type) ([]byte, error) {
-	members := e.members[first:]
-	e.sorted = append(e.sorted[:0], b[start:]...)
-	b = append(b[:start], '{')
-	last := ""
-	for i, x := range e.inOrder(members) {
-		m := &members[x.index]
-		if i > 0 {
-			if m.name == last {
-				return b, fmt.Errorf("jsonx: marshal %v: %w: %q", t, ErrDuplicateName, m.name)
-			}
-			b = append(b, ',')
-		}
-		last = m.name
-		b = append(b, e.sorted[m.from-start:m.to-start]...)
-	}
-	clear(members)
-	e.members = e.members[:first]
-	return append(b, '}'), nil
-}

@@ -8,10 +8,43 @@ import (
 	"sync"
 )
 
-// cursor goes through maps of one type: the iterator and room for the key and value it is at.
+// cursor goes through a map: the iterator, room for the key it is at and for the values of all members, which wait for
+// their turn in the order of the names.
 type cursor struct {
-	it         reflect.MapIter
-	key, value reflect.Value
+	it          reflect.MapIter
+	key, values reflect.Value
+}
+
+func newCursor(t reflect.Type) *cursor {
+	return &cursor{key: reflect.New(t.Key()).Elem(), values: reflect.New(reflect.SliceOf(t.Elem())).Elem()}
+}
+
+// take puts the members of v on the stacks of e, and their values into c.
+func (c *cursor) take(e *encodeState, v reflect.Value) error {
+	c.it.Reset(v)
+	if n := v.Len(); n > c.values.Cap() {
+		c.values.Set(reflect.MakeSlice(c.values.Type(), n, n))
+	}
+	c.values.SetLen(v.Len())
+	for i := 0; c.it.Next(); i++ {
+		c.key.SetIterKey(&c.it)
+		name, err := nameOf(c.key)
+		if err != nil {
+			return err
+		}
+		c.values.Index(i).SetIterValue(&c.it)
+		e.orders = append(e.orders, orderOf(name, len(e.members)))
+		e.members = append(e.members, member{name: name})
+	}
+	return nil
+}
+
+// free forgets the members, and room that one large map left behind; false says that c is too large to keep.
+func (c *cursor) free() (keep bool) {
+	c.it.Reset(reflect.Value{})
+	c.key.SetZero()
+	c.values.Clear()
+	return c.values.Cap()*int(c.values.Type().Elem().Size()) <= maxPooledBytes
 }
 
 func (c encCompiler) mapping(t reflect.Type) encFunc {
@@ -35,32 +68,33 @@ func (c encCompiler) mapping(t reflect.Type) encFunc {
 		}
 		c, _ := pool.Get().(*cursor)
 		if c == nil {
-			c = &cursor{key: reflect.New(t.Key()).Elem(), value: reflect.New(t.Elem()).Elem()}
+			c = newCursor(t)
 		}
-		c.it.Reset(v)
-		first, start := len(e.members), len(b)
-		for c.it.Next() {
-			c.key.SetIterKey(&c.it)
-			c.value.SetIterValue(&c.it)
-			name, err := nameOf(c.key)
-			if err != nil {
-				return b, err
-			}
-			from := len(b)
-			if b, err = appendQuote(b, name, e.opt.html); err != nil {
-				return b, err
-			}
-			if b, err = enc(e, append(b, ':'), locOf(c.value)); err != nil {
-				return b, err
-			}
-			e.members = append(e.members, newMember(name, from, len(b)))
+		first := len(e.members)
+		if err := c.take(e, v); err != nil {
+			return b, err
 		}
-		c.it.Reset(reflect.Value{})
-		c.key.SetZero()
-		c.value.SetZero()
-		pool.Put(c)
-		e.up()
-		return e.object(b, start, first, t)
+		if err := e.sort(first, t); err != nil {
+			return b, err
+		}
+		b = append(b, '{')
+		for i, n := first, len(e.members); i < n; i++ {
+			if i > first {
+				b = append(b, ',')
+			}
+			k := e.orders[i].index
+			if b, err = appendQuote(b, e.members[k].name, e.opt.html); err != nil {
+				return b, err
+			}
+			if b, err = enc(e, append(b, ':'), locOf(c.values.Index(k-first))); err != nil {
+				return b, err
+			}
+		}
+		if c.free() {
+			pool.Put(c)
+		}
+		e.closeMap(first)
+		return append(b, '}'), nil
 	}
 }
 

@@ -143,6 +143,18 @@ func TestLimitsOfValues(t *testing.T) {
 			}
 		}
 	}
+	type named struct {
+		Known int `json:"known_name"`
+		K     int
+	}
+	for text, want := range map[string]error{`{"K":1}`: nil, `{"known_name":1}`: ErrStringTooLong, `{"K":2,"known_name":1}`: ErrStringTooLong, `{"unknown":1}`: ErrStringTooLong} {
+		if err := Unmarshal([]byte(text), new(named), MaxStringBytes(6)); !errors.Is(err, want) {
+			t.Errorf("%s: %v, want %v", text, err, want)
+		}
+		if err := Unmarshal([]byte(text), new(named), MaxStringBytes(10)); err != nil {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
 	if _, err := Marshal([][]float64{{1}}, MaxDepth(1)); !errors.Is(err, ErrTooDeep) {
 		t.Errorf("writing: %v", err)
 	}
@@ -348,6 +360,38 @@ func TestHostileMemory(t *testing.T) {
 			if got := after.TotalAlloc - before.TotalAlloc; got > 64*n {
 				t.Errorf("%s into %T: %d bytes for %d, %v", name, v, got, n, err)
 			}
+		}
+	}
+}
+
+// TestDuplicateKeys: repeated names are found in maps of every kind of key, new or with members of their own, nested in
+// themselves, and where different names are one key.
+func TestDuplicateKeys(t *testing.T) {
+	type tree map[int]tree
+	type texts map[textKey]texts
+	for _, c := range []struct {
+		text string
+		into func() any
+		at   string // pointer of the repeated name, "" if there is none
+	}{
+		{`{"1":{"1":{},"2":{"1":{}}},"2":{}}`, func() any { return new(tree) }, ""},
+		{`{"1":{"1":{},"2":{},"1":{}}}`, func() any { return new(tree) }, "/1/1"},
+		{`{"1":{"1":{},"2":{}},"\u0031":{}}`, func() any { return new(tree) }, "/1"},
+		{`{"0":{},"-0":{}}`, func() any { return new(tree) }, ""}, // two names, one key: the last counts
+		{`{"1/2":{"1/2":{"3/4":{}}},"1/3":{}}`, func() any { return new(texts) }, ""},
+		{`{"1/2":{"1/2":{"3/4":{},"3/4":{}}}}`, func() any { return new(texts) }, "/1~12/1~12/3~14"},
+		{`{"a":1,"b":2}`, func() any { return &map[string]int{"a": 7} }, ""},
+		{`{"a":1,"b":2,"a":3}`, func() any { return &map[string]int{"a": 7} }, "/a"},
+		{`{"a":1,"b":2,"a":3}`, func() any { return &map[string]any{"a": 7} }, "/a"},
+		{`{"a":1,"b":2,"a":3}`, func() any { return new(map[string]int) }, "/a"},
+	} {
+		err := Unmarshal([]byte(c.text), c.into())
+		se, _ := errors.AsType[*SyntaxError](err)
+		if c.at == "" && err != nil || c.at != "" && (se == nil || !errors.Is(err, ErrDuplicateName) || se.Pointer != c.at) {
+			t.Errorf("%s: %v, want one at %q", c.text, err, c.at)
+		}
+		if err := Unmarshal([]byte(c.text), c.into(), AllowDuplicateNames()); err != nil {
+			t.Errorf("%s, allowed: %v", c.text, err)
 		}
 	}
 }

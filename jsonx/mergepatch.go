@@ -11,12 +11,16 @@ func MergePatch(dst, target, patch []byte, opts ...Option) ([]byte, error) {
 	if err != nil {
 		return dst, err
 	}
-	t.Merge(p)
+	t.merge(p)
 	return t.AppendJSON(dst)
 }
 
-// Merge changes v by a merge patch (RFC 7396 §2), of which it keeps parts.
-func (v *Value) Merge(patch Value) {
+// Merge changes v by a merge patch (RFC 7396 §2). It keeps no part of the patch, which may thus be v, or hold it. It
+// panics when the patch contains itself.
+func (v *Value) Merge(patch Value) { v.merge(patch.Clone()) }
+
+// merge keeps parts of the patch.
+func (v *Value) merge(patch Value) {
 	if patch.Kind() != Object {
 		*v = patch
 		return
@@ -33,7 +37,7 @@ func (v *Value) Merge(patch Value) {
 		if old, ok := v.Get(name); ok {
 			merged = *old
 		}
-		merged.Merge(*x)
+		merged.merge(*x)
 		v.Set(name, merged)
 	}
 }

@@ -525,7 +525,7 @@ func compareRead(t *testing.T, typ reflect.Type, text []byte) (accepted bool) {
 func TestOracle(t *testing.T) {
 	n := 3_000
 	if os.Getenv("LITHAIR_LONG") != "" {
-		n = 150_000
+		n = 1_260_000 // 10^7 documents
 	}
 	f := &filler{Rand: rand.New(rand.NewPCG(11, 12))}
 	written, read, damaged, accepted := 0, 0, 0, 0

@@ -186,6 +186,49 @@ func ExampleApply() {
 	// Output: {"title":"Hello","tags":["a","b"]} <nil>
 }
 
+// A patch that is the target, or holds it, is read as it was before the merge.
+func TestMergeOfItself(t *testing.T) {
+	parse := func(text string) Value {
+		v, err := Parse([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	const text = `{"a":{"a":1,"b":[]},"n":2}`
+	for _, c := range []struct {
+		patch func(v Value) Value
+		want  string
+	}{
+		{func(v Value) Value { return v }, text},
+		{func(v Value) Value { return MakeObject(Member{"n", v}) }, `{"a":{"a":1,"b":[]},"n":` + text + `}`},
+		{func(v Value) Value { return MakeObject(Member{"a", v}) }, `{"a":{"a":{"a":1,"b":[]},"b":[],"n":2},"n":2}`},
+		{func(v Value) Value { return MakeObject(Member{"l", MakeArray(v, v)}) }, `{"a":{"a":1,"b":[]},"n":2,"l":[` + text + `,` + text + `]}`},
+		{func(v Value) Value { x, _ := v.Get("a"); return MakeObject(Member{"n", *x}) }, `{"a":{"a":1,"b":[]},"n":{"a":1,"b":[]}}`},
+	} {
+		v := parse(text)
+		patch := c.patch(v)
+		want, err := MergePatch(nil, []byte(text), []byte(patch.String()))
+		if v.Merge(patch); err != nil || v.String() != c.want || string(want) != c.want {
+			t.Errorf("%s\nas text %s\nwant    %s %v", v, want, c.want, err)
+		}
+		if n, ok := v.Get("n"); ok && n.Kind() == Object { // nothing is shared
+			n.Set("new", MakeBool(true))
+			if a, _ := v.Get("a"); strings.Contains(a.String(), "new") {
+				t.Errorf("a part of the patch is shared: %s", v)
+			}
+		}
+	}
+	round := MakeObject()
+	round.Set("x", round)
+	defer func() {
+		if recover() == nil {
+			t.Error("a patch that contains itself was merged")
+		}
+	}()
+	new(Value).Merge(round)
+}
+
 func ExampleMergePatch() {
 	out, err := MergePatch(nil, []byte(`{"title":"Hello","draft":true}`), []byte(`{"draft":null,"views":1}`))
 	fmt.Printf("%s %v\n", out, err)

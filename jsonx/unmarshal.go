@@ -29,7 +29,7 @@ type decodeState struct {
 	floats []float64 // room for numbers in interfaces, see boxFloat
 	boxes  []string  // room for short strings in interfaces, see boxString
 
-	unknown rules    // names of members without a field, of all objects now open
+	unknown rules    // names of members without a field or a map that tells them apart, of all objects now open
 	chars   []byte   // a string without its escapes
 	keys    []string // names of the members of objects that are read into maps
 	values  []any    // and their values, and the elements of arrays

@@ -65,7 +65,7 @@ func (m *mapPlan) read(d *decodeState, i int, p loc) int {
 	if !d.down(i) {
 		return failed
 	}
-	start, bySize := i, m.exact && v.Len() == 0
+	start, bySize := i, m.exact && v.Len() == 0 || d.opt.dups
 	if i = afterSpace(d.data, i+1); i < len(d.data) && d.data[i] == '}' {
 		d.depth--
 		return i + 1
@@ -74,9 +74,12 @@ func (m *mapPlan) read(d *decodeState, i int, p loc) int {
 	if e == nil {
 		e = &entry{reflect.New(m.typ.Key()).Elem(), reflect.New(m.typ.Elem()).Elem()}
 	}
+	if !bySize {
+		d.openNames()
+	}
 	n := 0
 	for more := true; more; n++ {
-		if i = m.member(d, i, n, v, e); i < 0 {
+		if i = m.member(d, i, n, bySize, v, e); i < 0 {
 			return failed
 		}
 		if i, more = d.nextElement(i, '}', wantMemberEnd); i < 0 {
@@ -86,13 +89,16 @@ func (m *mapPlan) read(d *decodeState, i int, p loc) int {
 	e.key.SetZero()
 	e.value.SetZero()
 	m.pool.Put(e)
-	if !d.opt.dups && !(bySize && v.Len() == n) && !d.distinct(start) {
+	if !bySize {
+		d.unknown.close()
+	} else if v.Len() != n && !d.opt.dups && !d.distinct(start) {
 		return failed
 	}
 	return i
 }
 
-func (m *mapPlan) member(d *decodeState, i, n int, v reflect.Value, e *entry) int {
+// member reads the member at i into v. Unless the size of v will tell, it makes sure that its name is new.
+func (m *mapPlan) member(d *decodeState, i, n int, bySize bool, v reflect.Value, e *entry) int {
 	if i >= len(d.data) || d.data[i] != '"' {
 		return d.bad(i, wantName)
 	}
@@ -102,6 +108,11 @@ func (m *mapPlan) member(d *decodeState, i, n int, v reflect.Value, e *entry) in
 	name, end := d.charsAt(i)
 	if end < 0 {
 		return failed
+	}
+	if !bySize {
+		if bad := d.unknown.name(name, true); bad != "" {
+			return d.bad(i, bad)
+		}
 	}
 	d.pos = end
 	if err := m.key(d, name, e.key); err != nil {

@@ -9,9 +9,10 @@ import (
 
 // structPlan is how a struct type is read.
 type structPlan struct {
-	typ    reflect.Type
-	fields []decField
-	index  nameIndex
+	typ     reflect.Type
+	fields  []decField
+	index   nameIndex
+	longest int // of the names
 }
 
 // decField is one member. Its name is compared as it stands in most texts, without escapes and with its closing quote:
@@ -36,6 +37,7 @@ func (c decCompiler) structure(t reflect.Type) (dec decFunc, own bool) {
 		f := &s.fields[i]
 		names[i] = fields[i].name
 		f.name, f.size, f.path = fields[i].name, len(fields[i].name), pathOf(t, fields[i].index)
+		s.longest = max(s.longest, f.size)
 		f.hops = len(f.path.hops) > 0
 		f.head, f.mask, f.rest = nameWord(f.name)
 		f.dec = c.of(fields[i].typ)
@@ -87,14 +89,17 @@ func (s *structPlan) reader() decFunc {
 			seen = make([]uint64, (len(s.fields)+63)/64)
 		}
 		strangers := false
-		next := 0
+		next, expected := 0, s.fields
+		if s.longest > d.opt.maxString {
+			expected = nil // lookup knows the limit
+		}
 		for n, more := 1, true; more; n++ {
 			k, value := next, 0
 			if n > d.opt.maxMembers {
 				return d.bad(i, wantFewer)
 			}
-			if k < len(s.fields) {
-				f := &s.fields[k]
+			if k < len(expected) {
+				f := &expected[k]
 				value = i + 2 + f.size
 				if i < len(b)-8 && value <= len(b) && b[i] == '"' && load64(b, i+1)&f.mask == f.head && (f.rest == "" || string(b[i+9:value]) == f.rest) {
 					goto known
@@ -183,13 +188,18 @@ func (d *decodeState) lookup(s *structPlan, i int, strangers *bool) (field, end 
 	}
 	if !*strangers {
 		*strangers = true
-		d.unknown.dups, d.unknown.maxMembers, d.unknown.maxString = d.opt.dups, d.opt.maxMembers, d.opt.maxString
-		d.unknown.open()
+		d.openNames()
 	}
 	if bad := d.unknown.name(name, true); bad != "" {
 		return 0, d.bad(i, bad)
 	}
 	return -1, end
+}
+
+// openNames begins an object whose names are told apart by d.unknown, which holds them until it is closed.
+func (d *decodeState) openNames() {
+	d.unknown.dups, d.unknown.maxMembers, d.unknown.maxString = d.opt.dups, d.opt.maxMembers, d.opt.maxString
+	d.unknown.open()
 }
 
 func (d *decodeState) stranger(i int, t reflect.Type, name string) error {

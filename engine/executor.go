@@ -292,14 +292,16 @@ func (ex *Executor) Proposed(err error) {
 		ex.inflight = append(ex.inflight, ex.proposed)
 		ex.head = ex.proposed.root
 	} else {
+		waiting := ex.waiting[:ex.beforeHead]
 		for _, c := range ex.waiting[ex.beforeHead:] {
 			if c.wait > ex.head.Seq() {
 				ex.end(c, &LostError{Cause: err})
-			} else {
-				ex.end(c, c.Err)
+			} else { // it changed nothing, but may have read what is in flight
+				waiting = append(waiting, c)
 			}
 		}
-		ex.waiting = ex.waiting[:ex.beforeHead]
+		clear(ex.waiting[len(waiting):])
+		ex.waiting = waiting
 		ex.measure()
 	}
 	ex.proposed = flight{}

@@ -137,3 +137,40 @@ func TestManual(t *testing.T) {
 		t.Fatal("a closed engine steps")
 	}
 }
+
+// TestRefusedProposalHoldsBackWhatReadUncommitted: a proposal that is not taken ends the calls
+// it carries. One beside it that changed nothing may have read what an earlier
+// proposal, still in flight, has changed: it waits for that.
+func TestRefusedProposalHoldsBackWhatReadUncommitted(t *testing.T) {
+	r := start(t, nil, func(c *engine.Config) { c.Manual = true })
+	settle := func() {
+		for r.e.Due() {
+			r.e.Step()
+		}
+	}
+	submit := func(a *author) *engine.Call {
+		c := engine.NewCall(context.Background(), engine.Command{Run: func(tx *engine.Tx) (engine.Answer, error) {
+			return engine.Answer{}, tx.Insert(r.authors, a)
+		}})
+		if err := r.e.Submit(c); err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	settle()
+	r.o.auto = false
+	write := submit(ada())
+	settle()
+	r.o.refuse = errors.New("not now")
+	twice, other := submit(ada()), submit(&author{Email: "b@example.org", Name: "Bob"})
+	r.e.Step()
+	if write.Done() || twice.Done() || !other.Done() || !errors.Is(other.Err, engine.ErrNotCommitted) {
+		t.Fatalf("in flight: %v; read it: %v; refused: %v, %v", write.Done(), twice.Done(), other.Done(), other.Err)
+	}
+	r.o.refuse = nil
+	r.o.commit()
+	settle()
+	if _, ok := errors.AsType[*engine.ConflictError](twice.Err); !write.Done() || write.Err != nil || !twice.Done() || !ok {
+		t.Fatalf("committed: %v, %v; read it: %v, %v", write.Done(), write.Err, twice.Done(), twice.Err)
+	}
+}

@@ -30,8 +30,10 @@ type Identity struct {
 	Commit uint64
 }
 
-// identityFile holds an Identity in two slots, written in turn, so that a torn write
-// leaves the one before. Each slot, of slotBytes:
+// identityFile holds an Identity twice, in two slots. They are written one after the other,
+// each synced, so that a torn write leaves the identity before, and damage to either slot
+// of a finished one leaves the same: an older one would be a promise forgotten. Each slot, of
+// slotBytes:
 //
 //	magic(8) sum(4: CRC-32C of what follows) length(4) counter(8)
 //	cluster(8) id(8) incarnation(8) term(8) vote(8) commit(8) membershipIndex(8) membership
@@ -80,15 +82,19 @@ func openIdentity(fs disk.FS, dir, name string) (f *identityFile, id Identity, f
 	if err != nil {
 		return nil, id, false, fmt.Errorf("node: %s: %w", name, err)
 	}
-	id, found, err = f.read()
+	if id, found, err = f.read(); err == nil && found {
+		// It may stand in the page cache only: the process may have ended between write
+		// and sync, or a sync may have failed. Nothing is said on it before it is durable.
+		err = f.write(id)
+	}
 	if err != nil {
 		return nil, id, false, errors.Join(fmt.Errorf("node: %s: %w", name, err), f.file.Close())
 	}
 	return f, id, found, nil
 }
 
-// read returns the newer whole slot. Two empty slots are a file that was made and never
-// written; anything else without a whole slot is damage.
+// read returns the newer whole slot. Where one is empty and the other not whole, the first
+// write was never finished; without an empty one, it is damage.
 func (f *identityFile) read() (id Identity, found bool, err error) {
 	empty := 0
 	for slot := range int64(2) {
@@ -105,7 +111,7 @@ func (f *identityFile) read() (id Identity, found bool, err error) {
 			id, f.counter, found = got, counter, true
 		}
 	}
-	if !found && empty < 2 {
+	if !found && empty == 0 {
 		return id, false, ErrNoIdentity
 	}
 	return id, found, nil
@@ -137,10 +143,15 @@ func (f *identityFile) write(id Identity) error {
 	order.PutUint32(b[8:], crc32.Checksum(b[12:], castagnoli))
 	f.counter++
 	f.buf = b
-	if _, err := f.file.WriteAt(b, int64(f.counter%2)*slotBytes); err != nil {
-		return err
+	for slot := range int64(2) {
+		if _, err := f.file.WriteAt(b, slot*slotBytes); err != nil {
+			return err
+		}
+		if err := f.file.Sync(); err != nil {
+			return err
+		}
 	}
-	return f.file.Sync()
+	return nil
 }
 
 func (f *identityFile) close() error { return f.file.Close() }

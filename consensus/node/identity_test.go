@@ -38,32 +38,91 @@ func TestIdentitySurvivesTornWrites(t *testing.T) {
 	if id, found, err := read(); err != nil || !found || !reflect.DeepEqual(id, wrote[2]) {
 		t.Fatalf("%+v, %v, %v; want %+v", id, found, err, wrote[2])
 	}
-	// Any byte of the newest slot may be bad: then the one before counts.
+	// Any byte of either slot may be bad: the other holds the same.
 	file, err := fs.Open("d/node", disk.ReadWrite)
 	if err != nil {
 		t.Fatal(err)
 	}
-	newest := int64(3%2) * slotBytes
-	whole := make([]byte, 200)
-	if _, err := file.ReadAt(whole, newest); err != nil {
-		t.Fatal(err)
-	}
-	n := identityHead + int(order.Uint32(whole[12:]))
-	for i := range n {
-		bad := append([]byte(nil), whole...)
-		bad[i] ^= 0x10
-		if _, err := file.WriteAt(bad, newest); err != nil {
+	for slot := range int64(2) {
+		whole := make([]byte, 200)
+		if _, err := file.ReadAt(whole, slot*slotBytes); err != nil {
 			t.Fatal(err)
 		}
-		if id, found, err := read(); err != nil || !found || !reflect.DeepEqual(id, wrote[1]) {
-			t.Fatalf("byte %d: %+v, %v, %v; want %+v", i, id, found, err, wrote[1])
+		for i := range identityHead + int(order.Uint32(whole[12:])) {
+			bad := append([]byte(nil), whole...)
+			bad[i] ^= 0x10
+			if _, err := file.WriteAt(bad, slot*slotBytes); err != nil {
+				t.Fatal(err)
+			}
+			if id, found, err := read(); err != nil || !found || !reflect.DeepEqual(id, wrote[2]) {
+				t.Fatalf("slot %d, byte %d: %+v, %v, %v; want %+v", slot, i, id, found, err, wrote[2])
+			}
 		}
 	}
 	// With both bad there is an error, never a node without promises.
-	if _, err := file.WriteAt([]byte{1, 2, 3}, slotBytes-newest); err != nil {
-		t.Fatal(err)
+	for slot := range int64(2) {
+		if _, err := file.WriteAt([]byte{1, 2, 3}, slot*slotBytes); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if _, _, err := read(); err == nil {
 		t.Fatal("two bad slots were taken for a new node")
 	}
+}
+
+// TestIdentityAtEachPowerFailure: whatever call of a write the power fails in, there is the
+// identity before or the new one, and the new one if the write has returned; also when it is
+// read once, by a process that was killed, before.
+func TestIdentityAtEachPowerFailure(t *testing.T) {
+	ids := []Identity{
+		{Cluster: 7, ID: 2, Membership: consensus.Voters(1, 2)},
+		{Cluster: 7, ID: 2, Term: 1, Vote: 1, Membership: consensus.Voters(1, 2)},
+		{Cluster: 7, ID: 2, Term: 2, Vote: 2, Membership: consensus.Voters(1, 2)},
+	}
+	runs := 0
+	for seed := range uint64(300) {
+		fs := disk.NewSim(seed)
+		if err := fs.MkdirAll("d"); err != nil {
+			t.Fatal(err)
+		}
+		left := 1 + int(seed%20)
+		fs.Hook(func(op disk.Op, _ string) error {
+			if left--; left == 0 {
+				return disk.ErrPower
+			}
+			return nil
+		})
+		written := -1
+		f, _, _, err := openIdentity(fs, "d", "d/node")
+		for i := 0; err == nil && i < len(ids); i++ {
+			if err = f.write(ids[i]); err == nil {
+				written = i
+			}
+		}
+		if seed%3 == 0 { // the process is killed, another reads, and then the power fails
+			killed := fs.Kill()
+			_, id, found, err := openIdentity(killed, "d", "d/node")
+			fs = killed
+			for i := range ids {
+				if err == nil && found && reflect.DeepEqual(id, ids[i]) {
+					written = max(written, i) // it goes by this
+				}
+			}
+		}
+		after := fs.Crash(seed)
+		_, id, found, err := openIdentity(after, "d", "d/node")
+		if err != nil || !found && written >= 0 {
+			t.Fatalf("seed %d: found %v, %v; written was %d", seed, found, err, written)
+		}
+		if ok := !found; !ok {
+			for i := max(0, written); i <= written+1 && i < len(ids); i++ {
+				ok = ok || reflect.DeepEqual(id, ids[i])
+			}
+			if !ok {
+				t.Fatalf("seed %d: %+v after identity %d was written", seed, id, written)
+			}
+		}
+		runs++
+	}
+	t.Logf("%d power failures", runs)
 }

@@ -343,7 +343,7 @@ func (n *Node) Close() error {
 	err := n.log.Close()
 	if n.file != nil {
 		n.mu.Lock()
-		n.identity.Commit = n.core.Committed()
+		n.identity.Commit = n.reported
 		if n.dead == nil {
 			err = errors.Join(err, n.file.write(n.identity))
 		}

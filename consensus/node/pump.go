@@ -60,7 +60,9 @@ func (n *Node) keep(rd *consensus.Ready) error {
 	if !changed || n.file == nil {
 		return nil
 	}
-	n.identity.Commit = rd.Commit
+	// Not rd.Commit: in the places up to there the disk may still hold other entries, which a
+	// restart would take for committed. What was reported is durable here.
+	n.identity.Commit = n.reported
 	if n.cfg.Transport != nil {
 		n.cfg.Transport.Members(n.core.Status().Membership)
 	}

@@ -12,7 +12,7 @@ import (
 func (l *Log) TruncateAfter(index uint64) error {
 	ch := make(chan error, 1)
 	l.TruncateAfterAsync(index, func(err error) { ch <- err })
-	return <-ch
+	return l.await(ch)
 }
 
 // TruncateAfterAsync is TruncateAfter without waiting; it takes its turn among the
@@ -40,7 +40,22 @@ func (l *Log) TruncateAfterAsync(index uint64, done func(error)) {
 func (l *Log) TruncateBefore(index uint64) error {
 	ch := make(chan error, 1)
 	l.TruncateBeforeAsync(index, func(err error) { ch <- err })
-	return <-ch
+	return l.await(ch)
+}
+
+// await waits for an answer. A Manual log does what is queued here and now: its owner is
+// the one who waits.
+func (l *Log) await(ch <-chan error) error {
+	if !l.cfg.Manual {
+		return <-ch
+	}
+	l.drain()
+	select {
+	case err := <-ch:
+		return err
+	default:
+		return errors.New("eventlog: a Manual log cannot be waited for while a work is out")
+	}
 }
 
 // TruncateBeforeAsync is TruncateBefore without waiting; it takes its turn among the

@@ -9,6 +9,7 @@
 //	lithair log verify DIR                   read every byte and say whether the log is sound
 //	lithair log repair DIR                   cut a damaged log back to its sound beginning
 //	lithair log prove INDEX DIR              print the Merkle proof of a record
+//	lithair sim [-seed N] [-runs M] [-trace] run simulated clusters, with all that can go wrong
 //
 // DIR is a data directory, for log also the log directory in it. WHEN is an index (the
 // Lithair-Index of a transaction), a time as in RFC 3339, or now. But for backup and erase,
@@ -103,6 +104,8 @@ var commands = []command{
   lithair log repair -yes data         do not ask`, []string{"DIR"}, onLog(setupRepair)},
 	{"log prove", "print the Merkle root of a record's range, and the proof that it is in it", `  lithair log prove 4711 data
   lithair log prove -json 4711 data`, []string{"INDEX", "DIR"}, setupProve},
+	{"sim", "run whole clusters, with all that can go wrong, from a seed", `  lithair sim -seed 4711 -trace     the story of one run
+  lithair sim -runs 1000            the runs of the seeds 0 to 999`, nil, setupSim},
 }
 
 // onLog makes a command on a log of one on a directory.

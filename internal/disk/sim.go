@@ -470,6 +470,13 @@ func (s *Sim) Free(string) (int64, error) {
 	return max(s.capacity-s.used(), 0), nil
 }
 
+// Used returns the bytes of all files.
+func (s *Sim) Used() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.used()
+}
+
 func (s *Sim) used() (n int64) {
 	for _, node := range s.files {
 		n += int64(len(node.data))

@@ -1,0 +1,284 @@
+package sim
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+
+	"github.com/lithair/lithair-go/consensus"
+	"github.com/lithair/lithair-go/engine"
+	"github.com/lithair/lithair-go/eventlog"
+	"github.com/lithair/lithair-go/state"
+)
+
+// checker knows what has ever been said to be committed, and holds everything against it.
+type checker struct {
+	s       *simulation
+	log     []eventlog.Record // committed, by index-1
+	terms   []uint64          // by index-1: in which term, at the latest, it was committed
+	replay  *engine.Replay    // applies it, beside all nodes
+	roots   map[uint64]*state.Root
+	made    map[string]uint64 // sequence of the transaction of each request, by operation
+	never   map[string]bool   // attempts that failed for certain
+	leaders map[uint64]consensus.NodeID
+	votes   map[ballot]consensus.NodeID
+	chains  map[place]eventlog.Sum
+}
+
+// ballot is the one vote of a node in a term. A node that lost its disk is another.
+type ballot struct {
+	id          consensus.NodeID
+	incarnation uint64
+	term        uint64
+}
+
+// place is an entry: no two differ in anything else (log matching).
+type place struct{ index, term uint64 }
+
+func newChecker(s *simulation) *checker {
+	return &checker{
+		s: s, replay: engine.NewReplay(state.Empty(), 0), roots: map[uint64]*state.Root{0: state.Empty()}, made: map[string]uint64{}, never: map[string]bool{},
+		leaders: map[uint64]consensus.NodeID{}, votes: map[ballot]consensus.NodeID{}, chains: map[place]eventlog.Sum{},
+	}
+}
+
+// tap stands between a node and its engine, and hears all.
+type tap struct {
+	engine.Sink
+	p *process
+}
+
+// Replay implements node.Sink.
+func (t tap) Replay(records []eventlog.Record) error {
+	t.p.m.s.check.committed(t.p, records, true)
+	return t.Sink.Replay(records)
+}
+
+// Committed implements node.Sink.
+func (t tap) Committed(records []eventlog.Record) {
+	if t.p.m.dark {
+		return
+	}
+	t.p.m.s.check.committed(t.p, records, false)
+	t.Sink.Committed(records)
+}
+
+// Leading implements node.Sink.
+func (t tap) Leading(epoch uint64) {
+	t.p.m.s.tell(t.p.m.id, "takes writes")
+	t.Sink.Leading(epoch)
+}
+
+// Lost implements node.Sink.
+func (t tap) Lost(epoch uint64, known bool, cause error) {
+	t.p.m.s.tell(t.p.m.id, "takes no writes any more: %v", cause)
+	t.Sink.Lost(epoch, known, cause)
+}
+
+// committed takes note of what a node says is final: state machine safety.
+func (c *checker) committed(p *process, records []eventlog.Record, passing bool) {
+	for i := range records {
+		r := &records[i]
+		n := uint64(len(c.log))
+		switch {
+		case r.Index > n+1:
+			violated("node %d reports entry %d while %d are known to be committed", p.m.id, r.Index, n)
+		case r.Index == n+1:
+			c.add(p, *r, passing)
+		default:
+			k := &c.log[r.Index-1]
+			if k.Term != r.Term || k.Kind != r.Kind || k.Time != r.Time || !bytes.Equal(k.Payload, r.Payload) {
+				violated("state machine safety: node %d has at index %d an entry of term %d and kind %d, elsewhere it is of term %d and kind %d", p.m.id, r.Index, r.Term, r.Kind, k.Term, k.Kind)
+			}
+		}
+	}
+}
+
+// add is the first word of an entry being committed.
+func (c *checker) add(p *process, r eventlog.Record, passing bool) {
+	if passing {
+		r.Payload = bytes.Clone(r.Payload)
+	}
+	c.log = append(c.log, r)
+	term := ^uint64(0) // of a replay: nobody knows
+	if !passing {
+		_, term = p.n.Commit()
+	}
+	c.terms = append(c.terms, term)
+	if err := c.replay.Apply(r, ^uint64(0)); err != nil {
+		violated("entry %d, which node %d reports as committed, cannot be applied: %v", r.Index, p.m.id, err)
+	}
+	if r.Kind != engine.KindBatch {
+		return
+	}
+	e, err := engine.DecodeEntry(r.Payload)
+	if err != nil {
+		violated("entry %d: %v", r.Index, err)
+	}
+	for i := range e.Txs {
+		c.once(&e.Txs[i])
+	}
+	root := c.replay.Root()
+	c.roots[root.Seq()] = root
+}
+
+// once is that no operation takes effect twice, however often it is tried.
+func (c *checker) once(t *engine.Transaction) {
+	if t.RequestID == "" {
+		return
+	}
+	op, _, _ := strings.Cut(t.RequestID, "/")
+	if was, ok := c.made[op]; ok {
+		violated("exactly once: operation %s was made at sequence %d and again at %d", op, was, t.Seq)
+	}
+	c.made[op] = t.Seq
+	if c.never[t.RequestID] {
+		violated("request %s failed for certain, yet it is committed at sequence %d", t.RequestID, t.Seq)
+	}
+}
+
+// answered is what a client is told of a write.
+func (c *checker) answered(p *process, request string, res engine.Result) {
+	op, _, _ := strings.Cut(request, "/")
+	if seq, ok := c.made[op]; !ok || seq != res.Seq {
+		violated("node %d acknowledges %s at sequence %d; committed it is at %d (%v)", p.m.id, request, res.Seq, seq, ok)
+	}
+}
+
+// failed is that a client was told that an attempt has had no effect and will have none.
+func (c *checker) failed(p *process, request string, err error) {
+	op, _, _ := strings.Cut(request, "/")
+	c.never[request] = true
+	if seq, ok := c.made[op]; ok && c.s.history.only(op, request) {
+		violated("node %d says of %s that it has failed (%v), but it is committed at sequence %d", p.m.id, request, err, seq)
+	}
+}
+
+// sent looks at what a node says to another.
+func (c *checker) sent(p *process, m *consensus.Message) {
+	mc := p.m
+	if m.Kind != consensus.MsgPreVote && m.Kind != consensus.MsgPreVoteResp {
+		mc.claimed = max(mc.claimed, m.Term)
+	}
+	switch {
+	case m.Kind == consensus.MsgVote:
+		c.vote(p, m.Term, mc.id)
+	case m.Kind == consensus.MsgVoteResp && !m.Reject:
+		c.vote(p, m.Term, m.To)
+	case m.Kind == consensus.MsgAppendResp && !m.Reject && m.Match > p.log.Durable():
+		violated("node %d acknowledges entries up to %d, its disk has them up to %d", mc.id, m.Match, p.log.Durable())
+	}
+}
+
+func (c *checker) vote(p *process, term uint64, to consensus.NodeID) {
+	b := ballot{p.m.id, p.m.first.Incarnation, term}
+	if was, ok := c.votes[b]; ok && was != to {
+		violated("node %d votes twice in term %d: for %d and for %d", p.m.id, term, was, to)
+	}
+	c.votes[b] = to
+}
+
+// started looks at what a process found.
+func (c *checker) started(p *process) {
+	p.status = p.n.Status()
+	if p.status.Term < p.m.claimed {
+		violated("node %d starts in term %d, it has spoken of term %d", p.m.id, p.status.Term, p.m.claimed)
+	}
+	c.durable(p)
+}
+
+// observe looks at a node after each call.
+func (c *checker) observe(p *process) {
+	was, now := &p.status, p.n.Status()
+	if now.Term < was.Term || now.Commit < was.Commit || now.Applied < was.Applied {
+		violated("node %d goes back: term %d to %d, commit %d to %d, applied %d to %d", p.m.id, was.Term, now.Term, was.Commit, now.Commit, was.Applied, now.Applied)
+	}
+	if now.Applied > now.Released || now.Released > now.Commit || now.Commit > now.Last || now.Durable > now.Last {
+		violated("node %d: the order of its indexes is broken: %+v", p.m.id, now)
+	}
+	if now.State == consensus.Leader && (was.State != consensus.Leader || was.Term != now.Term) {
+		c.leads(p, &now)
+	}
+	if c.s.trace != nil && (was.State != now.State || was.Term != now.Term) {
+		c.s.tell(p.m.id, "%v in term %d", now.State, now.Term)
+	}
+	if c.s.trace != nil && (was.MembershipIndex != now.MembershipIndex || was.MembershipCommitted != now.MembershipCommitted) {
+		c.s.tell(p.m.id, "membership of entry %d, committed %v: %s", now.MembershipIndex, now.MembershipCommitted, describe(now.Membership))
+	}
+	p.status = now
+}
+
+// leads is election safety and leader completeness.
+func (c *checker) leads(p *process, st *consensus.Status) {
+	if was, ok := c.leaders[st.Term]; ok && was != p.m.id {
+		violated("election safety: term %d is led by node %d and by node %d", st.Term, was, p.m.id)
+	}
+	c.leaders[st.Term] = p.m.id
+	c.s.stats["leader"]++
+	n := len(c.log)
+	for i := max(0, n-100); i < n; i++ {
+		r := &c.log[i]
+		if c.terms[i] >= st.Term {
+			break // a leader of the past need not have it
+		}
+		if term, ok := p.n.Term(r.Index); ok && term != r.Term || !ok && r.Index >= st.First {
+			violated("leader completeness: node %d leads term %d and has at index %d term %d (%v), committed is term %d", p.m.id, st.Term, r.Index, term, ok, r.Term)
+		}
+	}
+}
+
+// durable is log matching: what has been made durable, by the chain over all of it.
+func (c *checker) durable(p *process) {
+	last, sum := p.log.Chain()
+	if last < p.log.First() || p.log.Err() != nil {
+		return
+	}
+	at, err := p.log.Position(last)
+	if p.m.dark {
+		return
+	}
+	if err != nil {
+		violated("node %d cannot read its newest entry %d: %v", p.m.id, last, err)
+	}
+	k := place{last, at.Term}
+	if known, ok := c.chains[k]; ok && known != sum {
+		violated("log matching: node %d has entry %d of term %d behind another log than others", p.m.id, last, at.Term)
+	}
+	c.chains[k] = sum
+	if n := uint64(len(c.log)); last <= n && c.log[last-1].Term == at.Term && c.log[last-1].Time != at.Time {
+		violated("log matching: node %d has at index %d another entry of term %d than was committed", p.m.id, last, at.Term)
+	}
+}
+
+// published is that equal sequences have equal states.
+func (c *checker) published(p *process) {
+	root := p.e.Root()
+	if root.Seq() == p.published || p.m.dark || p.m.proc != p {
+		return
+	}
+	if root.Seq() < p.published {
+		violated("the state of node %d goes back from sequence %d to %d", p.m.id, p.published, root.Seq())
+	}
+	p.published = root.Seq()
+	known := c.roots[root.Seq()]
+	if known == nil {
+		violated("node %d shows a state at sequence %d, where no committed entry ends", p.m.id, root.Seq())
+	}
+	if known.Hash() != root.Hash() {
+		violated("the state of node %d at sequence %d has hash %x, a replay of the log %x", p.m.id, root.Seq(), root.Hash(), known.Hash())
+	}
+}
+
+// committedSeq is the sequence up to which it is known that all is committed.
+func (c *checker) committedSeq() uint64 { return c.replay.Seq() }
+
+func describe(m consensus.Membership) string {
+	var b strings.Builder
+	for i, x := range m.Members {
+		if i > 0 {
+			b.WriteByte(' ')
+		}
+		fmt.Fprintf(&b, "n%d %v", x.ID, x.Role)
+	}
+	return b.String()
+}

@@ -1,0 +1,220 @@
+package sim
+
+import (
+	"context"
+	"time"
+
+	"github.com/lithair/lithair-go/consensus"
+)
+
+// fault is something that goes wrong now and then.
+type fault struct {
+	name  string
+	every time.Duration // about; 0: never in this run
+	do    func(s *simulation)
+}
+
+// faults are all there are. A run has a random subset of them.
+var faults = []fault{
+	{"partition", 4 * time.Second, func(s *simulation) {
+		if how := s.net.partition(); how != "" {
+			s.tell(clients, "partition: %s", how)
+			s.world.after(s.world.about(3*time.Second), func() {
+				s.net.heal()
+				s.tell(clients, "partitions heal")
+			})
+		}
+	}},
+	{"slow link", 5 * time.Second, func(s *simulation) {
+		a, b := pick(s.world, s.ids...), pick(s.world, s.ids...)
+		s.net.slow[link{a, b}] = s.world.between(20*time.Millisecond, 600*time.Millisecond)
+		s.tell(clients, "the link from n%d to n%d is slow", a, b)
+	}},
+	{"power", 4 * time.Second, func(s *simulation) {
+		if m := s.victim(); m != nil && m.proc != nil {
+			s.tell(m.id, "loses power")
+			m.crashed(true)
+		}
+	}},
+	{"power in a call", 3 * time.Second, func(s *simulation) {
+		if m := s.victim(); m != nil && m.proc != nil {
+			m.fuse = 1 + s.world.rng.IntN(12)
+		}
+	}},
+	{"power everywhere", 20 * time.Second, func(s *simulation) {
+		s.tell(clients, "the power fails everywhere")
+		for _, id := range s.ids {
+			s.machines[id].crashed(true)
+		}
+	}},
+	{"kill", 4 * time.Second, func(s *simulation) {
+		if m := s.victim(); m != nil && m.proc != nil {
+			s.tell(m.id, "killed")
+			m.crashed(false)
+		}
+	}},
+	{"restart", 6 * time.Second, func(s *simulation) { s.rolling(0) }},
+	{"pause", 4 * time.Second, func(s *simulation) {
+		if m := s.victim(); m != nil && m.proc != nil {
+			d := s.world.between(50*time.Millisecond, 4*time.Second)
+			m.paused = max(m.paused, s.world.now+d)
+			s.stats["pause"]++
+			s.tell(m.id, "does not run for %v", d)
+		}
+	}},
+	{"clock", 6 * time.Second, func(s *simulation) {
+		if m := s.victim(); m != nil {
+			m.clock.skew += s.world.between(-30*time.Second, 30*time.Second)
+			s.tell(m.id, "its clock jumps")
+		}
+	}},
+	{"slow disk", 6 * time.Second, func(s *simulation) {
+		if m := s.victim(); m != nil {
+			m.slow = s.world.now + s.world.about(3*time.Second)
+			s.tell(m.id, "its disk is slow")
+		}
+	}},
+	{"full disk", 8 * time.Second, func(s *simulation) {
+		if m := s.victim(); m != nil && m.proc != nil && !m.full {
+			s.fill(m)
+		}
+	}},
+	{"failed sync", 10 * time.Second, func(s *simulation) {
+		if m := s.victim(); m != nil && m.proc != nil {
+			m.failSync = true
+			s.world.after(s.world.between(time.Second, 3*time.Second), func() {
+				if m.proc != nil && m.proc.ill {
+					s.tell(m.id, "killed, for its disk failed")
+					m.crashed(false)
+				}
+			})
+		}
+	}},
+	{"snapshot", 2 * time.Second, func(s *simulation) {
+		if m := s.victim(); m != nil && m.proc != nil && s.mood.snapshots && s.allHave(m.proc.status.Applied) {
+			m.proc.snapshot()
+		}
+	}},
+	{"transfer", 5 * time.Second, func(s *simulation) {
+		if l := s.leader(); l != nil {
+			to := pick(s.world, s.ids...)
+			l.proc.run(func() {
+				if err := l.proc.n.Transfer(to); err == nil {
+					s.stats["transfer"]++
+					s.tell(l.id, "is to hand leadership to n%d", to)
+				}
+			})
+		}
+	}},
+	{"membership", 4 * time.Second, func(s *simulation) { s.operator.change() }},
+	{"disk lost", 15 * time.Second, func(s *simulation) { s.operator.loseDisk(false) }},
+	{"rot", 12 * time.Second, func(s *simulation) { s.operator.loseDisk(true) }},
+}
+
+// begin lets a fault happen again and again while faults last.
+func (f *fault) begin(s *simulation, every time.Duration) {
+	s.world.after(s.world.about(every), func() {
+		if !s.faulty {
+			return
+		}
+		s.stats[f.name]++
+		f.do(s)
+		f.begin(s, every)
+	})
+}
+
+// victim chooses a machine, often the leader's.
+func (s *simulation) victim() *machine {
+	if l := s.leader(); l != nil && s.world.oneIn(3) {
+		return l
+	}
+	return s.machines[pick(s.world, s.ids...)]
+}
+
+// rolling restarts one machine after the other.
+func (s *simulation) rolling(n int) {
+	if n == len(s.ids) || !s.faulty {
+		return
+	}
+	m := s.machines[s.ids[n]]
+	if m.proc != nil && m.paused <= s.world.now {
+		m.stop()
+		s.world.after(s.world.about(100*time.Millisecond), m.start)
+	}
+	s.world.after(s.world.about(700*time.Millisecond), func() { s.rolling(n + 1) })
+}
+
+// fill leaves a disk with little room, for a while.
+func (s *simulation) fill(m *machine) {
+	m.full = true
+	m.room = m.disk.Used() + int64(s.world.rng.IntN(20<<10))
+	m.disk.SetCapacity(m.room)
+	s.tell(m.id, "its disk is full")
+	s.world.after(s.world.about(3*time.Second), func() { m.empty() })
+}
+
+// empty makes room again.
+func (m *machine) empty() {
+	if m.full {
+		m.full, m.room = false, 0
+		m.disk.SetCapacity(0)
+		m.s.tell(m.id, "its disk has room again")
+	}
+}
+
+// allHave says whether all machines have made the log durable up to an index: nothing that
+// a snapshot stands in for will be asked of the node that wrote it, which could not send it.
+func (s *simulation) allHave(index uint64) bool {
+	for _, id := range s.running() {
+		if p := s.machines[id].proc; p == nil || p.log.Durable() < index {
+			return false
+		}
+	}
+	return true
+}
+
+// snapshot writes the state down and lets go of what lies before, if the log is not busy.
+func (p *process) snapshot() {
+	p.run(func() {
+		if p.work != nil {
+			p.finish()
+		}
+		if p.m.dark || p.m.proc != p {
+			return
+		}
+		if p.m.s.world.oneIn(4) {
+			p.m.fuse = 1 + p.m.s.world.rng.IntN(15)
+		}
+		before, newest := p.log.First(), p.e.Stats().SnapshotSeq
+		err := p.e.Snapshot(context.Background())
+		if p.m.fuse > 0 && !p.m.dark {
+			p.m.fuse = 0
+		}
+		if err != nil && !p.m.dark && !p.m.full && !p.ill && p.log.Err() == nil {
+			violated("node %d cannot write a snapshot: %v", p.m.id, err)
+		}
+		if err == nil && !p.m.dark && p.e.Stats().SnapshotSeq > newest {
+			p.m.s.stats["snapshot written"]++
+			if p.log.First() > before {
+				p.m.s.stats["log compacted"]++
+			}
+			p.m.s.tell(p.m.id, "snapshot; the log begins at %d", p.log.First())
+		}
+	})
+}
+
+// refusedDials tells peers of a machine whose process has ended, while the machine runs, that it is gone.
+func (s *simulation) refusedDials(m *machine) {
+	if !s.mood.raft.FastFailover {
+		return
+	}
+	for _, id := range s.ids {
+		if o := s.machines[id]; o != m && o.proc != nil && !s.net.cut[link{id, m.id}] && !s.net.cut[link{m.id, id}] {
+			o.proc.later(s.world.about(2*time.Millisecond), func() {
+				if m.proc == nil && o.proc != nil {
+					o.proc.n.LeaderLost(consensus.NodeID(m.id))
+				}
+			})
+		}
+	}
+}

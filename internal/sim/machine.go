@@ -1,0 +1,338 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"reflect"
+	"time"
+
+	"github.com/lithair/lithair-go/consensus"
+	"github.com/lithair/lithair-go/consensus/node"
+	"github.com/lithair/lithair-go/engine"
+	"github.com/lithair/lithair-go/eventlog"
+	"github.com/lithair/lithair-go/internal/disk"
+	"github.com/lithair/lithair-go/model"
+)
+
+// tick is the unit of Raft's time: elections begin after 10 to 20.
+const tick = 50 * time.Millisecond
+
+// register is the record that clients write and read.
+type register struct {
+	ID    string `json:"id" lithair:"primary_key"`
+	Value int64  `json:"value" lithair:"indexed"`
+}
+
+var registers = func() *model.Model {
+	m, err := model.Of(reflect.TypeFor[register]())
+	if err != nil {
+		panic(err)
+	}
+	return m
+}()
+
+// machine is a computer: its disk outlives the processes that run on it.
+type machine struct {
+	s       *simulation
+	id      consensus.NodeID
+	first   node.Identity // what an empty disk is given
+	disk    *disk.Sim
+	clock   clock
+	proc    *process // nil: none runs
+	retired bool     // switched off for good
+	replace bool     // its disk is damaged: it stays down until it has another
+	starts  int
+
+	paused   time.Duration // until then the process does not run
+	slow     time.Duration // until then the disk is slow
+	full     bool
+	room     int64 // capacity of a full disk
+	failSync bool  // the next sync fails
+	fuse     int   // so many writing calls until the power fails; 0: it does not
+	dark     bool  // it has failed, in the middle of a call
+
+	claimed uint64 // highest term that it has spoken of
+}
+
+// process is a node that runs.
+type process struct {
+	m     *machine
+	log   *eventlog.Log
+	n     *node.Node
+	e     *engine.Engine
+	table *engine.Table
+
+	work     *eventlog.Work // that the disk is busy with
+	idle     int            // counts the works, for marks
+	stepping bool           // a pass of the engine is under way
+	ill      bool           // a sync has failed: somebody will restart it
+	calls    []pendingCall
+	reads    []*pendingRead
+
+	status    consensus.Status
+	published uint64 // sequence of the newest root that was looked at
+}
+
+// chance returns a source that is drawn from the run's.
+func (m *machine) chance() func() uint64 {
+	x := m.s.world.rng.Uint64()
+	return func() uint64 { // SplitMix64
+		x += 0x9e3779b97f4a7c15
+		z := (x ^ x>>30) * 0xbf58476d1ce4e5b9
+		z = (z ^ z>>27) * 0x94d049bb133111eb
+		return z ^ z>>31
+	}
+}
+
+// start runs a process on what the disk holds.
+func (m *machine) start() {
+	if m.proc != nil || m.retired || m.replace {
+		return
+	}
+	m.starts++
+	m.disk.Hook(m.hook)
+	m.disk.SetCapacity(m.room)
+	p := &process{m: m}
+	m.proc = p
+	err := p.open()
+	switch {
+	case m.dark:
+		m.s.tell(m.id, "loses power while starting")
+		m.lose()
+		m.s.world.after(m.s.world.about(time.Second), m.start)
+		return
+	case err != nil:
+		m.proc = nil
+		m.disk = m.disk.Kill()
+		m.refused(err)
+		return
+	}
+	m.s.tell(m.id, "started: term %d, log to %d, %d of it committed, snapshot at sequence %d", p.n.Status().Term, p.log.Durable(), p.n.Status().Commit, p.e.Stats().RestoredSeq)
+	m.s.check.started(p)
+	p.tick()
+	p.tend()
+	p.settle()
+}
+
+// refused judges why a process did not start.
+func (m *machine) refused(err error) {
+	damage, rotten := errors.AsType[*eventlog.CorruptError](err)
+	switch {
+	case rotten && m.s.operator.rotten[m.id] != "":
+		m.s.tell(m.id, "does not open, as it must not: %v", damage)
+		m.s.stats["rot found"]++
+		m.replace = true
+		m.s.operator.replaceLater(m)
+	case disk.IsFull(err) && m.full, m.failedSync(err):
+		m.s.tell(m.id, "does not start: %v", err)
+		m.s.world.after(m.s.world.about(time.Second), m.start)
+	case m.s.operator.rotten[m.id] != "":
+		m.s.tell(m.id, "does not open, as it must not: %v", err)
+		m.s.stats["rot found"]++
+		m.replace = true
+		m.s.operator.replaceLater(m)
+	default:
+		violated("node %d does not start again: %v", m.id, err)
+	}
+}
+
+var errSync = errors.New("input/output error")
+
+func (m *machine) failedSync(err error) bool { return errors.Is(err, errSync) }
+
+func (p *process) open() (err error) {
+	m, s := p.m, p.m.s
+	chance := m.chance()
+	logger := s.logger(m.id)
+	p.e, err = engine.New(engine.Config{
+		ExecutorConfig: engine.ExecutorConfig{Entropy: chance, MaxBatch: s.mood.maxBatch, MaxInflight: s.mood.maxInflight},
+		Manual:         true, Logger: logger, Clock: m.clock.read,
+		Open: func(sink engine.Sink) (engine.Order, error) {
+			if err := m.disk.MkdirAll("data/log"); err != nil {
+				return nil, err
+			}
+			if p.log, err = eventlog.Open(eventlog.Config{Dir: "data/log", FS: m.disk, Manual: true, SegmentBytes: s.mood.segmentBytes, Salt: chance, Logger: logger}); err != nil {
+				return nil, err
+			}
+			raft := s.mood.raft
+			raft.Seed = chance()
+			p.n, err = node.Start(node.Config{
+				Log: p.log, Sink: tap{sink, p}, Clock: m.clock.read, FS: m.disk, Dir: "data", File: "node", First: m.first,
+				Transport: p, Tick: tick, Raft: raft, Manual: true, Logger: logger,
+			})
+			return p.n, err
+		},
+	})
+	if err != nil {
+		return err
+	}
+	if p.table, err = p.e.Register(registers); err != nil {
+		return err
+	}
+	if err := p.e.KeepSnapshots(engine.SnapshotConfig{Dir: "data/snapshots", FS: m.disk, Compact: s.mood.compact}); err != nil {
+		return err
+	}
+	return p.e.Start(context.Background())
+}
+
+// Send implements node.Transport.
+func (p *process) Send(messages []consensus.Message) {
+	m, s := p.m, p.m.s
+	for i := range messages {
+		if m.dark || m.proc != p {
+			return
+		}
+		msg := &messages[i]
+		s.check.sent(p, msg)
+		b, kind := consensus.AppendMessage(nil, msg), msg.Kind
+		if s.traceMessages {
+			s.tell(m.id, "-> %d %v term %d index %d/%d entries %d commit %d match %d reject %v", msg.To, kind, msg.Term, msg.Index, msg.LogTerm, len(msg.Entries), msg.Commit, msg.Match, msg.Reject)
+		}
+		to := s.machines[msg.To]
+		if to == nil {
+			continue
+		}
+		s.net.carry(m.id, to.id, func() { to.receive(b) })
+	}
+}
+
+// Members implements node.Transport.
+func (p *process) Members(consensus.Membership) {}
+
+// receive hands a message to the process that runs, if one does.
+func (m *machine) receive(b []byte) {
+	p := m.proc
+	if p == nil {
+		return
+	}
+	p.run(func() {
+		msg, err := consensus.ParseMessage(b)
+		if err != nil {
+			violated("a message does not survive its encoding: %v", err)
+		}
+		p.n.Receive(msg)
+	})
+}
+
+// run lets the process do something: now, or when it is no longer paused.
+func (p *process) run(do func()) {
+	m := p.m
+	if m.proc != p {
+		return
+	}
+	if m.paused > m.s.world.now {
+		m.s.world.at(m.paused, func() { p.run(do) })
+		return
+	}
+	do()
+	p.settle()
+}
+
+// later lets the process do something after a time.
+func (p *process) later(d time.Duration, do func()) { p.m.s.world.after(d, func() { p.run(do) }) }
+
+func (p *process) tick() {
+	p.later(p.m.clock.span(tick), func() {
+		p.n.Tick()
+		p.tick()
+	})
+}
+
+// settle looks at what a call has brought about, and lets disk and engine go on.
+func (p *process) settle() {
+	m := p.m
+	if m.dark {
+		m.s.tell(m.id, "loses power in the middle of a call")
+		m.crashed(true)
+		return
+	}
+	if m.proc != p {
+		return
+	}
+	m.s.check.observe(p)
+	p.write()
+	p.step()
+	p.poll()
+}
+
+// step lets the engine make a pass, a little later, if there is something to do.
+func (p *process) step() {
+	if p.stepping || !p.e.Due() {
+		return
+	}
+	p.stepping = true
+	p.later(p.m.s.world.about(p.m.s.mood.apply), func() {
+		p.stepping = false
+		if !p.e.Step() && !p.ill && !p.m.dark {
+			violated("the engine of node %d has stopped: %v", p.m.id, p.e.Err())
+		}
+		p.m.s.check.published(p)
+	})
+}
+
+// crashed ends the process, as the loss of power does, or as SIGKILL does.
+func (m *machine) crashed(power bool) {
+	p := m.proc
+	if p == nil {
+		return
+	}
+	m.breakWork(p)
+	p.reset()
+	if power {
+		m.lose()
+	} else {
+		m.proc = nil
+		m.disk = m.disk.Kill()
+	}
+	m.fuse, m.dark, m.failSync = 0, false, false
+	m.s.stats["crash"]++
+	m.s.world.after(m.s.mood.downtime(m.s.world), m.start)
+	if !power {
+		m.s.refusedDials(m)
+	}
+}
+
+// lose is what the disk holds after a loss of power.
+func (m *machine) lose() {
+	m.proc = nil
+	m.disk.PowerOff()
+	m.disk = m.disk.Crash(m.s.world.rng.Uint64())
+	m.dark, m.fuse = false, 0
+}
+
+// stop ends the process in good order.
+func (m *machine) stop() {
+	p := m.proc
+	if p == nil {
+		return
+	}
+	if p.work != nil {
+		p.finish()
+	}
+	if m.proc != p || m.dark {
+		p.settle()
+		return
+	}
+	err := p.e.Close(context.Background())
+	m.s.tell(m.id, "stopped")
+	p.reset()
+	if m.dark {
+		m.crashed(true)
+		return
+	}
+	if err != nil && !p.ill && !m.full {
+		violated("node %d does not close: %v", m.id, err)
+	}
+	m.proc = nil
+	m.disk = m.disk.Kill()
+	m.s.refusedDials(m)
+}
+
+// logger returns what a node's log goes to: the story, when it is told.
+func (s *simulation) logger(id consensus.NodeID) *slog.Logger {
+	if s.trace == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return slog.New(&storyHandler{s: s, id: id})
+}

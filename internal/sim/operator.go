@@ -1,0 +1,244 @@
+package sim
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/lithair/lithair-go/consensus"
+	"github.com/lithair/lithair-go/consensus/node"
+	"github.com/lithair/lithair-go/internal/disk"
+)
+
+// cluster is the cluster's number.
+const cluster = 7
+
+// operator adds, removes and replaces nodes.
+type operator struct {
+	s       *simulation
+	rotten  map[consensus.NodeID]string // files that were damaged
+	changed time.Duration               // when it last wished for another membership
+}
+
+// add sets a machine up.
+func (s *simulation) add(id consensus.NodeID, first node.Identity) *machine {
+	w := s.world
+	m := &machine{s: s, id: id, first: first, disk: disk.NewSim(w.rng.Uint64())}
+	m.clock = clock{w: w, skew: time.Duration(w.rng.NormFloat64() * float64(s.mood.skew)), drift: (w.rng.Float64()*2 - 1) * s.mood.drift}
+	s.machines[id] = m
+	s.ids = append(s.ids, id)
+	slices.Sort(s.ids)
+	return m
+}
+
+// newcomer sets a machine up that waits to be taken in.
+func (s *simulation) newcomer() *machine {
+	id := s.ids[len(s.ids)-1] + 1
+	return s.add(id, s.identity(id))
+}
+
+func (s *simulation) identity(id consensus.NodeID) node.Identity {
+	return node.Identity{Cluster: cluster, ID: id, Incarnation: s.world.rng.Uint64()>>1 + 1}
+}
+
+// leader returns the machine whose process leads the newest term; nil when none does.
+func (s *simulation) leader() (best *machine) {
+	for _, id := range s.ids {
+		m := s.machines[id]
+		if m.proc != nil && m.proc.status.State == consensus.Leader && (best == nil || m.proc.status.Term > best.proc.status.Term) {
+			best = m
+		}
+	}
+	return best
+}
+
+// running returns the machines that are not switched off for good.
+func (s *simulation) running() (ids []consensus.NodeID) {
+	for _, id := range s.ids {
+		if !s.machines[id].retired {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// replacing says whether a machine that lost its disk is still to be taken in again.
+func (o *operator) replacing() bool {
+	for _, id := range o.s.ids {
+		if m := o.s.machines[id]; m.replace || o.rotten[id] != "" {
+			return true
+		}
+	}
+	l := o.s.leader()
+	if l == nil {
+		return true
+	}
+	for _, x := range l.proc.status.Membership.Members {
+		if x.Incarnation != o.s.machines[x.ID].first.Incarnation {
+			return true
+		}
+	}
+	return false
+}
+
+// change wishes for some other membership.
+func (o *operator) change() {
+	s, w := o.s, o.s.world
+	l := s.leader()
+	if l == nil || o.replacing() {
+		return // a lost disk and a change at once are two failures
+	}
+	have := l.proc.status.Membership
+	voters := 0
+	for _, x := range have.Members {
+		if x.Role == consensus.Voter {
+			voters++
+		}
+	}
+	var list []consensus.Change
+	for range 1 + w.rng.IntN(2) {
+		id := pick(w, s.ids...)
+		x, in := have.Find(id)
+		m := s.machines[id]
+		if m.retired || slices.ContainsFunc(list, func(c consensus.Change) bool { return c.Member.ID == id }) {
+			continue
+		}
+		member := consensus.Member{ID: id, Incarnation: m.first.Incarnation, Priority: uint8(w.rng.IntN(2))}
+		switch {
+		case w.oneIn(4) && len(s.ids) < s.mood.voters+4 && !s.mood.snapshots:
+			m = s.newcomer()
+			m.start()
+			list = append(list, consensus.Change{Member: consensus.Member{ID: m.id, Promote: true, Incarnation: m.first.Incarnation}})
+		case in && w.oneIn(3) && voters > 1 && !s.mood.snapshots:
+			list = append(list, consensus.Change{Remove: true, Member: member})
+			voters--
+		case in && x.Role == consensus.Learner, in && w.oneIn(3):
+			member.Role = consensus.Voter
+			list = append(list, consensus.Change{Member: member})
+		case in && voters > 1, !in && !s.mood.snapshots:
+			member.Promote = w.oneIn(2)
+			list = append(list, consensus.Change{Member: member})
+			if in {
+				voters--
+			}
+		}
+	}
+	if len(list) == 0 {
+		return
+	}
+	l.proc.run(func() {
+		if err := l.proc.n.Change(list...); err == nil {
+			o.changed = w.now
+			s.stats["membership changed"]++
+			s.tell(l.id, "membership: is to change %v", list)
+		}
+	})
+}
+
+// spare says whether the disk of a machine may be lost: the others know one membership, with three
+// voters or more, and nobody is still to be taken in again.
+func (o *operator) spare(m *machine) bool {
+	s := o.s
+	if s.mood.snapshots || m.proc == nil || m.paused > s.world.now || o.replacing() || s.world.now < o.changed+5*time.Second {
+		return false
+	}
+	var known *consensus.Status
+	for _, id := range s.ids {
+		other := s.machines[id]
+		if other == m || other.retired {
+			continue
+		}
+		if other.proc == nil || other.proc.ill {
+			return false
+		}
+		st := &other.proc.status
+		if known == nil {
+			known = st
+		}
+		if st.MembershipIndex != known.MembershipIndex || st.Term != known.Term || !st.MembershipCommitted || st.Membership.Joint() {
+			return false
+		}
+	}
+	if known == nil {
+		return false
+	}
+	voters := 0
+	for _, x := range known.Membership.Members {
+		if x.Role == consensus.Voter {
+			voters++
+		}
+	}
+	return voters >= 3
+}
+
+// loseDisk takes a machine's disk away, or damages one bit of it.
+func (o *operator) loseDisk(rot bool) {
+	s := o.s
+	m := s.victim()
+	if m == nil || !o.spare(m) {
+		return
+	}
+	m.stop()
+	if m.proc != nil || m.disk == nil {
+		return
+	}
+	if !rot {
+		s.stats["disk replaced"]++
+		s.tell(m.id, "its disk is lost")
+		m.replace = true
+		o.replaceLater(m)
+		return
+	}
+	o.damage(m)
+	s.world.after(s.world.about(500*time.Millisecond), m.start)
+}
+
+// damage flips a bit in a file of a process that was stopped in good order.
+func (o *operator) damage(m *machine) {
+	s := o.s
+	var names []string
+	for _, name := range m.disk.Files() {
+		if !strings.HasSuffix(name, "LOCK") && !strings.HasSuffix(name, ".tmp") {
+			names = append(names, name)
+		}
+	}
+	if len(names) == 0 {
+		return
+	}
+	name := pick(s.world, names...)
+	f, err := m.disk.Open(name, disk.ReadOnly)
+	if err != nil {
+		violated("opening %s: %v", name, err)
+	}
+	size, err := f.Size()
+	if err != nil || size == 0 {
+		return
+	}
+	bits := size * 8
+	if strings.HasSuffix(name, "node") {
+		bits = 200 * 8 // where it says something
+	}
+	bit := s.world.rng.Int64N(bits)
+	if err := m.disk.Flip(name, bit); err != nil {
+		violated("%v", err)
+	}
+	o.rotten[m.id] = name
+	s.stats["bit flipped"]++
+	s.tell(m.id, "bit %d of %s flips", bit, name)
+}
+
+// replaceLater gives a machine another disk.
+func (o *operator) replaceLater(m *machine) {
+	o.s.world.after(o.s.world.about(time.Second), func() { o.replaceNow(m) })
+}
+
+func (o *operator) replaceNow(m *machine) {
+	if !m.replace {
+		return
+	}
+	delete(o.rotten, m.id)
+	m.replace, m.claimed = false, 0
+	m.disk, m.first = disk.NewSim(o.s.world.rng.Uint64()), o.s.identity(m.id)
+	o.s.tell(m.id, "has an empty disk, and is incarnation %x", m.first.Incarnation)
+	m.start()
+}

@@ -1,0 +1,276 @@
+package sim
+
+import (
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/lithair/lithair-go/consensus"
+	"github.com/lithair/lithair-go/consensus/node"
+)
+
+// Config says which run is wanted.
+type Config struct {
+	Seed  uint64
+	Trace func(line string) // is told the story, a line at a time; nil: nobody
+	// Messages adds every message to the story.
+	Messages bool
+}
+
+// Result is what became of a run.
+type Result struct {
+	Seed      uint64
+	Failure   string // what was violated; "" when nothing was
+	Stack     string // of a failure that is a panic of the code under test
+	Simulated time.Duration
+	Recovery  time.Duration // from the end of the faults until all was well
+	Steps     uint64
+	Voters    int
+	Stats     map[string]int
+}
+
+// Failed says whether anything was violated.
+func (r *Result) Failed() bool { return r.Failure != "" }
+
+// Replay returns the command that runs it again.
+func (r *Result) Replay() string {
+	return fmt.Sprintf("go run ./cmd/lithair sim -seed %d", r.Seed)
+}
+
+// mood is what a run is like.
+type mood struct {
+	voters, learners       int
+	clients, registers     int
+	think                  time.Duration // between a client's operations, about
+	sync, slowSync         time.Duration // of a disk, about
+	apply                  time.Duration // until the engine makes a pass, about
+	skew                   time.Duration // of clocks, about
+	drift                  float64       // of clocks, at most
+	segmentBytes           int64
+	maxBatch, maxInflight  int
+	snapshots, compact     bool // compact: they let go of the log before them
+	down                   time.Duration
+	raft                   consensus.Config
+	faulty, calm, recovery time.Duration
+}
+
+func (m *mood) downtime(w *world) time.Duration { return 20*time.Millisecond + w.about(m.down) }
+
+// simulation is a run.
+type simulation struct {
+	world         *world
+	mood          mood
+	net           *network
+	check         *checker
+	history       *history
+	operator      *operator
+	machines      map[consensus.NodeID]*machine
+	ids           []consensus.NodeID
+	clients       []*client
+	faulty        bool
+	trace         func(string)
+	traceMessages bool
+	stats         map[string]int
+}
+
+// recoveryBound is within what time after the faults all must be well: writes are acknowledged, and all members
+// have the same state. An election takes up to a second, an interrupted change of the
+// membership or a lost disk several.
+const recoveryBound = 30 * time.Second
+
+// Run lets a cluster live through everything that goes wrong in the run of that seed.
+func Run(cfg Config) (r *Result) {
+	w := newWorld(cfg.Seed)
+	s := &simulation{world: w, machines: map[consensus.NodeID]*machine{}, trace: cfg.Trace, traceMessages: cfg.Messages && cfg.Trace != nil, stats: map[string]int{}}
+	s.draw(cfg.Seed)
+	s.check, s.history = newChecker(s), newHistory(s)
+	s.operator = &operator{s: s, rotten: map[consensus.NodeID]string{}, changed: -time.Hour}
+	r = &Result{Seed: cfg.Seed, Voters: s.mood.voters, Stats: s.stats}
+	defer func() {
+		r.Simulated, r.Steps = w.now, w.steps
+		if e := recover(); e != nil {
+			if v, ok := e.(violation); ok {
+				r.Failure = string(v)
+			} else {
+				r.Failure, r.Stack = fmt.Sprintf("panic: %v", e), string(debug.Stack())
+			}
+			s.tell(clients, "FAILED: %s", r.Failure)
+		}
+	}()
+	s.live()
+	r.Recovery = s.recover()
+	s.finish()
+	return r
+}
+
+// draw decides what the run is like.
+func (s *simulation) draw(seed uint64) {
+	w := s.world
+	m := &s.mood
+	m.voters = []int{3, 3, 5, 3, 1, 3, 7, 3, 5, 3, 3, 11}[seed%12]
+	m.learners = pick(w, 0, 0, 1, 2)
+	m.clients, m.registers = 2+w.rng.IntN(4), 1+w.rng.IntN(4)
+	m.think = pick(w, 20*time.Millisecond, 60*time.Millisecond, 150*time.Millisecond)
+	m.sync, m.slowSync = pick(w, 200*time.Microsecond, time.Millisecond, 8*time.Millisecond), pick(w, 50*time.Millisecond, 800*time.Millisecond)
+	m.apply = pick(w, 20*time.Microsecond, 300*time.Microsecond, 5*time.Millisecond)
+	m.skew, m.drift = pick(w, 0, 20*time.Millisecond, 5*time.Second), pick(w, 0, 0.001, 0.1)
+	m.segmentBytes = pick(w, int64(12<<10), 24<<10, 64<<10)
+	m.maxBatch, m.maxInflight = pick(w, 1, 3, 100), pick(w, 1, 2, 4)
+	m.snapshots, m.compact = w.oneIn(2), w.oneIn(2)
+	m.down = pick(w, 100*time.Millisecond, time.Second, 4*time.Second)
+	m.raft = consensus.Config{
+		MaxMessageBytes: pick(w, 300, 4<<10, 1<<20), MaxInflight: pick(w, 2, 16, 256), MaxTailBytes: pick(w, 1<<10, 1<<20),
+		MaxChunkBytes: pick(w, 512, 8<<10), MaxUnappliedBytes: pick(w, 1<<10, 1<<20), FastFailover: w.oneIn(2),
+	}
+	m.faulty = 20*time.Second + w.between(0, 20*time.Second)
+	s.net = &network{s: s, delay: pick(w, 200*time.Microsecond, 2*time.Millisecond, 15*time.Millisecond), drop: pick(w, 0, 0, 1, 5, 15), repeat: pick(w, 0, 2, 10), reorder: w.oneIn(2),
+		cut: map[link]bool{}, slow: map[link]time.Duration{}, last: map[link]time.Duration{}}
+}
+
+// live sets the cluster up and lets it live while things go wrong.
+func (s *simulation) live() {
+	w := s.world
+	var ids []consensus.NodeID
+	for i := range s.mood.voters {
+		ids = append(ids, consensus.NodeID(i+1))
+	}
+	for _, id := range ids {
+		s.add(id, node.Identity{Cluster: cluster, ID: id, Membership: consensus.Voters(ids...)})
+	}
+	s.faulty = true
+	s.tell(clients, "%d voters, %d learners, %d clients: %+v", s.mood.voters, s.mood.learners, s.mood.clients, s.mood)
+	for _, id := range ids {
+		m := s.machines[id]
+		w.after(w.about(20*time.Millisecond), m.start)
+	}
+	for range s.mood.learners {
+		s.join(s.newcomer())
+	}
+	for i := range s.mood.clients {
+		c := &client{s: s, id: i + 1}
+		s.clients = append(s.clients, c)
+		c.next()
+	}
+	for i := range faults {
+		f := &faults[i]
+		if every := pick(w, 0, f.every, f.every, f.every/4); every > 0 && w.oneIn(2) {
+			s.tell(clients, "fault of this run: %s, every %v", f.name, every)
+			f.begin(s, every)
+		}
+	}
+	for w.step(s.mood.faulty) {
+	}
+}
+
+// join starts a machine and has it taken in as a learner, as soon as there is a leader.
+func (s *simulation) join(m *machine) {
+	w := s.world
+	w.after(w.about(100*time.Millisecond), m.start)
+	var ask func()
+	ask = func() {
+		l := s.leader()
+		if l == nil {
+			w.after(200*time.Millisecond, ask)
+			return
+		}
+		if _, in := l.proc.status.Membership.Find(m.id); in || m.retired {
+			return
+		}
+		l.proc.run(func() {
+			if err := l.proc.n.Change(consensus.Change{Member: consensus.Member{ID: m.id, Incarnation: m.first.Incarnation}}); err == nil {
+				s.operator.changed = w.now
+			}
+		})
+		w.after(300*time.Millisecond, ask)
+	}
+	w.after(300*time.Millisecond, ask)
+}
+
+// recover ends all faults and returns how long it takes until all is well.
+func (s *simulation) recover() time.Duration {
+	s.faulty = false
+	s.tell(clients, "the faults stop")
+	s.net.calm()
+	for _, id := range s.ids {
+		m := s.machines[id]
+		m.paused, m.slow, m.fuse, m.failSync = 0, 0, 0, false
+		m.empty()
+		if m.proc != nil && m.proc.ill {
+			m.crashed(false)
+		}
+		s.operator.replaceNow(m)
+		m.start()
+	}
+	begun := s.world.now
+	written := s.stats["write"]
+	for end := begun + recoveryBound; s.world.now < end; {
+		next := s.world.now + 100*time.Millisecond
+		for s.world.step(next) {
+		}
+		if s.stats["write"] > written && s.well() {
+			return s.world.now - begun
+		}
+	}
+	for _, id := range s.ids {
+		if p := s.machines[id].proc; p != nil {
+			s.tell(id, "%+v", p.status)
+		}
+	}
+	violated("no recovery within %v after the faults have stopped: %s", recoveryBound, s.unwell())
+	return 0
+}
+
+func (s *simulation) well() bool { return s.unwell() == "" }
+
+// unwell says what is not as it should be.
+func (s *simulation) unwell() string {
+	l := s.leader()
+	if l == nil {
+		return "nobody leads"
+	}
+	st := &l.proc.status
+	if !l.proc.e.Stats().Leading {
+		return fmt.Sprintf("node %d leads term %d and takes no writes", l.id, st.Term)
+	}
+	if st.Membership.Joint() || !st.MembershipCommitted {
+		return "the membership is being changed"
+	}
+	for _, x := range st.Membership.Members {
+		m := s.machines[x.ID]
+		switch {
+		case m.proc == nil:
+			return fmt.Sprintf("node %d does not run", x.ID)
+		case x.Incarnation != m.first.Incarnation:
+			return fmt.Sprintf("node %d was not taken in again", x.ID)
+		case m.proc.status.Term != st.Term:
+			return fmt.Sprintf("node %d is in term %d, the leader in %d", x.ID, m.proc.status.Term, st.Term)
+		case m.proc.status.Applied+20 < st.Applied:
+			return fmt.Sprintf("node %d has applied %d of %d", x.ID, m.proc.status.Applied, st.Applied)
+		}
+	}
+	return ""
+}
+
+// finish lets clients end, and judges what they saw and what all nodes have.
+func (s *simulation) finish() {
+	for _, c := range s.clients {
+		c.stop = true
+	}
+	end := s.world.now + 10*time.Second
+	for s.world.step(end) {
+	}
+	l := s.leader()
+	if l == nil {
+		violated("nobody leads at the end")
+	}
+	for _, x := range l.proc.status.Membership.Members {
+		p := s.machines[x.ID].proc
+		if p == nil || p.e.Root().Seq() != s.check.committedSeq() || p.e.Root().Hash() != s.check.roots[s.check.committedSeq()].Hash() {
+			violated("at the end node %d has not the state of sequence %d", x.ID, s.check.committedSeq())
+		}
+		p.balanced(p.e.Root())
+	}
+	s.stats["committed entry"] += len(s.check.log)
+	s.history.judge()
+	s.stats["message"] += int(s.net.carried)
+}

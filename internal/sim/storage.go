@@ -1,0 +1,109 @@
+package sim
+
+import (
+	"time"
+
+	"github.com/lithair/lithair-go/eventlog"
+	"github.com/lithair/lithair-go/internal/disk"
+)
+
+// hook sees the calls of a machine's disk.
+func (m *machine) hook(op disk.Op, name string) error {
+	switch op {
+	case disk.OpWrite, disk.OpSync, disk.OpTruncate, disk.OpAllocate, disk.OpRename, disk.OpRemove, disk.OpSyncDir:
+	default:
+		return nil
+	}
+	if m.fuse > 0 {
+		if m.fuse--; m.fuse == 0 {
+			m.dark = true
+			return disk.ErrPower
+		}
+	}
+	if m.failSync && op == disk.OpSync {
+		m.failSync = false
+		if m.proc != nil {
+			m.proc.ill = true
+		}
+		m.s.tell(m.id, "a sync of %s fails", name)
+		m.s.stats["failed sync"]++
+		return errSync
+	}
+	return nil
+}
+
+// syncTime is how long a write and its sync take.
+func (m *machine) syncTime() time.Duration {
+	d := 20*time.Microsecond + m.s.world.about(m.s.mood.sync)
+	if m.slow > m.s.world.now {
+		d += m.s.world.about(m.s.mood.slowSync)
+	}
+	return d
+}
+
+// write begins the next work of the log, if there is one and the disk is free.
+func (p *process) write() {
+	if p.work != nil {
+		return
+	}
+	if w, ok := p.log.Begin(); ok {
+		p.begin(w)
+	}
+}
+
+func (p *process) begin(w *eventlog.Work) {
+	p.work = w
+	p.idle++
+	p.later(p.m.syncTime(), p.finish)
+}
+
+// finish carries out the work whose time has passed. A power failure before that finds it undone, or in
+// the middle, see breakWork.
+func (p *process) finish() {
+	w := p.work
+	if w == nil {
+		return
+	}
+	p.work = nil
+	err := w.Do()
+	if p.m.dark {
+		return
+	}
+	p.log.End(w, err)
+	p.m.s.check.durable(p)
+	p.idle++
+	now := p.idle
+	p.later(50*time.Millisecond, func() {
+		if now != p.idle || p.work != nil {
+			return
+		}
+		if w, ok := p.log.BeginMark(); ok {
+			p.begin(w)
+		}
+	})
+}
+
+// breakWork does a part of the work that a crash finds the disk busy with, or none of it.
+func (m *machine) breakWork(p *process) {
+	if p.work == nil || m.dark || m.s.world.oneIn(2) {
+		return
+	}
+	m.fuse = 1 + m.s.world.rng.IntN(5)
+	if err := p.work.Do(); err == nil {
+		m.s.stats["crash behind a sync"]++
+	} else {
+		m.s.stats["crash before a sync"]++
+	}
+	p.work = nil
+	m.fuse, m.dark = 0, false
+}
+
+// tend does now and then what nobody waits for.
+func (p *process) tend() {
+	p.later(p.m.s.world.about(500*time.Millisecond), func() {
+		if err := p.log.Tend(); err != nil {
+			p.m.s.tell(p.m.id, "tending the log: %v", err)
+		}
+		p.tend()
+	})
+}

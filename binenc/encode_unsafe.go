@@ -41,7 +41,7 @@ type hotOp struct {
 
 // heat makes the hot ops of a program, one for each op.
 func (p *program) heat() {
-	p.hot = make([]hotOp, len(p.ops))
+	p.hot = make([]hotOp, len(p.ops)+1)[:len(p.ops)] // and a hotNone at which encodeHot ends
 	for i := len(p.ops) - 1; i >= 0; i-- {
 		o, h := &p.ops[i], &p.hot[i]
 		*h = hotOp{code: o.hot(), run: 1, number: o.number, offset: o.offset, o: o}
@@ -105,27 +105,32 @@ func (o *op) hot() hotCode {
 // encodeHot appends the fields from number i of ops on, up to the first that takes more
 // than room for it and a few stores; encodeKnown does that one and comes back. It holds
 // the buffer as an address and an offset, since a slice that goes through append for
-// each byte costs about as much as the bytes do. Texts are copied by a call that keeps
-// to registers: written out here, they took as long and made the rest slower. So did an
-// if for each code in place of the jump table, and loops unrolled for integers in lists.
+// each byte costs about as much as the bytes do, and stores to addresses without a
+// function around it, since each inlined call leaves an instruction that does nothing
+// behind; it goes from op to op by address, to a hotNone at their end. Texts are copied
+// by calls that keep to registers: written out here, they took as long and made the rest
+// slower. So did an if for each code in place of the jump table, and integers of lists
+// spread over their bytes without a branch.
 func (p *program) encodeHot(dst []byte, base place, i int, last uint32) (_ []byte, next int, _ uint32) {
 	buf, off, end := unsafe.Pointer(unsafe.SliceData(dst)), len(dst), cap(dst)
-	hot := p.hot
-	for ; i < len(hot); i++ {
-		o := &hot[i]
+	first := unsafe.Pointer(unsafe.SliceData(p.hot))
+	o := (*hotOp)(unsafe.Add(first, uintptr(i)*unsafe.Sizeof(hotOp{})))
+	expected, start := last+1, off // the number that needs no gap, where the field begins
+fields:
+	for ; ; o = (*hotOp)(unsafe.Add(unsafe.Pointer(o), unsafe.Sizeof(hotOp{}))) {
 		at := unsafe.Add(base, o.offset)
+		start = off
 		if end-off < hotRoom {
 			break
 		}
-		start := off
-		if width := o.number - last - 1; width != 0 {
+		if o.number != expected {
+			width := o.number - expected
 			if width > maxShortGap {
 				break
 			}
-			putByte(buf, off, headShortGap+byte(width-1))
+			*(*byte)(unsafe.Add(buf, off)) = headShortGap + byte(width-1)
 			off++
 		}
-		first := at
 		var to, n, done int // of what has a length: its end, its elements, how many are written
 		switch o.code {
 		case hotTexts:
@@ -133,11 +138,17 @@ func (p *program) encodeHot(dst []byte, base place, i int, last uint32) (_ []byt
 				off = start
 				continue
 			}
-			to, done = putTexts(buf, off, end, at, int(o.run), headShortBytes)
-			if done == 0 {
-				return dst[:start], i, last
+			n = int(o.run)
+			if end-off >= n*textRoom {
+				to, done = putShort(buf, off, at, n, headShortBytes), n
 			}
-			off, i, last = to, i+done-1, o.number+uint32(done-1)
+			if to == 0 {
+				if to, done = putTexts(buf, off, end, at, n, headShortBytes); done == 0 {
+					break fields
+				}
+			}
+			off, expected = to, o.number+uint32(done)
+			o = (*hotOp)(unsafe.Add(unsafe.Pointer(o), uintptr(done-1)*unsafe.Sizeof(hotOp{})))
 			continue
 		case hotUint:
 			v := o.o.getUint(at)
@@ -145,7 +156,7 @@ func (p *program) encodeHot(dst []byte, base place, i int, last uint32) (_ []byt
 				off = start
 				continue
 			}
-			off, last = putInt(buf, off, v), o.number
+			off, expected = putInt(buf, off, v), o.number+1
 			continue
 		case hotInt:
 			v := o.o.getInt(at)
@@ -153,15 +164,15 @@ func (p *program) encodeHot(dst []byte, base place, i int, last uint32) (_ []byt
 				off = start
 				continue
 			}
-			off, last = putInt(buf, off, zigzag(v)), o.number
+			off, expected = putInt(buf, off, zigzag(v)), o.number+1
 			continue
 		case hotBool:
 			if !*(*bool)(at) {
 				off = start
 				continue
 			}
-			putByte(buf, off, 1)
-			off, last = off+1, o.number
+			*(*byte)(unsafe.Add(buf, off)) = 1
+			off, expected = off+1, o.number+1
 			continue
 		case hotFloat64:
 			u := float64Bits(*(*float64)(at))
@@ -169,45 +180,60 @@ func (p *program) encodeHot(dst []byte, base place, i int, last uint32) (_ []byt
 				off = start
 				continue
 			}
-			putByte(buf, off, headFixed64)
-			putWord(buf, off+1, u)
-			off, last = off+9, o.number
+			*(*byte)(unsafe.Add(buf, off)) = headFixed64
+			*(*uint64)(unsafe.Add(buf, off+1)) = u
+			off, expected = off+9, o.number+1
 			continue
 		case hotMessage:
 			n = int(o.run)
-			to, done = putTexts(buf, off+1, end, at, n, headShortBytes)
+			if end-off > n*textRoom {
+				to, done = putShort(buf, off+1, at, n, headShortBytes), n
+			}
+			if to == 0 {
+				to, done = putSparse(buf, off+1, end, at, n)
+			}
+			if to == off+1 && done == n {
+				off = start
+				continue
+			}
 		case hotTextList:
-			if first, n = shortList(at); n <= hotList {
-				to, done = putTexts(buf, off+1, end, first, n, 0)
+			if at, n = shortList(at); n <= hotList {
+				if end-off > n*textRoom {
+					to, done = putShort(buf, off+1, at, n, 0), n
+				}
+				if to == 0 {
+					to, done = putTexts(buf, off+1, end, at, n, 0)
+				}
 			}
 		case hotIntList:
-			if first, n = shortList(at); n <= hotList {
-				to, done = putInts(buf, off+1, end, first, n)
+			if at, n = shortList(at); n <= hotList {
+				to, done = putInts(buf, off+1, end, at, n)
 			}
 		case hotMessageList:
-			if first, n = shortList(at); n <= hotList {
-				to, done = putMessages(buf, off+1, end, first, n, o.o)
+			if at, n = shortList(at); n <= hotList {
+				to, done = putMessages(buf, off+1, end, at, n, o.o)
 			}
 		default:
-			return dst[:start], i, last
+			break fields
 		}
 		size := to - off - 1
 		if done < n || size > maxShortLength {
 			if done < n || size > 0xFF || to == end {
-				return dst[:start], i, last
+				break
 			}
 			lengthen(dst[off : to+1])
-			off, last = to+1, o.number
+			off, expected = to+1, o.number+1
 			continue
 		}
-		if first == nil {
+		if at == nil {
 			off = start
 			continue
 		}
-		putByte(buf, off, headShortBytes+byte(size))
-		off, last = to, o.number
+		*(*byte)(unsafe.Add(buf, off)) = headShortBytes + byte(size)
+		off, expected = to, o.number+1
 	}
-	return dst[:off], i, last
+	i = int(uintptr(unsafe.Pointer(o))-uintptr(first)) / int(unsafe.Sizeof(hotOp{}))
+	return dst[:start], i, expected - 1
 }
 
 // lengthen makes the head of one byte in front of a field's bytes one of two; the last
@@ -249,12 +275,12 @@ func putWord(buf unsafe.Pointer, off int, v uint64) { *(*uint64)(unsafe.Add(buf,
 // putInt is appendInt, with room for nine bytes.
 func putInt(buf unsafe.Pointer, off int, v uint64) int {
 	if v <= maxInlineInt {
-		putByte(buf, off, byte(v))
+		*(*byte)(unsafe.Add(buf, off)) = byte(v)
 		return off + 1
 	}
 	n := (bits.Len64(v) + 7) >> 3
-	putByte(buf, off, headInt+byte(n-1))
-	putWord(buf, off+1, v)
+	*(*byte)(unsafe.Add(buf, off)) = headInt + byte(n-1)
+	*(*uint64)(unsafe.Add(buf, off+1)) = v
 	return off + 1 + n
 }
 
@@ -262,12 +288,17 @@ func putInt(buf unsafe.Pointer, off int, v uint64) int {
 func putInts(buf unsafe.Pointer, off, end int, first unsafe.Pointer, n int) (_, done int) {
 	for ; done < n && end-off > 10; done++ {
 		v := zigzag(*(*int64)(unsafe.Add(first, done*8)))
-		for ; v >= 0x80; v >>= 7 {
-			putByte(buf, off, byte(v)|0x80)
+		if v < 0x80 {
+			*(*byte)(unsafe.Add(buf, off)) = byte(v)
+			off++
+			continue
+		}
+		for ; v >= 0x4000; v >>= 7 {
+			*(*byte)(unsafe.Add(buf, off)) = byte(v) | 0x80
 			off++
 		}
-		putByte(buf, off, byte(v))
-		off++
+		*(*uint16)(unsafe.Add(buf, off)) = uint16(v&0x7F | 0x80 | v>>7<<8)
+		off += 2
 	}
 	return off, done
 }
@@ -292,8 +323,8 @@ func putMessages(buf unsafe.Pointer, off, end int, first unsafe.Pointer, n int, 
 		if size >= 8 {
 			seen = copyEnds(buf, off+1, next, from, size)
 			for i := 8; i < size-8; i += 8 {
-				w := getWord(from, i)
-				putWord(buf, off+1+i, w)
+				w := *(*uint64)(unsafe.Add(from, i))
+				*(*uint64)(unsafe.Add(buf, off+1+i)) = w
 				seen |= w
 			}
 		} else if size >= 4 {
@@ -306,14 +337,14 @@ func putMessages(buf unsafe.Pointer, off, end int, first unsafe.Pointer, n int, 
 		if seen&notASCII != 0 {
 			break
 		}
-		putByte(buf, off, headShortBytes+byte(size))
+		*(*byte)(unsafe.Add(buf, off)) = headShortBytes + byte(size)
 		off = next
 		if at += unsafe.Sizeof(""); at == stop {
 			size := off - start - 1
 			if size > 0x7F {
 				break
 			}
-			putByte(buf, start, byte(size))
+			*(*byte)(unsafe.Add(buf, start)) = byte(size)
 			start = off
 			off++
 			done++
@@ -322,6 +353,81 @@ func putMessages(buf unsafe.Pointer, off, end int, first unsafe.Pointer, n int, 
 		}
 	}
 	return start, done
+}
+
+// textRoom is as much as a short text and its head take.
+const textRoom = maxShortLength + 1
+
+// putShort writes n texts that lie one behind another in memory, each with head plus its
+// length in front, and returns where they end: all of them or, if one is longer than 32
+// bytes or not ASCII, or is a field, whose head is not 0, and empty, none and 0. There is
+// textRoom for each. So it looks neither at the room nor, until the end, at what it copied:
+// it takes half the instructions of putTexts, which then does as many as it can.
+func putShort(buf unsafe.Pointer, off int, first unsafe.Pointer, n int, head byte) int {
+	seen := uint64(0)
+	for at, stop := uintptr(0), uintptr(n)*unsafe.Sizeof(""); at < stop; at += unsafe.Sizeof("") {
+		s := *(*string)(unsafe.Add(first, at))
+		from, size := unsafe.Pointer(unsafe.StringData(s)), len(s)
+		to := unsafe.Add(buf, off)
+		*(*byte)(to) = head + byte(size)
+		if uint(size-8) <= 8 {
+			v, w := *(*uint64)(from), *(*uint64)(unsafe.Add(from, size-8))
+			*(*uint64)(unsafe.Add(to, 1)) = v
+			*(*uint64)(unsafe.Add(to, size-7)) = w
+			seen |= v | w
+		} else if uint(size-17) <= 15 {
+			u, v := *(*uint64)(from), *(*uint64)(unsafe.Add(from, 8))
+			*(*uint64)(unsafe.Add(to, 1)) = u
+			*(*uint64)(unsafe.Add(to, 9)) = v
+			seen |= u | v
+			u, v = *(*uint64)(unsafe.Add(from, size-16)), *(*uint64)(unsafe.Add(from, size-8))
+			*(*uint64)(unsafe.Add(to, size-15)) = u
+			*(*uint64)(unsafe.Add(to, size-7)) = v
+			seen |= u | v
+		} else if uint(size-4) < 4 {
+			v, w := *(*uint32)(from), *(*uint32)(unsafe.Add(from, size-4))
+			*(*uint32)(unsafe.Add(to, 1)), *(*uint32)(unsafe.Add(to, size-3)) = v, w
+			seen |= uint64(v | w)
+		} else if uint(size-1) < 3 {
+			u, v, w := *(*byte)(from), *(*byte)(unsafe.Add(from, size>>1)), *(*byte)(unsafe.Add(from, size-1))
+			*(*byte)(unsafe.Add(to, 1)), *(*byte)(unsafe.Add(to, 1+size>>1)), *(*byte)(unsafe.Add(to, size)) = u, v, w
+			seen |= uint64(u | v | w)
+		} else if size != 0 || head != 0 {
+			return 0
+		}
+		off += 1 + size
+	}
+	if seen&notASCII != 0 {
+		return 0
+	}
+	return off
+}
+
+// putSparse writes the n fields of a message of nothing but texts, where some are empty
+// and left out; done says how many it could.
+func putSparse(buf unsafe.Pointer, off, end int, first unsafe.Pointer, n int) (_, done int) {
+	gap := 0
+	for ; done < n; done++ {
+		p := unsafe.Add(first, uintptr(done)*unsafe.Sizeof(""))
+		if *(*string)(p) == "" {
+			gap++
+			continue
+		}
+		next := off
+		if gap > 0 {
+			if gap > maxShortGap || off == end {
+				break
+			}
+			*(*byte)(unsafe.Add(buf, off)) = headShortGap + byte(gap-1)
+			next++
+		}
+		to, one := putTexts(buf, next, end, p, 1, headShortBytes)
+		if one == 0 {
+			break
+		}
+		off, gap = to, 0
+	}
+	return off, done
 }
 
 // putTexts writes n texts that lie one behind another in memory, each with head plus its
@@ -343,14 +449,14 @@ func putTexts(buf unsafe.Pointer, off, end int, first unsafe.Pointer, n int, hea
 		if size >= 8 {
 			seen := copyEnds(buf, off+1, next, from, size)
 			for i := 8; i < size-8; i += 8 {
-				w := getWord(from, i)
-				putWord(buf, off+1+i, w)
+				w := *(*uint64)(unsafe.Add(from, i))
+				*(*uint64)(unsafe.Add(buf, off+1+i)) = w
 				seen |= w
 			}
 			if seen&notASCII != 0 {
 				break
 			}
-			putByte(buf, off, head+byte(size))
+			*(*byte)(unsafe.Add(buf, off)) = head + byte(size)
 			off = next
 			at += unsafe.Sizeof("")
 			continue
@@ -359,7 +465,7 @@ func putTexts(buf unsafe.Pointer, off, end int, first unsafe.Pointer, n int, hea
 			if copyHalves(buf, off+1, next, from, size)&notASCII != 0 {
 				break
 			}
-			putByte(buf, off, head+byte(size))
+			*(*byte)(unsafe.Add(buf, off)) = head + byte(size)
 			off = next
 			at += unsafe.Sizeof("")
 			continue
@@ -371,7 +477,7 @@ func putTexts(buf unsafe.Pointer, off, end int, first unsafe.Pointer, n int, hea
 		} else if head != 0 {
 			break // an empty field
 		}
-		putByte(buf, off, head+byte(size))
+		*(*byte)(unsafe.Add(buf, off)) = head + byte(size)
 		off = next
 		at += unsafe.Sizeof("")
 	}
@@ -383,9 +489,9 @@ func putTexts(buf unsafe.Pointer, off, end int, first unsafe.Pointer, n int, hea
 
 // copyEnds copies the first and the last eight of at least eight bytes.
 func copyEnds(buf unsafe.Pointer, off, next int, from unsafe.Pointer, size int) (seen uint64) {
-	v, w := getWord(from, 0), getWord(from, size-8)
-	putWord(buf, off, v)
-	putWord(buf, next-8, w)
+	v, w := *(*uint64)(from), *(*uint64)(unsafe.Add(from, size-8))
+	*(*uint64)(unsafe.Add(buf, off)) = v
+	*(*uint64)(unsafe.Add(buf, next-8)) = w
 	return v | w
 }
 

@@ -1,6 +1,9 @@
 package consensus
 
-import "testing"
+import (
+	"reflect"
+	"testing"
+)
 
 // lead returns a leader of term 2 with the given members, whose no-op node 2 has; the
 // driver calls are done at once.
@@ -27,6 +30,27 @@ func lead(t *testing.T, cfg Config, m Membership) *Replica {
 		t.Fatalf("commit %d", r.log.commit)
 	}
 	return r
+}
+
+// TestLogHoldsBootstrap: the first leader puts the membership into the log, for those who
+// join later and for snapshots; the next one finds it there.
+func TestLogHoldsBootstrap(t *testing.T) {
+	m := Voters(1, 2, 3)
+	r := lead(t, Config{}, m)
+	if c := r.log.config(); c.index != 1 || !reflect.DeepEqual(c.Membership, m) {
+		t.Fatalf("configuration at %d: %+v", c.index, c.Membership)
+	}
+	step(t, r, Message{Kind: MsgAppend, From: 3, To: 1, Term: 3, Index: 1, LogTerm: 2, Seq: r.seq + 1})
+	settleDisk(t, r)
+	r.Campaign()
+	settleDisk(t, r)
+	for _, kind := range []MessageKind{MsgPreVoteResp, MsgVoteResp} {
+		step(t, r, Message{Kind: kind, From: 2, To: 1, Term: 4})
+		settleDisk(t, r)
+	}
+	if r.role != Leader || r.log.last != 2 || r.log.config().index != 1 {
+		t.Fatalf("%v, last %d, configuration at %d", r.role, r.log.last, r.log.config().index)
+	}
 }
 
 type noStorage struct{}

@@ -349,7 +349,7 @@ func (m *member) snapshot() {
 		}
 	}
 	if len(mb.Members) == 0 {
-		return // the log does not say yet who the members are
+		m.c.fail("node %d has applied %d entries, none of which says who the members are", m.id, at)
 	}
 	m.snap = Snapshot{Index: at, Term: e.Term, Time: e.Time, Membership: mb, Size: uint64(len(data)), Sum: sha256.Sum256(data)}
 	m.snapData = data

@@ -1,7 +1,9 @@
 package consensus
 
-// becomeLeader opens the term with a no-op, so that what earlier leaders left can be committed
-// and the commit index is known to be the newest (§3.6.2, §6.4).
+// becomeLeader opens the term with an entry of its own, so that what earlier leaders left can
+// be committed and the commit index is known to be the newest (§3.6.2, §6.4): a no-op, or the
+// membership of the bootstrap as long as the log does not hold it. So a node that is taken
+// in later finds it in the log, and every snapshot has one.
 func (r *Replica) becomeLeader() {
 	must(r.vote == r.cfg.ID && r.hardNumber <= r.persisted, "leading term %d without a durable vote for itself", r.term)
 	r.role, r.lead, r.votes = Leader, r.cfg.ID, nil
@@ -11,7 +13,11 @@ func (r *Replica) becomeLeader() {
 	r.transferee, r.gaveAway, r.beatNow, r.incoming = 0, false, false, nil
 	r.syncPeers()
 	r.termStart = r.log.last + 1
-	r.appendOwn(KindNoop, nil)
+	if c := r.log.config(); c.index == 0 {
+		r.appendOwn(KindConfig, AppendMembership(nil, c.Membership))
+	} else {
+		r.appendOwn(KindNoop, nil)
+	}
 }
 
 func (r *Replica) stopLeading() {

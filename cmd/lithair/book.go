@@ -20,7 +20,8 @@ type shownRecord struct {
 	Kind         string    `json:"kind"`
 	Bytes        int       `json:"bytes"`
 	Transactions []shownTx `json:"transactions,omitempty"`
-	Error        string    `json:"error,omitempty"` // why the payload was not decoded
+	Members      []string  `json:"members,omitempty"` // id and role
+	Error        string    `json:"error,omitempty"`   // why the payload was not decoded
 }
 
 type shownTx struct {
@@ -57,6 +58,16 @@ func (b *book) read(r eventlog.Record) *shownRecord {
 	switch r.Kind {
 	case consensus.KindNoop:
 		s.Kind = "term begins"
+	case consensus.KindConfig:
+		s.Kind = "membership"
+		m, err := consensus.ParseMembership(r.Payload)
+		if err != nil {
+			s.Error = err.Error()
+			return s
+		}
+		for _, x := range m.Members {
+			s.Members = append(s.Members, fmt.Sprintf("%d %v", x.ID, x.Role))
+		}
 	case engine.KindBatch:
 		s.Kind = "entry"
 		e, err := engine.DecodeEntry(r.Payload)

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"math"
+	"strings"
 	"time"
 
 	"github.com/lithair/lithair-go/eventlog"
@@ -55,6 +56,9 @@ func (c *console) printRecord(r *shownRecord) error {
 	line := fmt.Appendf(nil, "%d  term %d  %s  %s  %d bytes", r.Index, r.Term, r.Time, r.Kind, r.Bytes)
 	if r.Error != "" {
 		line = fmt.Appendf(line, "  not decoded: %s", r.Error)
+	}
+	if len(r.Members) > 0 {
+		line = fmt.Appendf(line, "  members: %s", strings.Join(r.Members, ", "))
 	}
 	line = append(line, '\n')
 	for _, t := range r.Transactions {

@@ -173,7 +173,7 @@ func TestExitCodes(t *testing.T) {
 func TestDump(t *testing.T) {
 	dir := founded(t, 3)
 	code, out, errOut := lithair("", "log", "dump", dir)
-	for _, want := range []string{"term begins", "created schema town", `command "found"`, `created town town-01 {"name":"town-01","old":true,"people":101}`} {
+	for _, want := range []string{"membership", "members: 1 voter", "created schema town", `command "found"`, `created town town-01 {"name":"town-01","old":true,"people":101}`} {
 		if code != 0 || !strings.Contains(out, want) {
 			t.Errorf("%q is missing: %d\n%s%s", want, code, out, errOut)
 		}

@@ -16,10 +16,12 @@ type printer struct{ done chan struct{} }
 func (printer) Replay(records []eventlog.Record) error { return nil }
 func (p printer) Committed(records []eventlog.Record) {
 	for _, r := range records {
-		fmt.Printf("committed %d, kind %d: %q\n", r.Index, r.Kind, r.Payload)
-		if r.Kind != consensus.KindNoop {
-			close(p.done)
+		if r.Kind < consensus.FirstKind {
+			fmt.Printf("committed %d, kind %d, the node's own\n", r.Index, r.Kind)
+			continue
 		}
+		fmt.Printf("committed %d, kind %d: %q\n", r.Index, r.Kind, r.Payload)
+		close(p.done)
 	}
 }
 func (printer) Holds() eventlog.Position                   { return eventlog.Position{} }
@@ -49,7 +51,7 @@ func Example() {
 	<-sink.done
 	fmt.Println("closed:", n.Close())
 	// Output:
-	// committed 1, kind 1: ""
+	// committed 1, kind 2, the node's own
 	// leading, epoch 1
 	// committed 2, kind 16: "hello"
 	// closed: <nil>

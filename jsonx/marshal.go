@@ -48,9 +48,10 @@ type encodeState struct {
 	opt      options
 	custom   bool // opt is not the default
 	depth    int
-	whole    []byte       // the text, if the caller gave no room for it
-	members  []member     // of the maps now open, each as yet unsorted
-	orders   []order      // and how they are sorted
+	whole    []byte   // the text, if the caller gave no room for it
+	members  []member // of the maps now open, each as yet unsorted
+	orders   []order  // and how they are sorted
+	cursors  cursors
 	root     reflect.Type // what the last pointer was
 	rootPlan *encType     // of what it points to
 }

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"reflect"
 	"strconv"
-	"sync"
+	"sync/atomic"
 )
 
 // cursor goes through a map: the iterator, room for the key it is at and for the values of all members, which wait for
@@ -13,14 +13,50 @@ import (
 type cursor struct {
 	it          reflect.MapIter
 	key, values reflect.Value
+	below       *cursor // of the same plan, for maps in maps
+	height      int     // how many are below
 }
 
-func newCursor(t reflect.Type) *cursor {
+// cursors are the idle ones of a state by the number of the plan.
+type cursors []*cursor
+
+// maxCursors is how many are kept of a plan.
+const maxCursors = 8
+
+// mapPlans counts the plans of maps that are written.
+var mapPlans atomic.Int64
+
+func (c *cursors) take(plan int, t reflect.Type) *cursor {
+	if plan < len(*c) && (*c)[plan] != nil {
+		x := (*c)[plan]
+		(*c)[plan] = x.below
+		return x
+	}
 	return &cursor{key: reflect.New(t.Key()).Elem(), values: reflect.New(reflect.SliceOf(t.Elem())).Elem()}
 }
 
-// take puts the members of v on the stacks of e, and their values into c.
-func (c *cursor) take(e *encodeState, v reflect.Value) error {
+// put takes x back without what it holds of the map, unless that was a large one.
+func (c *cursors) put(plan int, x *cursor) {
+	x.it.Reset(reflect.Value{})
+	x.key.SetZero()
+	x.values.Clear()
+	if x.values.Cap()*int(x.values.Type().Elem().Size()) > maxPooledBytes {
+		return
+	}
+	for len(*c) <= plan {
+		*c = append(*c, nil)
+	}
+	x.below, x.height = (*c)[plan], 0
+	if x.below != nil {
+		x.height = x.below.height + 1
+	}
+	if x.height < maxCursors {
+		(*c)[plan] = x
+	}
+}
+
+// read puts the members of v on the stacks of e, and their values into c.
+func (c *cursor) read(e *encodeState, v reflect.Value) error {
 	c.it.Reset(v)
 	if n := v.Len(); n > c.values.Cap() {
 		c.values.Set(reflect.MakeSlice(c.values.Type(), n, n))
@@ -39,14 +75,6 @@ func (c *cursor) take(e *encodeState, v reflect.Value) error {
 	return nil
 }
 
-// free forgets the members, and room that one large map left behind; false says that c is too large to keep.
-func (c *cursor) free() (keep bool) {
-	c.it.Reset(reflect.Value{})
-	c.key.SetZero()
-	c.values.Clear()
-	return c.values.Cap()*int(c.values.Type().Elem().Size()) <= maxPooledBytes
-}
-
 func (c encCompiler) mapping(t reflect.Type) encFunc {
 	if t == anyMapType {
 		return func(e *encodeState, b []byte, p loc) ([]byte, error) { return e.anyMap(b, *typedAt[map[string]any](p)) }
@@ -57,7 +85,7 @@ func (c encCompiler) mapping(t reflect.Type) encFunc {
 		}
 	}
 	enc := c.of(t.Elem(), false)
-	var pool sync.Pool
+	plan := int(mapPlans.Add(1) - 1)
 	return func(e *encodeState, b []byte, p loc) (_ []byte, err error) {
 		v := valueAt(t, p)
 		if v.IsNil() {
@@ -66,12 +94,9 @@ func (c encCompiler) mapping(t reflect.Type) encFunc {
 		if err := e.down(t); err != nil {
 			return b, err
 		}
-		c, _ := pool.Get().(*cursor)
-		if c == nil {
-			c = newCursor(t)
-		}
+		c := e.cursors.take(plan, t)
 		first := len(e.members)
-		if err := c.take(e, v); err != nil {
+		if err := c.read(e, v); err != nil {
 			return b, err
 		}
 		if err := e.sort(first, t); err != nil {
@@ -90,9 +115,7 @@ func (c encCompiler) mapping(t reflect.Type) encFunc {
 				return b, err
 			}
 		}
-		if c.free() {
-			pool.Put(c)
-		}
+		e.cursors.put(plan, c)
 		e.closeMap(first)
 		return append(b, '}'), nil
 	}

@@ -206,3 +206,24 @@ func BenchmarkFloat(b *testing.B) {
 		}
 	})
 }
+
+// splitAt is division by powers of ten without a division.
+func TestSplitAt(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 8))
+	check := func(d uint64, places int) {
+		unit := pow10Whole[places]
+		if whole, frac := splitAt(d, places); whole != d/unit || frac != d%unit*pow10Whole[16-places] {
+			t.Fatalf("%d at %d: %d and %d", d, places, whole, frac)
+		}
+	}
+	for places := 1; places <= 16; places++ {
+		for range 100_000 {
+			d := r.Uint64() >> (7 + r.IntN(50))
+			check(d, places)
+			n := d / pow10Whole[places] * pow10Whole[places] // where the quotient changes
+			check(n, places)
+			check(max(n, 1)-1, places)
+		}
+		check(1<<57-1, places)
+	}
+}

@@ -116,10 +116,8 @@ func appendFloat64(dst []byte, f float64) ([]byte, error) {
 // putPlain writes d, 0 < d < 10^17, with a point in front of the last places digits, 1 to 16 of them, to b[i:] and
 // returns where it ends. Zeros at the end are left out.
 func putPlain(b []byte, i int, d uint64, places int) int {
-	unit := pow10Whole[places]
-	whole := d / unit
+	whole, frac := splitAt(d, places)
 	i = putUint(b, i, whole)
-	frac := (d - whole*unit) * pow10Whole[16-places]
 	if frac == 0 {
 		return i
 	}
@@ -133,6 +131,34 @@ func putPlain(b []byte, i int, d uint64, places int) int {
 	}
 	return i + 9 - bits.LeadingZeros64(high^zeros)>>3
 }
+
+// splitAt returns what of d, d < 2^57, is in front of its last places digits, and these, followed by zeros up to sixteen.
+func splitAt(d uint64, places int) (whole, frac uint64) {
+	r := &reciprocals[places]
+	whole, _ = bits.Mul64(d, r.factor)
+	whole >>= r.shift & 63
+	return whole, (d - whole*r.unit) * r.rest
+}
+
+// reciprocals has for each power of ten, unit, what divides by it: the upper half of a product with factor, shifted, as
+// the division itself takes several times as long. factor is 2^(64+shift)/unit rounded up, 2^shift < unit <= 2^(shift+1),
+// so that factor*unit exceeds 2^(64+shift) by less than unit <= 2^(shift+1): exact for d < 2^57, and up to 2^63 (Granlund
+// and Montgomery, "Division by Invariant Integers using Multiplication", 1994, theorem 4.2).
+var reciprocals = func() (t [17]struct {
+	factor, unit, rest uint64
+	shift              int
+}) {
+	for places := range t {
+		unit, shift := pow10Whole[places], 0
+		if places > 0 {
+			shift = bits.Len64(unit-1) - 1
+			t[places].factor, _ = bits.Div64(1<<shift, 0, unit)
+			t[places].factor++
+		}
+		t[places].unit, t[places].rest, t[places].shift = unit, pow10Whole[16-places], shift
+	}
+	return t
+}()
 
 // appendDecimal writes d*10^e, d > 0, in ECMAScript's layout: plain from 1e-6 to below 1e21, else with an exponent.
 func appendDecimal(dst []byte, d uint64, e int) []byte {

@@ -141,6 +141,9 @@ func (g *growing) close(_ *decodeState, n int) {
 
 func (g *growing) release(*decodeState, int) {}
 
+// shared is of no use here: each copy is one of its own.
+type shared[T any] struct{}
+
 func (d *decodeState) text(b []byte, _ int) string { return string(b) }
 
 func (d *decodeState) boxFloat(f float64, _ int) any { return f }

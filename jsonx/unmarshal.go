@@ -25,9 +25,9 @@ func Unmarshal(data []byte, v any, opts ...Option) error {
 type decodeState struct {
 	parser
 	err    error
-	block  []byte    // room for short strings, see text
-	floats []float64 // room for numbers in interfaces, see boxFloat
-	boxes  []string  // room for short strings in interfaces, see boxString
+	texts  shared[byte]    // short strings, see text
+	floats shared[float64] // numbers in interfaces, see boxFloat
+	boxes  shared[string]  // short strings in interfaces, see boxString
 
 	unknown rules    // names of members without a field or a map that tells them apart, of all objects now open
 	chars   []byte   // a string without its escapes

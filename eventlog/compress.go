@@ -62,7 +62,7 @@ func (l *Log) rewrite(s *swap) error {
 	if err := out.put(s.made.header.encode()); err != nil {
 		return err
 	}
-	w := window{file: s.old.file, size: s.old.end}
+	w := window{file: s.old.file, size: s.old.end, written: s.old.end}
 	places := s.old.summary.places
 	for off := int64(headerSize); off < s.old.end; {
 		if l.stopping() {

@@ -182,7 +182,10 @@ func (s *scanner) segment(seg *segment, problem string, first, last bool, next *
 	if s.indexed(seg, next) {
 		return nil
 	}
-	w := window{file: seg.file, size: seg.size, buf: s.buf[:0]}
+	w, err := newWindow(seg, s.buf)
+	if err != nil {
+		return err
+	}
 	defer func() { s.buf = w.buf }()
 	im.tail, im.tailSize = 0, 0
 	off := int64(headerSize)

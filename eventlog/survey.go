@@ -135,7 +135,10 @@ func (s *surveyor) resume(off int64, seg *segment, before uint64) {
 }
 
 func (s *surveyor) segment(seg *segment) error {
-	w := window{file: seg.file, size: seg.size, buf: s.buf[:0]}
+	w, err := newWindow(seg, s.buf)
+	if err != nil {
+		return err
+	}
 	defer func() { s.buf = w.buf }()
 	b, err := w.bytes(0, headerSize)
 	if err != nil {

@@ -1,6 +1,10 @@
 package eventlog
 
-import "io"
+import (
+	"io"
+
+	"github.com/lithair/lithair-go/internal/disk"
+)
 
 // windowBytes is how much of a segment is read at once.
 const windowBytes = 1 << 20
@@ -8,13 +12,29 @@ const windowBytes = 1 << 20
 // window reads a file forwards through a buffer. What it returns is valid until the next
 // call.
 type window struct {
-	file File
-	size int64
-	buf  []byte
-	at   int64  // offset of buf[0]
-	open []byte // what was sealed in the last frame
+	file    File
+	size    int64
+	written int64 // nothing but zeros stands behind
+	buf     []byte
+	at      int64  // offset of buf[0]
+	open    []byte // what was sealed in the last frame
 
 	unpacker unpacker
+}
+
+// newWindow returns a window on a segment, with the buffer of one before. Most of a segment
+// that was begun a moment ago is room that nobody has written to: where the file tells,
+// that is not read.
+func newWindow(seg *segment, buf []byte) (window, error) {
+	w := window{file: seg.file, size: seg.size, written: seg.size, buf: buf[:0]}
+	if sparse, ok := seg.file.(disk.Sparse); ok {
+		written, err := sparse.Written()
+		if err != nil {
+			return w, err
+		}
+		w.written = min(written, seg.size)
+	}
+	return w, nil
 }
 
 // bytes returns n bytes at off, fewer at the end of the file.
@@ -23,7 +43,7 @@ func (w *window) bytes(off, n int64) ([]byte, error) {
 		return nil, nil
 	}
 	if off < w.at || off+n > w.at+int64(len(w.buf)) {
-		want := min(max(n, windowBytes), w.size-off)
+		want := min(max(n, min(windowBytes, w.written-off)), w.size-off)
 		if int64(cap(w.buf)) < want {
 			w.buf = make([]byte, want)
 		}
@@ -54,8 +74,8 @@ func (w *window) frame(off int64, e *envelope) (f frame, problem string, err err
 
 // zeroFrom says whether nothing but zeros stands from off on.
 func (w *window) zeroFrom(off int64) (bool, error) {
-	for off < w.size {
-		b, err := w.bytes(off, windowBytes)
+	for off < w.written {
+		b, err := w.bytes(off, min(windowBytes, w.written-off))
 		if err != nil || !allZero(b) {
 			return false, err
 		}

@@ -52,6 +52,13 @@ type File interface {
 	Name() string
 }
 
+// Sparse is a [File] that knows where nothing was written.
+type Sparse interface {
+	// Written returns an offset behind which nothing but zeros stands, at most the
+	// file's size. A file system that does not know says its size.
+	Written() (int64, error)
+}
+
 // Mode says how a file is opened.
 type Mode int
 

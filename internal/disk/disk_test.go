@@ -256,3 +256,34 @@ func TestWriteFileAtomic(t *testing.T) {
 	}
 	t.Logf("%d crashes", points)
 }
+
+// TestWritten: behind what was written stands nothing but zeros, whatever the file system
+// knows of it.
+func TestWritten(t *testing.T) {
+	const size = 8 << 20
+	f, err := disk.Real().Open(filepath.Join(t.TempDir(), "f"), disk.Create)
+	must(t, err)
+	defer f.Close()
+	check := func(last int64) {
+		t.Helper()
+		end, err := f.(disk.Sparse).Written()
+		if err != nil || end <= last || end > size {
+			t.Fatalf("written up to %d (%v), though something stands at %d", end, err, last)
+		}
+		t.Logf("written up to %d of %d", end, size)
+		b := make([]byte, size-end)
+		if n, err := f.ReadAt(b, end); n < len(b) || bytes.ContainsFunc(b, func(r rune) bool { return r != 0 }) {
+			t.Errorf("behind %d: %v, or not only zeros", end, err)
+		}
+	}
+	must(t, f.Allocate(0, size))
+	for _, off := range []int64{0, 100, 1 << 20, 5<<20 + 300, 3 << 20, size - 1} {
+		_, err := f.WriteAt([]byte("x"), off)
+		must(t, err)
+		check(off)
+	}
+	must(t, f.Truncate(0))
+	if end, err := f.(disk.Sparse).Written(); err != nil || end != 0 {
+		t.Errorf("an empty file: %d, %v", end, err)
+	}
+}

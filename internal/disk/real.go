@@ -104,6 +104,15 @@ func (r *realFile) Truncate(size int64) error                { return r.f.Trunca
 func (r *realFile) Allocate(off, n int64) error              { return allocate(r.f, off, n) }
 func (r *realFile) Name() string                             { return r.f.Name() }
 
+// Written implements [Sparse].
+func (r *realFile) Written() (int64, error) {
+	size, err := r.Size()
+	if err != nil {
+		return 0, err
+	}
+	return written(r.f, size)
+}
+
 func (r *realFile) Size() (int64, error) {
 	info, err := r.f.Stat()
 	if err != nil {

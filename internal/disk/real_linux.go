@@ -57,6 +57,39 @@ func allocate(f *os.File, off, n int64) error {
 	return nil
 }
 
+// SEEK_DATA and SEEK_HOLE of lseek(2), which package syscall does not name.
+const (
+	seekData = 3
+	seekHole = 4
+)
+
+// written walks the stretches of a file that hold data. Room that was allocated and not
+// written counts as a hole, but where the page cache has something of it, by reading ahead
+// too. The file's own offset, which this moves, is used by nobody.
+func written(f *os.File, size int64) (end int64, err error) {
+	seek := func(off int64, whence int) (at int64, err error) {
+		err = onFD(f, func(fd int) (err error) { at, err = syscall.Seek(fd, off, whence); return err })
+		return at, err
+	}
+	for end < size {
+		data, err := seek(end, seekData)
+		if err == syscall.ENXIO {
+			return end, nil
+		}
+		if err == nil {
+			end, err = seek(data, seekHole)
+		}
+		switch err {
+		case nil:
+		case syscall.EINVAL, syscall.EOPNOTSUPP, syscall.ENXIO: // it does not know, or was cut meanwhile
+			return size, nil
+		default:
+			return 0, &os.PathError{Op: "lseek", Path: f.Name(), Err: err}
+		}
+	}
+	return min(end, size), nil
+}
+
 func freeBytes(dir string) (int64, error) {
 	var s syscall.Statfs_t
 	if err := retry(func() error { return syscall.Statfs(dir, &s) }); err != nil {

@@ -22,4 +22,7 @@ func syncDir(f *os.File) error {
 
 func allocate(f *os.File, off, n int64) error { return extend(f, off, n) }
 
+// written does not know where files have holes.
+func written(_ *os.File, size int64) (int64, error) { return size, nil }
+
 func freeBytes(string) (int64, error) { return -1, nil }

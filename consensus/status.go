@@ -36,6 +36,9 @@ func (r *Replica) Status() Status {
 		Membership: c.Membership, MembershipIndex: c.index, MembershipCommitted: c.index <= l.commit,
 		Transferee: r.transferee, UncommittedBytes: r.uncommitted, Reads: len(r.asked) + len(r.early) + len(r.forwarded),
 	}
+	if len(r.peers) > 0 {
+		s.Peers = make([]PeerStatus, 0, len(r.peers))
+	}
 	for _, x := range c.Members {
 		if p := r.peers[x.ID]; p != nil {
 			s.Peers = append(s.Peers, PeerStatus{ID: x.ID, State: p.state.String(), Match: p.match, Next: p.next, Incarnation: p.incarnation, InflightBytes: p.inflight.bytes, Active: r.active(p), Snapshot: p.snapshot})

@@ -116,7 +116,7 @@ func (r *Read) Poll() (root *state.Root, done bool, err error) {
 	switch {
 	case r.b.err != nil:
 		return nil, true, r.b.err
-	case r.e.stats.applied.Load() >= r.b.index:
+	case r.e.isApplied(r.b.index):
 		return r.e.Root(), true, nil
 	case r.e.stopped():
 		return nil, true, ErrClosed

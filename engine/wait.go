@@ -93,7 +93,7 @@ func (e *Engine) barrierDone(ticket, index uint64, err error) {
 func (e *Engine) waitApplied(ctx context.Context, index uint64) (*state.Root, error) {
 	for {
 		changed := *e.changed.Load()
-		if e.stats.applied.Load() >= index {
+		if e.isApplied(index) {
 			return e.Root(), nil
 		}
 		select {
@@ -105,6 +105,9 @@ func (e *Engine) waitApplied(ctx context.Context, index uint64) (*state.Root, er
 		}
 	}
 }
+
+// isApplied says whether the published root holds what stands in the log up to index.
+func (e *Engine) isApplied(index uint64) bool { return e.stats.applied.Load() >= index }
 
 // Wait returns a root that holds at least the given sequence, waiting for it if need
 // be. It is how a client reads what it has written, on any node.

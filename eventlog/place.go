@@ -125,10 +125,10 @@ type memory struct {
 	unpacker   unpacker
 }
 
-// grown returns n bytes.
+// grown returns n bytes. It begins small: most reads are of a few records near the end.
 func (m *memory) grown(n int64) []byte {
 	if int64(cap(m.file)) < n {
-		m.file = make([]byte, max(n, placeBytes))
+		m.file = make([]byte, max(n, min(placeBytes, 2*int64(cap(m.file)))))
 	}
 	return m.file[:n]
 }

@@ -227,6 +227,14 @@ func (n *Node) Status() consensus.Status {
 	return n.core.Status()
 }
 
+// Err returns why the node takes no part in the cluster any more, a failed or damaged disk; nil
+// while it does.
+func (n *Node) Err() error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.dead
+}
+
 // Term returns the term of the entry at index, committed or not; false when the log has no
 // such entry, or no longer.
 func (n *Node) Term(index uint64) (uint64, bool) {

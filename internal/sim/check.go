@@ -15,6 +15,7 @@ import (
 type checker struct {
 	s       *simulation
 	log     []eventlog.Record // committed, by index-1
+	time    int64             // of the newest batch
 	terms   []uint64          // by index-1: in which term, at the latest, it was committed
 	replay  *engine.Replay    // applies it, beside all nodes
 	roots   map[uint64]*state.Root
@@ -115,6 +116,10 @@ func (c *checker) add(p *process, r eventlog.Record, passing bool) {
 	if err != nil {
 		violated("entry %d: %v", r.Index, err)
 	}
+	if r.Time <= c.time {
+		violated("the time of entry %d is not behind that of the batch before it", r.Index)
+	}
+	c.time = r.Time
 	for i := range e.Txs {
 		c.once(&e.Txs[i])
 	}
@@ -185,6 +190,7 @@ func (c *checker) started(p *process) {
 		violated("node %d starts in term %d, it has spoken of term %d", p.m.id, p.status.Term, p.m.claimed)
 	}
 	c.durable(p)
+	c.published(p)
 }
 
 // observe looks at a node after each call.
@@ -206,6 +212,7 @@ func (c *checker) observe(p *process) {
 		c.s.tell(p.m.id, "membership of entry %d, committed %v: %s", now.MembershipIndex, now.MembershipCommitted, describe(now.Membership))
 	}
 	p.status = now
+	c.durable(p)
 }
 
 // leads is election safety and leader completeness.
@@ -230,24 +237,19 @@ func (c *checker) leads(p *process, st *consensus.Status) {
 // durable is log matching: what has been made durable, by the chain over all of it.
 func (c *checker) durable(p *process) {
 	last, sum := p.log.Chain()
-	if last < p.log.First() || p.log.Err() != nil {
+	if last != p.status.Durable || last == 0 || sum == p.chain {
+		return // an older log is still in the place of what the core has
+	}
+	p.chain = sum
+	term, ok := p.n.Term(last)
+	if !ok {
 		return
 	}
-	at, err := p.log.Position(last)
-	if p.m.dark {
-		return
-	}
-	if err != nil {
-		violated("node %d cannot read its newest entry %d: %v", p.m.id, last, err)
-	}
-	k := place{last, at.Term}
+	k := place{last, term}
 	if known, ok := c.chains[k]; ok && known != sum {
-		violated("log matching: node %d has entry %d of term %d behind another log than others", p.m.id, last, at.Term)
+		violated("log matching: node %d has entry %d of term %d behind another log than others", p.m.id, last, term)
 	}
 	c.chains[k] = sum
-	if n := uint64(len(c.log)); last <= n && c.log[last-1].Term == at.Term && c.log[last-1].Time != at.Time {
-		violated("log matching: node %d has at index %d another entry of term %d than was committed", p.m.id, last, at.Term)
-	}
 }
 
 // published is that equal sequences have equal states.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"reflect"
+	"strings"
 	"time"
 
 	"github.com/lithair/lithair-go/consensus"
@@ -64,6 +65,8 @@ type process struct {
 	table *engine.Table
 
 	work     *eventlog.Work // that the disk is busy with
+	marks    bool           // which is a mark
+	marked   bool           // the log ends with one: damage to it can be told from a torn tail
 	idle     int            // counts the works, for marks
 	stepping bool           // a pass of the engine is under way
 	ill      bool           // a sync has failed: somebody will restart it
@@ -71,7 +74,8 @@ type process struct {
 	reads    []*pendingRead
 
 	status    consensus.Status
-	published uint64 // sequence of the newest root that was looked at
+	chain     eventlog.Sum // of the log, when it was last looked at
+	published uint64       // sequence of the newest root that was looked at
 }
 
 // chance returns a source that is drawn from the run's.
@@ -110,28 +114,32 @@ func (m *machine) start() {
 	}
 	m.s.tell(m.id, "started: term %d, log to %d, %d of it committed, snapshot at sequence %d", p.n.Status().Term, p.log.Durable(), p.n.Status().Commit, p.e.Stats().RestoredSeq)
 	m.s.check.started(p)
+	if m.scrubs() {
+		delete(m.s.operator.rotten, m.id) // what flipped means nothing
+	}
 	p.tick()
 	p.tend()
 	p.settle()
 }
 
+// scrubs says whether this start reads every byte of the log, as some do where a bit has flipped: else that may
+// be found later. A snapshot is read when it is needed.
+func (m *machine) scrubs() bool {
+	name := m.s.operator.rotten[m.id]
+	return name != "" && m.starts%2 == 0 && !strings.Contains(name, "snapshots")
+}
+
 // refused judges why a process did not start.
 func (m *machine) refused(err error) {
-	damage, rotten := errors.AsType[*eventlog.CorruptError](err)
 	switch {
-	case rotten && m.s.operator.rotten[m.id] != "":
-		m.s.tell(m.id, "does not open, as it must not: %v", damage)
+	case m.s.operator.rotten[m.id] != "":
+		m.s.tell(m.id, "does not open, as it must not: %v", err)
 		m.s.stats["rot found"]++
 		m.replace = true
 		m.s.operator.replaceLater(m)
 	case disk.IsFull(err) && m.full, m.failedSync(err):
 		m.s.tell(m.id, "does not start: %v", err)
 		m.s.world.after(m.s.world.about(time.Second), m.start)
-	case m.s.operator.rotten[m.id] != "":
-		m.s.tell(m.id, "does not open, as it must not: %v", err)
-		m.s.stats["rot found"]++
-		m.replace = true
-		m.s.operator.replaceLater(m)
 	default:
 		violated("node %d does not start again: %v", m.id, err)
 	}
@@ -152,7 +160,7 @@ func (p *process) open() (err error) {
 			if err := m.disk.MkdirAll("data/log"); err != nil {
 				return nil, err
 			}
-			if p.log, err = eventlog.Open(eventlog.Config{Dir: "data/log", FS: m.disk, Manual: true, SegmentBytes: s.mood.segmentBytes, Salt: chance, Logger: logger}); err != nil {
+			if p.log, err = eventlog.Open(eventlog.Config{Dir: "data/log", FS: m.disk, Manual: true, SegmentBytes: s.mood.segmentBytes, Salt: chance, CheckAll: m.scrubs(), Logger: logger}); err != nil {
 				return nil, err
 			}
 			raft := s.mood.raft
@@ -170,7 +178,7 @@ func (p *process) open() (err error) {
 	if p.table, err = p.e.Register(registers); err != nil {
 		return err
 	}
-	if err := p.e.KeepSnapshots(engine.SnapshotConfig{Dir: "data/snapshots", FS: m.disk, Compact: s.mood.compact}); err != nil {
+	if err := p.e.KeepSnapshots(engine.SnapshotConfig{Dir: "data/snapshots", FS: m.disk, Keep: s.mood.keep, Compact: s.mood.compact}); err != nil {
 		return err
 	}
 	return p.e.Start(context.Background())
@@ -250,10 +258,27 @@ func (p *process) settle() {
 	if m.proc != p {
 		return
 	}
+	if err := p.n.Err(); err != nil && !p.ill {
+		p.died(err)
+		return
+	}
 	m.s.check.observe(p)
 	p.write()
 	p.step()
 	p.poll()
+}
+
+// died judges why a node takes no part any more.
+func (p *process) died(err error) {
+	m := p.m
+	if m.s.operator.rotten[m.id] == "" {
+		violated("node %d has given up: %v", m.id, err)
+	}
+	m.s.tell(m.id, "gives up, as it must: %v", err)
+	m.s.stats["rot found"]++
+	m.crashed(false)
+	m.replace = true
+	m.s.operator.replaceLater(m)
 }
 
 // step lets the engine make a pass, a little later, if there is something to do.

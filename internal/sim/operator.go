@@ -65,7 +65,7 @@ func (s *simulation) running() (ids []consensus.NodeID) {
 // replacing says whether a machine that lost its disk is still to be taken in again.
 func (o *operator) replacing() bool {
 	for _, id := range o.s.ids {
-		if m := o.s.machines[id]; m.replace || o.rotten[id] != "" {
+		if o.s.machines[id].replace {
 			return true
 		}
 	}
@@ -139,7 +139,7 @@ func (o *operator) change() {
 // voters or more, and nobody is still to be taken in again.
 func (o *operator) spare(m *machine) bool {
 	s := o.s
-	if s.mood.snapshots || m.proc == nil || m.paused > s.world.now || o.replacing() || s.world.now < o.changed+5*time.Second {
+	if s.mood.snapshots || len(o.rotten) > 0 || m.proc == nil || m.paused > s.world.now || o.replacing() || s.world.now < o.changed+5*time.Second {
 		return false
 	}
 	var known *consensus.Status
@@ -178,8 +178,14 @@ func (o *operator) loseDisk(rot bool) {
 	if m == nil || !o.spare(m) {
 		return
 	}
-	m.stop()
-	if m.proc != nil || m.disk == nil {
+	marked := m.proc.marked
+	if s.world.oneIn(2) {
+		marked = true
+		m.stop()
+	} else {
+		m.crashed(false)
+	}
+	if m.proc != nil {
 		return
 	}
 	if !rot {
@@ -189,16 +195,17 @@ func (o *operator) loseDisk(rot bool) {
 		o.replaceLater(m)
 		return
 	}
-	o.damage(m)
+	o.damage(m, marked)
 	s.world.after(s.world.about(500*time.Millisecond), m.start)
 }
 
-// damage flips a bit in a file of a process that was stopped in good order.
-func (o *operator) damage(m *machine) {
+// damage flips a bit in a file. In the last batch of a log that does not end with a mark it would
+// look like a torn tail, see eventlog: so such logs are left alone.
+func (o *operator) damage(m *machine, marked bool) {
 	s := o.s
 	var names []string
 	for _, name := range m.disk.Files() {
-		if !strings.HasSuffix(name, "LOCK") && !strings.HasSuffix(name, ".tmp") {
+		if !strings.HasSuffix(name, "LOCK") && !strings.HasSuffix(name, ".tmp") && (marked || !strings.HasSuffix(name, ".seg")) {
 			names = append(names, name)
 		}
 	}

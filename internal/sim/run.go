@@ -49,6 +49,7 @@ type mood struct {
 	segmentBytes           int64
 	maxBatch, maxInflight  int
 	snapshots, compact     bool // compact: they let go of the log before them
+	keep                   int  // snapshots
 	down                   time.Duration
 	raft                   consensus.Config
 	faulty, calm, recovery time.Duration
@@ -114,9 +115,9 @@ func (s *simulation) draw(seed uint64) {
 	m.sync, m.slowSync = pick(w, 200*time.Microsecond, time.Millisecond, 8*time.Millisecond), pick(w, 50*time.Millisecond, 800*time.Millisecond)
 	m.apply = pick(w, 20*time.Microsecond, 300*time.Microsecond, 5*time.Millisecond)
 	m.skew, m.drift = pick(w, 0, 20*time.Millisecond, 5*time.Second), pick(w, 0, 0.001, 0.1)
-	m.segmentBytes = pick(w, int64(12<<10), 24<<10, 64<<10)
+	m.segmentBytes = pick(w, int64(8<<10), 16<<10, 64<<10)
 	m.maxBatch, m.maxInflight = pick(w, 1, 3, 100), pick(w, 1, 2, 4)
-	m.snapshots, m.compact = w.oneIn(2), w.oneIn(2)
+	m.snapshots, m.compact, m.keep = w.oneIn(2), !w.oneIn(3), 1+w.rng.IntN(2)
 	m.down = pick(w, 100*time.Millisecond, time.Second, 4*time.Second)
 	m.raft = consensus.Config{
 		MaxMessageBytes: pick(w, 300, 4<<10, 1<<20), MaxInflight: pick(w, 2, 16, 256), MaxTailBytes: pick(w, 1<<10, 1<<20),

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"os"
+	"runtime/debug"
 	"strconv"
 	"testing"
 	"time"
@@ -21,6 +22,7 @@ func TestRuns(t *testing.T) {
 		}
 		runs = n
 	}
+	defer debug.SetGCPercent(debug.SetGCPercent(400)) // runs are short, and leave much behind
 	cfg := Config{}
 	if s := os.Getenv("SEED"); s != "" {
 		n, err := strconv.ParseUint(s, 10, 64)
@@ -46,4 +48,26 @@ func TestRuns(t *testing.T) {
 		}
 	}
 	t.Logf("%d runs, %v simulated; recovery took %v at most; %v", runs, simulated.Round(time.Second), slowest, total)
+}
+
+// TestReplay: a seed gives the same story, to the line, each time it is run.
+func TestReplay(t *testing.T) {
+	for seed := range uint64(12) {
+		var sums [2]uint64
+		lines := 0
+		for i := range sums {
+			trace, sum := Digest()
+			r := Run(Config{Seed: seed, Messages: true, Trace: func(line string) { lines++; trace(line) }})
+			if r.Failed() {
+				t.Fatalf("seed %d: %s", seed, r.Failure)
+			}
+			sums[i] = sum()
+		}
+		if sums[0] != sums[1] || lines < 1000 {
+			t.Errorf("seed %d is told in two ways (%d lines)", seed, lines)
+		}
+		if r := Run(Config{Seed: seed}); r.Failed() {
+			t.Errorf("seed %d goes another way when nobody listens: %s", seed, r.Failure)
+		}
+	}
 }

@@ -47,12 +47,13 @@ func (p *process) write() {
 		return
 	}
 	if w, ok := p.log.Begin(); ok {
-		p.begin(w)
+		p.begin(w, false)
 	}
 }
 
-func (p *process) begin(w *eventlog.Work) {
-	p.work = w
+func (p *process) begin(w *eventlog.Work, mark bool) {
+	p.work, p.marked = w, false
+	p.marks = mark
 	p.idle++
 	p.later(p.m.syncTime(), p.finish)
 }
@@ -69,8 +70,8 @@ func (p *process) finish() {
 	if p.m.dark {
 		return
 	}
+	p.marked = p.marks && err == nil
 	p.log.End(w, err)
-	p.m.s.check.durable(p)
 	p.idle++
 	now := p.idle
 	p.later(50*time.Millisecond, func() {
@@ -78,7 +79,7 @@ func (p *process) finish() {
 			return
 		}
 		if w, ok := p.log.BeginMark(); ok {
-			p.begin(w)
+			p.begin(w, true)
 		}
 	})
 }

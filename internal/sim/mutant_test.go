@@ -1,0 +1,143 @@
+package sim
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// mutants are bugs of the kind that good databases have had, or this one had. TestMutants plants
+// them one at a time, by putting another text in the place of a file, and wants the
+// simulator to find each: a hunter that finds nothing proves nothing. Those of the Raft core are
+// in its own package.
+var mutants = []struct{ name, file, old, new string }{
+	// The driver.
+	{"entries are reported before they are committed", "consensus/node/pump.go", "		n.report(rd.Committed)\n", "		n.report(rd.Entries)\n"},
+	{"an acknowledgement before the sync", "consensus/node/pump.go", "done: len(rd.Entries) == 0}", "done: true}"},
+	{"term and vote are not kept", "consensus/node/pump.go", "	if !changed || n.file == nil {", "	if !changed || n.file == nil || len(rd.Committed) == 0 {"},
+	{"term and vote are not synced", "consensus/node/identity.go", "		if err := f.file.Sync(); err != nil {\n			return err\n		}\n", ""},
+	{"term and vote of a failed sync are believed", "consensus/node/identity.go", "err == nil && found {\n", "err == nil && found && id.ID == 0 {\n"},
+	{"term and vote stand in one slot alone", "consensus/node/identity.go", "	for slot := range int64(2) {\n		if _, err := f.file.WriteAt", "	for slot := int64(f.counter % 2); slot >= 0; slot = -1 {\n		if _, err := f.file.WriteAt"},
+	{"the leader's commit index stands in the identity", "consensus/node/pump.go", "n.identity.Commit = n.reported", "n.identity.Commit = rd.Commit"},
+	{"a restart takes all of the log for committed", "consensus/node/start.go", "	if n.alone() {\n		commit = n.log.Durable()\n	}\n	re = ", "	commit = n.log.Durable()\n	re = "},
+	{"a committed membership is not kept", "consensus/node/pump.go", "n.identity.Membership, n.identity.MembershipIndex, changed = m, e.Index, true", "_, changed = m, true"},
+	{"a membership in the log is not found again", "consensus/node/start.go", "r.Kind == consensus.KindConfig && r.Index > n.identity.MembershipIndex {", "r.Kind == consensus.KindConfig && r.Index > 1<<40 {"},
+	{"leadership is taken up before the term's first entry is applied", "consensus/node/pump.go", "if n.epoch == 0 && ready && n.reported >= start {", "if n.epoch == 0 && leads {"},
+	{"leadership goes on after it was lost", "consensus/node/pump.go", "if n.epoch != 0 && (!leads || term != n.term) {", "if n.epoch != 0 && term > n.term+3 {"},
+	{"what leadership leaves open is said to have failed", "consensus/node/pump.go", "n.endEpoch(false, ErrDeposed)", "n.endEpoch(true, ErrDeposed)"},
+	{"writes that found no room count as durable", "consensus/node/pump.go", "	case n.refused == nil:\n", "	case n.refused == nil || k > 0:\n		n.refused = nil\n"},
+	{"a linearizable read asks nobody", "consensus/node/node.go", "case level < levelLinearizable:", "case level <= levelLinearizable:"},
+	{"a strong read does not wait for its entry", "consensus/node/pump.go", "n.strong[k].index <= n.reported {", "n.strong[k].index > 0 {"},
+	{"compaction takes what followers need", "consensus/node/node.go", "		r.Keep = min(r.Keep, p.Match+1)\n", "		r.Keep = max(r.Keep, p.Match)\n"},
+	{"conflicting entries stay on disk", "consensus/node/pump.go", "n.log.TruncateAfterAsync(first-1, func", "n.log.TruncateAfterAsync(n.tail, func"},
+	// The log.
+	{"no sync of what was written", "eventlog/commit.go", "	return seg.file.Sync()\n}\n\n// refused marks", "	return nil\n}\n\n// refused marks"},
+	{"the log goes on after a failed sync", "eventlog/commit.go", "func goesOn(err error) bool { return ", "func goesOn(err error) bool { return err != nil && !errors.Is(err, disk.ErrPower) || "},
+	{"a truncation is forgotten by a restart", "eventlog/scan.go", "		im.truncate(seg, f.durable, f.chain)\n		return \"\", nil\n", "		return \"\", nil\n"},
+	{"what a killed process has written is taken for durable", "eventlog/log.go", "	if l.im.tail > 0 {\n		b :=", "	if l.im.tail < 0 {\n		b :="},
+	{"a torn tail stays", "eventlog/log.go", "	if l.im.cut > 0 {\n", "	if l.im.cut < 0 {\n"},
+	{"a damaged record is cut off as if it were torn", "eventlog/scan.go", "	if at >= 0 {\n		return bad(", "	if at < 0 {\n		return bad("},
+	// The engine.
+	{"an answer before the commit", "engine/executor.go", "ex.waiting[n].wait <= ex.committed.Seq()", "ex.waiting[n].wait <= ex.head.Seq()"},
+	{"a refused proposal lets go of what read uncommitted", "engine/executor.go", "				waiting = append(waiting, c)\n", "				ex.end(c, c.Err)\n"},
+	{"answers for retries are not kept", "engine/executor.go", "		return tx.remember(id, ans)\n", "		return nil\n"},
+	{"answers for retries are forgotten at once", "engine/idempotency.go", "if tx.Now().Sub(s.At) > IdempotencyWindow {", "if tx.Now().Sub(s.At) > time.Second {"},
+	{"a retry is answered for another actor", "engine/idempotency.go", "	h.Write([]byte(c.IdemKey))\n", "	h.Write([]byte(c.IdemKey)[:min(4, len(c.IdemKey))])\n"},
+	{"the head stays when leadership is lost", "engine/executor.go", "	ex.head, ex.inflight = ex.committed, nil\n	for", "	ex.inflight = nil\n	for"},
+	{"calls in flight are forgotten when leadership is lost: they succeed", "engine/executor.go", "ex.end(c, &LostError{Unknown: !known && c.wrote, Cause: cause})", "ex.end(c, nil)"},
+	{"a lost write is said to have failed", "engine/executor.go", "Unknown: !known && c.wrote, Cause: cause", "Unknown: !known && c.wait == 0, Cause: cause"},
+	{"a transaction that failed leaves what it wrote", "engine/executor.go", "	case c.Err != nil:\n		b.batch.Rollback(mark)\n", "	case c.Err != nil:\n"},
+	{"a read is served before what it must see is applied", "engine/wait.go", "return e.stats.applied.Load() >= index }", "return e.stats.applied.Load()+2 >= index }"},
+	{"time is the clock's", "engine/executor.go", "now: max(ex.head.Time()+1, clock)", "now: clock"},
+	{"a follower passes over the end of a batch", "engine/executor.go", "				f.seq = s\n				changed, err := applyTx(f.batch, s, msg)\n", "				f.seq = s\n				if s == h.first+h.count-1 && h.count > 2 {\n					return nil\n				}\n				changed, err := applyTx(f.batch, s, msg)\n"},
+	{"a snapshot names a later place than it holds", "engine/snapshot.go", "	at, err := e.order.Position(p.index)\n", "	at, err := e.order.Position(min(p.index+1, max(p.index, e.order.First())))\n"},
+	{"a snapshot is renamed before it is durable", "engine/snapshot.go", "	if err == nil {\n		err = file.Sync()\n	}\n", ""},
+	{"sessions are missing from a snapshot", "state/snapshot.go", "	header := r.appendSnapshotHeader(nil, note)\n", "	lost := *r\n	lost.tables = append([]*table(nil), r.tables...)\n	for i, t := range lost.tables {\n		if t != nil && t.schema.Model == \"_idempotency\" {\n			c := t.clone()\n			for k, row := range r.Scan(uint32(i), Range{}) {\n				if err := c.set(k, row, nil, &scratch{}); err != nil {\n					return err\n				}\n			}\n			c.freeze()\n			lost.tables[i] = c\n		}\n	}\n	r = &lost\n	header := r.appendSnapshotHeader(nil, note)\n"},
+}
+
+// within is how many runs each bug must be found in.
+const within = 1000
+
+// TestMutants takes some seconds for each: by default a few of them, all with LITHAIR_LONG=1.
+// MUTANT=text plants those whose name holds it.
+func TestMutants(t *testing.T) {
+	if testing.Short() {
+		t.Skip("compiles the module with other texts")
+	}
+	every, only := 20, os.Getenv("MUTANT")
+	if os.Getenv("LITHAIR_LONG") != "" || only != "" {
+		every = 1
+	}
+	var found []int
+	for i, m := range mutants {
+		if i%every != 0 || !strings.Contains(m.name, only) {
+			continue
+		}
+		n, how, err := hunt(t, m.file, m.old, m.new)
+		if err != nil {
+			t.Errorf("%s: %v", m.name, err)
+			continue
+		}
+		t.Logf("found in run %4d: %s: %s", n, m.name, how)
+		found = append(found, n)
+	}
+	if slices.Sort(found); len(found) > 0 {
+		t.Logf("%d found of %d planted; median run %d, worst %d", len(found), len(mutants), found[len(found)/2], found[len(found)-1])
+	}
+}
+
+var (
+	verdict  = regexp.MustCompile(`seed (\d+): after \S+: (.*)`)
+	panicked = regexp.MustCompile(`(?m)^(panic|fatal error): (.*)`)
+)
+
+// hunt plants one bug and returns in which run it was found, and what was seen of it.
+func hunt(t *testing.T, file, old, new string) (run int, how string, err error) {
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		return 0, "", err
+	}
+	name := filepath.Join(root, filepath.FromSlash(file))
+	b, err := os.ReadFile(name)
+	if err != nil {
+		return 0, "", err
+	}
+	if n := strings.Count(string(b), old); n != 1 {
+		return 0, "", fmt.Errorf("%s has %d places for the bug, not one", file, n)
+	}
+	dir := t.TempDir()
+	mutant, overlay := filepath.Join(dir, "mutant.go"), filepath.Join(dir, "overlay.json")
+	if err := os.WriteFile(mutant, []byte(strings.Replace(string(b), old, new, 1)), 0o600); err != nil {
+		return 0, "", err
+	}
+	list, err := json.Marshal(map[string]map[string]string{"Replace": {name: mutant}})
+	if err == nil {
+		err = os.WriteFile(overlay, list, 0o600)
+	}
+	if err != nil {
+		return 0, "", err
+	}
+	cmd := exec.Command("go", "test", "-overlay", overlay, "-vet=off", "-count=1", "-timeout", "300s", "-run", "^TestRuns$", "./internal/sim")
+	cmd.Dir = root
+	cmd.Env = append(os.Environ(), "LITHAIR_LONG=", "SEED=", "MESSAGES=", "RUNS="+strconv.Itoa(within))
+	out, err := cmd.CombinedOutput()
+	if err == nil {
+		return 0, "", fmt.Errorf("not found in %d runs", within)
+	}
+	if m := verdict.FindSubmatch(out); m != nil {
+		n, err := strconv.Atoi(string(m[1]))
+		return n + 1, string(m[2]), err
+	}
+	if m := panicked.FindSubmatch(out); m != nil && !strings.Contains(string(m[2]), "timed out") {
+		return 0, "", fmt.Errorf("the test itself failed: %s", m[0])
+	}
+	return 0, "", errors.New("neither found nor passed: " + string(out[:min(len(out), 800)]))
+}

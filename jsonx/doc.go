@@ -94,6 +94,7 @@
 //	equal keys            two keys of a map that become the same name are refused when written
 //	texts that touch      a number or literal in a stream is followed by white space, a bracket or a quote: no 12true
 //	                      (TestTextsThatTouch)
+//	escapes in times      the string of a time is read without its escapes
 //	number types          a string read into a type like json.Number must hold a number, also with the tag option string
 //
 // # Methods

@@ -19,20 +19,20 @@ var ErrMisplaced = errors.New("jsonx: misplaced token")
 // An error leaves the Encoder as it was, so another call may follow, unless the writer failed: that error is returned
 // by every later call. One goroutine at a time.
 type Encoder struct {
-	w    io.Writer
-	opts []Option
-	opt  options
-	buf  []byte
-	err  error // of w
+	w   io.Writer
+	opt options
+	buf []byte
+	err error // of w
 
 	levels []level
 	names  rules
 }
 
-// NewEncoder returns an Encoder that writes to w. MaxDepth limits the whole nesting, MaxMembers each object that is
+// NewEncoder returns an Encoder that writes to w. MaxDepth limits the whole nesting, that of values
+// written as a whole included; MaxMembers each object that is
 // written by tokens.
 func NewEncoder(w io.Writer, opts ...Option) *Encoder {
-	return &Encoder{w: w, opts: opts, opt: collect(opts)}
+	return &Encoder{w: w, opt: collect(opts)}
 }
 
 // Depth returns how many arrays and objects are open.
@@ -108,7 +108,7 @@ func (e *Encoder) Null() error {
 
 // Raw writes one JSON value given as text, without its white space; a *SyntaxError if it is none.
 func (e *Encoder) Raw(text RawValue) error {
-	return e.value(func(dst []byte) ([]byte, error) { return Compact(dst, text) })
+	return e.value(func(dst []byte) ([]byte, error) { return compact(dst, text, e.opt.maxDepth-len(e.levels)) })
 }
 
 // Flush writes what is buffered of a text that is not complete.

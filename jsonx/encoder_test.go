@@ -141,3 +141,41 @@ func TestEscapeHTML(t *testing.T) {
 		t.Error(back, err)
 	}
 }
+
+// MaxDepth counts the levels that are open and those of the values written into them.
+func TestEncoderDepth(t *testing.T) {
+	for _, c := range []struct {
+		max   int
+		write func(e *Encoder) error
+		want  error
+	}{
+		{3, func(e *Encoder) error { return e.Encode([]int{1}) }, nil},
+		{3, func(e *Encoder) error { return e.Encode([][]int{{1}}) }, ErrTooDeep},
+		{3, func(e *Encoder) error { return e.Encode(map[string]any{"a": []any{}}) }, ErrTooDeep},
+		{3, func(e *Encoder) error { return e.Encode(RawValue("[[1]]")) }, ErrTooDeep},
+		{4, func(e *Encoder) error { return e.Encode(RawValue("[[1]]")) }, nil},
+		{3, func(e *Encoder) error { return e.Raw(RawValue("[[1]]")) }, ErrTooDeep},
+		{3, func(e *Encoder) error { return e.Raw(RawValue("[1]")) }, nil},
+		{2000, func(e *Encoder) error {
+			return e.Raw(RawValue(strings.Repeat("[", 1500) + strings.Repeat("]", 1500)))
+		}, nil},
+	} {
+		var out bytes.Buffer
+		e := NewEncoder(&out, MaxDepth(c.max))
+		if err := errors.Join(e.BeginArray(), e.BeginArray()); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.write(e); !errors.Is(err, c.want) {
+			t.Errorf("at most %d levels: %v, want %v", c.max, err, c.want)
+		}
+		if err := errors.Join(e.EndArray(), e.EndArray()); err != nil {
+			t.Fatal(err)
+		}
+		if err := Unmarshal(out.Bytes(), new(any), MaxDepth(c.max)); err != nil {
+			t.Errorf("at most %d levels: what was written is refused: %.100v", c.max, err)
+		}
+	}
+	if _, err := Marshal([]RawValue{RawValue("[[1]]")}, MaxDepth(2)); !errors.Is(err, ErrTooDeep) {
+		t.Errorf("a raw value too deep: %v", err)
+	}
+}

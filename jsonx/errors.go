@@ -35,16 +35,25 @@ type SyntaxError struct {
 	Err          error // io.ErrUnexpectedEOF when truncated, one of the errors above, or nil when malformed
 }
 
-// Error gives line, column, pointer and what was expected.
+// Error gives line, column, pointer and what was expected; of a long pointer, its ends.
 func (e *SyntaxError) Error() string {
 	if errors.Is(e.Err, io.ErrUnexpectedEOF) {
-		return fmt.Sprintf("jsonx: truncated at line %d column %d (offset %d, %q): expected %s", e.Line, e.Column, e.Offset, e.Pointer, e.Expected)
+		return fmt.Sprintf("jsonx: truncated at line %d column %d (offset %d, %q): expected %s", e.Line, e.Column, e.Offset, inShort(e.Pointer), e.Expected)
 	}
-	return fmt.Sprintf("jsonx: line %d column %d (offset %d, %q): expected %s near %q", e.Line, e.Column, e.Offset, e.Pointer, e.Expected, e.Excerpt)
+	return fmt.Sprintf("jsonx: line %d column %d (offset %d, %q): expected %s near %q", e.Line, e.Column, e.Offset, inShort(e.Pointer), e.Expected, e.Excerpt)
 }
 
 // Unwrap returns Err.
 func (e *SyntaxError) Unwrap() error { return e.Err }
+
+// inShort returns s, or its ends if it is long: what is quoted in a message may be of a hostile text.
+func inShort(s string) string {
+	const most = 160
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most/2], "") + "…" + strings.ToValidUTF8(s[len(s)-most/2:], "")
+}
 
 func place(data []byte, off int) (line, col int, excerpt string) {
 	off = min(off, len(data))

@@ -3,15 +3,19 @@ package jsonx
 import "slices"
 
 // Compact appends src without white space; on an error dst comes back as it was.
-func Compact(dst, src []byte) ([]byte, error) { return reformat(dst, src, "", "", false) }
+func Compact(dst, src []byte) ([]byte, error) { return compact(dst, src, DefaultMaxDepth) }
+
+func compact(dst, src []byte, depth int) ([]byte, error) {
+	return reformat(dst, src, depth, "", "", false)
+}
 
 // Indent appends src with each member and element on its own line, begun by prefix and one indent per level.
 func Indent(dst, src []byte, prefix, indent string) ([]byte, error) {
-	return reformat(dst, src, prefix, indent, true)
+	return reformat(dst, src, DefaultMaxDepth, prefix, indent, true)
 }
 
-func reformat(dst, src []byte, prefix, indent string, lines bool) ([]byte, error) {
-	end, bad := skipValue(src, 0, DefaultMaxDepth, nil)
+func reformat(dst, src []byte, maxDepth int, prefix, indent string, lines bool) ([]byte, error) {
+	end, bad := skipValue(src, 0, maxDepth, nil)
 	if bad == "" {
 		if end = skipSpace(src, end); end < len(src) {
 			bad = wantEnd

@@ -93,7 +93,7 @@ func (e *encodeState) sort(first int, t reflect.Type) error {
 	})
 	for i := 1; i < len(orders); i++ {
 		if x, y := orders[i-1], orders[i]; x.prefix == y.prefix && members[x.index].name == members[y.index].name {
-			return fmt.Errorf("jsonx: marshal %v: %w: %q", t, ErrDuplicateName, members[x.index].name)
+			return fmt.Errorf("jsonx: marshal %v: %w: %q", t, ErrDuplicateName, inShort(members[x.index].name))
 		}
 	}
 	return nil

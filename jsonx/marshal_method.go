@@ -32,7 +32,7 @@ func methodEnc(k encKey) encFunc {
 func (e *encodeState) given(b, text []byte, err error, t reflect.Type) ([]byte, error) {
 	n := len(b)
 	if err == nil {
-		b, err = Compact(b, text)
+		b, err = compact(b, text, e.opt.maxDepth-e.depth)
 	}
 	if err != nil {
 		return b[:n], fmt.Errorf("jsonx: marshal %v: %w", t, err)

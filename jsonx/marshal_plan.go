@@ -190,7 +190,7 @@ func encNumber(t reflect.Type) encFunc {
 			s = "0"
 		}
 		if end, _, bad := scanNumber(bytesOf(s), 0); bad != "" || end != len(s) {
-			return b, fmt.Errorf("jsonx: marshal %v: %q is no number", t, s)
+			return b, fmt.Errorf("jsonx: marshal %v: %q is no number", t, inShort(s))
 		}
 		return append(b, s...), nil
 	}

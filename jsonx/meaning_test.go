@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"math/rand/v2"
+	"os"
 	"reflect"
 	"runtime"
 	"strings"
@@ -52,6 +54,10 @@ func TestDifferences(t *testing.T) {
 	var p person
 	if err := Unmarshal([]byte(`{"name":"a","AGE":1,"Name":"b"}`), &p); err != nil || p != (person{Name: "b"}) {
 		t.Errorf("case of names: %+v %v", p, err)
+	}
+	var at time.Time
+	if err := Unmarshal([]byte(`"2026\u002d11-25T01:02:03Z"`), &at); err != nil || at.Year() != 2026 || json.Unmarshal([]byte(`"2026\u002d11-25T01:02:03Z"`), &at) == nil {
+		t.Errorf("escapes in times: %v %v", at, err)
 	}
 	if err := Unmarshal([]byte(`{"Name":"a","Name":"b"}`), &p, AllowDuplicateNames()); err != nil || p.Name != "b" {
 		t.Errorf("duplicate names allowed: %+v %v", p, err)
@@ -394,4 +400,101 @@ func TestDuplicateKeys(t *testing.T) {
 			t.Errorf("%s, allowed: %v", c.text, err)
 		}
 	}
+}
+
+// TestMessagesStayShort: an error of a hostile text quotes no more than its ends, the fields of the error have all of it.
+func TestMessagesStayShort(t *testing.T) {
+	long := strings.Repeat("n", 1<<20)
+	deep := strings.Repeat("[", 1000)
+	patch, err := ParsePatch([]byte(`[{"op":"remove","path":"/` + long + `"}]`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, err := range map[string]error{
+		"syntax":   Unmarshal([]byte(`{"`+long+`":[1,x]}`), new(any)),
+		"cut":      Unmarshal([]byte(`{"`+long+`":[1,`), new(any)),
+		"nesting":  Unmarshal([]byte(deep+"[1]"), new(any)),
+		"twice":    Unmarshal([]byte(`{"`+long+`":1,"`+long+`":2}`), new(any)),
+		"misfit":   Unmarshal([]byte(`{"`+long+`":"x"}`), new(map[string]int)),
+		"unknown":  Unmarshal([]byte(`{"`+long+`":1}`), new(struct{ A int }), RejectUnknownMembers()),
+		"number":   Unmarshal([]byte(strings.Repeat("9", 1<<20)), new(int)),
+		"stream":   NewDecoder(strings.NewReader(`{"` + long + `":`)).SkipValue(),
+		"patch":    patch.Apply(new(Value)),
+		"marshal":  second(Marshal(Number(long))),
+		"pointer":  second(new(Value).Pointer("/" + long)),
+		"no slash": second(new(Value).Pointer(long)),
+	} {
+		if err == nil || len(err.Error()) > 1000 {
+			t.Errorf("%s: %d bytes: %.200v", what, len(err.Error()), err)
+		}
+	}
+	err = Unmarshal([]byte(`{"`+long+`":[1,x]}`), new(any))
+	if se, _ := errors.AsType[*SyntaxError](err); se == nil || se.Pointer != "/"+long+"/1" {
+		t.Error("the pointer of the error is not whole")
+	}
+}
+
+func second[T any](_ T, err error) error { return err }
+
+// embedding makes a struct type of fields and embedded structs, pointers among them, whose names clash at every depth.
+func embedding(f *filler, depth int) reflect.Type {
+	types := []reflect.Type{reflect.TypeFor[int](), reflect.TypeFor[string](), reflect.TypeFor[*bool](), reflect.TypeFor[[]int]()}
+	tags := []string{"", "a", "b,omitempty", "A", "B,string", "-", ",omitzero"}
+	var fields []reflect.StructField
+	used := map[string]bool{}
+	for i := range 1 + f.IntN(5) {
+		x := reflect.StructField{Name: string(rune('A' + f.IntN(4))), Type: types[f.IntN(len(types))], Tag: reflect.StructTag(`json:"` + tags[f.IntN(len(tags))] + `"`)}
+		if depth > 0 && f.IntN(2) == 0 {
+			x = reflect.StructField{Name: fmt.Sprint("E", i), Type: embedding(f, depth-1), Anonymous: true}
+			if f.IntN(3) == 0 {
+				x.Type = reflect.PointerTo(x.Type)
+			}
+			if f.IntN(6) == 0 {
+				x.Tag = `json:"a"`
+			}
+		}
+		if !used[x.Name] {
+			used[x.Name] = true
+			fields = append(fields, x)
+		}
+	}
+	return reflect.StructOf(fields)
+}
+
+// TestEmbeddings writes and reads structs in structs whose names clash, beside encoding/json.
+func TestEmbeddings(t *testing.T) {
+	f := &filler{Rand: rand.New(rand.NewPCG(21, 22))}
+	n := 300
+	if os.Getenv("LITHAIR_LONG") != "" {
+		n = 20_000
+	}
+	values, texts := 0, 0
+	for range n {
+		typ := embedding(f, 3)
+		for range 3 {
+			v := reflect.New(typ)
+			f.fill(v.Elem())
+			want, werr := json.Marshal(v.Interface())
+			got, err := Marshal(v.Interface(), EscapeHTML())
+			if (err == nil) != (werr == nil) || string(got) != string(want) {
+				t.Fatalf("%v\n got %s %v\nwant %s %v", typ, got, err, want, werr)
+			}
+			values++
+			some := map[string]any{}
+			for _, name := range []string{"A", "B", "C", "D", "a", "b"} {
+				if f.IntN(2) == 0 {
+					some[name] = []any{1.0, "x", true, []any{1.0}, nil, "7"}[f.IntN(6)]
+				}
+			}
+			other, err := json.Marshal(some)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, text := range [][]byte{want, f.damage(want), f.damage(want), other} {
+				compareRead(t, typ, text)
+				texts++
+			}
+		}
+	}
+	t.Logf("%d types, %d values written, %d texts read, all as encoding/json does", n, values, texts)
 }

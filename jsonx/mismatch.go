@@ -20,9 +20,9 @@ type UnmarshalError struct {
 
 // Error gives the place and what does not fit.
 func (e *UnmarshalError) Error() string {
-	at := fmt.Sprintf("jsonx: line %d column %d (offset %d, %q): ", e.Line, e.Column, e.Offset, e.Pointer)
+	at := fmt.Sprintf("jsonx: line %d column %d (offset %d, %q): ", e.Line, e.Column, e.Offset, inShort(e.Pointer))
 	if e.Unknown != "" {
-		return at + fmt.Sprintf("unknown member %q", e.Unknown)
+		return at + fmt.Sprintf("unknown member %q", inShort(e.Unknown))
 	}
 	s := at + fmt.Sprintf("%s does not fit Go type %v", e.Got, e.GoType)
 	if e.Err != nil {

@@ -43,7 +43,7 @@ type PatchError struct {
 
 // Error gives the operation and why it cannot be applied.
 func (e *PatchError) Error() string {
-	return fmt.Sprintf("jsonx: patch operation %d (%s %q): %v", e.Index, e.Op, e.Path, e.Err)
+	return fmt.Sprintf("jsonx: patch operation %d (%s %q): %v", e.Index, inShort(e.Op), inShort(e.Path), e.Err)
 }
 
 // Unwrap returns Err.
@@ -247,9 +247,9 @@ func (a *applier) add(path string, x Value) error {
 		if ok && v.Insert(i, x) {
 			return nil
 		}
-		return fmt.Errorf("%w %q: no place %q in an array of %d", ErrPointer, path, last, v.Len())
+		return fmt.Errorf("%w %q: no place %q in an array of %d", ErrPointer, inShort(path), inShort(last), v.Len())
 	}
-	return fmt.Errorf("%w %q: no member or element of a %v", ErrPointer, path, v.Kind())
+	return fmt.Errorf("%w %q: no member or element of a %v", ErrPointer, inShort(path), v.Kind())
 }
 
 // remove takes out the value at path and returns it.
@@ -259,7 +259,7 @@ func (a *applier) remove(path string) (Value, error) {
 		return Value{}, err
 	}
 	if path == "" {
-		return Value{}, fmt.Errorf("%w %q: the whole text cannot be removed", ErrPointer, path)
+		return Value{}, fmt.Errorf("%w %q: the whole text cannot be removed", ErrPointer, inShort(path))
 	}
 	x := *at
 	around, last := splitPointer(path)
@@ -292,7 +292,7 @@ func (a *applier) move(from, path string) error {
 		return err
 	}
 	if len(path) > len(from) && path[:len(from)] == from && path[len(from)] == '/' {
-		return fmt.Errorf("%w %q: a value cannot move into itself", ErrPointer, path)
+		return fmt.Errorf("%w %q: a value cannot move into itself", ErrPointer, inShort(path))
 	}
 	x, err := a.remove(from)
 	if err != nil {

@@ -20,11 +20,11 @@ func AppendPointer(pointer, name string) string { return pointer + "/" + pointer
 //	json-pointer = *( "/" *( unescaped / "~0" / "~1" ) )
 func checkPointer(pointer string) error {
 	if pointer != "" && pointer[0] != '/' {
-		return fmt.Errorf("%w %q: no leading '/'", ErrPointer, pointer)
+		return fmt.Errorf("%w %q: no leading '/'", ErrPointer, inShort(pointer))
 	}
 	for i := range len(pointer) {
 		if pointer[i] == '~' && (i+1 == len(pointer) || pointer[i+1] != '0' && pointer[i+1] != '1') {
-			return fmt.Errorf("%w %q: '~' without 0 or 1", ErrPointer, pointer)
+			return fmt.Errorf("%w %q: '~' without 0 or 1", ErrPointer, inShort(pointer))
 		}
 	}
 	return nil
@@ -39,7 +39,7 @@ func (v *Value) Pointer(pointer string) (*Value, error) {
 	for token := range strings.SplitSeq(pointer[1:], "/") {
 		next := v.step(token)
 		if next == nil {
-			return nil, fmt.Errorf("%w %q: nothing at %q", ErrPointer, pointer, token)
+			return nil, fmt.Errorf("%w %q: nothing at %q", ErrPointer, inShort(pointer), inShort(token))
 		}
 		v = next
 	}

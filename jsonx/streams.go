@@ -3,7 +3,13 @@ package jsonx
 // Encode writes v, as Append does: outside of arrays and objects as a text of its own, followed by a line feed, in one
 // call of Write (NDJSON); inside as the next element, or as the value of the name written last.
 func (e *Encoder) Encode(v any) error {
-	return e.value(func(dst []byte) ([]byte, error) { return Append(dst, v, e.opts...) })
+	return e.value(func(dst []byte) ([]byte, error) {
+		s := encodePool.Get().(*encodeState)
+		s.opt, s.custom, s.depth = e.opt, true, len(e.levels)
+		out, err := s.value(dst, v)
+		s.free()
+		return out, err
+	})
 }
 
 // Decode reads the next value into v, as Unmarshal does; io.EOF and ErrNoValue as for ReadValue. A value that is well

@@ -212,7 +212,7 @@ func (d *decodeState) stranger(i int, t reflect.Type, name string) error {
 // first and last eight bytes. The names are the program's, so nobody can choose them to collide.
 type nameIndex struct {
 	names []string
-	table []int16 // 1 + number, 0 if free
+	table []int32 // 1 + number, 0 if free
 	shift int
 }
 
@@ -221,13 +221,13 @@ func indexNames(names []string) nameIndex {
 	for 1<<(64-x.shift) < 2*len(names)+2 {
 		x.shift--
 	}
-	x.table = make([]int16, 1<<(64-x.shift))
+	x.table = make([]int32, 1<<(64-x.shift))
 	for k, name := range names {
 		h := x.slot([]byte(name))
 		for x.table[h] != 0 {
 			h = (h + 1) & (len(x.table) - 1)
 		}
-		x.table[h] = int16(k + 1)
+		x.table[h] = int32(k + 1)
 	}
 	return x
 }

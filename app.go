@@ -53,8 +53,9 @@ type App struct {
 	takesBlobs bool
 	named      map[string]bool    // files that history names; guarded by copying
 	namedFrom  uint64             // where the log began then
-	collecting context.CancelFunc // ends collectBlobs
-	collected  chan struct{}      // closed when it has ended
+	background context.CancelFunc // ends collectBlobs and scrubLog
+	behind     sync.WaitGroup     // until they have ended
+	scrub      scrub
 	operator   *operator
 	serving    chan error // what Serve returned
 	started    time.Time
@@ -280,7 +281,7 @@ func (a *App) snapshotDir() string { return a.cfg.Dir + "/snapshots" }
 
 // openOrder opens the log and starts ordering; called by engine.Start.
 func (a *App) openOrder(sink engine.Sink) (engine.Order, error) {
-	log, err := eventlog.Open(eventlog.Config{Dir: a.logDir(), FS: a.cfg.FS, Keys: a.keys, Logger: a.log})
+	log, err := eventlog.Open(eventlog.Config{Dir: a.logDir(), FS: a.cfg.FS, Keys: a.keys, Compress: a.cfg.LogCompress, Logger: a.log})
 	if err != nil {
 		return nil, err
 	}
@@ -334,9 +335,12 @@ func (a *App) Start(ctx context.Context) error {
 	a.mu.Lock()
 	a.operator = op
 	a.mu.Unlock()
-	collect, cancel := context.WithCancel(context.Background())
-	a.collecting, a.collected = cancel, make(chan struct{})
-	go func() { defer close(a.collected); a.collectBlobs(collect) }()
+	background, cancel := context.WithCancel(context.Background())
+	a.background = cancel
+	a.behind.Go(func() { a.collectBlobs(background) })
+	if a.cfg.ScrubInterval > 0 {
+		a.behind.Go(func() { a.scrubLog(background) })
+	}
 	a.ready.Store(true)
 	close(a.opened)
 	return nil
@@ -467,9 +471,9 @@ func (a *App) Shutdown(ctx context.Context) error {
 		err = errors.Join(err, op.close(ctx))
 	}
 	a.memory.close()
-	if a.collecting != nil {
-		a.collecting()
-		<-a.collected
+	if a.background != nil {
+		a.background()
+		a.behind.Wait()
 	}
 	if e := a.engine.Close(ctx); e != nil || !a.ready.Load() {
 		return errors.Join(err, e)

@@ -36,6 +36,8 @@ type Config struct {
 	LogLevel        string        `flag:"log-level" usage:"debug, info, warn or error"`
 	LogFormat       string        `flag:"log-format" usage:"text, json or auto: text on a terminal"`
 	Retention       string        `flag:"retention" usage:"how much history is kept: all; snapshot: what the snapshots need; an age such as 30d or 12h; a size of the log such as 10GB; or an age and a size, 30d,10GB"`
+	LogCompress     bool          `flag:"log-compress" usage:"compress segments of the log that are full; they stay readable when this is taken back"`
+	ScrubInterval   time.Duration `flag:"scrub-interval" usage:"how often the whole log is read again and checked, counted from the start, at 32 MiB a second; 0: only when it is opened"`
 	MaxMemory       int64         `flag:"max-memory" usage:"memory budget in bytes, beyond which writes are refused; 0: that of the control group, if any"`
 	MaxBodyBytes    int64         `flag:"max-body-size" usage:"largest request body, in bytes"`
 	MaxBlobBytes    int64         `flag:"max-blob-size" usage:"largest file of a blob field, in bytes"`
@@ -139,6 +141,9 @@ func (c *Config) check() error {
 	}
 	if c.EncryptionKeyFile != "" && (c.EncryptionKey != nil || c.envKeys) || c.EncryptionKey != nil && c.envKeys {
 		errs = append(errs, errors.New("encryption-key-file: keys come from a file, from "+keysVariable+" or from the program, not from several"))
+	}
+	if c.ScrubInterval < 0 {
+		errs = append(errs, errors.New("scrub-interval: cannot be negative"))
 	}
 	if c.MaxMemory < 0 {
 		errs = append(errs, errors.New("max-memory: cannot be negative"))

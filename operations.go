@@ -248,6 +248,13 @@ func (a *App) registerStats() {
 	m.CounterFunc("lithair_snapshot_errors_total", "Snapshots that could not be written.", stat(func() float64 { return float64(e.Stats().SnapshotErrors) }))
 	m.GaugeFunc("lithair_restore_duration_seconds", "How long the start took to read the newest snapshot and replay the log behind it.", stat(func() float64 { return a.restored.took.Seconds() }))
 	m.GaugeFunc("lithair_backup_last_success_timestamp_seconds", "When the last backup of this process was done; 0 when none was.", stat(func() float64 { return float64(a.backedUp.Load()) / 1e9 }))
+	m.GaugeFunc("lithair_scrub_last_success_timestamp_seconds", "When the whole log was last read again and found whole; 0 when it was not.", stat(func() float64 { return float64(a.scrub.done.Load()) / 1e9 }))
+	m.GaugeFunc("lithair_log_damaged", "1 when the last reading of the whole log found damage.", stat(func() float64 {
+		if a.scrub.damaged.Load() {
+			return 1
+		}
+		return 0
+	}))
 	m.GaugeFunc("lithair_memory_budget_bytes", "Memory budget; 0 without one.", stat(func() float64 { return float64(a.memory.budget) }))
 	m.GaugeFunc("lithair_memory_live_bytes", "Bytes of live objects at the last garbage collection.", stat(func() float64 { return float64(a.memory.live.Load()) }))
 	m.GaugeFunc("lithair_disk_free_bytes", "Bytes free where the data directory is; -1 when unknown.", stat(func() float64 {

@@ -56,6 +56,7 @@ type Engine struct {
 	tickets  uint64 // from a number drawn at the start: none comes again, over restarts neither
 	started  bool
 	closing  bool
+	member   bool // of a cluster where others may lead
 	closed   bool // Close was called: it closes the order, once
 	failure  error
 
@@ -67,6 +68,7 @@ type Engine struct {
 	settled chan struct{} // closed when the first leadership is settled
 	idle    chan struct{} // closed when the loop has ended
 	changed atomic.Pointer[chan struct{}]
+	behind  atomic.Int64          // reads that wait for a log index
 	point   atomic.Pointer[point] // the published root and where it stands in the log
 	stats   counters
 	past    past
@@ -154,7 +156,7 @@ func (e *Engine) Before(t *Table, fn func(tx *Tx, c *Change) error) {
 }
 
 // Start replays the log, takes up work and returns once this node leads and its models
-// are declared, or with why that cannot be.
+// are declared, or with why that cannot be. A member of a cluster need not lead.
 func (e *Engine) Start(ctx context.Context) error {
 	ex, err := NewExecutor(e.cfg.ExecutorConfig, e.tables)
 	if err != nil {
@@ -190,6 +192,9 @@ func (e *Engine) Start(ctx context.Context) error {
 	if err := e.startHooks(); err != nil {
 		return errors.Join(err, e.Close(context.WithoutCancel(ctx)))
 	}
+	if e.member {
+		return nil
+	}
 	select {
 	case <-e.settled:
 		return nil
@@ -206,6 +211,10 @@ func (e *Engine) Err() error {
 	defer e.mu.Unlock()
 	return e.failure
 }
+
+// InCluster says that other nodes may lead: Start returns once the log is replayed, whoever
+// leads, and reads ask the leader, see Barrier. It comes before Start.
+func (e *Engine) InCluster() { e.member = true }
 
 // Root returns the newest committed state: an immutable snapshot, without waiting.
 func (e *Engine) Root() *state.Root { return e.store.Load() }
@@ -472,7 +481,8 @@ func (e *Engine) setPoint(root *state.Root) {
 // publish makes the newest committed root visible, then lets answers go.
 func (e *Engine) publish() {
 	root := e.ex.Root()
-	if old := e.store.Load(); root != old {
+	old, applied := e.store.Load(), e.ex.Applied()
+	if root != old {
 		e.store.Publish(root)
 		if root.Seq() == old.Seq() { // local records alone have changed
 			e.point.Store(&point{root, e.ex.Applied()})
@@ -481,12 +491,13 @@ func (e *Engine) publish() {
 			e.stats.entries.Add(1)
 			e.setPoint(root)
 		}
-		ch := make(chan struct{})
-		close(*e.changed.Swap(&ch))
 	}
 	e.stats.leading.Store(e.ex.Leads())
 	e.stats.inflight.Store(int64(e.ex.Inflight()))
-	e.stats.applied.Store(e.ex.Applied())
+	if before := e.stats.applied.Swap(applied); root != old || before != applied && e.behind.Load() > 0 {
+		ch := make(chan struct{})
+		close(*e.changed.Swap(&ch))
+	}
 	if e.ex.Settled() && !e.isSettled() {
 		close(e.settled)
 	}

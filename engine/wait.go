@@ -2,8 +2,10 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"github.com/lithair/lithair-go/eventlog"
 	"github.com/lithair/lithair-go/state"
@@ -30,12 +32,38 @@ func (b *barrier) finish(index uint64, err error) {
 	}
 }
 
-// Barrier returns a root on which a read at that level may be served. None and Weak
-// never wait.
+// Follows says that this node is a member of a cluster that another one leads, or nobody:
+// what it has may be older than what was acknowledged elsewhere.
+func (e *Engine) Follows() bool { return e.member && !e.stats.leading.Load() }
+
+// barrierRetry is the pause before a barrier is asked for again that nobody could answer,
+// as while a leader is being elected.
+const barrierRetry = 10 * time.Millisecond
+
+// Barrier returns a root on which a read at that level may be served. None never waits, and
+// Weak does not where this node leads, or no other can; a node that follows has to ask the
+// leader for what that has. While there is no leader the call waits for one, as long as
+// ctx lasts.
 func (e *Engine) Barrier(ctx context.Context, level Level) (*state.Root, error) {
-	if level < Linearizable {
+	if level == None || level == Weak && !e.Follows() {
 		return e.Root(), nil
 	}
+	for {
+		root, err := e.barrier(ctx, max(level, Linearizable))
+		if err == nil || !e.member || ctx.Err() != nil || errors.Is(err, ErrClosed) || e.Err() != nil {
+			return root, err
+		}
+		t := time.NewTimer(barrierRetry)
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			t.Stop()
+			return nil, errors.Join(err, context.Cause(ctx))
+		}
+	}
+}
+
+func (e *Engine) barrier(ctx context.Context, level Level) (*state.Root, error) {
 	b, err := e.askOrder(level)
 	if err != nil {
 		return nil, err
@@ -91,6 +119,11 @@ func (e *Engine) barrierDone(ticket, index uint64, err error) {
 
 // waitApplied waits until the record at index is applied and published.
 func (e *Engine) waitApplied(ctx context.Context, index uint64) (*state.Root, error) {
+	if e.stats.applied.Load() >= index {
+		return e.Root(), nil
+	}
+	e.behind.Add(1)
+	defer e.behind.Add(-1)
 	for {
 		changed := *e.changed.Load()
 		if e.isApplied(index) {

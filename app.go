@@ -45,6 +45,7 @@ type App struct {
 	listener   net.Listener
 	server     *wire.Server
 	transport  transport
+	cluster    atomic.Pointer[cluster] // nil: this node stands alone
 	keys       eventlog.KeyProvider // of data at rest; nil: it is not encrypted
 	backedUp   atomic.Int64         // when the last backup was done, Unix ns
 	blobs      atomic.Pointer[blob.Store]
@@ -233,20 +234,32 @@ func (a *App) Committed(name string, fn func(ctx context.Context, e Entry) error
 // no trace. fn must be short: nobody else writes meanwhile. With the context of a request
 // the transaction carries that request's principal, id and trace id.
 //
-// Errors: those of fn; see engine.Do for the rest.
+// On a node that follows it is refused: functions do not travel. Requests that write go to
+// the leader by themselves.
+//
+// Errors: those of fn; *[NotLeaderError]; see engine.Do for the rest.
 func (a *App) Update(ctx context.Context, fn func(tx *Tx) error) error {
 	_, err := a.engine.Do(ctx, onBehalf(ctx, engine.Command{Run: func(tx *engine.Tx) (engine.Answer, error) {
 		return engine.Answer{}, fn(&Tx{tx: tx})
 	}}))
-	return err
+	return a.pointed(err)
 }
 
-// View gives fn an immutable snapshot of everything. It never waits. The snapshot must
-// not be used after fn has returned.
+// View gives fn an immutable snapshot of everything. It never waits: on a node that follows
+// it may be older than what was acknowledged elsewhere, see Barrier. The snapshot must not
+// be used after fn has returned.
 func (a *App) View(fn func(s *Snapshot) error) error {
 	s := &Snapshot{root: a.engine.Root()}
 	defer s.close()
 	return fn(s)
+}
+
+// Barrier waits until View on this node shows everything that was acknowledged anywhere
+// before the call. A node that stands alone, or leads and is asked for engine.Weak, need not
+// wait. While nobody leads, the call waits for that, as long as ctx lasts.
+func (a *App) Barrier(ctx context.Context, level engine.Level) error {
+	_, err := a.engine.Barrier(ctx, level)
+	return err
 }
 
 // ViewAt is View on the state as it was when the transaction with that index (its
@@ -288,11 +301,27 @@ func (a *App) openOrder(sink engine.Sink) (engine.Order, error) {
 	if err := a.checkReached(log.Last()); err != nil {
 		return nil, errors.Join(err, log.Close())
 	}
-	n, err := node.Start(node.Config{Log: log, Sink: sink, Clock: a.cfg.Clock})
+	order, err := a.startOrder(log, sink)
 	if err != nil {
 		return nil, errors.Join(err, log.Close())
 	}
 	a.events = log
+	return order, nil
+}
+
+// startOrder has one node order the log, alone or with others.
+func (a *App) startOrder(log *eventlog.Log, sink engine.Sink) (engine.Order, error) {
+	cc, err := a.cfg.clusterConfig()
+	switch {
+	case err != nil:
+		return nil, err
+	case cc != nil:
+		return a.openCluster(cc, log, sink)
+	}
+	n, err := node.Start(node.Config{Log: log, Sink: sink, Clock: a.cfg.Clock})
+	if err != nil {
+		return nil, err // not a node that is nil and an order that is not
+	}
 	return n, nil
 }
 
@@ -377,11 +406,21 @@ func (a *App) openState(ctx context.Context, dir string) error {
 	if err := errors.Join(a.openBlobs(), a.openSubjects()); err != nil {
 		return &startError{err: err, kind: startData, dir: dir, name: a.cfg.Name}
 	}
+	if a.cfg.Cluster != "" {
+		if err := a.checkReplicated(); err != nil {
+			return &startError{err: err, kind: startConfig}
+		}
+		a.engine.InCluster()
+	}
 	if err := a.engine.Start(ctx); err != nil {
+		var known *startError
+		if errors.As(err, &known) {
+			return known // the address for other nodes
+		}
 		return &startError{err: err, kind: startData, dir: dir, name: a.cfg.Name}
 	}
 	id, err := loadIdentity(a.cfg.FS, dir, time.Now())
-	if err == nil {
+	if err == nil && a.cfg.Cluster == "" {
 		err = a.settleSubjects(ctx)
 	}
 	if err != nil {
@@ -462,6 +501,9 @@ func (a *App) Started() <-chan struct{} { return a.opened }
 // acknowledged writes are durable in any case.
 func (a *App) Shutdown(ctx context.Context) error {
 	a.draining.Store(true)
+	if c := a.cluster.Load(); c != nil {
+		c.stepDown(ctx, a.log)
+	}
 	err := a.stopServing(func(s *wire.Server) error { return s.Shutdown(ctx) })
 	a.mu.Lock()
 	op := a.operator

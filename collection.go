@@ -44,7 +44,7 @@ func Model[T any](a *App, path string) *Collection[T] {
 	return c
 }
 
-func (a *App) restOptions() rest.Options { return rest.Options{Guard: a.guard} }
+func (a *App) restOptions() rest.Options { return rest.Options{Guard: a.guard, Age: a.stateAge} }
 
 // errUnusable is what a collection gives whose model was refused, or before Start.
 var errUnusable = errors.New("lithair: the application has not started")

@@ -57,7 +57,7 @@ func (c *CommandOf[In, Out]) Run(ctx context.Context, in In) (Out, error) {
 	}}))
 	if err != nil {
 		var zero Out
-		return zero, err
+		return zero, c.app.pointed(err)
 	}
 	return out, nil
 }

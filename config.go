@@ -50,6 +50,19 @@ type Config struct {
 
 	EncryptionKeyFile string `flag:"encryption-key-file" usage:"file with the keys that seal all data at rest, a line NUMBER:KEY each, the current one last; read again when a file is begun. Or LITHAIR_ENCRYPTION_KEY with keys itself"`
 
+	NodeID            int64         `flag:"node-id" usage:"number of this node in its cluster, from 1; it is never given to another one"`
+	Cluster           string        `flag:"cluster" usage:"name of the cluster this node is a member of, the same on all its nodes; empty: it stands alone"`
+	PeerAddr          string        `flag:"peer-addr" usage:"address to listen on for other nodes; default: the one that peers has for this node"`
+	Peers             string        `flag:"peers" usage:"nodes that begin the cluster, ID=HOST:PORT each, separated by commas; the same on all of them, and of no effect later"`
+	ClusterSecretFile string        `flag:"cluster-secret-file" usage:"file with the secret that all nodes of the cluster know, and nobody else"`
+	ClusterInsecure   bool          `flag:"cluster-insecure" usage:"let nodes speak off loopback without cluster secret and TLS"`
+	PeerTLSCert       string        `flag:"peer-tls-cert" usage:"PEM file of the certificate chain of this node, for other nodes; read again when it changes"`
+	PeerTLSKey        string        `flag:"peer-tls-key" usage:"PEM file of that certificate's private key"`
+	PeerTLSCA         string        `flag:"peer-tls-ca" usage:"PEM file of the authorities whose certificates other nodes must have"`
+	PublicURL         string        `flag:"public-url" usage:"URL by which clients reach this node, for redirects and status; default: that of addr"`
+	ElectionTimeout   time.Duration `flag:"election-timeout" usage:"how long nodes hear nothing of the leader before they elect another one, at least; ten heartbeats"`
+	PatientFailover   bool          `flag:"patient-failover" usage:"wait out the election timeout also when the leader's process is known to be dead"`
+
 	// EncryptionKey, when set, returns keys in place of a file: that of a number, or the
 	// current one with its number when asked for number 0. Numbers begin with 1.
 	EncryptionKey func(number uint32) (n uint32, key [32]byte, err error)
@@ -114,6 +127,9 @@ func (c *Config) defaults() {
 	if c.ShutdownTimeout == 0 {
 		c.ShutdownTimeout = 20 * time.Second
 	}
+	if c.ElectionTimeout == 0 {
+		c.ElectionTimeout = 500 * time.Millisecond
+	}
 	if c.FS == nil {
 		c.FS = disk.Real()
 	}
@@ -155,6 +171,9 @@ func (c *Config) check() error {
 		errs = append(errs, err)
 	}
 	if err := c.checkTransport(); err != nil {
+		errs = append(errs, err)
+	}
+	if _, err := c.clusterConfig(); err != nil {
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)

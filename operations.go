@@ -75,6 +75,9 @@ func (a *App) checkLeader() error {
 	if err := a.engine.Err(); err != nil {
 		return err
 	}
+	if c := a.cluster.Load(); c != nil {
+		return a.checkCluster(c)
+	}
 	if !a.engine.Stats().Leading {
 		return errors.New("this node takes no writes")
 	}
@@ -195,6 +198,9 @@ func (a *App) info(w *wire.Response, r *wire.Request) error {
 		info["memory_budget"], info["memory_live"] = a.memory.budget, a.memory.live.Load()
 		info["snapshot_seq"], info["retention"] = stats.SnapshotSeq, a.cfg.Retention
 		info["config"] = a.cfg.origins()
+		if c := a.cluster.Load(); c != nil {
+			a.clusterInfo(c, info)
+		}
 	}
 	b, err := jsonx.Marshal(info)
 	if err != nil {
@@ -233,8 +239,8 @@ func (a *App) registerStats() {
 	m.CounterFunc("lithair_queue_full_total", "Commands turned away because the queue was full.", stat(func() float64 { return float64(e.Stats().Busy) }))
 	m.GaugeFunc("lithair_queue_length", "Commands waiting or in flight.", stat(func() float64 { return float64(e.Stats().Queued) }))
 	m.GaugeFunc("lithair_entries_inflight", "Log entries proposed and not yet committed.", stat(func() float64 { return float64(e.Stats().Inflight) }))
-	m.GaugeFunc("lithair_raft_has_leader", "1 while writes are taken.", stat(func() float64 {
-		if e.Stats().Leading {
+	m.GaugeFunc("lithair_raft_has_leader", "1 while a leader is known that takes writes.", stat(func() float64 {
+		if a.checkLeader() == nil {
 			return 1
 		}
 		return 0

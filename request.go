@@ -109,22 +109,40 @@ var errStarting = errors.New("lithair: the application is starting")
 // replayed; operations endpoints answer at once.
 func (a *App) gate(next wire.Handler) wire.Handler {
 	return func(w *wire.Response, r *wire.Request) error {
-		c := &requestContext{Context: r.Context(), deadline: time.Now().Add(a.cfg.RequestTimeout), requestID: r.ID(), traceID: rest.TraceID(r)}
+		c := &requestContext{Context: r.Context(), deadline: time.Now().Add(a.timeout(r)), requestID: r.ID(), traceID: rest.TraceID(r)}
 		defer c.end()
 		r.SetContext(c)
-		err := a.await(c, r)
-		if err == nil {
+		err, here := a.await(c, r), true
+		member := a.cluster.Load()
+		if err == nil && member != nil {
+			here, err = a.enter(w, r, member)
+		}
+		if err == nil && here {
 			err = next(w, r)
 		}
 		if err == nil {
 			return nil
 		}
 		e := rest.ToError(err)
+		if member != nil {
+			e = outcome(e)
+		}
 		if e.Status == 500 {
 			a.logFailure(r, err)
 		}
 		return a.withIndex(w, e)
 	}
+}
+
+// timeout is how long a request may take: as long as the client waits, where another node
+// hands it on.
+func (a *App) timeout(r *wire.Request) time.Duration {
+	if r.Context().Value(hopKey{}) != nil {
+		if s, err := strconv.ParseFloat(r.Header(fieldTimeout), 64); err == nil && s >= 0 {
+			return min(a.cfg.RequestTimeout, time.Duration(s*float64(time.Second)))
+		}
+	}
+	return a.cfg.RequestTimeout
 }
 
 // isOperation says whether a path is one of the operations endpoints.

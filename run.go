@@ -278,6 +278,9 @@ func (a *App) banner(out io.Writer) {
 			row("REST", url+base)
 		}
 	}
+	if c := a.cluster.Load(); c != nil {
+		row("cluster", fmt.Sprintf("%s, node %d, other nodes reach it at %s", a.cfg.Cluster, c.cfg.id, c.cfg.listen))
+	}
 	row("health", url+"/health  "+url+"/ready?verbose")
 	row("metrics", url+"/observe/metrics")
 	row("data", fmt.Sprintf("%s, %s in %s", a.cfg.Dir, a.restored, a.restored.took.Round(100_000)))

@@ -43,6 +43,7 @@ var (
 	CodeFull         = Code{"LTH1031", 507, "Storage full", "free some space on the server's disk, or give it more memory or less data"}
 	CodeCancelled    = Code{"LTH1032", 503, "Cancelled", "the request was given up before it was carried out"}
 	CodeCascade      = Code{"LTH1034", 409, "Cascade too large", "delete the records that refer to it first, a part at a time"}
+	CodeStale        = Code{"LTH1035", 503, "Too stale", "ask another node, or for a longer freshness"}
 	CodeGone         = Code{"LTH1033", 410, "Gone", "ask for the oldest index, or a newer one"}
 )
 
@@ -51,7 +52,7 @@ var Codes = []Code{
 	CodeMalformed, CodeWrongType, CodeUnknownField, CodeQuery, CodeHeader, CodeOperation, CodeBadRequest, CodeUnauthorized,
 	CodeForbidden, CodeNotFound, CodeMethod, CodeTimeout, CodeExists, CodeUnique, CodeReference, CodeReferenced,
 	CodePrecondition, CodeIndex, CodeTooLarge, CodeMediaType, CodeInvalid, CodeReadOnly, CodeImmutable, CodeIdempotency,
-	CodeReservedID, CodeInternal, CodeBusy, CodeUnavailable, CodeNotCommitted, CodeUnknown, CodeFull, CodeCancelled, CodeGone, CodeCascade,
+	CodeReservedID, CodeInternal, CodeBusy, CodeUnavailable, CodeNotCommitted, CodeUnknown, CodeFull, CodeCancelled, CodeGone, CodeCascade, CodeStale,
 }
 
 // byStatus is the code of an error that has only a status.

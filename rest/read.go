@@ -56,10 +56,11 @@ func (c *collection) render(row *state.Row) (*rendered, error) {
 // etag is the strong entity tag of a record's version (RFC 9110 §8.8.3).
 func etag(row *state.Row) string { return `"` + strconv.FormatUint(row.Seq(), 10) + `"` }
 
-// root returns the state to read from, as level and min_index ask.
-func (c *collection) root(r *wire.Request) (*state.Root, error) {
+// root returns the state to read from, as level, freshness and min_index ask. What is asked
+// for without a word is what the leader has: a node that follows asks it.
+func (c *collection) root(w *wire.Response, r *wire.Request) (*state.Root, error) {
 	if r.RawQuery() == "" {
-		return c.e.Root(), nil
+		return c.level(w, r, "")
 	}
 	q := r.Query()
 	if q.Err != nil {
@@ -76,26 +77,64 @@ func (c *collection) root(r *wire.Request) (*state.Root, error) {
 		}
 		return c.at(r.Context(), q.Get("at"))
 	}
-	root := c.e.Root()
+	asked := ""
 	if q.Has("level") {
-		level, ok := engine.ParseLevel(q.Get("level"))
-		if !ok {
-			return nil, &query.Error{Field: "level", Problem: "is none, weak, linearizable or strong"}
+		if asked = q.Get("level"); asked == "" {
+			asked = "?"
 		}
-		var err error
-		if root, err = c.e.Barrier(r.Context(), level); err != nil {
+	}
+	if asked == "" && (q.Has("min_index") || q.Has("freshness")) {
+		asked = engine.None.String() // they say how old it may be
+	}
+	if q.Has("freshness") { // before the state is looked at: what comes in between makes it no older
+		if err := c.fresh(w, q.Get("freshness")); err != nil {
 			return nil, err
 		}
 	}
-	if q.Has("freshness") {
-		if d, err := time.ParseDuration(q.Get("freshness")); err != nil || d < 0 {
-			return nil, &query.Error{Field: "freshness", Problem: "is a duration such as 1s"}
-		}
-	}
-	if q.Has("min_index") {
+	root, err := c.level(w, r, asked)
+	if err == nil && q.Has("min_index") {
 		return c.atLeast(r.Context(), root, q.Get("min_index"))
 	}
-	return root, nil
+	return root, err
+}
+
+// level returns a root on which a read at that level is right, and tells the client which
+// level it is.
+func (c *collection) level(w *wire.Response, r *wire.Request, asked string) (*state.Root, error) {
+	if asked == "" && !c.e.Follows() {
+		return c.e.Root(), nil
+	}
+	level, ok := engine.Weak, true
+	if asked != "" {
+		level, ok = engine.ParseLevel(asked)
+	}
+	if !ok {
+		return nil, &query.Error{Field: "level", Problem: "is none, weak, linearizable or strong"}
+	}
+	root, err := c.e.Barrier(r.Context(), level)
+	if err != nil {
+		return nil, err
+	}
+	return root, w.SetHeader("Lithair-Level", level.String())
+}
+
+// fresh refuses a state that may be older than asked for.
+func (c *collection) fresh(w *wire.Response, text string) error {
+	d, err := time.ParseDuration(text)
+	if err != nil || d < 0 {
+		return &query.Error{Field: "freshness", Problem: "is a duration such as 1s"}
+	}
+	if c.opt.Age == nil {
+		return nil // nobody else writes
+	}
+	age, known := c.opt.Age()
+	switch {
+	case !known:
+		return fault(CodeStale, "this server has not heard of a leader yet")
+	case age > d:
+		return fault(CodeStale, "what this server has may be "+age.Round(time.Millisecond).String()+" old")
+	}
+	return w.SetHeader("Lithair-Age", strconv.FormatFloat(age.Seconds(), 'f', 3, 64))
 }
 
 // atLeast waits for a sequence.
@@ -139,7 +178,7 @@ func (c *collection) get(w *wire.Response, r *wire.Request) error {
 	if err := onlyRead(r); err != nil {
 		return err
 	}
-	root, err := c.root(r)
+	root, err := c.root(w, r)
 	if err != nil {
 		return err
 	}
@@ -190,7 +229,7 @@ func (c *collection) asked(w *wire.Response, r *wire.Request, verb string) (*sta
 	if _, err := c.opt.admit(r, Action{Verb: verb, Model: c.t.Name()}); err != nil {
 		return nil, nil, err
 	}
-	root, err := c.root(r)
+	root, err := c.root(w, r)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -104,6 +104,7 @@ type Node struct {
 	changed  sync.Cond
 
 	seen atomic.Pointer[view]
+	told uint64 // the epoch that the sink knows of; 0: none
 
 	out      []call // for the sink, in order
 	draining bool
@@ -378,8 +379,12 @@ func (n *Node) leave() {
 			n.tell(&calls[i])
 		}
 		n.mu.Lock()
+		for i := range calls {
+			n.noteTold(&calls[i])
+		}
 	}
 	n.draining = false
+	n.look()
 	n.mu.Unlock()
 }
 

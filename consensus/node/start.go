@@ -57,6 +57,9 @@ func (n *Node) begin() error {
 	if !found && re.LastIndex > 0 && n.file != nil && !n.alone() {
 		return fmt.Errorf("node: the log holds entries up to %d but %s is not there: what this node has promised is lost; it must join again as a learner, with an empty log", re.LastIndex, n.cfg.File)
 	}
+	if k := len(re.Runs); !found && k > 0 {
+		re.HardState.Term = re.Runs[k-1].Term // it was alone, and kept no file: nobody else was ever voted for
+	}
 	rc := n.cfg.Raft
 	rc.ID, rc.Incarnation, rc.Storage = n.identity.ID, n.identity.Incarnation, n
 	rc.Now = func() int64 { return n.cfg.Clock().UnixNano() }
@@ -196,9 +199,7 @@ func (n *Node) replay() (re consensus.Restart, err error) {
 	if err == nil {
 		err = c.flush()
 	}
-	if n.file == nil && len(re.Runs) > 0 {
-		re.HardState.Term = re.Runs[len(re.Runs)-1].Term // nobody else was ever voted for
-	} else if n.file == nil {
+	if n.file == nil || re.HardState.Term == 0 {
 		re.HardState.Term = held.Term
 	}
 	return re, err

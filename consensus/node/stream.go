@@ -124,9 +124,12 @@ func (l *streamListener) Addr() net.Addr { return l.t.cfg.Listener.Addr() }
 // Errors of [TCP.Dial], beside those of the network and of the handshake.
 var ErrUnknownNode = errors.New("node: no address of that node is known")
 
-// Dial opens a stream of that name to a member. ctx is for the connection and its handshake
-// alone, which take TCPConfig.DialTimeout at most.
+// Dial opens a stream of that name to a member, which may be this node itself. ctx is for
+// the connection and its handshake alone, which take TCPConfig.DialTimeout at most.
 func (t *TCP) Dial(ctx context.Context, to consensus.NodeID, name string) (net.Conn, error) {
+	if to == t.cfg.ID {
+		return t.dialSelf(name)
+	}
 	t.mu.Lock()
 	o := t.peers[to]
 	t.mu.Unlock()
@@ -134,6 +137,18 @@ func (t *TCP) Dial(ctx context.Context, to consensus.NodeID, name string) (net.C
 		return nil, fmt.Errorf("%w: %d", ErrUnknownNode, to)
 	}
 	return t.dial(ctx, o.address, to, name)
+}
+
+// dialSelf opens a stream that does not leave the process.
+func (t *TCP) dialSelf(name string) (net.Conn, error) {
+	if t.listener(name) == nil {
+		return nil, ErrWrongStream
+	}
+	near, far := net.Pipe()
+	if err := t.open(name, &Stream{Conn: far, t: t, raw: far, from: t.cfg.ID}); err != nil {
+		return nil, errors.Join(err, near.Close(), far.Close())
+	}
+	return near, nil
 }
 
 // DialAddress is Dial to whichever node of the cluster is at an address.

@@ -14,7 +14,7 @@ import (
 // serves, too many streams and strangers are refused; closing the transport ends them.
 func TestStreams(t *testing.T) {
 	a, _, _ := newTCP(t, 1, nil)
-	b, got, _ := newTCP(t, 2, func(c *TCPConfig) { c.MaxStreams = 2 })
+	b, got, _ := newTCP(t, 2, func(c *TCPConfig) { c.MaxStreams = 3 })
 	know(a, b)
 	l, err := b.Listen("echo")
 	if err != nil {
@@ -44,6 +44,7 @@ func TestStreams(t *testing.T) {
 	var open []net.Conn
 	for i, dial := range []func() (net.Conn, error){
 		func() (net.Conn, error) { return a.Dial(ctx, 2, "echo") },
+		func() (net.Conn, error) { return b.Dial(ctx, 2, "echo") },
 		func() (net.Conn, error) { return a.DialAddress(ctx, b.cfg.Listener.Addr().String(), "echo") },
 	} {
 		c, err := dial()
@@ -58,17 +59,17 @@ func TestStreams(t *testing.T) {
 		if _, err := io.ReadFull(c, back); err != nil || string(back) != "hello" {
 			t.Fatalf("stream %d brings %q back: %v", i, back, err)
 		}
-		if id := <-from; id != 1 {
-			t.Errorf("stream %d is of node %d", i, id)
+		if id, want := <-from, []consensus.NodeID{1, 2, 1}[i]; id != want {
+			t.Errorf("stream %d is of node %d, not %d", i, id, want)
 		}
 	}
 	resend(t, a, got, consensus.Message{Kind: consensus.MsgAppend, From: 1, To: 2, Term: 3})
-	third, err := a.Dial(ctx, 2, "echo")
+	fourth, err := a.Dial(ctx, 2, "echo")
 	if err == nil { // the handshake is done before it is counted
-		if _, err = third.Read(make([]byte, 1)); err == nil {
-			t.Error("a third stream is served where two may be")
+		if _, err = fourth.Read(make([]byte, 1)); err == nil {
+			t.Error("a fourth stream is served where three may be")
 		}
-		if err := third.Close(); err != nil {
+		if err := fourth.Close(); err != nil {
 			t.Error(err)
 		}
 	}

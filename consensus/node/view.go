@@ -7,7 +7,7 @@ type View struct {
 	Term   uint64
 	Leader consensus.NodeID // 0: none is known
 	// Leads says that this node is the leader and takes proposals: everything of earlier
-	// terms is committed and reported.
+	// terms is committed and reported, and the sink knows.
 	Leads bool
 }
 
@@ -26,7 +26,7 @@ func (n *Node) View() (v View, changed <-chan struct{}) {
 
 // look notes who leads. n.mu is held, or nobody else knows the node yet.
 func (n *Node) look() {
-	v := View{Leads: n.epoch != 0}
+	v := View{Leads: n.epoch != 0 && n.told == n.epoch}
 	_, _, v.Term, _ = n.core.Leadership()
 	if v.Leader = n.core.Lead(); n.dead != nil || n.closed {
 		v.Leader, v.Leads = 0, false
@@ -38,5 +38,15 @@ func (n *Node) look() {
 	n.seen.Store(&view{v, make(chan struct{})})
 	if have != nil {
 		close(have.changed)
+	}
+}
+
+// noteTold notes what the sink knows of leadership. n.mu is held.
+func (n *Node) noteTold(c *call) {
+	switch {
+	case c.leading:
+		n.told = c.number
+	case c.lost:
+		n.told = 0
 	}
 }

@@ -1,0 +1,267 @@
+package lithair
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/lithair/lithair-go/consensus"
+	"github.com/lithair/lithair-go/consensus/node"
+	"github.com/lithair/lithair-go/engine"
+	"github.com/lithair/lithair-go/eventlog"
+	"github.com/lithair/lithair-go/rest"
+	"github.com/lithair/lithair-go/wire"
+)
+
+// cluster is this node's part in a cluster.
+type cluster struct {
+	cfg     *clusterConfig
+	tcp     *node.TCP
+	node    *node.Node
+	client  *wire.Client // speaks HTTP with other nodes, on streams
+	server  *wire.Server // answers them
+	serving chan error
+	contact contact
+	engine  *engine.Engine
+}
+
+// httpStream is the stream on which nodes hand requests to each other. Only nodes that know
+// the cluster's secret come this way; what they say of a request is believed, and what has
+// come this way is never handed on: so no request goes round in circles.
+const httpStream = "http"
+
+// hopKey marks the context of a request that another node has handed on.
+type hopKey struct{}
+
+// openCluster starts this node as a member; its log is open already.
+func (a *App) openCluster(cc *clusterConfig, log *eventlog.Log, sink engine.Sink) (engine.Order, error) {
+	tcp, err := a.openPeers(cc)
+	if err != nil {
+		return nil, err
+	}
+	c := &cluster{cfg: cc, tcp: tcp, engine: a.engine, serving: make(chan error, 1)}
+	n, err := node.Start(node.Config{
+		Log: log, Sink: sink, Clock: a.cfg.Clock, FS: a.cfg.FS, Dir: a.cfg.Dir, File: "raft", Transport: tcp, Logger: a.log,
+		First: node.Identity{Cluster: clusterNumber(a.cfg.Cluster), ID: cc.id, Membership: cc.first},
+		Tick:  a.cfg.ElectionTimeout / electionTicks,
+		Raft:  consensus.Config{ElectionTicks: electionTicks, FastFailover: !a.cfg.PatientFailover},
+	})
+	if err != nil {
+		return nil, errors.Join(err, tcp.Close())
+	}
+	c.node = n
+	if err := c.serveHTTP(a); err != nil {
+		return nil, errors.Join(err, n.Close(), tcp.Close())
+	}
+	tcp.Serve(c.receive, n.LeaderLost)
+	a.cluster.Store(c)
+	return clusterOrder{n, c}, nil
+}
+
+// electionTicks is how many ticks the election timeout has; a heartbeat is one.
+const electionTicks = 10
+
+// clusterOrder closes what belongs to the cluster with the node.
+type clusterOrder struct {
+	*node.Node
+	c *cluster
+}
+
+// Close implements engine.Order.
+func (o clusterOrder) Close() error {
+	err := o.c.server.Close()
+	if e := <-o.c.serving; !errors.Is(e, wire.ErrServerClosed) {
+		err = errors.Join(err, e)
+	}
+	return errors.Join(err, o.c.client.Close(), o.Node.Close(), o.c.tcp.Close())
+}
+
+// serveHTTP answers the requests that other nodes hand on.
+func (c *cluster) serveHTTP(a *App) error {
+	l, err := c.tcp.Listen(httpStream)
+	if err != nil {
+		return err
+	}
+	h := a.router.Handler()
+	everybody := []netip.Prefix{netip.PrefixFrom(netip.IPv4Unspecified(), 0), netip.PrefixFrom(netip.IPv6Unspecified(), 0)}
+	c.server, err = wire.NewServer(wire.Config{
+		Logger: a.log, MaxBodyBytes: a.cfg.MaxBodyBytes, ErrorBody: rest.ErrorBody,
+		Proxies: wire.ProxyConfig{Trusted: everybody, Unix: true, Proto: true},
+		Handler: func(w *wire.Response, r *wire.Request) error {
+			if r.RawPath() == nodePath {
+				return a.serveNode(w, c)
+			}
+			r.SetContext(context.WithValue(r.Context(), hopKey{}, true))
+			return h(w, r)
+		},
+	})
+	if err != nil {
+		return err
+	}
+	c.client, err = wire.NewClient(wire.ClientConfig{
+		MaxRedirects: -1, HeadTimeout: a.cfg.RequestTimeout, MaxContentBytes: -1,
+		Dial: func(ctx context.Context, _, addr string) (net.Conn, error) {
+			host, _, err := net.SplitHostPort(addr)
+			if err != nil {
+				return nil, err
+			}
+			id, err := strconv.ParseUint(strings.TrimPrefix(host, nodeHost), 10, 64)
+			if err != nil {
+				return nil, err
+			}
+			return c.tcp.Dial(ctx, consensus.NodeID(id), httpStream)
+		},
+	})
+	if err != nil {
+		return err
+	}
+	go func() { c.serving <- c.server.Serve(l) }()
+	return nil
+}
+
+// nodeHost begins the host in the URL of a node's stream.
+const nodeHost = "node-"
+
+func nodeURL(id consensus.NodeID, target string) string {
+	return "http://" + nodeHost + strconv.FormatUint(uint64(id), 10) + target
+}
+
+// receive takes in Raft's messages.
+func (c *cluster) receive(messages ...consensus.Message) {
+	v, _ := c.node.View()
+	for i := range messages {
+		if m := &messages[i]; m.Kind == consensus.MsgAppend && m.Term >= v.Term {
+			c.contact.heard(time.Now(), m.Commit, c.engine.Stats().Applied)
+		}
+	}
+	c.node.Receive(messages...)
+}
+
+// contact is how old the state of a node that follows may be: it held all that the leader
+// had committed when a message of his arrived, by this node's own clock.
+type contact struct {
+	mu      sync.Mutex
+	fresh   time.Time // the state held everything then
+	pending time.Time // it will have, once index is applied; zero: there is none
+	index   uint64
+}
+
+func (c *contact) heard(now time.Time, commit, applied uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.settle(applied)
+	switch {
+	case applied >= commit:
+		c.fresh = now
+	case c.pending.IsZero():
+		c.pending, c.index = now, commit
+	}
+}
+
+func (c *contact) settle(applied uint64) {
+	if !c.pending.IsZero() && applied >= c.index {
+		c.fresh, c.pending = c.pending, time.Time{}
+	}
+}
+
+// age is how old the state may be; false when it never was known to be fresh.
+func (c *contact) age(now time.Time, applied uint64) (time.Duration, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.settle(applied)
+	return now.Sub(c.fresh), !c.fresh.IsZero()
+}
+
+// stateAge is how old what this node has may be; false when nobody knows. A node that
+// leads, or stands alone, has the newest there is.
+func (a *App) stateAge() (time.Duration, bool) {
+	c := a.cluster.Load()
+	if c == nil || !a.engine.Follows() {
+		return 0, true
+	}
+	return c.contact.age(time.Now(), a.engine.Stats().Applied)
+}
+
+// NotLeaderError is why Update, Run of a command and the like are refused on a node that
+// follows: functions run where the leader is. errors.Is finds [ErrNotLeader].
+type NotLeaderError struct {
+	Leader uint64 // the node that leads; 0: none is known
+	Err    error
+}
+
+// Error names the leader.
+func (e *NotLeaderError) Error() string {
+	if e.Leader == 0 {
+		return "lithair: this node does not lead its cluster, and it knows of nobody who does"
+	}
+	return fmt.Sprintf("lithair: this node does not lead its cluster, node %d does", e.Leader)
+}
+
+// Unwrap returns the cause.
+func (e *NotLeaderError) Unwrap() error { return e.Err }
+
+// pointed adds the leader to ErrNotLeader.
+func (a *App) pointed(err error) error {
+	c := a.cluster.Load()
+	if c == nil || err == nil || !errors.Is(err, engine.ErrNotLeader) {
+		return err
+	}
+	v, _ := c.node.View()
+	return &NotLeaderError{Leader: uint64(v.Leader), Err: err}
+}
+
+// stepDown hands leadership over before this node stops, so that writes go on at once.
+func (c *cluster) stepDown(ctx context.Context, log *slog.Logger) {
+	v, changed := c.node.View()
+	if !v.Leads {
+		return
+	}
+	best, match := consensus.NodeID(0), uint64(0)
+	s := c.node.Status()
+	for _, p := range s.Peers {
+		if m, ok := s.Membership.Find(p.ID); ok && m.Role == consensus.Voter && p.Active && p.Match >= match {
+			best, match = p.ID, p.Match
+		}
+	}
+	if best == 0 {
+		return
+	}
+	if err := c.node.Transfer(best); err != nil {
+		log.Warn("leadership could not be handed over", "to", uint64(best), "error", err)
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, handOver)
+	defer cancel()
+	for v.Leads {
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return
+		}
+		v, changed = c.node.View()
+	}
+}
+
+// handOver bounds how long a node that stops waits for another to lead.
+const handOver = 2 * time.Second
+
+// checkReplicated refuses what other nodes would not have: files and keys beside the log do
+// not travel yet.
+func (a *App) checkReplicated() error {
+	for _, t := range a.engine.Tables() {
+		switch {
+		case len(t.Model().Blobs()) > 0:
+			return fmt.Errorf("model %s has files (blob fields), which are not copied to other nodes yet: it cannot be part of a cluster", t.Name())
+		case t.Model().Seals():
+			return fmt.Errorf("model %s has sealed fields, whose keys are not copied to other nodes yet: it cannot be part of a cluster", t.Name())
+		}
+	}
+	return nil
+}

@@ -1,0 +1,308 @@
+package lithair
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lithair/lithair-go/engine"
+	"github.com/lithair/lithair-go/jsonx"
+	"github.com/lithair/lithair-go/wire"
+)
+
+// members are the nodes of a cluster in this process, each an application.
+type members struct {
+	*testing.T
+	cfgs []Config
+	apps []*App
+	set  func(*App)
+}
+
+func freeAddr(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// startCluster starts n nodes; set registers what they serve.
+func startCluster(t *testing.T, n int, set func(*App)) *members {
+	t.Helper()
+	m := &members{T: t, set: set}
+	secret := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(secret, []byte("correct horse battery staple\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var peers []string
+	for i := range n {
+		peers = append(peers, fmt.Sprintf("%d=%s", i+1, freeAddr(t)))
+	}
+	for i := range n {
+		m.cfgs = append(m.cfgs, Config{
+			Dir: t.TempDir(), NodeID: int64(i + 1), Cluster: "test", Peers: strings.Join(peers, ","),
+			ClusterSecretFile: secret, ElectionTimeout: 100 * time.Millisecond, RequestTimeout: 20 * time.Second,
+		})
+		m.apps = append(m.apps, nil)
+		m.start(i)
+	}
+	t.Cleanup(func() {
+		for i := range m.apps {
+			m.stop(i)
+		}
+	})
+	return m
+}
+
+func (m *members) start(i int) {
+	m.Helper()
+	a := newApp(m.T, m.cfgs[i])
+	if m.set != nil {
+		m.set(a)
+	}
+	if err := a.Start(m.Context()); err != nil {
+		m.Fatal(err)
+	}
+	m.apps[i] = a
+}
+
+func (m *members) stop(i int) {
+	m.Helper()
+	if a := m.apps[i]; a != nil {
+		m.apps[i] = nil
+		if err := a.Shutdown(context.Background()); err != nil {
+			m.Errorf("node %d: %v", i+1, err)
+		}
+	}
+}
+
+// leader waits until a running node leads, and all others know it.
+func (m *members) leader() (at int) {
+	m.Helper()
+	for {
+		at = -1
+		agreed := true
+		lead := uint64(0)
+		for i, a := range m.apps {
+			if a == nil {
+				continue
+			}
+			v, _ := a.cluster.Load().node.View()
+			if v.Leads {
+				at = i
+			}
+			if lead == 0 {
+				lead = uint64(v.Leader)
+			}
+			agreed = agreed && v.Leader != 0 && lead == uint64(v.Leader)
+		}
+		if at >= 0 && agreed && lead == uint64(at+1) {
+			return at
+		}
+		select {
+		case <-time.After(time.Millisecond):
+		case <-m.Context().Done():
+			m.Fatal("nobody leads")
+		}
+	}
+}
+
+// follower is a running node that does not lead.
+func (m *members) follower() int {
+	lead := m.leader()
+	for i, a := range m.apps {
+		if a != nil && i != lead {
+			return i
+		}
+	}
+	m.Fatal("all nodes lead")
+	return 0
+}
+
+// equal waits until all running nodes have the same state.
+func (m *members) equal() {
+	m.Helper()
+	for {
+		hashes, seqs := map[[16]byte]bool{}, map[uint64]bool{}
+		for _, a := range m.apps {
+			if a != nil {
+				root := a.engine.Root()
+				hashes[root.Hash()], seqs[root.Seq()] = true, true
+			}
+		}
+		if len(seqs) == 1 {
+			if len(hashes) != 1 {
+				m.Fatalf("the nodes differ at sequence %v", seqs)
+			}
+			return
+		}
+		select {
+		case <-time.After(time.Millisecond):
+		case <-m.Context().Done():
+			m.Fatalf("the nodes are at %v", seqs)
+		}
+	}
+}
+
+func notes(a *App) { Model[note](a, "/api/notes") }
+
+// TestAnyNodeTakesAnyRequest: each node takes writes, has them when it has answered, and says
+// who led; the leader stops, and the others go on; it comes back and has what it missed.
+func TestAnyNodeTakesAnyRequest(t *testing.T) {
+	m := startCluster(t, 3, notes)
+	lead := m.leader()
+	for i, a := range m.apps {
+		got := call(t, a, "POST", "/api/notes", fmt.Sprintf(`{"text":"of node %d"}`, i+1))
+		if got.StatusCode != 201 || got.Header.Get("Lithair-Leader") != strconv.Itoa(lead+1) || got.Header.Get("Lithair-Term") == "" {
+			t.Fatalf("node %d: %d %s %v", i+1, got.StatusCode, got.body, got.Header)
+		}
+		if read := call(t, a, "GET", got.Header.Get("Location")+"?level=none", ""); read.StatusCode != 200 || read.Header.Get("Lithair-Level") != "none" {
+			t.Errorf("node %d does not have what was written through it: %d %s", i+1, read.StatusCode, read.body)
+		}
+		for _, level := range []string{"", "?level=weak", "?level=linearizable", "?level=strong", "?min_index=" + got.Header.Get("Lithair-Index"), "?level=none&freshness=20s"} {
+			for j, b := range m.apps {
+				if read := call(t, b, "GET", "/api/notes"+level, ""); read.StatusCode != 200 || !strings.Contains(read.body, fmt.Sprintf("of node %d", i+1)) {
+					t.Errorf("node %d%s: %d %s", j+1, level, read.StatusCode, read.body)
+				}
+			}
+		}
+	}
+	m.stop(lead)
+	other := m.follower()
+	if got := call(t, m.apps[other], "POST", "/api/notes", `{"text":"without the first leader"}`); got.StatusCode != 201 {
+		t.Fatalf("%d %s", got.StatusCode, got.body)
+	}
+	m.start(lead)
+	m.leader()
+	if got := call(t, m.apps[lead], "GET", "/api/notes", ""); !strings.Contains(got.body, "without the first leader") {
+		t.Errorf("the node that was away answers %s", got.body)
+	}
+	m.equal()
+}
+
+// TestWhatTravelsWithARequest: the leader sees method, target, fields, body and who the client
+// is; what the client says of that, and of the way between nodes, is not believed.
+func TestWhatTravelsWithARequest(t *testing.T) {
+	seen := make(chan string, 10)
+	m := startCluster(t, 3, func(a *App) {
+		a.Put("/x/{id}", func(w *wire.Response, r *wire.Request) error {
+			b, err := r.BorrowBody(0)
+			if err != nil {
+				return err
+			}
+			_, bounded := r.Context().Deadline()
+			seen <- fmt.Sprintf("%d %s %s %q %s %s %s %s %v", a.cfg.NodeID, r.Method(), r.Path(), r.RawQuery(), b, r.Header("X-Own"), r.ClientAddr(), r.Header("Authorization"), bounded)
+			w.SetHeader("X-Answer", "yes")
+			return w.Send(207, "text/plain", []byte("answer"))
+		})
+	})
+	lead, other := m.leader(), m.follower()
+	got := call(t, m.apps[other], "PUT", "/x/1?a=b%20c", "body", "X-Own: mine", "Authorization: Bearer t", "X-Forwarded-For: 1.2.3.4", "Connection: X-Gone", "X-Gone: 1")
+	want := fmt.Sprintf(`%d PUT /x/1 "a=b%%20c" body mine 127.0.0.1 Bearer t true`, lead+1)
+	if have := <-seen; have != want {
+		t.Errorf("the leader sees\n%s\nwant\n%s", have, want)
+	}
+	if got.StatusCode != 207 || got.body != "answer" || got.Header.Get("X-Answer") != "yes" || len(got.Header["Content-Length"]) != 1 || len(got.Header["X-Request-Id"]) != 1 {
+		t.Errorf("the client gets %d %s %v", got.StatusCode, got.body, got.Header)
+	}
+	if got := call(t, m.apps[other], "PUT", "/x/2", strings.Repeat("x", maxReplayed+1)); got.StatusCode != 207 {
+		t.Errorf("a body that is not kept: %d %s", got.StatusCode, got.body)
+	}
+}
+
+// TestFunctionsDoNotTravel: Update on a node that follows says who leads.
+func TestFunctionsDoNotTravel(t *testing.T) {
+	m := startCluster(t, 3, notes)
+	lead, other := m.leader(), m.follower()
+	err := m.apps[other].Update(t.Context(), func(*Tx) error { return nil })
+	var not *NotLeaderError
+	if !errors.Is(err, ErrNotLeader) || !errors.As(err, &not) || not.Leader != uint64(lead+1) {
+		t.Errorf("Update on a node that follows: %v", err)
+	}
+	if err := m.apps[lead].Update(t.Context(), func(*Tx) error { return nil }); err != nil {
+		t.Errorf("Update on the leader: %v", err)
+	}
+	if err := m.apps[other].Barrier(t.Context(), engine.Strong); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestWithoutAQuorum: a node that is left alone takes no writes and says so truly; what it has
+// can be read by who asks for no more.
+func TestWithoutAQuorum(t *testing.T) {
+	m := startCluster(t, 3, notes)
+	for i := range m.cfgs {
+		m.cfgs[i].RequestTimeout = 300 * time.Millisecond
+	}
+	keep := m.follower()
+	m.apps[keep].cfg.RequestTimeout = 300 * time.Millisecond
+	a := m.apps[keep]
+	if got := call(t, a, "POST", "/api/notes", `{"text":"there"}`); got.StatusCode != 201 {
+		t.Fatalf("%d %s", got.StatusCode, got.body)
+	}
+	for i := range m.apps {
+		if i != keep {
+			m.stop(i)
+		}
+	}
+	for v, changed := a.cluster.Load().node.View(); v.Leader != 0; v, changed = a.cluster.Load().node.View() {
+		<-changed
+	}
+	got := call(t, a, "POST", "/api/notes", `{"text":"not"}`)
+	if got.StatusCode != 503 || got.Header.Get(fieldOutcome) != "none" || got.Header.Get("Retry-After") == "" || got.Header.Get("Lithair-Leader") != "0" {
+		t.Errorf("a write without a quorum: %d %s %v", got.StatusCode, got.body, got.Header)
+	}
+	for path, want := range map[string]int{
+		"/api/notes?level=none": 200, "/api/notes": 503, "/api/notes?level=linearizable": 503, "/api/notes?freshness=1ms": 503, "/health": 200, "/ready": 503,
+	} {
+		if got := call(t, a, "GET", path, ""); got.StatusCode != want {
+			t.Errorf("%s: %d %s, want %d", path, got.StatusCode, got.body, want)
+		}
+	}
+	var info map[string]any
+	if err := jsonx.Unmarshal([]byte(call(t, a, "GET", "/info", "").body), &info); err != nil || info["leader_id"] != 0.0 || info["leader"] != false || len(info["members"].([]any)) != 3 {
+		t.Errorf("/info: %v %v", info, err)
+	}
+}
+
+// TestALoneNodeBecomesAMember: a directory without a cluster goes on as the first node of one.
+func TestALoneNodeBecomesAMember(t *testing.T) {
+	cfg := Config{Dir: t.TempDir()}
+	a := newApp(t, cfg)
+	notes(a)
+	if err := a.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := call(t, a, "POST", "/api/notes", `{"text":"before"}`); got.StatusCode != 201 {
+		t.Fatal(got.body)
+	}
+	if err := a.Shutdown(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	cfg.Cluster, cfg.NodeID, cfg.PeerAddr = "test", 7, "127.0.0.1:0"
+	for range 2 {
+		a = newApp(t, cfg)
+		notes(a)
+		if err := a.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := call(t, a, "POST", "/api/notes", `{"text":"after"}`); got.StatusCode != 201 {
+			t.Fatal(got.body)
+		}
+		if got := call(t, a, "GET", "/api/notes", ""); !strings.Contains(got.body, "before") {
+			t.Fatal(got.body)
+		}
+		if err := a.Shutdown(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,172 @@
+package lithair
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/lithair/lithair-go/consensus"
+	"github.com/lithair/lithair-go/consensus/node"
+	"github.com/lithair/lithair-go/wire"
+)
+
+// clusterConfig is what the settings of a cluster say, read.
+type clusterConfig struct {
+	id     consensus.NodeID
+	listen string
+	first  consensus.Membership // of the bootstrap
+}
+
+// minElectionTimeout: a heartbeat is a tenth of it, and goroutines must come to run in
+// between.
+const minElectionTimeout = 50 * time.Millisecond
+
+// maxSecretBytes bounds the file of the cluster secret; minSecretBytes is what can not be
+// guessed.
+const (
+	minSecretBytes = 16
+	maxSecretBytes = 4 << 10
+)
+
+// clusterConfig reads the settings of a cluster; nil without one.
+func (c *Config) clusterConfig() (*clusterConfig, error) {
+	if c.Cluster == "" {
+		for _, f := range []struct {
+			name string
+			set  bool
+		}{{"node-id", c.NodeID != 0}, {"peer-addr", c.PeerAddr != ""}, {"peers", c.Peers != ""}, {"cluster-secret-file", c.ClusterSecretFile != ""}, {"peer-tls-cert", c.PeerTLSCert != ""}} {
+			if f.set {
+				return nil, fmt.Errorf("%s: needs cluster, the name of the cluster", f.name)
+			}
+		}
+		return nil, nil
+	}
+	cc := &clusterConfig{id: consensus.NodeID(c.NodeID), listen: c.PeerAddr}
+	if c.NodeID <= 0 {
+		return nil, fmt.Errorf("node-id: is %d; a node of a cluster has a number from 1", c.NodeID)
+	}
+	if c.ElectionTimeout < minElectionTimeout {
+		return nil, fmt.Errorf("election-timeout: is %v; at least %v are needed", c.ElectionTimeout, minElectionTimeout)
+	}
+	if set := []string{c.PeerTLSCert, c.PeerTLSKey, c.PeerTLSCA}; slices.Contains(set, "") && strings.Join(set, "") != "" {
+		return nil, errors.New("peer-tls-cert, peer-tls-key, peer-tls-ca: one needs the others")
+	}
+	if err := cc.readPeers(c.Peers); err != nil {
+		return nil, fmt.Errorf("peers: %w", err)
+	}
+	me, listed := cc.first.Find(cc.id)
+	switch {
+	case c.Peers != "" && !listed:
+		return nil, fmt.Errorf("peers: node %d, which this one is, is not among them", cc.id)
+	case cc.listen == "" && !listed:
+		return nil, errors.New("peer-addr: is required where peers is not given")
+	case cc.listen == "":
+		cc.listen = me.Address
+	}
+	if c.Peers == "" {
+		cc.first = consensus.Membership{Members: []consensus.Member{{ID: cc.id, Role: consensus.Voter, Address: cc.listen}}}
+	}
+	if _, _, err := net.SplitHostPort(cc.listen); err != nil {
+		return nil, fmt.Errorf("peer-addr: %q is not host:port", cc.listen)
+	}
+	return cc, nil
+}
+
+// readPeers reads a list such as 1=10.0.0.1:7001,2=10.0.0.2:7001.
+func (cc *clusterConfig) readPeers(text string) error {
+	for item := range strings.SplitSeq(text, ",") {
+		if item = strings.TrimSpace(item); item == "" {
+			continue
+		}
+		left, address, ok := strings.Cut(item, "=")
+		id, err := strconv.ParseUint(left, 10, 63)
+		if !ok || err != nil || id == 0 {
+			return fmt.Errorf("%q is not ID=HOST:PORT, such as 1=10.0.0.1:7001", item)
+		}
+		host, port, err := net.SplitHostPort(address)
+		if err != nil || host == "" || port == "" || len(address) > consensus.MaxAddressBytes {
+			return fmt.Errorf("%q is not HOST:PORT, such as 10.0.0.1:7001", address)
+		}
+		if _, twice := cc.first.Find(consensus.NodeID(id)); twice {
+			return fmt.Errorf("node %d is there twice", id)
+		}
+		cc.first.Members = append(cc.first.Members, consensus.Member{ID: consensus.NodeID(id), Role: consensus.Voter, Address: address})
+		slices.SortFunc(cc.first.Members, func(a, b consensus.Member) int { return int(int64(a.ID) - int64(b.ID)) })
+	}
+	return nil
+}
+
+// clusterNumber is the number that the name of a cluster stands for.
+func clusterNumber(name string) uint64 {
+	sum := sha256.Sum256([]byte("lithair cluster " + name))
+	return max(1, binary.LittleEndian.Uint64(sum[:]))
+}
+
+// openPeers listens for other nodes.
+func (a *App) openPeers(cc *clusterConfig) (*node.TCP, error) {
+	cfg := node.TCPConfig{ID: cc.id, Cluster: clusterNumber(a.cfg.Cluster), Insecure: a.cfg.ClusterInsecure, Logger: a.log, RetryAfter: min(100*time.Millisecond, a.cfg.ElectionTimeout/10)}
+	var err error
+	if cfg.Secret, err = readSecret(a.cfg.ClusterSecretFile); err == nil {
+		cfg.TLS, err = a.peerTLS()
+	}
+	if err != nil {
+		return nil, err
+	}
+	if cfg.Listener, err = net.Listen("tcp", cc.listen); err != nil {
+		return nil, &startError{err: err, kind: startListen, addr: cc.listen}
+	}
+	t, err := node.NewTCP(cfg)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("peer-addr: %w; see -cluster-secret-file, -peer-tls-cert and -cluster-insecure", err), cfg.Listener.Close())
+	}
+	return t, nil
+}
+
+// readSecret reads the secret of the cluster; white space around it does not count.
+func readSecret(name string) ([]byte, error) {
+	if name == "" {
+		return nil, nil
+	}
+	b, err := os.ReadFile(name)
+	if err != nil {
+		return nil, fmt.Errorf("cluster-secret-file: %w", err)
+	}
+	if b = bytes.TrimSpace(b); len(b) < minSecretBytes || len(b) > maxSecretBytes {
+		return nil, fmt.Errorf("cluster-secret-file: %s holds %d bytes; a secret has %d to %d", name, len(b), minSecretBytes, maxSecretBytes)
+	}
+	return b, nil
+}
+
+// peerTLS is TLS between nodes: both sides show a certificate of the cluster's authorities.
+func (a *App) peerTLS() (*tls.Config, error) {
+	if a.cfg.PeerTLSCert == "" {
+		return nil, nil
+	}
+	certs, err := wire.LoadCertificates(wire.CertificatesConfig{Pairs: []wire.KeyPair{{CertFile: a.cfg.PeerTLSCert, KeyFile: a.cfg.PeerTLSKey}}, Logger: a.log})
+	if err != nil {
+		return nil, fmt.Errorf("peer-tls-cert, peer-tls-key: %w", err)
+	}
+	pem, err := os.ReadFile(a.cfg.PeerTLSCA)
+	if err != nil {
+		return nil, fmt.Errorf("peer-tls-ca: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("peer-tls-ca: %s holds no certificate", a.cfg.PeerTLSCA)
+	}
+	return &tls.Config{
+		MinVersion: tls.VersionTLS13, RootCAs: pool, ClientCAs: pool, ClientAuth: tls.RequireAndVerifyClientCert,
+		GetCertificate:       certs.GetCertificate,
+		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return certs.GetCertificate(&tls.ClientHelloInfo{}) },
+	}, nil
+}

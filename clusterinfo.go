@@ -1,0 +1,125 @@
+package lithair
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/lithair/lithair-go/consensus"
+	"github.com/lithair/lithair-go/jsonx"
+	"github.com/lithair/lithair-go/wire"
+)
+
+// memberInfo is what a node says of itself to others of its cluster, and to operators.
+type memberInfo struct {
+	ID       uint64 `json:"id"`
+	URL      string `json:"url"`
+	Role     string `json:"role"` // leader, follower, candidate, pre-candidate
+	Term     uint64 `json:"term"`
+	Leader   uint64 `json:"leader"` // 0: none is known
+	Commit   uint64 `json:"commit"` // log index
+	Applied  uint64 `json:"applied"`
+	Seq      uint64 `json:"seq"`        // of the state
+	Hash     string `json:"state_hash"` // of the state at that sequence
+	Version  string `json:"version"`
+	LogBytes int64  `json:"log_bytes"`
+}
+
+// about is what this node says of itself.
+func (a *App) about(c *cluster) memberInfo {
+	s, root := c.node.Status(), a.engine.Root()
+	hash := root.Hash()
+	version, _ := buildVersion()
+	return memberInfo{
+		ID: uint64(s.ID), URL: a.publicURL(), Role: s.State.String(), Term: s.Term, Leader: uint64(s.Lead), Commit: s.Commit, Applied: a.engine.Stats().Applied,
+		Seq: root.Seq(), Hash: fmt.Sprintf("%x", hash), Version: version, LogBytes: a.events.Size(),
+	}
+}
+
+// publicURL is where clients reach this node.
+func (a *App) publicURL() string {
+	if a.cfg.PublicURL != "" {
+		return a.cfg.PublicURL
+	}
+	return a.transport.scheme() + "://" + a.Addr()
+}
+
+// nodePath is what nodes ask each other for, on the stream for requests alone.
+const nodePath = "/_cluster/node"
+
+// serveNode answers what another node asks of this one.
+func (a *App) serveNode(w *wire.Response, c *cluster) error {
+	b, err := jsonx.Marshal(a.about(c))
+	if err != nil {
+		return err
+	}
+	return w.Send(200, "application/json", b)
+}
+
+// maxNodeInfo bounds what another node says of itself.
+const maxNodeInfo = 64 << 10
+
+// ask has a node speak of itself.
+func (c *cluster) ask(ctx context.Context, id consensus.NodeID) (m memberInfo, err error) {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	res, err := c.client.Get(ctx, nodeURL(id, nodePath))
+	if err != nil {
+		return m, err
+	}
+	b, err := res.ReadAll(maxNodeInfo)
+	if err = errors.Join(err, res.Close()); err != nil {
+		return m, err
+	}
+	if res.StatusCode() != 200 {
+		return m, fmt.Errorf("lithair: node %d answers %d", id, res.StatusCode())
+	}
+	return m, jsonx.Unmarshal(b, &m)
+}
+
+// askTimeout bounds how long a node waits for what another says of itself.
+const askTimeout = time.Second
+
+// memberView is a member as this node knows it.
+type memberView struct {
+	ID      uint64 `json:"id"`
+	Role    string `json:"role"` // voter, learner; incoming, outgoing, demoted while the voters change
+	Address string `json:"address"`
+}
+
+// clusterInfo adds to what /info tells.
+func (a *App) clusterInfo(c *cluster, info map[string]any) {
+	s := c.node.Status()
+	info["cluster"], info["node"] = a.cfg.Cluster, uint64(s.ID)
+	info["role"], info["term"], info["leader_id"] = s.State.String(), s.Term, uint64(s.Lead)
+	info["log_commit"], info["log_applied"] = s.Commit, a.engine.Stats().Applied
+	var list []memberView
+	for _, m := range s.Membership.Members {
+		list = append(list, memberView{uint64(m.ID), m.Role.String(), m.Address})
+	}
+	info["members"] = list
+	if age, known := a.stateAge(); known {
+		info["state_age_seconds"] = age.Seconds()
+	}
+}
+
+// checkCluster says whether this node has a leader to ask, and is not far behind it.
+func (a *App) checkCluster(c *cluster) error {
+	v, _ := c.node.View()
+	if v.Leader == 0 {
+		return errors.New("no leader is known")
+	}
+	if v.Leader == c.cfg.id && !v.Leads {
+		return errors.New("this node begins to lead")
+	}
+	age, known := a.stateAge()
+	if limit := max(maxAge, 2*a.cfg.ElectionTimeout); !known || age > limit {
+		return errors.New("the state is behind that of node " + strconv.FormatUint(uint64(v.Leader), 10) + " by more than " + limit.String())
+	}
+	return nil
+}
+
+// maxAge is how old the state of a node that is ready may be.
+const maxAge = 5 * time.Second

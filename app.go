@@ -46,8 +46,8 @@ type App struct {
 	server     *wire.Server
 	transport  transport
 	cluster    atomic.Pointer[cluster] // nil: this node stands alone
-	keys       eventlog.KeyProvider // of data at rest; nil: it is not encrypted
-	backedUp   atomic.Int64         // when the last backup was done, Unix ns
+	keys       eventlog.KeyProvider    // of data at rest; nil: it is not encrypted
+	backedUp   atomic.Int64            // when the last backup was done, Unix ns
 	blobs      atomic.Pointer[blob.Store]
 	subjects   atomic.Pointer[subject.Store]
 	copying    sync.RWMutex // files beside the log are read by a backup, or removed

@@ -166,7 +166,9 @@ func (a *App) peerTLS() (*tls.Config, error) {
 	}
 	return &tls.Config{
 		MinVersion: tls.VersionTLS13, RootCAs: pool, ClientCAs: pool, ClientAuth: tls.RequireAndVerifyClientCert,
-		GetCertificate:       certs.GetCertificate,
-		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return certs.GetCertificate(&tls.ClientHelloInfo{}) },
+		GetCertificate: certs.GetCertificate,
+		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			return certs.GetCertificate(&tls.ClientHelloInfo{})
+		},
 	}, nil
 }

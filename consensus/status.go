@@ -59,7 +59,7 @@ func (r *Replica) Term(index uint64) (uint64, bool) { return r.log.term(index) }
 // Lead returns who leads the present term, as far as this replica knows; 0 when it knows of
 // nobody, or knows that the leader is gone.
 func (r *Replica) Lead() NodeID {
-	if r.leaderGone {
+	if r.leaderGone && r.role != Leader { // who leads now said so of the one before
 		return 0
 	}
 	return r.lead

@@ -29,6 +29,8 @@ type cluster struct {
 	server  *wire.Server // answers them
 	serving chan error
 	contact contact
+	stop    context.CancelFunc
+	tended  chan struct{} // closed when tend has ended
 	engine  *engine.Engine
 }
 
@@ -61,6 +63,9 @@ func (a *App) openCluster(cc *clusterConfig, log *eventlog.Log, sink engine.Sink
 		return nil, errors.Join(err, n.Close(), tcp.Close())
 	}
 	tcp.Serve(c.receive, n.LeaderLost)
+	ctx, cancel := context.WithCancel(context.Background())
+	c.stop, c.tended = cancel, make(chan struct{})
+	go func() { defer close(c.tended); c.tend(ctx, a.log) }()
 	a.cluster.Store(c)
 	return clusterOrder{n, c}, nil
 }
@@ -76,11 +81,45 @@ type clusterOrder struct {
 
 // Close implements engine.Order.
 func (o clusterOrder) Close() error {
+	o.c.stop()
+	<-o.c.tended
 	err := o.c.server.Close()
 	if e := <-o.c.serving; !errors.Is(e, wire.ErrServerClosed) {
 		err = errors.Join(err, e)
 	}
 	return errors.Join(err, o.c.client.Close(), o.Node.Close(), o.c.tcp.Close())
+}
+
+// tend sees to it, on the leader, that others find it where it is now: a node that stood alone
+// had no address.
+func (c *cluster) tend(ctx context.Context, log *slog.Logger) {
+	for {
+		v, changed := c.node.View()
+		var again <-chan time.Time
+		if v.Leads {
+			again = c.announce(log)
+		}
+		select {
+		case <-changed:
+		case <-again:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// announce changes this node's address in the membership where it is another; it returns when
+// to try again, nil when all is well.
+func (c *cluster) announce(log *slog.Logger) <-chan time.Time {
+	me, ok := c.node.Status().Membership.Find(c.cfg.id)
+	if !ok || me.Address == c.cfg.advertised() {
+		return nil
+	}
+	me.Address = c.cfg.advertised()
+	if err := c.node.Change(consensus.Change{Member: me}); err != nil {
+		log.Debug("the address of this node could not be changed yet", "error", err)
+	}
+	return time.After(time.Second)
 }
 
 // serveHTTP answers the requests that other nodes hand on.

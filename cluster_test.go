@@ -288,7 +288,12 @@ func TestALoneNodeBecomesAMember(t *testing.T) {
 	if err := a.Shutdown(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	cfg.Cluster, cfg.NodeID, cfg.PeerAddr = "test", 7, "127.0.0.1:0"
+	cfg.Cluster, cfg.NodeID, cfg.PeerAddr = "test", 7, freeAddr(t)
+	a = newApp(t, cfg)
+	if err := a.Start(t.Context()); err == nil || !strings.Contains(err.Error(), "is that of node 1") {
+		t.Errorf("a node with another number: %v", err)
+	}
+	cfg.NodeID = 1
 	for range 2 {
 		a = newApp(t, cfg)
 		notes(a)
@@ -300,6 +305,13 @@ func TestALoneNodeBecomesAMember(t *testing.T) {
 		}
 		if got := call(t, a, "GET", "/api/notes", ""); !strings.Contains(got.body, "before") {
 			t.Fatal(got.body)
+		}
+		for { // what others are to reach it at comes into the membership
+			me, _ := a.cluster.Load().node.Status().Membership.Find(1)
+			if me.Address == cfg.PeerAddr {
+				break
+			}
+			<-time.After(time.Millisecond)
 		}
 		if err := a.Shutdown(context.Background()); err != nil {
 			t.Fatal(err)

@@ -82,6 +82,13 @@ func (c *Config) clusterConfig() (*clusterConfig, error) {
 	return cc, nil
 }
 
+// advertised is the address at which other nodes find this one: what peers says, or where it
+// listens.
+func (cc *clusterConfig) advertised() string {
+	me, _ := cc.first.Find(cc.id)
+	return me.Address
+}
+
 // readPeers reads a list such as 1=10.0.0.1:7001,2=10.0.0.2:7001.
 func (cc *clusterConfig) readPeers(text string) error {
 	for item := range strings.SplitSeq(text, ",") {

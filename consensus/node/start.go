@@ -60,6 +60,12 @@ func (n *Node) begin() error {
 	if k := len(re.Runs); !found && k > 0 {
 		re.HardState.Term = re.Runs[k-1].Term // it was alone, and kept no file: nobody else was ever voted for
 	}
+	if m := re.Configs[len(re.Configs)-1].Membership; !found && n.alone() {
+		if _, ok := m.Find(n.identity.ID); !ok {
+			err := fmt.Errorf("node: the log is that of node %d, not of node %d; a node keeps its number", m.Members[0].ID, n.identity.ID)
+			return errors.Join(err, n.cfg.FS.Remove(path.Join(n.cfg.Dir, n.cfg.File))) // it holds no promise yet
+		}
+	}
 	rc := n.cfg.Raft
 	rc.ID, rc.Incarnation, rc.Storage = n.identity.ID, n.identity.Incarnation, n
 	rc.Now = func() int64 { return n.cfg.Clock().UnixNano() }

@@ -145,7 +145,11 @@ func (t *TCP) dialSelf(name string) (net.Conn, error) {
 		return nil, ErrWrongStream
 	}
 	near, far := net.Pipe()
+	t.mu.Lock()
+	t.incoming[far] = true // Close ends it, as all others
+	t.mu.Unlock()
 	if err := t.open(name, &Stream{Conn: far, t: t, raw: far, from: t.cfg.ID}); err != nil {
+		t.forget(far)
 		return nil, errors.Join(err, near.Close(), far.Close())
 	}
 	return near, nil

@@ -216,6 +216,16 @@ func (e *Engine) Err() error {
 // leads, and reads ask the leader, see Barrier. It comes before Start.
 func (e *Engine) InCluster() { e.member = true }
 
+// Declared waits, in a cluster, until the first leader has declared its models, and that
+// is known here. Elsewhere Start has seen to it.
+func (e *Engine) Declared(ctx context.Context) error {
+	if !e.member {
+		return nil
+	}
+	_, err := e.Wait(ctx, 1)
+	return err
+}
+
 // Root returns the newest committed state: an immutable snapshot, without waiting.
 func (e *Engine) Root() *state.Root { return e.store.Load() }
 

@@ -93,6 +93,11 @@ func Mount(r *wire.Router, e *engine.Engine, t *engine.Table, base string, opt O
 func (c *collection) wrap(h wire.Handler) wire.Handler {
 	return func(w *wire.Response, r *wire.Request) error {
 		if c.t.Codec() == nil {
+			if err := c.e.Declared(r.Context()); err != nil {
+				return ToError(err)
+			}
+		}
+		if c.t.Codec() == nil {
 			return fault(CodeUnavailable, "the server is starting")
 		}
 		err := h(w, r)

@@ -17,6 +17,8 @@ var (
 	ErrBusy = errors.New("engine: too many commands are waiting")
 	// ErrNotLeader: this node does not order writes at the moment.
 	ErrNotLeader = errors.New("engine: this node is not the leader")
+	// ErrNoLeader: nobody could say how fresh the state of this node is (Barrier).
+	ErrNoLeader = errors.New("engine: no leader could be asked how fresh this state is")
 	// ErrClosed: the engine is closed or closing.
 	ErrClosed = errors.New("engine: closed")
 	// ErrNested: a transaction function waited for another transaction. It would wait

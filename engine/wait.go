@@ -50,15 +50,18 @@ func (e *Engine) Barrier(ctx context.Context, level Level) (*state.Root, error) 
 	}
 	for {
 		root, err := e.barrier(ctx, max(level, Linearizable))
-		if err == nil || !e.member || ctx.Err() != nil || errors.Is(err, ErrClosed) || e.Err() != nil {
+		if err == nil || !e.member || errors.Is(err, ErrClosed) || e.Err() != nil {
 			return root, err
+		}
+		if ctx.Err() != nil {
+			return nil, errors.Join(ErrNoLeader, err)
 		}
 		t := time.NewTimer(barrierRetry)
 		select {
 		case <-t.C:
 		case <-ctx.Done():
 			t.Stop()
-			return nil, errors.Join(err, context.Cause(ctx))
+			return nil, errors.Join(ErrNoLeader, err, context.Cause(ctx))
 		}
 	}
 }

@@ -215,6 +215,8 @@ func runError(err error) *wire.Error {
 		return fault(CodeUnknown, "it is not known whether the change was made")
 	case errors.Is(err, engine.ErrNotCommitted):
 		return fault(CodeNotCommitted, "the change was not made")
+	case errors.Is(err, engine.ErrNoLeader):
+		return fault(CodeUnavailable, "no leader could be asked how fresh this server's state is; with level=none it is read as it is")
 	case errors.Is(err, engine.ErrClosed), errors.Is(err, engine.ErrNotLeader):
 		return fault(CodeUnavailable, "the server takes no requests of this kind at the moment")
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):

@@ -7,6 +7,8 @@ import (
 	"io"
 	"reflect"
 	"runtime"
+	"strconv"
+	"strings"
 	"testing"
 )
 
@@ -51,6 +53,50 @@ func TestFlatSlicesTakeTheirOwnSize(t *testing.T) {
 	runtime.ReadMemStats(&after)
 	if got := (after.TotalAlloc - before.TotalAlloc) / 100; len(points) != 1000 || got > 4*16*1000 {
 		t.Errorf("%d elements of 16 bytes took %d bytes", len(points), got)
+	}
+}
+
+// Slices of structs of nothing but strings are made as slices of strings: the collector must find each of them.
+func TestSlicesOfTexts(t *testing.T) {
+	type named string
+	type pair struct {
+		K string
+		V [2]named
+	}
+	type entry struct{ P pair }
+	var text []byte
+	want := make([]entry, 300)
+	for i := range want {
+		s := strings.Repeat("s", i%70) + strconv.Itoa(i)
+		want[i] = entry{pair{s, [2]named{named(s + "1"), named(s + "2")}}}
+	}
+	text, err := Marshal(want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all [][]entry
+	for range 50 {
+		var got []entry
+		if err := Unmarshal(text, &got); err != nil {
+			t.Fatal(err)
+		}
+		if cap(got) != len(got) && byAddress {
+			t.Fatalf("capacity %d for %d", cap(got), len(got))
+		}
+		all = append(all, got)
+		runtime.GC()
+	}
+	for _, got := range all {
+		if !reflect.DeepEqual(got, want) {
+			t.Fatal("elements have changed")
+		}
+	}
+	var got []entry // after an error the buffer is as empty as before
+	if err := Unmarshal([]byte(`[{"P":{"K":"left","V":["a","b"]}},{"P":{"K":"left","V":1}}]`), &got); err == nil {
+		t.Fatal("accepted")
+	}
+	if err := Unmarshal([]byte(`[{},{}]`), &got); err != nil || !reflect.DeepEqual(got, make([]entry, 2)) {
+		t.Errorf("%+v %v", got, err)
 	}
 }
 

@@ -12,6 +12,7 @@ type slicePlan struct {
 	dec           decFunc
 	own           bool // elements must be read where they are to stay
 	flat          bool // elements have no pointers
+	texts         int  // of how many strings, and nothing else, an element is made; 0 if of others
 	number        int  // of the plan, see scratches
 }
 
@@ -23,7 +24,7 @@ func (c decCompiler) slice(t reflect.Type) decFunc {
 	dec, own := c.of(elem), c.plan(elem).own
 	list := c.special(t)
 	if list == nil {
-		s := &slicePlan{typ: t, elemType: elem, size: elem.Size(), dec: dec, own: own, flat: isFlat(elem), number: int(slicePlans.Add(1) - 1)}
+		s := &slicePlan{typ: t, elemType: elem, size: elem.Size(), dec: dec, own: own, flat: isFlat(elem), texts: textsIn(elem), number: int(slicePlans.Add(1) - 1)}
 		list = s.reader()
 	}
 	if !byteSlice(t) {
@@ -66,6 +67,25 @@ func isFlat(t reflect.Type) bool {
 		return true
 	}
 	return false
+}
+
+// textsIn returns of how many strings a t is made, 0 if there is anything else in it.
+func textsIn(t reflect.Type) (n int) {
+	switch t.Kind() {
+	case reflect.String:
+		return 1
+	case reflect.Array:
+		return t.Len() * textsIn(t.Elem())
+	case reflect.Struct:
+		for i := range t.NumField() {
+			m := textsIn(t.Field(i).Type)
+			if m == 0 {
+				return 0
+			}
+			n += m
+		}
+	}
+	return n
 }
 
 // special returns the quicker way for slices of numbers and strings without methods, or nil.

@@ -230,6 +230,11 @@ func (g *growing) close(d *decodeState, n int) {
 		words := (uintptr(n)*g.plan.size + 7) / 8
 		*g.dst = sliceHeader{unsafe.Pointer(unsafe.SliceData(make([]uint64, words))), n, n}
 		copy(unsafe.Slice((*byte)(g.dst.data), uintptr(n)*g.plan.size), unsafe.Slice((*byte)(g.base), uintptr(n)*g.plan.size))
+	case g.plan.texts > 0: // looks to the collector as so many strings do
+		texts := g.strings(n)
+		list := make([]string, len(texts))
+		copy(list, texts)
+		*g.dst = sliceHeader{unsafe.Pointer(unsafe.SliceData(list)), n, n}
 	default:
 		s.out.Grow(n)
 		s.o.len = n
@@ -241,6 +246,11 @@ func (g *growing) close(d *decodeState, n int) {
 	}
 }
 
+// strings are those of the first n elements, which are made of nothing else.
+func (g *growing) strings(n int) []string {
+	return unsafe.Slice((*string)(g.base), n*g.plan.texts)
+}
+
 // release gives the scratch buffer back after n elements of it were used.
 func (g *growing) release(d *decodeState, n int) {
 	s := g.scratch
@@ -249,6 +259,8 @@ func (g *growing) release(d *decodeState, n int) {
 	}
 	if g.plan.flat {
 		clear(unsafe.Slice((*byte)(g.base), uintptr(n)*g.plan.size))
+	} else if g.plan.texts > 0 {
+		clear(g.strings(n))
 	} else {
 		s.h.len = n
 		s.v.Clear()

@@ -41,6 +41,8 @@
 //     would leave voters without an answering quorum is refused.
 //   - A configuration counts from the moment it is in the log, committed or not (§4.1), and goes
 //     when its entry does.
+//   - The first entry of a log is the membership of the bootstrap, in place of the no-op, so that
+//     the log alone, and each snapshot, says who the members are.
 //   - Committed entries are given out once they are durable here as well.
 //   - A node that lost its disk has another [Config.Incarnation]. Until the cluster has made it a
 //     learner and promoted it, its votes and acknowledgements count for nothing.

@@ -8,7 +8,7 @@ type NodeID uint64
 // caller's.
 const (
 	KindNoop   uint8 = 1  // opens a leader's term (Raft dissertation §6.4)
-	KindConfig uint8 = 2  // holds a [Membership] (§4.3)
+	KindConfig uint8 = 2  // holds a [Membership] (§4.3); opens the first term, with that of the bootstrap
 	FirstKind  uint8 = 16 // the first kind that Propose takes
 )
 

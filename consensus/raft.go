@@ -47,7 +47,7 @@ type Replica struct {
 
 	// Leader.
 	peers       map[NodeID]*progress
-	termStart   uint64 // index of the no-op that opened the term
+	termStart   uint64 // index of the entry that opened the term
 	uncommitted int    // bytes
 	sizes       []flight
 	asked       []read // reads that wait for a quorum's answer, by seq

@@ -20,7 +20,8 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 func (r *Replica) offer(id NodeID, p *progress) {
 	if p.state != restoring || p.snapshot.Index == 0 {
 		s, ok := r.cfg.Storage.Snapshot()
-		if !ok || s.Index <= p.match || len(s.Membership.Members) == 0 {
+		must(!ok || len(s.Membership.Members) > 0, "the snapshot at %d names no members", s.Index)
+		if !ok || s.Index <= p.match {
 			p.probe(p.next)
 			p.waiting = true // none now: ask again at the next heartbeat
 			return

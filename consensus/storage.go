@@ -8,8 +8,9 @@ type Storage interface {
 	// any other error ends the replica.
 	Entries(lo, hi uint64, maxBytes int) ([]Entry, error)
 
-	// Snapshot describes the newest snapshot, for a follower that is too far behind. With
-	// ok false there is none now: the replica asks again later.
+	// Snapshot describes the newest snapshot, for a follower that is too far behind. It names
+	// the members, as every log does from its first entry on. With ok false there is none
+	// now: the replica asks again later.
 	Snapshot() (s Snapshot, ok bool)
 }
 

@@ -34,6 +34,10 @@ type cluster struct {
 	nextID    NodeID
 	stats     map[string]int
 	tweak     func(*Config)
+	ledger    ledger
+	lease     bool
+	elections int            // ElectionTicks
+	paused    map[NodeID]int // until that step
 }
 
 // member is a node: its disk outlives it.
@@ -63,21 +67,35 @@ type member struct {
 	applied   uint64
 	state     [32]byte
 	states    map[uint64][32]byte
-	restoring bool
 	maxCommit uint64
 	maxTerm   uint64
+
+	// Clocks of runs with leases: local time, how fast it goes, and when messages left.
+	clock, rate float64
+	ticked      float64
+	sent        map[uint64]float64
+	sentTerm    uint64
+
+	counted, countedTerm uint64
+
+	lost map[uint64][]Entry // disks that are gone, by incarnation
 }
 
 func newCluster(t testing.TB, seed uint64, voters int) *cluster {
 	c := &cluster{
 		t: t, rng: rand.New(rand.NewPCG(seed, 7)), seed: seed, nodes: map[NodeID]*member{}, cut: map[[2]NodeID]bool{},
 		leaders: map[uint64]NodeID{}, reads: map[uint64]uint64{}, stats: map[string]int{}, faults: true,
+		ledger: newLedger(), paused: map[NodeID]int{},
 	}
 	var ids []NodeID
 	for i := range voters {
 		ids = append(ids, NodeID(i+1))
 	}
 	c.nextID = NodeID(voters + 1)
+	c.elections = []int{10, 10, 2, 3, 5}[c.rng.IntN(5)]
+	if seed%5 == 3 {
+		c.lease, c.elections = true, 10
+	}
 	c.drawMood()
 	for _, id := range ids {
 		m := c.add(id)
@@ -88,7 +106,7 @@ func newCluster(t testing.TB, seed uint64, voters int) *cluster {
 }
 
 func (c *cluster) add(id NodeID) *member {
-	m := &member{c: c, id: id, whole: map[[32]byte][]byte{}}
+	m := &member{c: c, id: id, whole: map[[32]byte][]byte{}, lost: map[uint64][]Entry{}, rate: 1 + (c.rng.Float64()*2-1)*clockDrift}
 	c.nodes[id] = m
 	c.ids = append(c.ids, id)
 	slices.Sort(c.ids)
@@ -132,7 +150,10 @@ func (m *member) start() {
 		m.applied = m.snap.Index
 		copy(m.state[:], m.snapData)
 	}
-	cfg := Config{ID: m.id, Storage: m, Seed: m.c.rng.Uint64(), MaxMessageBytes: 200, MaxInflight: 4, MaxTailBytes: 400, MaxChunkBytes: 16, Incarnation: m.incarnation}
+	cfg := Config{
+		ID: m.id, Storage: m, Seed: m.c.rng.Uint64(), MaxMessageBytes: 200, MaxInflight: 4, MaxTailBytes: 400, MaxChunkBytes: 16, Incarnation: m.incarnation,
+		ElectionTicks: m.c.elections, LeaseReads: m.c.lease,
+	}
 	if m.c.tweak != nil {
 		m.c.tweak(&cfg)
 	}
@@ -149,7 +170,7 @@ func (m *member) start() {
 	if st.Term != m.hard.Term || st.Vote != m.hard.Vote {
 		m.c.fail("%d starts with term %d and vote %d, its disk holds %+v", m.id, st.Term, st.Vote, m.hard)
 	}
-	m.maxTerm, m.maxCommit = st.Term, st.Commit
+	m.maxTerm, m.maxCommit, m.sent = st.Term, st.Commit, nil
 }
 
 // Entries and Snapshot are the member's Storage.
@@ -190,6 +211,7 @@ func (m *member) crash() {
 
 // forget is the loss of a whole disk: the node comes back as another incarnation.
 func (m *member) forget() {
+	m.lost[m.incarnation] = m.entries
 	m.hard, m.before, m.entries, m.snap, m.snapData, m.commit = HardState{}, Snapshot{}, nil, Snapshot{}, nil, 0
 	m.partial, m.whole, m.incarnation = nil, map[[32]byte][]byte{}, m.c.rng.Uint64()>>1
 	m.c.stats["disk lost"]++
@@ -237,6 +259,7 @@ func (c *cluster) spare(m *member) bool {
 // write makes a Ready durable.
 func (m *member) write(rd Ready) {
 	if rd.HardState != nil {
+		m.c.voted(m, *rd.HardState)
 		m.hard = *rd.HardState
 	}
 	if rd.Install != nil {
@@ -268,6 +291,7 @@ func (m *member) ready() {
 		m.c.fail("%d: %v", m.id, err)
 	}
 	for _, msg := range rd.Messages {
+		m.c.leaves(m, msg)
 		m.c.send(msg)
 	}
 	for _, w := range rd.Writes {
@@ -380,6 +404,7 @@ func (c *cluster) send(m Message) {
 		if h := c.nodes[m.From].hard; h.Term < m.Term || h.Term == m.Term && h.Vote != m.To {
 			c.fail("%d grants a vote in term %d that is not durable", m.From, m.Term)
 		}
+		c.vote(c.nodes[m.From], m.Term, m.To)
 	}
 	if !c.faults {
 		c.net = append(c.net, m)
@@ -401,6 +426,12 @@ func (c *cluster) deliver() {
 		i = c.rng.IntN(len(c.net))
 	}
 	m := c.net[i]
+	if c.faults && (c.sleeps(m.To) || c.rng.IntN(100) < c.mood.late) {
+		if len(c.net) < 2000 {
+			c.net = append(slices.Delete(c.net, i, i+1), m) // comes later
+		}
+		return
+	}
 	c.net = slices.Delete(c.net, i, i+1)
 	to := c.nodes[m.To]
 	if to == nil || !to.up || c.cut[[2]NodeID{m.From, m.To}] {
@@ -416,6 +447,7 @@ func (c *cluster) deliver() {
 	if err := to.r.Step(back); err != nil {
 		c.fail("step: %v: %+v", err, m)
 	}
+	c.heard(to, back)
 	c.check(to)
 }
 
@@ -427,6 +459,7 @@ func (c *cluster) release(m *member, list []Entry) {
 		}
 		if n := uint64(len(c.committed)); e.Index == n+1 {
 			c.committed = append(c.committed, e)
+			c.follows(e)
 		} else if e.Index > n {
 			c.fail("%d releases %d while %d are known", m.id, e.Index, n)
 		}
@@ -451,14 +484,17 @@ func (c *cluster) check(m *member) {
 	if s.Applied > s.Released || s.Released > s.Commit || s.Commit > s.Last || s.Durable > s.Last {
 		c.fail("%d: order of %+v", m.id, s)
 	}
+	c.configs(m)
 	if s.State != Leader {
 		return
 	}
+	c.counted(m, s)
 	if was, ok := c.leaders[s.Term]; ok && was != m.id {
 		c.fail("election safety: term %d is led by %d and %d", s.Term, was, m.id)
 	} else if !ok {
 		c.leaders[s.Term] = m.id
 		c.stats["leader"]++
+		c.elected(m)
 		c.complete(m)
 	}
 	for _, p := range s.Peers {
@@ -485,6 +521,7 @@ func (c *cluster) answered(m *member, s ReadState) {
 	}
 	delete(c.reads, s.ID)
 	c.stats["read"]++
+	c.confirmed(m, s.ID)
 	if s.Index < asked {
 		c.fail("read %d through %d is right from %d on, but %d were committed when it was asked", s.ID, m.id, s.Index, asked)
 	}
@@ -504,6 +541,7 @@ type mood struct {
 	faults                 []fault
 	total                  int
 	drop, repeat, overtake int // of a hundred messages
+	late                   int // so often it is put behind all others
 	halves                 bool
 }
 
@@ -511,7 +549,7 @@ type mood struct {
 func (c *cluster) drawMood() {
 	pick := func(list ...int) int { return list[c.rng.IntN(len(list))] }
 	often := func() int { return pick(0, 1, 1, 6) }
-	c.mood = mood{drop: pick(0, 2, 5, 20), repeat: pick(0, 5), overtake: pick(0, 25, 100), halves: c.rng.IntN(2) == 0}
+	c.mood = mood{drop: pick(0, 2, 5, 20), repeat: pick(0, 5), overtake: pick(0, 25, 100), late: pick(0, 0, 0, 10, 30), halves: c.rng.IntN(2) == 0}
 	c.mood.faults = []fault{
 		{"deliver", pick(200, 450, 450, 900), func(c *cluster, m *member) {
 			if len(c.net) > 0 {
@@ -534,10 +572,26 @@ func (c *cluster) drawMood() {
 			}
 		}},
 		{"tick", pick(40, 80, 160), func(c *cluster, m *member) {
-			if m.up {
+			if c.lease {
+				c.pass()
+			} else if m.up {
 				m.r.Tick()
 			}
 		}},
+		{"sleep", often(), func(c *cluster, m *member) {
+			c.paused[m.id] = c.steps + c.rng.IntN(300)
+			c.stats["sleep"]++
+		}},
+		{"lose disk", pick(0, 0, 0, 3, 30), func(c *cluster, m *member) {
+			if c.spare(m) {
+				if m.up {
+					m.crash()
+				}
+				m.forget()
+				m.start()
+			}
+		}},
+		{"lease", pick(0, 60), func(c *cluster, m *member) { c.leaseRead(m) }},
 		{"propose", pick(10, 50, 100), func(c *cluster, m *member) { c.propose(m) }},
 		{"read", pick(0, 30), func(c *cluster, m *member) { c.read(m) }},
 		{"crash", 3 * often(), func(c *cluster, m *member) {
@@ -553,8 +607,8 @@ func (c *cluster) drawMood() {
 				m.start()
 			}
 		}},
-		{"cut", 5 * often(), func(c *cluster, m *member) { c.partition() }},
-		{"heal", 3, func(c *cluster, m *member) { clear(c.cut) }},
+		{"cut", 2 * often(), func(c *cluster, m *member) { c.partition() }},
+		{"heal", pick(5, 20, 60), func(c *cluster, m *member) { clear(c.cut) }},
 		{"snapshot", 5 * often(), func(c *cluster, m *member) {
 			if m.up {
 				m.snapshot()
@@ -581,6 +635,9 @@ func (c *cluster) drawMood() {
 func (c *cluster) step() {
 	c.steps++
 	m := c.someone()
+	if c.sleeps(m.id) {
+		return
+	}
 	k := c.rng.IntN(c.mood.total)
 	for _, f := range c.mood.faults {
 		if k -= f.weight; k < 0 {
@@ -607,6 +664,11 @@ func (c *cluster) read(m *member) {
 	}
 	c.nextRead++
 	c.reads[c.nextRead] = uint64(len(c.committed))
+	q := question{step: c.steps, config: m.r.log.config().index}
+	if m.r.role == Leader {
+		q.term = m.r.term
+	}
+	c.ledger.asked[c.nextRead] = q
 	if m.r.Read(c.nextRead) != nil {
 		delete(c.reads, c.nextRead)
 	}
@@ -685,17 +747,25 @@ func (c *cluster) settle() {
 			m.start()
 		}
 	}
-	before := len(c.committed)
+	clear(c.paused)
+	before, budget := len(c.committed), 2_000_000
 	for round := range 4000 {
 		for _, id := range c.ids {
 			m := c.nodes[id]
+			m.clock++
 			m.r.Tick()
 			for range 30 {
 				for len(c.net) > 0 {
 					c.deliver()
+					if budget--; budget < 0 {
+						c.fail("messages without end after the faults have stopped")
+					}
 				}
 				for m.r.HasReady() {
 					m.ready()
+					if budget--; budget < 0 {
+						c.fail("work without end after the faults have stopped")
+					}
 				}
 				for len(m.pending) > 0 {
 					m.persist()

@@ -1,0 +1,263 @@
+package consensus
+
+import (
+	"bytes"
+	"slices"
+)
+
+// ledger is what a cluster remembers of all that happened, to hold each step against it.
+type ledger struct {
+	votes map[ballot]NodeID            // all that ever counted
+	left  map[[2]uint64]map[uint64]int // leader's messages: (sender, term), seq -> step at which it left
+	heard map[[2]uint64]int            // (node, term) -> newest of the term's leader that it took in, by step of sending
+	asked map[uint64]question          // by read
+	last  *config                      // newest committed
+
+}
+
+// question is a read: when it was asked, in which term if its node led, and under which configuration.
+type question struct {
+	step         int
+	term, config uint64
+}
+
+type ballot struct {
+	node              NodeID
+	incarnation, term uint64
+}
+
+func newLedger() ledger {
+	return ledger{votes: map[ballot]NodeID{}, left: map[[2]uint64]map[uint64]int{}, heard: map[[2]uint64]int{}, asked: map[uint64]question{}}
+}
+
+// voted: term never falls and at most one vote for each term reaches a disk, over restarts too.
+func (c *cluster) voted(m *member, h HardState) {
+	if h.Term < m.hard.Term {
+		c.fail("%d writes term %d, its disk has %d", m.id, h.Term, m.hard.Term)
+	}
+	c.vote(m, h.Term, h.Vote)
+}
+
+// vote: one for each term, on disk or, when a later term overtook it there, in an answer.
+func (c *cluster) vote(m *member, term uint64, vote NodeID) {
+	b := ballot{m.id, m.incarnation, term}
+	if was, ok := c.ledger.votes[b]; ok && was != vote {
+		c.fail("%d votes for %d and %d in term %d", m.id, was, vote, term)
+	}
+	if vote != 0 {
+		c.ledger.votes[b] = vote
+	}
+}
+
+// elected: a leader has durable votes of a quorum, of both halves of a joint configuration.
+func (c *cluster) elected(m *member) {
+	cf := m.r.log.config()
+	if !c.quorum(cf, func(x Member) bool { return c.ledger.votes[ballot{x.ID, x.Incarnation, m.r.term}] == m.id }) {
+		c.fail("%d leads term %d without the durable votes of a quorum of %+v", m.id, m.r.term, cf.Members)
+	}
+}
+
+// quorum says whether enough voters of each half are in, by a count of its own.
+func (c *cluster) quorum(cf *config, in func(Member) bool) bool {
+	for _, roles := range [2][]Role{{Voter, Incoming}, {Voter, Outgoing, Demoted}} {
+		all, yes := 0, 0
+		for _, x := range cf.Members {
+			if slices.Contains(roles, x.Role) {
+				all++
+				if in(x) {
+					yes++
+				}
+			}
+		}
+		if 2*yes <= all && all > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// has says whether the disk of that incarnation holds, or held when it was lost, an entry.
+func (c *cluster) has(x Member, index, term uint64) bool {
+	m := c.nodes[x.ID]
+	entries, ok := m.lost[x.Incarnation]
+	if m.incarnation == x.Incarnation {
+		if index <= m.before.Index {
+			return true
+		}
+		entries, ok = m.entries, true
+	}
+	if !ok || len(entries) == 0 {
+		return false
+	}
+	if index < entries[0].Index {
+		return true // behind its snapshot
+	}
+	i := index - entries[0].Index
+	return i < uint64(len(entries)) && entries[i].Term == term
+}
+
+// counted: what a leader has committed by counting is of its term and on the disks of a quorum of
+// the newest configuration in its log.
+func (c *cluster) counted(m *member, s Status) {
+	l := m.r.log
+	if s.Commit < m.r.termStart || s.Commit == c.ledgerCommit(m) {
+		return
+	}
+	m.counted, m.countedTerm = s.Commit, s.Term
+	term, ok := l.term(s.Commit)
+	if !ok || term != s.Term {
+		c.fail("%d commits %d of term %d by counting in term %d", m.id, s.Commit, term, s.Term)
+	}
+	has := func(x Member) bool { return c.has(x, s.Commit, term) }
+	if c.quorum(l.config(), has) {
+		return
+	}
+	// The commit of a joint configuration has just put its successor into the log.
+	if n := len(l.configs); n == 2 && l.configs[0].Joint() && c.quorum(&l.configs[0], has) {
+		return
+	}
+	c.fail("%d commits %d without a quorum of %+v", m.id, s.Commit, l.config().Members)
+}
+
+// ledgerCommit is the commit that was looked at last in this term.
+func (c *cluster) ledgerCommit(m *member) uint64 {
+	if m.countedTerm != m.r.term {
+		return 0
+	}
+	return m.counted
+}
+
+// configs: those that count are those in the log: in order, each from its entry, at most one not
+// committed beside the joint one's successor.
+func (c *cluster) configs(m *member) {
+	l := m.r.log
+	for i := range l.configs {
+		cf := &l.configs[i]
+		if cf.index > l.last || i > 0 && cf.index <= l.configs[i-1].index {
+			c.fail("%d: a configuration of entry %d counts, the log ends at %d", m.id, cf.index, l.last)
+		}
+		if first := l.tailFirst(); cf.index >= first && cf.index > l.before {
+			e := &l.tail[cf.index-first]
+			if e.Kind != KindConfig || !bytes.Equal(e.Data, AppendMembership(nil, cf.Membership)) {
+				c.fail("%d: the configuration of entry %d is not what that entry says", m.id, cf.index)
+			}
+		}
+	}
+	if n := len(l.configs); n > 2 {
+		c.fail("%d: %d configurations are not committed", m.id, n-1)
+	} else if l.configs[0].index > l.commit {
+		c.fail("%d: no committed configuration is in force: %d, commit %d", m.id, l.configs[0].index, l.commit)
+	}
+	for i := range l.tail {
+		if e := &l.tail[i]; e.Kind == KindConfig && e.Index > l.configs[0].index && !slices.ContainsFunc(l.configs, func(cf config) bool { return cf.index == e.Index }) {
+			c.fail("%d: the configuration at %d does not count", m.id, e.Index)
+		}
+	}
+	if last := m.last(); l.durable > last {
+		c.fail("%d: durable is held to be %d, the disk has %d", m.id, l.durable, last)
+	}
+}
+
+// follows: voters change through a joint configuration only.
+func (c *cluster) follows(e Entry) {
+	if e.Kind != KindConfig {
+		return
+	}
+	mb, err := ParseMembership(e.Data)
+	if err != nil {
+		c.fail("committed configuration at %d: %v", e.Index, err)
+	}
+	next := newConfig(e.Index, mb)
+	if was := c.ledger.last; was != nil {
+		from, to := was.voters, next.voters
+		if next.Joint() {
+			to = next.outgoing
+		}
+		if was.Joint() && next.Joint() || !slices.Equal(from, to) {
+			c.fail("the configuration at %d (voters %v, outgoing %v) follows the one at %d (%v, %v)", e.Index, next.voters, next.outgoing, was.index, was.voters, was.outgoing)
+		}
+	}
+	c.ledger.last = &next
+}
+
+// leaves notes when a leader's message was sent.
+func (c *cluster) leaves(m *member, msg Message) {
+	if msg.Seq == 0 || !msg.Kind.fromLeader() {
+		return
+	}
+	k := [2]uint64{uint64(m.id), msg.Term}
+	if c.ledger.left[k] == nil {
+		c.ledger.left[k] = map[uint64]int{}
+	}
+	c.ledger.left[k][msg.Seq] = c.steps
+	if m.sent == nil || m.sentTerm != msg.Term {
+		m.sent, m.sentTerm = map[uint64]float64{}, msg.Term
+	}
+	m.sent[msg.Seq] = m.clock
+}
+
+// heard notes how new the news is that a node has of a term's leader.
+func (c *cluster) heard(to *member, m Message) {
+	if m.Seq == 0 || !m.Kind.fromLeader() {
+		return
+	}
+	k := [2]uint64{uint64(to.id), m.Term}
+	c.ledger.heard[k] = max(c.ledger.heard[k], c.ledger.left[[2]uint64{uint64(m.From), m.Term}][m.Seq])
+}
+
+// confirmed: a leader answers a read after a quorum took in what it sent after the read began.
+func (c *cluster) confirmed(m *member, id uint64) {
+	q, cf := c.ledger.asked[id], m.r.log.config()
+	if m.r.role != Leader || q.term != m.r.term || q.config != cf.index {
+		return // forwarded, or the leader or the quorum is another one by now
+	}
+	if !c.quorum(cf, func(x Member) bool {
+		return x.ID == m.id || c.ledger.heard[[2]uint64{uint64(x.ID), m.r.term}] >= q.step
+	}) {
+		c.fail("read %d is answered by %d without the word of a quorum", id, m.id)
+	}
+}
+
+// Leases: true time passes for all, each clock goes a little wrong, and the reader leaves that much
+// and no more.
+const clockDrift = 0.05
+
+func (c *cluster) pass() {
+	for _, id := range c.ids {
+		m := c.nodes[id]
+		m.clock += m.rate
+		for m.clock-m.ticked >= 1 {
+			m.ticked++
+			if m.up && !c.sleeps(id) {
+				m.r.Tick()
+				c.check(m)
+			}
+		}
+	}
+}
+
+// leaseRead reads through the lease as a driver would: from the sending of what a quorum has
+// answered, for an election timeout less what two clocks may differ.
+func (c *cluster) leaseRead(m *member) {
+	if !c.lease || !m.up {
+		return
+	}
+	answered, _, ok := m.r.Lease()
+	if !ok || m.sentTerm != m.r.term {
+		return
+	}
+	since, known := m.sent[answered]
+	if len(m.r.log.config().voters) == 1 && len(m.r.log.config().outgoing) == 0 {
+		since, known = m.clock, true
+	}
+	if !known || m.clock-since >= float64(c.elections)*(1-clockDrift)/(1+clockDrift) {
+		return
+	}
+	c.stats["lease read"]++
+	if index := m.r.Committed(); index < uint64(len(c.committed)) {
+		c.fail("%d reads up to %d through its lease, %d are committed", m.id, index, len(c.committed))
+	}
+}
+
+// sleeps says whether a node is paused: it does nothing, and what is sent to it waits.
+func (c *cluster) sleeps(id NodeID) bool { return c.faults && c.steps < c.paused[id] }

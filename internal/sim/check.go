@@ -15,6 +15,7 @@ import (
 type checker struct {
 	s       *simulation
 	log     []eventlog.Record // committed, by index-1
+	configs []uint64          // indexes of the memberships among them
 	time    int64             // of the newest batch
 	terms   []uint64          // by index-1: in which term, at the latest, it was committed
 	replay  *engine.Replay    // applies it, beside all nodes
@@ -109,6 +110,9 @@ func (c *checker) add(p *process, r eventlog.Record, passing bool) {
 	if err := c.replay.Apply(r, ^uint64(0)); err != nil {
 		violated("entry %d, which node %d reports as committed, cannot be applied: %v", r.Index, p.m.id, err)
 	}
+	if r.Kind == consensus.KindConfig {
+		c.configs = append(c.configs, r.Index)
+	}
 	if r.Kind != engine.KindBatch {
 		return
 	}
@@ -189,7 +193,7 @@ func (c *checker) started(p *process) {
 	if p.status.Term < p.m.claimed {
 		violated("node %d starts in term %d, it has spoken of term %d", p.m.id, p.status.Term, p.m.claimed)
 	}
-	c.durable(p)
+	c.observe(p)
 	c.published(p)
 }
 
@@ -201,6 +205,11 @@ func (c *checker) observe(p *process) {
 	}
 	if now.Applied > now.Released || now.Released > now.Commit || now.Commit > now.Last || now.Durable > now.Last {
 		violated("node %d: the order of its indexes is broken: %+v", p.m.id, now)
+	}
+	for i := len(c.configs) - 1; i >= 0 && c.configs[i] > now.MembershipIndex; i-- {
+		if c.configs[i] <= now.Commit {
+			violated("node %d is in the membership of entry %d, while that of entry %d is committed there", p.m.id, now.MembershipIndex, c.configs[i])
+		}
 	}
 	if now.State == consensus.Leader && (was.State != consensus.Leader || was.Term != now.Term) {
 		c.leads(p, &now)

@@ -107,8 +107,8 @@ var faults = []fault{
 		}
 	}},
 	{"membership", 4 * time.Second, func(s *simulation) { s.operator.change() }},
-	{"disk lost", 15 * time.Second, func(s *simulation) { s.operator.loseDisk(false) }},
-	{"rot", 12 * time.Second, func(s *simulation) { s.operator.loseDisk(true) }},
+	{"disk lost", 15 * time.Second, func(s *simulation) { s.operator.loseDisk(false, 20) }},
+	{"rot", 12 * time.Second, func(s *simulation) { s.operator.loseDisk(true, 20) }},
 }
 
 // begin lets a fault happen again and again while faults last.

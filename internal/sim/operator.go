@@ -10,6 +10,9 @@ import (
 	"github.com/lithair/lithair-go/internal/disk"
 )
 
+// identityFile is where a node keeps term and vote.
+const identityFile = "data/node"
+
 // cluster is the cluster's number.
 const cluster = 7
 
@@ -171,11 +174,14 @@ func (o *operator) spare(m *machine) bool {
 	return voters >= 3
 }
 
-// loseDisk takes a machine's disk away, or damages one bit of it.
-func (o *operator) loseDisk(rot bool) {
+// loseDisk takes a machine's disk away, or damages one bit of it, as soon as one can be spared.
+func (o *operator) loseDisk(rot bool, tries int) {
 	s := o.s
 	m := s.victim()
-	if m == nil || !o.spare(m) {
+	if !o.spare(m) {
+		if tries > 0 && s.faulty && !s.mood.snapshots {
+			s.world.after(s.world.about(200*time.Millisecond), func() { o.loseDisk(rot, tries-1) })
+		}
 		return
 	}
 	marked := m.proc.marked
@@ -213,6 +219,9 @@ func (o *operator) damage(m *machine, marked bool) {
 		return
 	}
 	name := pick(s.world, names...)
+	if s.world.oneIn(3) {
+		name = identityFile
+	}
 	f, err := m.disk.Open(name, disk.ReadOnly)
 	if err != nil {
 		violated("opening %s: %v", name, err)
@@ -221,11 +230,10 @@ func (o *operator) damage(m *machine, marked bool) {
 	if err != nil || size == 0 {
 		return
 	}
-	bits := size * 8
-	if strings.HasSuffix(name, "node") {
-		bits = 200 * 8 // where it says something
+	bit := s.world.rng.Int64N(size * 8)
+	if name == identityFile { // where it says something, in either half
+		bit = s.world.rng.Int64N(100*8) + s.world.rng.Int64N(2)*size*4
 	}
-	bit := s.world.rng.Int64N(bits)
 	if err := m.disk.Flip(name, bit); err != nil {
 		violated("%v", err)
 	}

@@ -182,12 +182,13 @@ func (p *process) snapshot() {
 		if p.m.dark || p.m.proc != p {
 			return
 		}
-		if p.m.s.world.oneIn(4) {
+		armed := p.m.fuse == 0 && p.m.s.world.oneIn(4)
+		if armed {
 			p.m.fuse = 1 + p.m.s.world.rng.IntN(15)
 		}
 		before, newest := p.log.First(), p.e.Stats().SnapshotSeq
 		err := p.e.Snapshot(context.Background())
-		if p.m.fuse > 0 && !p.m.dark {
+		if armed && !p.m.dark {
 			p.m.fuse = 0
 		}
 		if err != nil && !p.m.dark && !p.m.full && !p.ill && p.log.Err() == nil {

@@ -39,20 +39,20 @@ func (r *Result) Replay() string {
 
 // mood is what a run is like.
 type mood struct {
-	voters, learners       int
-	clients, registers     int
-	think                  time.Duration // between a client's operations, about
-	sync, slowSync         time.Duration // of a disk, about
-	apply                  time.Duration // until the engine makes a pass, about
-	skew                   time.Duration // of clocks, about
-	drift                  float64       // of clocks, at most
-	segmentBytes           int64
-	maxBatch, maxInflight  int
-	snapshots, compact     bool // compact: they let go of the log before them
-	keep                   int  // snapshots
-	down                   time.Duration
-	raft                   consensus.Config
-	faulty, calm, recovery time.Duration
+	voters, learners      int
+	clients, registers    int
+	think                 time.Duration // between a client's operations, about
+	sync, slowSync        time.Duration // of a disk, about
+	apply                 time.Duration // until the engine makes a pass, about
+	skew                  time.Duration // of clocks, about
+	drift                 float64       // of clocks, at most
+	segmentBytes          int64
+	maxBatch, maxInflight int
+	snapshots, compact    bool // compact: they let go of the log before them
+	keep                  int  // snapshots
+	down                  time.Duration
+	raft                  consensus.Config
+	faulty                time.Duration // how long things go wrong
 }
 
 func (m *mood) downtime(w *world) time.Duration { return 20*time.Millisecond + w.about(m.down) }
@@ -77,10 +77,13 @@ type simulation struct {
 // recoveryBound is within what time after the faults all must be well: writes are acknowledged, and all members
 // have the same state. An election takes up to a second, an interrupted change of the
 // membership or a lost disk several.
-const recoveryBound = 30 * time.Second
+const recoveryBound = 10 * time.Second
 
 // Run lets a cluster live through everything that goes wrong in the run of that seed.
-func Run(cfg Config) (r *Result) {
+func Run(cfg Config) *Result { return run(cfg, (*simulation).live) }
+
+// run lets a cluster live as it is told, and then recover.
+func run(cfg Config, live func(*simulation)) (r *Result) {
 	w := newWorld(cfg.Seed)
 	s := &simulation{world: w, machines: map[consensus.NodeID]*machine{}, trace: cfg.Trace, traceMessages: cfg.Messages && cfg.Trace != nil, stats: map[string]int{}}
 	s.draw(cfg.Seed)
@@ -98,7 +101,7 @@ func Run(cfg Config) (r *Result) {
 			s.tell(clients, "FAILED: %s", r.Failure)
 		}
 	}()
-	s.live()
+	live(s)
 	r.Recovery = s.recover()
 	s.finish()
 	return r
@@ -130,6 +133,20 @@ func (s *simulation) draw(seed uint64) {
 
 // live sets the cluster up and lets it live while things go wrong.
 func (s *simulation) live() {
+	s.setUp()
+	for i := range faults {
+		f, w := &faults[i], s.world
+		if every := pick(w, 0, f.every, f.every, f.every/4); every > 0 && w.oneIn(2) {
+			s.tell(clients, "fault of this run: %s, every %v", f.name, every)
+			f.begin(s, every)
+		}
+	}
+	for s.world.step(s.mood.faulty) {
+	}
+}
+
+// setUp makes machines and clients.
+func (s *simulation) setUp() {
 	w := s.world
 	var ids []consensus.NodeID
 	for i := range s.mood.voters {
@@ -151,15 +168,6 @@ func (s *simulation) live() {
 		c := &client{s: s, id: i + 1}
 		s.clients = append(s.clients, c)
 		c.next()
-	}
-	for i := range faults {
-		f := &faults[i]
-		if every := pick(w, 0, f.every, f.every, f.every/4); every > 0 && w.oneIn(2) {
-			s.tell(clients, "fault of this run: %s, every %v", f.name, every)
-			f.begin(s, every)
-		}
-	}
-	for w.step(s.mood.faulty) {
 	}
 }
 

@@ -1,0 +1,20 @@
+package main
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestSim(t *testing.T) {
+	code, out, errOut := lithair("", "sim", "-seed", "4", "-runs", "2")
+	if code != 0 || !strings.HasPrefix(out, "2 runs, 0 failed; ") || errOut != "" {
+		t.Fatalf("code %d: %s %s", code, out, errOut)
+	}
+	code, story, _ := lithair("", "sim", "-seed", "4", "-trace")
+	if code != 0 || !strings.Contains(story, " leader in term ") || !strings.Contains(story, "the faults stop") {
+		t.Fatalf("code %d: the story has no leader or no end: %.400s", code, story)
+	}
+	if code, _, errOut := lithair("", "sim", "-runs", "0"); code != codeUsage || !strings.Contains(errOut, "-runs is 0") {
+		t.Fatalf("code %d: %s", code, errOut)
+	}
+}

@@ -29,7 +29,8 @@
 //   - Transactions are serialisable: they run one after the other on the head root.
 //   - All or nothing: an error or a panic leaves no trace, in state or in the log.
 //   - No answer leaves before everything its transaction read is committed. That
-//     holds for refusals and for transactions that changed nothing, too.
+//     holds for refusals and for transactions that changed nothing, too; these also wait
+//     for word that no other node led when they ran, as a linearizable read does.
 //   - Time inside a transaction is the entry's timestamp, max(last + 1 ns, clock).
 //   - A command with an idempotency key takes effect once; a retry gets the first
 //     answer, also after a restart, for [IdempotencyWindow] of log time.

@@ -89,8 +89,9 @@ type event struct {
 	lost    bool
 	known   bool
 	cause   error
-	fatal   error // the engine is to stop
-	tick    bool  // something may be due
+	fatal   error  // the engine is to stop
+	tick    bool   // something may be due
+	round   uint64 // a barrier was answered, see Executor.Confirmed
 }
 
 // New returns an engine that is not started.
@@ -405,6 +406,7 @@ func (e *Engine) pass() (goesOn bool) {
 		e.ex.Submit(c)
 	}
 	e.execute()
+	e.confirm()
 	e.publish()
 	if err := e.ex.Failure(); err != nil {
 		e.stop(err)
@@ -426,6 +428,8 @@ func (e *Engine) handle(ev event) {
 	switch {
 	case ev.fatal != nil:
 		e.ex.fail(ev.fatal)
+	case ev.round > 0:
+		e.ex.Confirmed(ev.round, ev.cause)
 	case ev.tick:
 		e.due.ring(e.ex.head.Seq())
 		e.ex.Tick()
@@ -469,6 +473,21 @@ func (e *Engine) execute() {
 		_, err := e.order.Propose(p.Epoch, KindBatch, p.Time, p.Payload)
 		e.ex.Proposed(err)
 	}
+}
+
+// confirm asks whether this node still leads, where answers wait for that.
+func (e *Engine) confirm() {
+	round, ok := e.ex.Unconfirmed()
+	if !ok {
+		return
+	}
+	b := &barrier{round: round, done: make(chan struct{})}
+	e.mu.Lock()
+	e.tickets++
+	b.ticket = e.tickets
+	e.barriers[b.ticket] = b
+	e.mu.Unlock()
+	e.order.Barrier(uint8(Linearizable), b.ticket)
 }
 
 // isSettled says that this node has led before, with its models declared.

@@ -84,7 +84,8 @@ type Result struct {
 type Call struct {
 	ctx    context.Context
 	cmd    Command
-	wait   uint64 // the answer may leave once this sequence is committed
+	wait   uint64 // the answer may leave once this sequence is committed,
+	round  uint64 // and once it is known that this node still led in this round
 	wrote  bool   // it is part of an entry
 	local  bool   // it is not, but has changed local records
 	Result Result
@@ -116,6 +117,7 @@ type Proposal struct {
 // flight is an entry that was proposed and is not committed yet.
 type flight struct {
 	first uint64
+	round uint64      // of the Execute that made it
 	root  *state.Root // what the state will be
 }
 
@@ -150,6 +152,11 @@ type Executor struct {
 	inflight []flight
 	waiting  []*Call // by wait, ascending
 	finished []*Call
+
+	round     uint64 // of the newest Execute
+	confirmed uint64 // rounds up to here: this node led when they were run
+	doubtful  uint64 // the newest that has an answer which needs to know that
+	asked     uint64 // the newest that Unconfirmed has given out
 
 	replay     *following // until EndReplay
 	proposed   flight     // of the last Execute, until Proposed
@@ -248,6 +255,7 @@ func (ex *Executor) Execute(clock int64) (p Proposal, ok bool) {
 	}
 	b := &batchRun{ex: ex, batch: ex.head.Begin(), now: max(ex.head.Time()+1, clock), seq: ex.head.Seq(), txs: ex.txs[:0]}
 	ex.beforeHead = len(ex.waiting)
+	ex.round++
 	retire := ex.ticked || len(ex.queue) > 0
 	ex.ticked = false
 	ex.systemWork(b)
@@ -282,7 +290,7 @@ func (ex *Executor) Execute(clock int64) (p Proposal, ok bool) {
 		ex.txs = nil
 	}
 	first := ex.head.Seq() + 1
-	ex.proposed = flight{first: first, root: b.batch.Seal(b.seq, b.now)}
+	ex.proposed = flight{first: first, round: ex.round, root: b.batch.Seal(b.seq, b.now)}
 	return Proposal{Epoch: ex.epoch, Time: b.now, Payload: encodeEntry(first, b.count, b.txs)}, true
 }
 
@@ -356,6 +364,7 @@ func (ex *Executor) Committed(records []eventlog.Record) {
 			}
 			ex.committed = f.root
 			ex.inflight = ex.inflight[1:]
+			ex.confirmed = max(ex.confirmed, f.round) // nobody else has led, or it would not be in the log
 		}
 		ex.applied = r.Index
 		records = records[1:]
@@ -515,10 +524,37 @@ func (ex *Executor) Lost(epoch uint64, known bool, cause error) {
 	ex.queue = nil
 }
 
+// Unconfirmed says whether answers wait for word that this node led in a round. What a
+// transaction that changed nothing has read, a refusal too, is the newest state only if no other
+// node leads by then, which only a quorum can tell: an entry of the same round that
+// is committed, or a barrier. The owner asks the order for a linearizable one, and reports
+// by Confirmed. Each round is given out once.
+func (ex *Executor) Unconfirmed() (round uint64, ok bool) {
+	if !ex.leading || ex.doubtful <= max(ex.confirmed, ex.asked) {
+		return 0, false
+	}
+	if n := len(ex.inflight); n > 0 && ex.inflight[n-1].round >= ex.doubtful {
+		return 0, false // its commit will tell
+	}
+	ex.asked = ex.doubtful
+	return ex.asked, true
+}
+
+// Confirmed reports what came of a barrier that was asked for behind a round. One that
+// failed is asked for again.
+func (ex *Executor) Confirmed(round uint64, err error) {
+	if err != nil {
+		ex.asked = ex.confirmed
+		return
+	}
+	ex.confirmed = max(ex.confirmed, round)
+	ex.release()
+}
+
 // release finishes the calls whose answers depend on nothing uncommitted any more.
 func (ex *Executor) release() {
 	n := 0
-	for n < len(ex.waiting) && ex.waiting[n].wait <= ex.committed.Seq() {
+	for n < len(ex.waiting) && ex.waiting[n].wait <= ex.committed.Seq() && ex.waiting[n].round <= ex.confirmed {
 		ex.end(ex.waiting[n], ex.waiting[n].Err)
 		n++
 	}
@@ -611,6 +647,9 @@ func (b *batchRun) run(c *Call) {
 		b.add(tx)
 	}
 	c.wait = b.seq
+	if !c.wrote && !c.Result.Replayed && !c.system {
+		c.round, ex.doubtful = ex.round, ex.round
+	}
 	ex.waiting = append(ex.waiting, c)
 }
 

@@ -94,11 +94,11 @@ type Read struct {
 // Ask begins a read at that level, as Barrier does, and returns at once.
 func (e *Engine) Ask(level Level) (*Read, error) {
 	r := &Read{e: e}
-	if level < Linearizable {
+	if level == None || level == Weak && !e.Follows() {
 		return r, nil
 	}
 	var err error
-	r.b, err = e.askOrder(level)
+	r.b, err = e.askOrder(max(level, Linearizable))
 	return r, err
 }
 

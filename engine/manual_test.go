@@ -157,8 +157,10 @@ func TestRefusedProposalHoldsBackWhatReadUncommitted(t *testing.T) {
 		}
 		return c
 	}
-	settle()
 	r.o.auto = false
+	settle()
+	r.o.commit() // the models
+	settle()
 	write := submit(ada())
 	settle()
 	r.o.refuse = errors.New("not now")
@@ -172,5 +174,77 @@ func TestRefusedProposalHoldsBackWhatReadUncommitted(t *testing.T) {
 	settle()
 	if _, ok := errors.AsType[*engine.ConflictError](twice.Err); !write.Done() || write.Err != nil || !twice.Done() || !ok {
 		t.Fatalf("committed: %v, %v; read it: %v, %v", write.Done(), write.Err, twice.Done(), twice.Err)
+	}
+}
+
+// doubting is an order whose barriers the test answers.
+type doubting struct {
+	*order
+	asked []uint64
+}
+
+func (o *doubting) Barrier(_ uint8, ticket uint64) { o.asked = append(o.asked, ticket) }
+
+// TestWhatChangedNothingIsConfirmed: a refusal is as good as a read: another node may lead by
+// now, and have committed what would have it otherwise. It waits for word of a quorum,
+// or for an entry of the same round.
+func TestWhatChangedNothingIsConfirmed(t *testing.T) {
+	var o *doubting
+	r := start(t, nil, func(c *engine.Config) {
+		c.Manual = true
+		open := c.Open
+		c.Open = func(sink engine.Sink) (engine.Order, error) {
+			plain, err := open(sink)
+			o = &doubting{order: plain.(*order)}
+			o.auto = false
+			return o, err
+		}
+	})
+	settle := func() {
+		for r.e.Due() {
+			r.e.Step()
+			o.commit()
+		}
+	}
+	submit := func(a *author) *engine.Call {
+		c := engine.NewCall(context.Background(), engine.Command{Run: func(tx *engine.Tx) (engine.Answer, error) {
+			return engine.Answer{}, tx.Insert(r.authors, a)
+		}})
+		if err := r.e.Submit(c); err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	refused := func(c *engine.Call) bool {
+		_, ok := errors.AsType[*engine.ConflictError](c.Err)
+		return c.Done() && ok
+	}
+	settle()
+	if c := submit(ada()); true {
+		if settle(); !c.Done() || c.Err != nil || len(o.asked) != 0 {
+			t.Fatalf("a write: %v, %v, %d barriers", c.Done(), c.Err, len(o.asked))
+		}
+	}
+	twice, again := submit(ada()), submit(ada())
+	if settle(); twice.Done() || len(o.asked) != 1 {
+		t.Fatalf("refused at once: %v, %d barriers", twice.Done(), len(o.asked))
+	}
+	o.sink.Barrier(o.asked[0], 0, errors.New("nobody answers"))
+	if settle(); twice.Done() || len(o.asked) != 2 {
+		t.Fatalf("after a barrier that failed: %v, %d barriers", twice.Done(), len(o.asked))
+	}
+	o.sink.Barrier(o.asked[1], 1, nil)
+	if settle(); !refused(twice) || !refused(again) {
+		t.Fatalf("confirmed: %v, %v", twice.Err, again.Err)
+	}
+	twice, other := submit(ada()), submit(&author{Email: "b@example.org", Name: "Bob"})
+	if settle(); !refused(twice) || other.Err != nil || len(o.asked) != 2 {
+		t.Fatalf("beside a write: %v, %v, %d barriers", twice.Err, other.Err, len(o.asked))
+	}
+	twice = submit(ada())
+	settle()
+	o.lose(false, errors.New("deposed"), false)
+	if settle(); !twice.Done() || !errors.Is(twice.Err, engine.ErrNotCommitted) || errors.Is(twice.Err, engine.ErrOutcomeUnknown) {
+		t.Fatalf("deposed: %v, %v", twice.Done(), twice.Err)
 	}
 }

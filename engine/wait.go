@@ -20,6 +20,7 @@ type waiter struct {
 // barrier is a read that waits to be told from which log index on it is right.
 type barrier struct {
 	ticket, index uint64
+	round         uint64 // of the executor, which asks; 0: it is a read
 	err           error
 	told          bool
 	done          chan struct{}
@@ -117,6 +118,10 @@ func (e *Engine) barrierDone(ticket, index uint64, err error) {
 	if b := e.barriers[ticket]; b != nil {
 		delete(e.barriers, ticket)
 		b.finish(index, err)
+		if b.round > 0 {
+			e.events = append(e.events, event{round: b.round, cause: err})
+			e.work.Signal()
+		}
 	}
 }
 

@@ -181,6 +181,7 @@ func (p *process) open() (err error) {
 	if err := p.e.KeepSnapshots(engine.SnapshotConfig{Dir: "data/snapshots", FS: m.disk, Keep: s.mood.keep, Compact: s.mood.compact}); err != nil {
 		return err
 	}
+	p.e.InCluster()
 	return p.e.Start(context.Background())
 }
 

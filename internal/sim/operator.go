@@ -138,8 +138,8 @@ func (o *operator) change() {
 	})
 }
 
-// spare says whether the disk of a machine may be lost: the others know one membership, with three
-// voters or more, and nobody is still to be taken in again.
+// spare says whether the disk of a machine may be lost: all know one membership, with three
+// voters or more, and nobody is still to be taken in again. A cluster outlives one such loss at a time.
 func (o *operator) spare(m *machine) bool {
 	s := o.s
 	if s.mood.snapshots || len(o.rotten) > 0 || m.proc == nil || m.paused > s.world.now || o.replacing() || s.world.now < o.changed+5*time.Second {
@@ -148,7 +148,7 @@ func (o *operator) spare(m *machine) bool {
 	var known *consensus.Status
 	for _, id := range s.ids {
 		other := s.machines[id]
-		if other == m || other.retired {
+		if other.retired {
 			continue
 		}
 		if other.proc == nil || other.proc.ill {
@@ -162,11 +162,11 @@ func (o *operator) spare(m *machine) bool {
 			return false
 		}
 	}
-	if known == nil {
-		return false
-	}
 	voters := 0
 	for _, x := range known.Membership.Members {
+		if x.Incarnation != s.machines[x.ID].first.Incarnation {
+			return false
+		}
 		if x.Role == consensus.Voter {
 			voters++
 		}

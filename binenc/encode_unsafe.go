@@ -269,9 +269,6 @@ func (o *op) encodeElementsHot(dst []byte, first place, n int) (_ []byte, done i
 	return dst[:off], done
 }
 
-func putByte(buf unsafe.Pointer, off int, v byte)   { *(*byte)(unsafe.Add(buf, off)) = v }
-func putWord(buf unsafe.Pointer, off int, v uint64) { *(*uint64)(unsafe.Add(buf, off)) = v }
-
 // putInt is appendInt, with room for nine bytes.
 func putInt(buf unsafe.Pointer, off int, v uint64) int {
 	if v <= maxInlineInt {

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/lithair/lithair-go/consensus"
@@ -29,6 +31,7 @@ type cluster struct {
 	server  *wire.Server // answers them
 	serving chan error
 	contact contact
+	changes atomic.Uint64 // of the leader, as far as seen
 	stop    context.CancelFunc
 	tended  chan struct{} // closed when tend has ended
 	engine  *engine.Engine
@@ -49,9 +52,13 @@ func (a *App) openCluster(cc *clusterConfig, log *eventlog.Log, sink engine.Sink
 		return nil, err
 	}
 	c := &cluster{cfg: cc, tcp: tcp, engine: a.engine, serving: make(chan error, 1)}
+	first := node.Identity{Cluster: clusterNumber(a.cfg.Cluster), ID: cc.id, Membership: cc.first}
+	if len(cc.join) > 0 {
+		first.Incarnation = max(1, rand.Uint64()) // of this disk: a new one has promised nothing
+	}
 	n, err := node.Start(node.Config{
 		Log: log, Sink: sink, Clock: a.cfg.Clock, FS: a.cfg.FS, Dir: a.cfg.Dir, File: "raft", Transport: tcp, Logger: a.log,
-		First: node.Identity{Cluster: clusterNumber(a.cfg.Cluster), ID: cc.id, Membership: cc.first},
+		First: first,
 		Tick:  a.cfg.ElectionTimeout / electionTicks,
 		Raft:  consensus.Config{ElectionTicks: electionTicks, FastFailover: !a.cfg.PatientFailover},
 	})
@@ -65,7 +72,13 @@ func (a *App) openCluster(cc *clusterConfig, log *eventlog.Log, sink engine.Sink
 	tcp.Serve(c.receive, n.LeaderLost)
 	ctx, cancel := context.WithCancel(context.Background())
 	c.stop, c.tended = cancel, make(chan struct{})
-	go func() { defer close(c.tended); c.tend(ctx, a.log) }()
+	go func() {
+		defer close(c.tended)
+		if len(cc.join) > 0 {
+			a.join(ctx, c, a.log)
+		}
+		c.tend(ctx, a.log)
+	}()
 	a.cluster.Store(c)
 	return clusterOrder{n, c}, nil
 }
@@ -93,8 +106,13 @@ func (o clusterOrder) Close() error {
 // tend sees to it, on the leader, that others find it where it is now: a node that stood alone
 // had no address.
 func (c *cluster) tend(ctx context.Context, log *slog.Logger) {
+	last := consensus.NodeID(0)
 	for {
 		v, changed := c.node.View()
+		if v.Leader != 0 && v.Leader != last {
+			last = v.Leader
+			c.changes.Add(1)
+		}
 		var again <-chan time.Time
 		if v.Leads {
 			again = c.announce(log)
@@ -137,6 +155,9 @@ func (c *cluster) serveHTTP(a *App) error {
 			if r.RawPath() == nodePath {
 				return a.serveNode(w, c)
 			}
+			if r.RawPath() == changePath {
+				return a.serveChange(w, r)
+			}
 			r.SetContext(context.WithValue(r.Context(), hopKey{}, true))
 			return h(w, r)
 		},
@@ -150,6 +171,13 @@ func (c *cluster) serveHTTP(a *App) error {
 			host, _, err := net.SplitHostPort(addr)
 			if err != nil {
 				return nil, err
+			}
+			if at, ok := strings.CutPrefix(host, joinHost); ok {
+				i, err := strconv.Atoi(at)
+				if err != nil || i >= len(c.cfg.join) {
+					return nil, node.ErrUnknownNode
+				}
+				return c.tcp.DialAddress(ctx, c.cfg.join[i], httpStream)
 			}
 			id, err := strconv.ParseUint(strings.TrimPrefix(host, nodeHost), 10, 64)
 			if err != nil {
@@ -165,8 +193,12 @@ func (c *cluster) serveHTTP(a *App) error {
 	return nil
 }
 
-// nodeHost begins the host in the URL of a node's stream.
-const nodeHost = "node-"
+// nodeHost begins the host in the URL of a node's stream, and joinHost in that of one of
+// those that a node was told to join.
+const (
+	nodeHost = "node-"
+	joinHost = "join-"
+)
 
 func nodeURL(id consensus.NodeID, target string) string {
 	return "http://" + nodeHost + strconv.FormatUint(uint64(id), 10) + target

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lithair/lithair-go/consensus"
 	"github.com/lithair/lithair-go/engine"
 	"github.com/lithair/lithair-go/jsonx"
 	"github.com/lithair/lithair-go/wire"
@@ -176,6 +177,12 @@ func TestAnyNodeTakesAnyRequest(t *testing.T) {
 			}
 		}
 	}
+	figures := call(t, m.apps[lead], "GET", "/metrics", "").body
+	for _, want := range []string{"lithair_raft_has_leader 1\n", "lithair_raft_is_leader 1\n", fmt.Sprintf("lithair_raft_leader_id %d\n", lead+1), "lithair_raft_voters 3\n", "lithair_raft_leader_changes_total 1\n", fmt.Sprintf("lithair_raft_peer_active{peer=\"%d\"} 1\n", m.follower()+1)} {
+		if !strings.Contains(figures, want) {
+			t.Errorf("/metrics has no %q", want)
+		}
+	}
 	m.stop(lead)
 	other := m.follower()
 	if got := call(t, m.apps[other], "POST", "/api/notes", `{"text":"without the first leader"}`); got.StatusCode != 201 {
@@ -316,5 +323,79 @@ func TestALoneNodeBecomesAMember(t *testing.T) {
 		if err := a.Shutdown(context.Background()); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// TestMembersComeAndGo: a node joins by the address of any member, becomes a voter and has
+// everything; leadership goes where it is sent; a node is removed, and not where that leaves no
+// quorum.
+func TestMembersComeAndGo(t *testing.T) {
+	m := startCluster(t, 3, notes)
+	other := m.follower()
+	if got := call(t, m.apps[other], "POST", "/api/notes", `{"text":"before"}`); got.StatusCode != 201 {
+		t.Fatal(got.body)
+	}
+	cfg := m.cfgs[0]
+	cfg.Dir, cfg.NodeID, cfg.Peers, cfg.PeerAddr = t.TempDir(), 4, "", freeAddr(t)
+	cfg.Join = m.apps[other].cluster.Load().cfg.listen
+	m.cfgs, m.apps = append(m.cfgs, cfg), append(m.apps, nil)
+	m.start(3)
+	role := func(id consensus.NodeID) string {
+		x, ok := m.apps[m.leader()].cluster.Load().node.Status().Membership.Find(id)
+		if !ok {
+			return "none"
+		}
+		return x.Role.String()
+	}
+	await := func(what string, ok func() bool) {
+		t.Helper()
+		for !ok() {
+			select {
+			case <-time.After(5 * time.Millisecond):
+			case <-t.Context().Done():
+				t.Fatal("never: " + what)
+			}
+		}
+	}
+	await("the fourth node votes", func() bool { return role(4) == "voter" })
+	m.equal()
+	if got := call(t, m.apps[3], "GET", "/api/notes", ""); !strings.Contains(got.body, "before") {
+		t.Errorf("the new node answers %d %s", got.StatusCode, got.body)
+	}
+	ask := func(at int, do string, id uint64) (clusterStatus, error) {
+		return m.apps[at].change(t.Context(), m.apps[at].cluster.Load(), memberChange{Do: do, ID: id})
+	}
+	if s, err := ask(other, "transfer", 4); err != nil || s.Leader != 4 || s.Quorum != 3 || len(s.Members) != 4 {
+		t.Fatalf("leadership is sent to node 4: %+v %v", s, err)
+	}
+	if got := call(t, m.apps[other], "POST", "/api/notes", `{"text":"the new node leads"}`); got.StatusCode != 201 || got.Header.Get("Lithair-Leader") != "4" {
+		t.Errorf("%d %s %v", got.StatusCode, got.body, got.Header)
+	}
+	if s, err := ask(0, "remove", 1); err != nil || s.Voters != 3 {
+		t.Fatalf("node 1 is removed: %+v %v", s, err)
+	}
+	m.stop(0)
+	m.stop(1)
+	await("node 2 is silent", func() bool { return !answers(m.apps[3].cluster.Load().node.Status(), 2) })
+	if _, err := ask(3, "remove", 3); err == nil || !strings.Contains(err.Error(), "without node 3 the cluster has 2 voters and needs 2 of them for every write; 1 answer (4), silent: 2") {
+		t.Errorf("node 3 is removed: %v", err)
+	}
+	if _, err := ask(3, "remove", 2); err != nil {
+		t.Errorf("the silent node is removed: %v", err)
+	}
+	for _, c := range []struct {
+		do string
+		id uint64
+	}{{"remove", 9}, {"promote", 3}, {"transfer", 2}, {"dance", 3}, {"remove", 3}} {
+		if s, err := ask(3, c.do, c.id); c.do == "remove" && c.id == 3 {
+			if err != nil || s.Voters != 1 {
+				t.Errorf("%+v: %+v %v", c, s, err)
+			}
+		} else if err == nil {
+			t.Errorf("%+v is done: %+v", c, s)
+		}
+	}
+	if _, err := ask(3, "remove", 4); err == nil {
+		t.Error("the last voter is removed")
 	}
 }

@@ -24,7 +24,8 @@ import (
 type clusterConfig struct {
 	id     consensus.NodeID
 	listen string
-	first  consensus.Membership // of the bootstrap
+	first  consensus.Membership // of the bootstrap; empty where the node joins
+	join   []string             // addresses of members to ask
 }
 
 // minElectionTimeout: a heartbeat is a tenth of it, and goroutines must come to run in
@@ -44,7 +45,7 @@ func (c *Config) clusterConfig() (*clusterConfig, error) {
 		for _, f := range []struct {
 			name string
 			set  bool
-		}{{"node-id", c.NodeID != 0}, {"peer-addr", c.PeerAddr != ""}, {"peers", c.Peers != ""}, {"cluster-secret-file", c.ClusterSecretFile != ""}, {"peer-tls-cert", c.PeerTLSCert != ""}} {
+		}{{"node-id", c.NodeID != 0}, {"peer-addr", c.PeerAddr != ""}, {"peers", c.Peers != ""}, {"join", c.Join != ""}, {"cluster-secret-file", c.ClusterSecretFile != ""}, {"peer-tls-cert", c.PeerTLSCert != ""}} {
 			if f.set {
 				return nil, fmt.Errorf("%s: needs cluster, the name of the cluster", f.name)
 			}
@@ -73,7 +74,15 @@ func (c *Config) clusterConfig() (*clusterConfig, error) {
 	case cc.listen == "":
 		cc.listen = me.Address
 	}
-	if c.Peers == "" {
+	if cc.join = strings.FieldsFunc(c.Join, func(r rune) bool { return r == ',' || r == ' ' }); len(cc.join) > 0 && c.Peers != "" {
+		return nil, errors.New("join, peers: a node begins a cluster or joins one, not both")
+	}
+	for _, at := range cc.join {
+		if _, _, err := net.SplitHostPort(at); err != nil {
+			return nil, fmt.Errorf("join: %q is not host:port", at)
+		}
+	}
+	if c.Peers == "" && len(cc.join) == 0 {
 		cc.first = consensus.Membership{Members: []consensus.Member{{ID: cc.id, Role: consensus.Voter, Address: cc.listen}}}
 	}
 	if _, _, err := net.SplitHostPort(cc.listen); err != nil {
@@ -85,8 +94,10 @@ func (c *Config) clusterConfig() (*clusterConfig, error) {
 // advertised is the address at which other nodes find this one: what peers says, or where it
 // listens.
 func (cc *clusterConfig) advertised() string {
-	me, _ := cc.first.Find(cc.id)
-	return me.Address
+	if me, listed := cc.first.Find(cc.id); listed {
+		return me.Address
+	}
+	return cc.listen
 }
 
 // readPeers reads a list such as 1=10.0.0.1:7001,2=10.0.0.2:7001.

@@ -56,7 +56,7 @@ func (a *App) operations() error {
 		}
 		errs = append(errs, a.router.Get(route.path, route.h))
 	}
-	errs = append(errs, a.ops.Get("/backup", a.serveBackup), a.ops.Post("/erase", a.serveErase))
+	errs = append(errs, a.ops.Get("/backup", a.serveBackup), a.ops.Post("/erase", a.serveErase), a.ops.Get("/cluster", a.serveStatus), a.ops.Post("/cluster", a.serveChange))
 	errs = append(errs, a.router.Post("/observe/perf/echo", a.private(perfEcho)))
 	errs = append(errs, a.router.Post("/api/_tx", a.transaction))
 	return errors.Join(errs...)
@@ -245,6 +245,9 @@ func (a *App) registerStats() {
 		}
 		return 0
 	}))
+	if c := a.cluster.Load(); c != nil {
+		a.clusterStats(c)
+	}
 	m.GaugeFunc("lithair_sequence", "Sequence of the newest committed transaction.", stat(func() float64 { return float64(e.Root().Seq()) }))
 	m.GaugeFunc("lithair_log_index", "Log index of the newest entry applied.", stat(func() float64 { return float64(e.Stats().Applied) }))
 	m.GaugeFunc("lithair_log_size_bytes", "Bytes of all log segments, reserved ones included.", stat(func() float64 { return float64(a.events.Size()) }))

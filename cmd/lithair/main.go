@@ -5,6 +5,10 @@
 //	lithair state at WHEN DIR                print the records there were
 //	lithair state diff WHEN WHEN DIR         print the records that differ
 //	lithair erase SUBJECT -dir DIR           destroy the key of a subject, in the running application
+//	lithair cluster init NAME HOST:PORT,...  make a secret, and print how the first nodes are started
+//	lithair cluster status -dir DIR          print the members, who leads, and how far each is
+//	lithair cluster add ID HOST:PORT         print how the next node is started
+//	lithair cluster promote|remove|transfer ID  make it a voter, take it out, make it the leader
 //	lithair log dump   DIR                   print what the log holds
 //	lithair log verify DIR                   read every byte and say whether the log is sound
 //	lithair log repair DIR                   cut a damaged log back to its sound beginning
@@ -12,8 +16,8 @@
 //	lithair sim [-seed N] [-runs M] [-trace] run simulated clusters, with all that can go wrong
 //
 // DIR is a data directory, for log also the log directory in it. WHEN is an index (the
-// Lithair-Index of a transaction), a time as in RFC 3339, or now. But for backup and erase,
-// the application must not run. Data goes to standard output, words to standard error.
+// Lithair-Index of a transaction), a time as in RFC 3339, or now. But for backup, erase
+// and cluster, the application must not run. Data goes to standard output, words to standard error.
 // -json prints documents for machines, one a line. What is encrypted takes its keys:
 // -encryption-key-file FILE, or LITHAIR_ENCRYPTION_KEY in the environment.
 //
@@ -94,6 +98,14 @@ var commands = []command{
   lithair state diff 2026-03-01T12:00:00Z 2026-03-01T13:00:00Z data -json`, []string{"WHEN", "WHEN", "DIR"}, setupStateDiff},
 	{"erase", "destroy the key of a subject, in the running application", `  lithair erase customer-1200 -dir data
   lithair erase customer-1200 -dir data -yes     do not ask`, []string{"SUBJECT"}, setupErase},
+	{"cluster init", "make a secret, and print how the first nodes are started", `  lithair cluster init blog 10.0.0.1:7001,10.0.0.2:7001,10.0.0.3:7001`, []string{"NAME", "PEERS"}, setupClusterInit},
+	{"cluster status", "print the members of a cluster, who leads, and how far each is", `  lithair cluster status -dir data
+  lithair cluster status -dir data -json`, nil, setupClusterStatus},
+	{"cluster add", "print how the next node is started", `  lithair cluster add 4 10.0.0.4:7001 -dir data`, []string{"ID", "HOST:PORT"}, setupClusterAdd},
+	{"cluster promote", "make a learner a voter, when it has caught up", `  lithair cluster promote 4 -dir data`, []string{"ID"}, setupClusterChange("promote")},
+	{"cluster remove", "take a node out of its cluster", `  lithair cluster remove 2 -dir data
+  lithair cluster remove 2 -dir data -yes     do not ask`, []string{"ID"}, setupClusterChange("remove")},
+	{"cluster transfer", "hand leadership to a node", `  lithair cluster transfer 3 -dir data`, []string{"ID"}, setupClusterChange("transfer")},
 	{"log dump", "print what the log holds", `  lithair log dump data
   lithair log dump -from 120 -to 130 data
   lithair log dump -json data | grep '"model":"orders"'`, []string{"DIR"}, onLog(setupDump)},

@@ -131,8 +131,12 @@ func (t *TCP) Serve(receive func(...consensus.Message), gone func(consensus.Node
 	go t.accept()
 }
 
-// Members implements [Transport]: peers come and go with their addresses.
+// Members implements [Transport]: peers come and go with their addresses. Nobody is told by an
+// empty membership: a node that waits to be taken in keeps whom it knows.
 func (t *TCP) Members(m consensus.Membership) {
+	if len(m.Members) == 0 {
+		return
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.closed {

@@ -49,7 +49,7 @@ func (f *fleet) comments(ctx context.Context, i int) (map[string]int, error) {
 			} `json:"data"`
 			HasMore bool `json:"has_more"`
 		}
-		b, err := f.patient(ctx, fmt.Sprintf("%s/api/comments?level=linearizable&take=100&skip=%d", f.nodes[i].url, skip))
+		b, err := f.patient(ctx, fmt.Sprintf("%s/api/comments?level=linearizable&take=1000&skip=%d", f.nodes[i].url, skip))
 		if err != nil {
 			return nil, err
 		}

@@ -1,0 +1,77 @@
+package lithair
+
+import (
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/lithair/lithair-go/consensus"
+)
+
+// statusEvery is how long a status is used for figures: many are read at once.
+const statusEvery = 100 * time.Millisecond
+
+// statusCache is the node's status, not older than statusEvery.
+type statusCache struct {
+	mu   sync.Mutex
+	at   time.Time
+	have consensus.Status
+}
+
+func (s *statusCache) get(c *cluster) consensus.Status {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if now := time.Now(); now.Sub(s.at) > statusEvery {
+		s.have, s.at = c.node.Status(), now
+	}
+	return s.have
+}
+
+// clusterStats registers the figures of this node's part in its cluster. Those of peers are
+// the leader's: 0 elsewhere.
+func (a *App) clusterStats(c *cluster) {
+	m, cache := a.metrics, &statusCache{}
+	figure := func(fn func(s consensus.Status) uint64) func() float64 {
+		return func() float64 { return float64(fn(cache.get(c))) }
+	}
+	m.GaugeFunc("lithair_raft_term", "Term of the cluster, as this node knows it.", figure(func(s consensus.Status) uint64 { return s.Term }))
+	m.GaugeFunc("lithair_raft_leader_id", "Number of the node that leads; 0 when none is known.", figure(func(s consensus.Status) uint64 { return uint64(s.Lead) }))
+	m.GaugeFunc("lithair_raft_is_leader", "1 on the node that leads.", figure(func(s consensus.Status) uint64 {
+		if s.State == consensus.Leader {
+			return 1
+		}
+		return 0
+	}))
+	m.GaugeFunc("lithair_raft_voters", "Members that vote.", figure(func(s consensus.Status) uint64 { return uint64(len(voters(s))) }))
+	m.GaugeFunc("lithair_raft_proposals_committed", "Log index up to which everything is committed.", figure(func(s consensus.Status) uint64 { return s.Commit }))
+	m.GaugeFunc("lithair_raft_proposals_applied", "Log index up to which everything is in the state.", func() float64 { return float64(a.engine.Stats().Applied) })
+	m.GaugeFunc("lithair_raft_proposals_pending_bytes", "Bytes that the leader has proposed and that are not committed.", figure(func(s consensus.Status) uint64 { return uint64(s.UncommittedBytes) }))
+	m.CounterFunc("lithair_raft_leader_changes_total", "How often this node has come to know of another leader.", func() float64 { return float64(c.changes.Load()) })
+	m.GaugeFunc("lithair_raft_state_age_seconds", "How old the state of this node may be; -1 when nobody knows.", func() float64 {
+		age, known := a.stateAge()
+		if !known {
+			return -1
+		}
+		return age.Seconds()
+	})
+	for _, x := range c.node.Status().Membership.Members {
+		if x.ID == c.cfg.id {
+			continue
+		}
+		label := [2]string{"peer", strconv.FormatUint(uint64(x.ID), 10)}
+		m.GaugeFunc("lithair_raft_peer_lag_entries", "Entries that the leader has and a peer has not made durable; of the members at the start.", figure(func(s consensus.Status) uint64 {
+			for _, p := range s.Peers {
+				if p.ID == x.ID && s.Last > p.Match {
+					return s.Last - p.Match
+				}
+			}
+			return 0
+		}), label)
+		m.GaugeFunc("lithair_raft_peer_active", "1 while the leader hears of a peer; of the members at the start.", figure(func(s consensus.Status) uint64 {
+			if s.State == consensus.Leader && answers(s, x.ID) {
+				return 1
+			}
+			return 0
+		}), label)
+	}
+}

@@ -1,0 +1,244 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"flag"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/lithair/lithair-go/jsonx"
+	"github.com/lithair/lithair-go/wire"
+)
+
+// clusterFlags are those of all commands on a running cluster.
+type clusterFlags struct {
+	dir  string
+	json bool
+	yes  bool
+}
+
+func (f *clusterFlags) set(fs *flag.FlagSet) {
+	fs.StringVar(&f.dir, "dir", "", "data directory of a running node (required)")
+	fs.BoolVar(&f.json, "json", false, "print what the node answers, for machines")
+}
+
+// clusterStatus is what a node tells of its cluster.
+type clusterStatus struct {
+	Cluster string          `json:"cluster"`
+	Leader  uint64          `json:"leader"`
+	Term    uint64          `json:"term"`
+	Voters  int             `json:"voters"`
+	Quorum  int             `json:"quorum"`
+	Members []clusterMember `json:"members"`
+}
+
+// clusterMember is one of its members.
+type clusterMember struct {
+	ID      uint64 `json:"id"`
+	Member  string `json:"member"`
+	Role    string `json:"role"`
+	Address string `json:"address"`
+	URL     string `json:"url"`
+	Applied uint64 `json:"applied"`
+	Seq     uint64 `json:"seq"`
+	Hash    string `json:"state_hash"`
+	Error   string `json:"error"`
+}
+
+func setupClusterStatus(fs *flag.FlagSet) func(*console, input) error {
+	var f clusterFlags
+	f.set(fs)
+	return func(c *console, _ input) error { return c.cluster(f, "GET", nil) }
+}
+
+// setupClusterChange is a command that changes something about one node.
+func setupClusterChange(do string) func(fs *flag.FlagSet) func(*console, input) error {
+	return func(fs *flag.FlagSet) func(*console, input) error {
+		var f clusterFlags
+		f.set(fs)
+		if do == "remove" {
+			fs.BoolVar(&f.yes, "yes", false, "do not ask")
+		}
+		return func(c *console, in input) error {
+			id, err := nodeNumber(in.args[0])
+			if err != nil {
+				return err
+			}
+			if do == "remove" && !f.yes {
+				fmt.Fprintf(c.out, "Node %d will be removed; it comes back only as a new one, with an empty directory.\n", id)
+				if err := c.agree(); err != nil {
+					return err
+				}
+			}
+			body, err := jsonx.Append(nil, map[string]any{"do": do, "id": id})
+			if err != nil {
+				return err
+			}
+			return c.cluster(f, "POST", body)
+		}
+	}
+}
+
+func nodeNumber(text string) (uint64, error) {
+	id, err := strconv.ParseUint(text, 10, 63)
+	if err != nil || id == 0 {
+		return 0, &exitError{codeUsage, fmt.Errorf("%q is no number of a node", text)}
+	}
+	return id, nil
+}
+
+// askCluster asks the running node; a refusal is an error with its reason.
+func askCluster(f clusterFlags, method string, body []byte) (b []byte, s clusterStatus, err error) {
+	if f.dir == "" {
+		return nil, s, &exitError{codeUsage, errors.New("-dir is required")}
+	}
+	client, err := operatorClient(f.dir)
+	if err != nil {
+		return nil, s, err
+	}
+	away := &exitError{codeUnreachable, fmt.Errorf("no application answers in %s; start it first", f.dir)}
+	if client == nil {
+		return nil, s, away
+	}
+	defer func() { err = errors.Join(err, client.Close()) }()
+	q := &wire.ClientRequest{Method: method, URL: "http://operator/cluster"}
+	if body != nil {
+		q.Header, q.Body = [][2]string{{"Content-Type", "application/json"}}, strings.NewReader(string(body))
+	}
+	r, err := client.Do(context.Background(), q)
+	var failed *wire.ClientError
+	if errors.As(err, &failed) && failed.Stage == wire.StageDial {
+		return nil, s, away
+	}
+	if err != nil {
+		return nil, s, err
+	}
+	if b, err = r.ReadAll(1 << 20); err != nil {
+		return nil, s, err
+	}
+	if r.StatusCode() == 200 {
+		return b, s, jsonx.Unmarshal(b, &s)
+	}
+	var p struct {
+		Detail string `json:"detail"`
+	}
+	if jsonx.Unmarshal(b, &p) != nil {
+		p.Detail = string(b)
+	}
+	code := codeFailed
+	switch r.StatusCode() {
+	case 404:
+		code = codeNotFound
+	case 409:
+		code = codeLocked
+	}
+	return nil, s, &exitError{code, errors.New(p.Detail)}
+}
+
+// cluster asks the node and prints the cluster as it answers.
+func (c *console) cluster(f clusterFlags, method string, body []byte) error {
+	b, s, err := askCluster(f, method, body)
+	if err != nil {
+		return err
+	}
+	if f.json {
+		_, err := c.out.Write(b)
+		return err
+	}
+	return c.printCluster(s)
+}
+
+func (c *console) printCluster(s clusterStatus) error {
+	leader := fmt.Sprintf("node %d leads in term %d", s.Leader, s.Term)
+	if s.Leader == 0 {
+		leader = "no leader is known"
+	}
+	fmt.Fprintf(c.out, "cluster %s: %s; %d voters, %d of them are needed for a write\n", s.Cluster, leader, s.Voters, s.Quorum)
+	last := uint64(0)
+	for _, m := range s.Members {
+		last = max(last, m.Applied)
+	}
+	t := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "NODE\tMEMBER\tROLE\tPEERS\tURL\tSEQUENCE\tBEHIND\tSTATE HASH")
+	for _, m := range s.Members {
+		if m.Error != "" {
+			fmt.Fprintf(t, "%d\t%s\tsilent\t%s\t\t\t\t%s\n", m.ID, m.Member, m.Address, m.Error)
+			continue
+		}
+		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%d\t%d\t%s\n", m.ID, m.Member, m.Role, m.Address, m.URL, m.Seq, last-m.Applied, m.Hash)
+	}
+	return t.Flush()
+}
+
+// setupClusterAdd prints how the next node is started.
+func setupClusterAdd(fs *flag.FlagSet) func(*console, input) error {
+	var f clusterFlags
+	fs.StringVar(&f.dir, "dir", "", "data directory of a running node (required)")
+	return func(c *console, in input) error {
+		id, err := nodeNumber(in.args[0])
+		if err != nil {
+			return err
+		}
+		if _, _, err := net.SplitHostPort(in.args[1]); err != nil {
+			return &exitError{codeUsage, fmt.Errorf("%q is not HOST:PORT", in.args[1])}
+		}
+		_, s, err := askCluster(f, "GET", nil)
+		if err != nil {
+			return err
+		}
+		if slices.ContainsFunc(s.Members, func(m clusterMember) bool { return m.ID == id }) {
+			return &exitError{codeLocked, fmt.Errorf("node %d is a member already", id)}
+		}
+		var join []string
+		for _, m := range s.Members {
+			join = append(join, m.Address)
+		}
+		fmt.Fprintf(c.err, "Start node %d with these flags beside its own; it joins as a learner, and votes when it has caught up:\n", id)
+		_, err = fmt.Fprintf(c.out, "-cluster %s -node-id %d -peer-addr %s -join %s -cluster-secret-file FILE\n", s.Cluster, id, in.args[1], strings.Join(join, ","))
+		return err
+	}
+}
+
+// setupClusterInit makes a secret and prints how the first nodes are started.
+func setupClusterInit(fs *flag.FlagSet) func(*console, input) error {
+	secret := fs.String("secret", "cluster.secret", "file to put a new secret into; one that is there is kept")
+	return func(c *console, in input) error {
+		var peers []string
+		for i, at := range strings.Split(in.args[1], ",") {
+			if _, _, err := net.SplitHostPort(at); err != nil {
+				return &exitError{codeUsage, fmt.Errorf("%q is not HOST:PORT", at)}
+			}
+			peers = append(peers, fmt.Sprintf("%d=%s", i+1, at))
+		}
+		file, err := os.OpenFile(*secret, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+		switch {
+		case errors.Is(err, os.ErrExist):
+		case err != nil:
+			return err
+		default:
+			_, err = fmt.Fprintln(file, rand.Text())
+			if err = errors.Join(err, file.Close()); err != nil {
+				return err
+			}
+		}
+		at, err := filepath.Abs(*secret)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(c.err, "The secret is in %s; every node needs a copy. Start one node with each of these, beside its own -addr and -data.\nOff loopback nodes also need certificates (-peer-tls-cert, -peer-tls-key, -peer-tls-ca) or -cluster-insecure.\n", at)
+		for i := range peers {
+			if _, err := fmt.Fprintf(c.out, "-cluster %s -node-id %d -peers %s -cluster-secret-file %s\n", in.args[0], i+1, strings.Join(peers, ","), *secret); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}

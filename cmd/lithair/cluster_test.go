@@ -1,0 +1,59 @@
+package main
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	framework "github.com/lithair/lithair-go"
+)
+
+// TestClusterCommands: on a cluster of one, and on what is none.
+func TestClusterCommands(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	peer := l.Addr().String()
+	must(t, l.Close())
+	dir, err := os.MkdirTemp("", "lt") // a socket's path is short
+	must(t, err)
+	defer os.RemoveAll(dir)
+	app := framework.New(framework.Config{Dir: dir, Addr: "127.0.0.1:0", Cluster: "towns", NodeID: 1, PeerAddr: peer, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	framework.Model[town](app, "/towns")
+	must(t, app.Start(t.Context()))
+	defer func() { must(t, app.Shutdown(context.Background())) }()
+	secret := filepath.Join(t.TempDir(), "secret")
+	for _, c := range []struct {
+		args string
+		code int
+		says string
+	}{
+		{"cluster status -dir " + dir, 0, "cluster towns: node 1 leads in term 1; 1 voters, 1 of them are needed for a write"},
+		{"cluster status -json -dir " + dir, 0, `"quorum":1`},
+		{"cluster add 2 10.0.0.2:7001 -dir " + dir, 0, "-cluster towns -node-id 2 -peer-addr 10.0.0.2:7001 -join " + peer},
+		{"cluster add 1 10.0.0.2:7001 -dir " + dir, codeLocked, "a member already"},
+		{"cluster add 2 nowhere -dir " + dir, codeUsage, "HOST:PORT"},
+		{"cluster remove 1 -yes -dir " + dir, codeLocked, "0 voters"},
+		{"cluster remove 7 -yes -dir " + dir, codeNotFound, "not a member"},
+		{"cluster promote 1 -dir " + dir, codeLocked, "is a voter, not a learner"},
+		{"cluster transfer 1 -dir " + dir, 0, "node 1 leads"},
+		{"cluster transfer one -dir " + dir, codeUsage, "no number"},
+		{"cluster status", codeUsage, "-dir is required"},
+		{"cluster status -dir " + t.TempDir(), codeUnreachable, "no application answers"},
+		{"cluster init towns a:1,b:2 -secret " + secret, 0, "-node-id 2 -peers 1=a:1,2=b:2"},
+		{"cluster init towns a -secret " + secret, codeUsage, "HOST:PORT"},
+	} {
+		code, out, errs := lithair("", strings.Fields(c.args)...)
+		if code != c.code || !strings.Contains(out+errs, c.says) {
+			t.Errorf("%s: exit %d, want %d with %q\n%s%s", c.args, code, c.code, c.says, out, errs)
+		}
+	}
+	b, err := os.ReadFile(secret)
+	if err != nil || len(b) < 20 {
+		t.Errorf("the secret is %q: %v", b, err)
+	}
+}

@@ -14,6 +14,9 @@ func lead(t *testing.T, cfg Config, m Membership) *Replica {
 	if err != nil {
 		t.Fatal(err)
 	}
+	for r.promise > 0 {
+		r.Tick()
+	}
 	r.Campaign()
 	settleDisk(t, r)
 	for _, kind := range []MessageKind{MsgPreVoteResp, MsgVoteResp} {
@@ -162,8 +165,18 @@ func TestALeasePromiseIsKept(t *testing.T) {
 			step(t, r, Message{Kind: MsgPreVoteResp, From: 3, To: 2, Term: 3, Reject: true})
 			return r
 		}, true},
-		{"an election timeout", true, func(r *Replica) *Replica {
+		{"an election timeout, the first tick of which had begun", true, func(r *Replica) *Replica {
 			for range r.cfg.ElectionTicks {
+				r.Tick()
+			}
+			r.Campaign()
+			if r.role != Follower {
+				t.Error("it stands while a lease may rest on its vote")
+			}
+			return r
+		}, true},
+		{"an election timeout and a tick", true, func(r *Replica) *Replica {
+			for range r.cfg.ElectionTicks + 1 {
 				r.Tick()
 			}
 			return r

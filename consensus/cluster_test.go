@@ -35,7 +35,9 @@ type cluster struct {
 	stats     map[string]int
 	tweak     func(*Config)
 	ledger    ledger
+	directed  string // what this run looks at most
 	lease     bool
+	ticks     int            // of lease runs
 	elections int            // ElectionTicks
 	paused    map[NodeID]int // until that step
 }
@@ -76,6 +78,7 @@ type member struct {
 	sent        map[uint64]float64
 	sentTerm    uint64
 
+	wakes                int // lease runs: at that tick
 	counted, countedTerm uint64
 
 	lost map[uint64][]Entry // disks that are gone, by incarnation
@@ -93,7 +96,8 @@ func newCluster(t testing.TB, seed uint64, voters int) *cluster {
 	}
 	c.nextID = NodeID(voters + 1)
 	c.elections = []int{10, 10, 2, 3, 5}[c.rng.IntN(5)]
-	if seed%5 == 3 {
+	c.directed = directed[seed%uint64(len(directed))]
+	if c.directed == "lease" {
 		c.lease, c.elections = true, 10
 	}
 	c.drawMood()
@@ -444,10 +448,13 @@ func (c *cluster) deliver() {
 		c.fail("message does not survive its encoding: %v: %+v", err, m)
 	}
 	c.tell("%d -> %d %v t%d i%d/%d n%d c%d seq%d m%d rej%v hint%d", m.From, m.To, m.Kind, m.Term, m.Index, m.LogTerm, len(m.Entries), m.Commit, m.Seq, m.Match, m.Reject, m.Hint)
+	voted := HardState{to.r.term, to.r.vote}
 	if err := to.r.Step(back); err != nil {
 		c.fail("step: %v: %+v", err, m)
 	}
+	c.compared(to, voted, &m)
 	c.heard(to, back)
+	c.leaseRead(to)
 	c.check(to)
 }
 
@@ -545,6 +552,18 @@ type mood struct {
 	halves                 bool
 }
 
+// directed names what runs look at, by seed; half of them at everything.
+var directed = []string{"", "membership", "", "lease", "", "reads", "", "disks", "", "transfers"}
+
+// emphasis is how often things happen in a directed run, in place of the mood's draw.
+var emphasis = map[string]map[string]int{
+	"membership": {"change": 25, "crash": 6, "restart": 30, "cut": 2, "heal": 15, "snapshot": 0, "transfer": 2, "read": 0, "sleep": 1, "lose disk": 0, "tick": 120},
+	"lease":      {"lease": 0, "tick": 60, "deliver": 900, "ready": 300, "persist": 250, "cut": 3, "heal": 6, "doze": 3, "bounce": 6, "crash": 0, "change": 0, "transfer": 3, "propose": 60, "sleep": 0, "lose disk": 0},
+	"reads":      {"read": 80, "tick": 100, "cut": 4, "heal": 8, "sleep": 3, "change": 0, "snapshot": 0, "crash": 1},
+	"disks":      {"lose disk": 40, "crash": 2, "heal": 40, "cut": 1, "restart": 40, "change": 1, "tick": 120, "sleep": 0},
+	"transfers":  {"transfer": 20, "propose": 80, "change": 4, "cut": 2, "heal": 15, "sleep": 2, "crash": 2},
+}
+
 // drawMood takes a random subset of the faults, some of them often.
 func (c *cluster) drawMood() {
 	pick := func(list ...int) int { return list[c.rng.IntN(len(list))] }
@@ -581,6 +600,18 @@ func (c *cluster) drawMood() {
 		{"sleep", often(), func(c *cluster, m *member) {
 			c.paused[m.id] = c.steps + c.rng.IntN(300)
 			c.stats["sleep"]++
+		}},
+		{"doze", 0, func(c *cluster, m *member) { // a leader that is paused wakes to old answers
+			if m.up && m.r.role == Leader {
+				m.wakes = c.ticks + 8 + c.rng.IntN(14)
+				c.stats["sleep"]++
+			}
+		}},
+		{"bounce", 0, func(c *cluster, m *member) {
+			if m.up {
+				m.crash()
+				m.start()
+			}
 		}},
 		{"lose disk", pick(0, 0, 0, 3, 30), func(c *cluster, m *member) {
 			if c.spare(m) {
@@ -626,7 +657,11 @@ func (c *cluster) drawMood() {
 		}},
 		{"change", 6 * often(), func(c *cluster, m *member) { c.change(m) }},
 	}
-	for _, f := range c.mood.faults {
+	for i := range c.mood.faults {
+		f := &c.mood.faults[i]
+		if w, ok := emphasis[c.directed][f.name]; ok {
+			f.weight = w
+		}
 		c.mood.total += f.weight
 	}
 }

@@ -100,10 +100,11 @@ func (c *cluster) has(x Member, index, term uint64) bool {
 // the newest configuration in its log.
 func (c *cluster) counted(m *member, s Status) {
 	l := m.r.log
-	if s.Commit < m.r.termStart || s.Commit == c.ledgerCommit(m) {
+	was, first := m.counted, m.countedTerm != s.Term
+	m.counted, m.countedTerm = s.Commit, s.Term
+	if s.Commit == was && !first || s.Commit < m.r.termStart && first {
 		return
 	}
-	m.counted, m.countedTerm = s.Commit, s.Term
 	term, ok := l.term(s.Commit)
 	if !ok || term != s.Term {
 		c.fail("%d commits %d of term %d by counting in term %d", m.id, s.Commit, term, s.Term)
@@ -119,12 +120,15 @@ func (c *cluster) counted(m *member, s Status) {
 	c.fail("%d commits %d without a quorum of %+v", m.id, s.Commit, l.config().Members)
 }
 
-// ledgerCommit is the commit that was looked at last in this term.
-func (c *cluster) ledgerCommit(m *member) uint64 {
-	if m.countedTerm != m.r.term {
-		return 0
+// compared: whoever gets a vote has a log that is not behind the voter's.
+func (c *cluster) compared(to *member, before HardState, m *Message) {
+	if m.Kind != MsgVote || to.r.term != m.Term || to.r.vote != m.From || before == (HardState{to.r.term, to.r.vote}) {
+		return
 	}
-	return m.counted
+	index, term := to.r.log.last, to.r.log.lastTerm()
+	if m.LogTerm < term || m.LogTerm == term && m.Index < index {
+		c.fail("%d votes for %d, whose log ends at %d of term %d, its own at %d of term %d", to.id, m.From, m.Index, m.LogTerm, index, term)
+	}
 }
 
 // configs: those that count are those in the log: in order, each from its entry, at most one not
@@ -143,7 +147,11 @@ func (c *cluster) configs(m *member) {
 			}
 		}
 	}
-	if n := len(l.configs); n > 2 {
+	if cf := l.config(); m.r.role == Leader && cf.index <= l.commit && !cf.Joint() && !cf.votes(m.id) {
+		c.fail("%d leads on though the configuration at %d, without it, is committed", m.id, cf.index)
+	}
+	// A restart may have forgotten what is committed; what a leader adds waits for that.
+	if n := len(l.configs); n > 2 && m.r.role == Leader && l.config().index >= m.r.termStart {
 		c.fail("%d: %d configurations are not committed", m.id, n-1)
 	} else if l.configs[0].index > l.commit {
 		c.fail("%d: no committed configuration is in force: %d, commit %d", m.id, l.configs[0].index, l.commit)
@@ -223,6 +231,7 @@ func (c *cluster) confirmed(m *member, id uint64) {
 const clockDrift = 0.05
 
 func (c *cluster) pass() {
+	c.ticks++
 	for _, id := range c.ids {
 		m := c.nodes[id]
 		m.clock += m.rate
@@ -233,13 +242,14 @@ func (c *cluster) pass() {
 				c.check(m)
 			}
 		}
+		c.leaseRead(m)
 	}
 }
 
 // leaseRead reads through the lease as a driver would: from the sending of what a quorum has
 // answered, for an election timeout less what two clocks may differ.
 func (c *cluster) leaseRead(m *member) {
-	if !c.lease || !m.up {
+	if !c.lease || !m.up || c.sleeps(m.id) {
 		return
 	}
 	answered, _, ok := m.r.Lease()
@@ -260,4 +270,6 @@ func (c *cluster) leaseRead(m *member) {
 }
 
 // sleeps says whether a node is paused: it does nothing, and what is sent to it waits.
-func (c *cluster) sleeps(id NodeID) bool { return c.faults && c.steps < c.paused[id] }
+func (c *cluster) sleeps(id NodeID) bool {
+	return c.faults && (c.steps < c.paused[id] || c.ticks < c.nodes[id].wakes)
+}

@@ -158,11 +158,12 @@ func (r *Replica) hearsLeader() bool {
 	return r.promise > 0 || r.lead != 0 && r.elapsed < r.cfg.ElectionTicks && !r.leaderGone
 }
 
-// promised notes that a leader may count on this replica's vote staying away from others for an
-// election timeout (§6.4.1), whatever term either has by then, and over restarts.
+// promised notes that a leader may count on this replica's vote staying away from others, and from
+// itself, for an election timeout (§6.4.1), whatever term either has by then, and over restarts.
+// The tick that is under way is no whole one, so one more must pass.
 func (r *Replica) promised() {
 	if r.cfg.LeaseReads {
-		r.promise = r.cfg.ElectionTicks
+		r.promise = r.cfg.ElectionTicks + 1
 	}
 }
 
@@ -226,7 +227,7 @@ func (r *Replica) Tick() {
 		return
 	}
 	r.expireForwarded()
-	if r.elapsed >= r.timeout && r.mayStand() {
+	if r.elapsed >= r.timeout && r.promise == 0 && r.mayStand() {
 		r.stand(false)
 	} else if r.elapsed >= r.timeout {
 		r.elapsed = r.timeout // it must not count as hearing a leader, nor overflow
@@ -304,10 +305,10 @@ func (r *Replica) LeaderLost(id NodeID) {
 	r.elapsed = max(0, r.timeout-1-2*rank)
 }
 
-// Campaign stands for election at once, as if the timeout had passed. Bootstraps of a
-// single voter use it.
+// Campaign stands for election at once, as if the timeout had passed, unless somebody's lease may
+// rest on this replica's vote. Bootstraps of a single voter use it.
 func (r *Replica) Campaign() {
-	if r.role != Leader && r.mayStand() {
+	if r.role != Leader && r.mayStand() && (r.promise == 0 || len(r.log.config().Members) == 1) {
 		r.stand(false)
 	}
 }

@@ -41,6 +41,7 @@
 //	subjects   the keys of sealed fields
 //	positions  how far Committed hooks have come
 //	node.json  who this node is
+//	raft       in a cluster: this node's number, its term and vote, the members
 //
 // With keys (Config.EncryptionKeyFile, LITHAIR_ENCRYPTION_KEY, Config.EncryptionKey) log,
 // snapshots, files and backups are sealed with AES-256-GCM; how much there is, and the names
@@ -52,6 +53,15 @@
 // [App.Backup], or "lithair backup", copies all of it while the application runs, "lithair
 // restore" makes a directory of a copy as it was at any moment, and [App.Fork] tries writes
 // on such a state without keeping them.
+//
+// # Clusters
+//
+// With Config.Cluster, NodeID and Peers (or Join) an application is a node of a cluster, and
+// nothing in its code changes. Requests that write, those with another method than GET, HEAD,
+// OPTIONS and TRACE, are carried out by the leader, whichever node they come to: handlers for
+// them run there. [App.Update] and commands run by Go code are refused elsewhere, with a
+// *[NotLeaderError]. Reads run where they come in; [App.Barrier] waits until [App.View] shows
+// what was acknowledged anywhere. [App.Committed] hooks run on every node.
 //
 // # Erasure
 //

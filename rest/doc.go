@@ -28,7 +28,10 @@
 // on a GET answers 304, If-Match on a change that fails is 412. Lithair-Index, on every
 // answer, is the sequence of the state that was read or written; min_index=N makes a read
 // wait for it (412 when it does not come in time), level= is none, weak (default),
-// linearizable or strong. freshness is accepted: one node is never behind itself.
+// linearizable or strong: on a node of a cluster that follows, all but none ask the leader.
+// freshness=1s refuses a state that may be older (503); it and min_index read at none where
+// no level is named. Lithair-Level tells the level a read had, Lithair-Age how old the
+// state may be.
 //
 // # The past
 //

@@ -203,6 +203,7 @@ func (e *encodeState) anyMap(b []byte, m map[string]any) (_ []byte, err error) {
 		return b, err
 	}
 	first := len(e.members)
+	e.room(len(m))
 	for name, v := range m {
 		e.orders = append(e.orders, orderOf(name, len(e.members)))
 		e.members = append(e.members, member{name, v})
@@ -226,6 +227,11 @@ func (e *encodeState) anyMap(b []byte, m map[string]any) (_ []byte, err error) {
 	}
 	e.closeMap(first)
 	return append(b, '}'), nil
+}
+
+// room makes it for n members more.
+func (e *encodeState) room(n int) {
+	e.members, e.orders = slices.Grow(e.members, n), slices.Grow(e.orders, n)
 }
 
 // closeMap forgets the members from first on.

@@ -62,6 +62,7 @@ func (c *cursor) read(e *encodeState, v reflect.Value) error {
 		c.values.Set(reflect.MakeSlice(c.values.Type(), n, n))
 	}
 	c.values.SetLen(v.Len())
+	e.room(v.Len())
 	for i := 0; c.it.Next(); i++ {
 		c.key.SetIterKey(&c.it)
 		name, err := nameOf(c.key)

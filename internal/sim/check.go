@@ -154,6 +154,13 @@ func (c *checker) answered(p *process, request string, res engine.Result) {
 	}
 }
 
+// fresh is that an answer without a write shows a state that was not past when it was asked for.
+func (c *checker) fresh(p *process, call *pendingCall) {
+	if call.call.Result.Seq < call.asked {
+		violated("node %d answers %s from the state of sequence %d; when it came, %d was committed", p.m.id, call.request, call.call.Result.Seq, call.asked)
+	}
+}
+
 // failed is that a client was told that an attempt has had no effect and will have none.
 func (c *checker) failed(p *process, request string, err error) {
 	op, _, _ := strings.Cut(request, "/")

@@ -30,6 +30,7 @@ type intent struct {
 	register string
 	level    engine.Level // of a read
 	move     string       // account to move to; "" for others
+	tx       bool         // the read is a transaction that changes nothing
 	op       operation
 	attempts int
 	unknown  bool // an attempt may have had an effect
@@ -74,6 +75,8 @@ func (c *client) draw() *intent {
 	case k < 58:
 		i.move, i.register = accountName(w.rng.IntN(accounts)), accountName(w.rng.IntN(accounts))
 		i.op = operation{do: doPut, arg: int64(w.rng.IntN(20))}
+	case k < 66:
+		i.level, i.tx = engine.Linearizable, true
 	case k < 80:
 		i.level = engine.Linearizable
 	case k < 86:
@@ -158,6 +161,9 @@ func (i *intent) end(how string) {
 }
 
 func (i *intent) verb() string {
+	if i.tx {
+		return "transaction that reads"
+	}
 	if i.op.do == doRead {
 		return i.level.String() + " read"
 	}
@@ -173,6 +179,7 @@ type pendingCall struct {
 	i       *intent
 	attempt int
 	request string
+	asked   uint64 // sequence that was committed when it came
 }
 
 // pendingRead is a read that waits for its moment.
@@ -192,7 +199,7 @@ func (m *machine) serve(i *intent, attempt int, request string) {
 		return
 	}
 	p.run(func() {
-		if i.op.do == doRead {
+		if i.op.do == doRead && !i.tx {
 			p.serveRead(i, attempt)
 			return
 		}
@@ -213,11 +220,15 @@ func (m *machine) reply(i *intent, attempt int, a answer) {
 func (p *process) serveWrite(i *intent, attempt int, request string) {
 	hash := [32]byte{}
 	copy(hash[:], i.name)
-	call := engine.NewCall(context.Background(), engine.Command{
+	cmd := engine.Command{
 		Name: i.verb(), Actor: fmt.Sprintf("client%d", i.c.id), RequestID: request, IdemKey: i.name, IdemHash: hash,
 		Run: func(tx *engine.Tx) (engine.Answer, error) { return p.perform(tx, i) },
-	})
-	c := pendingCall{call, i, attempt, request}
+	}
+	if i.tx {
+		cmd.IdemKey = "" // the answer is not to be kept: it would be a change
+	}
+	call := engine.NewCall(context.Background(), cmd)
+	c := pendingCall{call, i, attempt, request, p.m.s.check.committedSeq()}
 	if err := p.e.Submit(call); err != nil {
 		call.Err = err
 		p.done(c)
@@ -242,6 +253,8 @@ func (p *process) perform(tx *engine.Tx, i *intent) (engine.Answer, error) {
 		return engine.Answer{}, err
 	}
 	switch i.op.do {
+	case doRead:
+		return engine.Answer{Status: 200, Body: binary.LittleEndian.AppendUint64(nil, uint64(value))}, nil
 	case doPut:
 		value = i.op.arg
 	case doAdd:
@@ -352,6 +365,10 @@ func (p *process) done(c pendingCall) {
 	var lost *engine.LostError
 	var broken *engine.PanicError
 	switch err := c.call.Err; {
+	case err == nil && c.i.tx:
+		s.check.fresh(p, &c)
+		a.value = int64(binary.LittleEndian.Uint64(c.call.Result.Body))
+		s.stats["read"]++
 	case err == nil:
 		s.check.answered(p, c.request, c.call.Result)
 		a.value = int64(binary.LittleEndian.Uint64(c.call.Result.Body))
@@ -361,6 +378,7 @@ func (p *process) done(c pendingCall) {
 		}
 	case errors.Is(err, errOther):
 		a.refused = true
+		s.check.fresh(p, &c)
 		s.check.failed(p, c.request, err)
 	case errors.As(err, &broken):
 		violated("a transaction panics on node %d: %v\n%s", p.m.id, broken.Value, broken.Stack)

@@ -225,7 +225,11 @@ func (s *simulation) recover() time.Duration {
 			s.tell(id, "%+v", p.status)
 		}
 	}
-	violated("no recovery within %v after the faults have stopped: %s", recoveryBound, s.unwell())
+	why := s.unwell()
+	if why == "" {
+		why = "no write is acknowledged"
+	}
+	violated("no recovery within %v after the faults have stopped: %s", recoveryBound, why)
 	return 0
 }
 

@@ -119,8 +119,8 @@ type write struct {
 	done   bool
 }
 
-// strongRead is answered once the no-op at index is reported.
-type strongRead struct{ index, ticket uint64 }
+// strongRead is answered once the no-op at index is reported, while this node leads that term.
+type strongRead struct{ index, term, ticket uint64 }
 
 // call is something to tell the sink.
 type call struct {
@@ -276,7 +276,8 @@ func (n *Node) Barrier(level uint8, ticket uint64) {
 	default:
 		if level >= levelStrong {
 			if index, err := n.core.ProposeNoop(); err == nil {
-				n.strong = append(n.strong, strongRead{index, ticket})
+				_, _, term, _ := n.core.Leadership()
+				n.strong = append(n.strong, strongRead{index, term, ticket})
 				n.pump()
 				return
 			}

@@ -182,6 +182,9 @@ func (n *Node) watchLeadership() {
 		return
 	}
 	leads, ready, term, start := n.core.Leadership()
+	if len(n.strong) > 0 && (!leads || term != n.strong[0].term) {
+		n.failStrong() // another leader's entries may take their places; the epoch need not have begun
+	}
 	if n.epoch != 0 && (!leads || term != n.term) {
 		n.endEpoch(false, ErrDeposed)
 	}
@@ -193,15 +196,20 @@ func (n *Node) watchLeadership() {
 	}
 }
 
+// failStrong ends reads whose entries may never be committed.
+func (n *Node) failStrong() {
+	for _, s := range n.strong {
+		n.out = append(n.out, call{barrier: true, ticket: s.ticket, cause: ErrNoLeader})
+	}
+	n.strong = nil
+}
+
 func (n *Node) endEpoch(known bool, cause error) {
 	if n.epoch != 0 {
 		n.out = append(n.out, call{lost: true, number: n.epoch, known: known, cause: cause})
 	}
 	n.epoch = 0
-	for _, s := range n.strong {
-		n.out = append(n.out, call{barrier: true, ticket: s.ticket, cause: ErrNoLeader})
-	}
-	n.strong = nil
+	n.failStrong()
 }
 
 // die ends the node's part: what its disk holds is not known, so it must not say anything more.

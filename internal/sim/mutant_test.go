@@ -35,7 +35,7 @@ var mutants = []struct{ name, file, old, new string }{
 	{"what leadership leaves open is said to have failed", "consensus/node/pump.go", "n.endEpoch(false, ErrDeposed)", "n.endEpoch(true, ErrDeposed)"},
 	{"writes that found no room count as durable", "consensus/node/pump.go", "	case n.refused == nil:\n", "	case n.refused == nil || k > 0:\n		n.refused = nil\n"},
 	{"a linearizable read asks nobody", "consensus/node/node.go", "case level < levelLinearizable:", "case level <= levelLinearizable:"},
-	{"a strong read is answered by any commit", "consensus/node/pump.go", "n.strong[k].index <= n.reported {\n		n.out = append(n.out, call{barrier: true, number: n.strong[k].index,", "n.strong[k].index > 0 {\n		n.out = append(n.out, call{barrier: true, number: 1,"},
+	{"a strong read is answered by another leader's entry", "consensus/node/pump.go", "if len(n.strong) > 0 && (!leads || term != n.strong[0].term) {", "if len(n.strong) > 0 && term < n.strong[0].term {"},
 	{"conflicting entries stay on disk", "consensus/node/pump.go", "n.log.TruncateAfterAsync(first-1, func", "n.log.TruncateAfterAsync(n.tail, func"},
 	// The log.
 	{"no sync of what was written", "eventlog/commit.go", "	return seg.file.Sync()\n}\n\n// refused marks", "	return nil\n}\n\n// refused marks"},

@@ -214,6 +214,7 @@ func (c *Client) roundTrip(ctx context.Context, o *outgoing) (*ClientResponse, e
 		}
 		x := newExchange(ctx, c, cc, o)
 		stage, err := x.run(o)
+		o.closeBody() // a sender has its own
 		if err == nil {
 			r := newClientResponse(x, o)
 			r.attach(x, o)

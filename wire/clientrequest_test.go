@@ -12,6 +12,8 @@ import (
 	"net/url"
 	"runtime"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -227,6 +229,82 @@ func TestClientBodyErrors(t *testing.T) {
 		t.Errorf("%d connections", open)
 	}
 }
+
+// TestClientClosesBodies counts the bodies that are handed out and those closed: small
+// ones that say their length, streams, those sent twice and those never sent.
+func TestClientClosesBodies(t *testing.T) {
+	u := httpServer(t, func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		if r.URL.Path == "/to" {
+			w.Header().Set("Location", "/")
+			w.WriteHeader(307)
+		}
+	})
+	early := rawServer(t, func(_ int, nc net.Conn) {
+		io.WriteString(nc, "HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n")
+		nc.Read(make([]byte, 1)) // until the client closes
+	})
+	broken := func(c *ClientConfig) {
+		c.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			nc, err := new(net.Dialer).DialContext(ctx, network, addr)
+			return failedWrites{nc}, err
+		}
+	}
+	for name, row := range map[string]struct {
+		url    string
+		length int64
+		small  bool
+		change []func(*ClientConfig)
+		opened int32
+	}{
+		"small":                {u, 3, true, nil, 1},
+		"stream":               {u, 0, false, nil, 1},
+		"small, redirected":    {u + "/to", 3, true, nil, 2},
+		"stream, redirected":   {u + "/to", 0, false, nil, 2},
+		"the head is not sent": {early, 0, false, []func(*ClientConfig){broken}, 1},
+		"nobody listens":       {"http://127.0.0.1:1/", 3, true, nil, 1},
+	} {
+		var opened, closed atomic.Int32
+		open := func() (io.Reader, error) {
+			opened.Add(1)
+			c := closeFunc(func() { closed.Add(1) })
+			if row.small {
+				return struct {
+					*strings.Reader
+					io.Closer
+				}{strings.NewReader("abc"), c}, nil
+			}
+			return struct {
+				io.Reader
+				io.Closer
+			}{strings.NewReader("abc"), c}, nil
+		}
+		body, err := open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := newClient(t, row.change...)
+		r, err := c.Do(t.Context(), &ClientRequest{Method: "PUT", URL: row.url, Body: body, Length: row.length, Rewind: open})
+		if err == nil {
+			_, err = r.ReadAll(0)
+		}
+		if (err != nil) != (name == "nobody listens") {
+			t.Errorf("%s: %v", name, err)
+		}
+		if opened.Load() != row.opened || closed.Load() != row.opened {
+			t.Errorf("%s: %d bodies opened, %d closed, want %d", name, opened.Load(), closed.Load(), row.opened)
+		}
+	}
+}
+
+type closeFunc func()
+
+func (f closeFunc) Close() error { f(); return nil }
+
+// failedWrites is a connection whose other end takes nothing more.
+type failedWrites struct{ net.Conn }
+
+func (failedWrites) Write([]byte) (int, error) { return 0, syscall.EPIPE }
 
 type errReader struct{ err error }
 

@@ -94,6 +94,9 @@ func (o *outgoing) redirectTo(to clientURL, status int, drop func(name string) b
 	if to.authority != o.url.authority {
 		o.host = ""
 	}
+	if to.basic == "" && sameSite(&o.url, &to) { // as of an Authorization field
+		to.basic = o.url.basic
+	}
 	o.url, o.cookie = to, ""
 	o.header = withoutField(o.header, func(name string) bool { return drop(name) || toGet && ofContent(name) })
 }

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 )
@@ -168,6 +169,14 @@ func TestClientRedirectCredentials(t *testing.T) {
 	userURL := strings.Replace(plain.URL, "http://", "http://me:pass@", 1)
 	if _, body := get(t, c, userURL); body != "[Basic bWU6cGFzcw==][][][][]" {
 		t.Errorf("user information: %s", body)
+	}
+	for _, to := range []string{"/x", plain.URL + "/x"} {
+		if _, body := get(t, c, userURL+"/?to="+to); body != "[Basic bWU6cGFzcw==][][][][]" {
+			t.Errorf("user information, redirected to %s of the same host: %s", to, body)
+		}
+	}
+	if _, body := get(t, c, userURL+"/?to="+url.QueryEscape(other.URL+"/?to="+plain.URL)); body != "[][][][][]" {
+		t.Errorf("user information came back: %s", body)
 	}
 	if _, body := get(t, c, userURL+"/?to="+other.URL); body != "[][][][][]" {
 		t.Errorf("user information went on: %s", body)

@@ -385,7 +385,9 @@ type match struct {
 	n      int
 	path   []byte
 	found  *route
-	other  *leafs // a path that matched with other methods
+	missed bool // a path matched, with other methods alone
+	gather bool // those go into others
+	others []*leafs
 }
 
 // walk matches the path from pos on, which is behind a slash.
@@ -451,10 +453,27 @@ func (m *match) take(l *leafs) bool {
 		m.found = r
 		return true
 	}
-	if m.other == nil {
-		m.other = l
+	m.missed = true
+	if m.gather {
+		m.others = append(m.others, l)
 	}
 	return false
+}
+
+// allowed lists the methods of all patterns that match a path, of which none takes any
+// method (RFC 9110 §10.2.1).
+func (rt *Router) allowed(path []byte) string {
+	m := match{path: path, gather: true}
+	m.walk(&rt.root, 1)
+	if len(m.others) == 1 {
+		return m.others[0].allow
+	}
+	var methods []string
+	for _, l := range m.others {
+		methods = append(methods, strings.Split(l.allow, ", ")...)
+	}
+	slices.Sort(methods)
+	return strings.Join(slices.Compact(methods), ", ")
 }
 
 // Handler returns the router as a handler.
@@ -498,8 +517,8 @@ func (rt *Router) find(r *Request) *fallback {
 			r.spans[i] = span{r.head.path.from + s.from, r.head.path.from + s.to}
 		}
 		return nil
-	case m.other != nil:
-		return &fallback{allow: m.other.allow}
+	case m.missed:
+		return &fallback{allow: rt.allowed(path)}
 	}
 	return &fallback{err: &Error{Status: 404, Detail: "nothing is here"}}
 }

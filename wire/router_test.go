@@ -124,6 +124,17 @@ func TestRouterAllowAndOptions(t *testing.T) {
 	if f == nil || f.allow != "GET, HEAD, OPTIONS, PUT" {
 		t.Errorf("allow %+v", f)
 	}
+	// All patterns of the path count, not the most specific one alone.
+	for _, p := range []string{"GET /items/{id}", "PUT /items/special", "POST /items/{path...}"} {
+		if err := rt.Handle(p, func(*Response, *Request) error { return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, method := range []string{"DELETE", "OPTIONS"} {
+		if f := rt.find(request(t, method, "/items/special")); f == nil || f.allow != "GET, HEAD, OPTIONS, POST, PUT" {
+			t.Errorf("%s: allow %+v", method, f)
+		}
+	}
 	if f := rt.find(request(t, "GET", "/%00")); f == nil || f.err == nil {
 		t.Error("a NUL in the path was taken")
 	}

@@ -621,9 +621,17 @@ func (c *conn) rest() step {
 // awaitByte waits for the first byte of a request.
 func (l *link) awaitByte() {
 	first := make([]byte, 1)
-	if n, err := l.nc.Read(first); err != nil || n == 0 {
-		l.finish()
-		return
+	for {
+		n, err := l.nc.Read(first)
+		if n > 0 {
+			break
+		}
+		// The keeper may have found it idle before it began to rest.
+		if !isTimeout(err) || l.interrupted() != causeRest || !l.idle() {
+			l.finish()
+			return
+		}
+		l.srv.keeper.rest(l, ticket{})
 	}
 	l.busy()
 	l.srv.keeper.add(l)

@@ -25,6 +25,7 @@ type Config struct {
 	Open func(sink Sink) (Order, error)
 
 	MaxQueue int              // commands waiting; more end with ErrBusy. Default 10,000
+	Gather   int              // commands that begin an entry while another is in flight, see pace.go. Default 256; 1: no waiting
 	SlowTx   time.Duration    // a function running longer is logged with its stack; default 1 s
 	Clock    func() time.Time // default time.Now
 	Logger   *slog.Logger     // default slog.Default()
@@ -49,6 +50,7 @@ type Engine struct {
 	mu       sync.Mutex
 	work     sync.Cond // inbox or events is not empty, or closing
 	inbox    []*Call
+	wakeAt   int // calls in the inbox that wake the loop
 	queued   int // calls in the inbox or the executor's queue
 	events   []event
 	waiters  []*waiter
@@ -60,6 +62,7 @@ type Engine struct {
 	closed   bool // Close was called: it closes the order, once
 	failure  error
 
+	pace       pace      // the loop's own
 	lostAt     time.Time // of the last lost epoch that was logged; the loop's own
 	lostSilent int       // lost since, and not logged
 
@@ -102,11 +105,14 @@ func New(cfg Config) (*Engine, error) {
 	if cfg.MaxQueue == 0 {
 		cfg.MaxQueue = 10_000
 	}
+	if cfg.Gather == 0 {
+		cfg.Gather = 256
+	}
 	if cfg.SlowTx == 0 {
 		cfg.SlowTx = time.Second
 	}
-	if cfg.MaxQueue < 0 || cfg.SlowTx < 0 {
-		return nil, errors.New("engine: Config: MaxQueue and SlowTx cannot be negative")
+	if cfg.MaxQueue < 0 || cfg.Gather < 0 || cfg.SlowTx < 0 {
+		return nil, errors.New("engine: Config: MaxQueue, Gather and SlowTx cannot be negative")
 	}
 	if cfg.Clock == nil {
 		cfg.Clock = time.Now
@@ -278,7 +284,7 @@ func (e *Engine) enqueue(c *Call) error {
 	}
 	e.queued++
 	e.inbox = append(e.inbox, c)
-	if len(e.inbox) == 1 {
+	if len(e.inbox) == e.wakeAt {
 		e.work.Signal()
 	}
 	return nil
@@ -383,13 +389,14 @@ func (e *Engine) await() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for !e.hasWork() {
+		e.wakeAt = e.least()
 		e.work.Wait()
 	}
 }
 
 // hasWork says whether a pass would do something. e.mu is held.
 func (e *Engine) hasWork() bool {
-	return len(e.inbox) > 0 || len(e.events) > 0 || e.ex.Ready() || e.drained()
+	return len(e.inbox) >= e.least() || len(e.events) > 0 || e.ex.Ready() || e.drained()
 }
 
 // pass is one round of the loop: what has come in, commands, what is new for readers. It
@@ -442,6 +449,7 @@ func (e *Engine) handle(ev event) {
 			e.ex.fail(ev.cause) // nobody would ever lead: Start is not to wait for it
 		}
 	default:
+		e.pace.took = time.Since(e.pace.sent)
 		e.ex.Committed(ev.records)
 		e.stats.gather(ev.records)
 	}
@@ -470,6 +478,9 @@ func (e *Engine) execute() {
 	p, ok := e.ex.Execute(e.cfg.Clock().UnixNano())
 	e.watch.disarm()
 	if ok {
+		if e.ex.Inflight() == 0 {
+			e.pace.sent = time.Now()
+		}
 		_, err := e.order.Propose(p.Epoch, KindBatch, p.Time, p.Payload)
 		e.ex.Proposed(err)
 	}

@@ -156,6 +156,7 @@ func startWith(t *testing.T, log []eventlog.Record, models func(*rig), change ..
 			return r.o, err
 		},
 		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Gather: 1, // commits are up to the test
 	}
 	for _, fn := range change {
 		fn(&cfg)

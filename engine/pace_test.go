@@ -1,0 +1,77 @@
+package engine_test
+
+import (
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/lithair/lithair-go/engine"
+)
+
+// TestGather: commands that come while an entry is in flight make one entry, when that is
+// committed or when they are enough; where commits are slow each goes at once.
+func TestGather(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, nil, func(c *engine.Config) { c.Gather = 5 })
+		r.o.mu.Lock()
+		r.o.auto = false
+		r.o.mu.Unlock()
+		drain(r.o.arrived)
+		done := make(chan error, 100)
+		sent := 0
+		send := func(n int) {
+			for range n {
+				sent++
+				name := fmt.Sprint("author ", sent)
+				go func() {
+					done <- r.do(func(tx *engine.Tx) error {
+						return tx.Insert(r.authors, &author{Email: name[7:] + "@example.org", Name: name})
+					})
+				}()
+				synctest.Wait()
+			}
+		}
+		open := func(when string, want int) {
+			t.Helper()
+			r.o.mu.Lock()
+			defer r.o.mu.Unlock()
+			if len(r.o.open) != want {
+				t.Errorf("%s: %d entries in flight, want %d", when, len(r.o.open), want)
+			}
+		}
+		commit := func() {
+			r.o.commit()
+			synctest.Wait()
+		}
+		send(1)
+		open("the first", 1)
+		send(4)
+		open("four behind it", 1)
+		send(1)
+		open("five behind it", 2)
+		send(3)
+		open("three more", 2)
+		commit()
+		open("those three", 1)
+		time.Sleep(10 * time.Millisecond) // of the bubble's clock
+		commit()
+		open("all committed", 0)
+		send(3)
+		open("after a slow commit", 3)
+		commit()
+		if n := len(done); n != sent {
+			t.Errorf("%d of %d commands are done", n, sent)
+		}
+		for range sent {
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		}
+		send(2) // one in flight, one held: closing lets it go
+		r.o.mu.Lock()
+		r.o.auto = true
+		r.o.mu.Unlock()
+		r.o.commit()
+	})
+}

@@ -553,14 +553,15 @@ type mood struct {
 }
 
 // directed names what runs look at, by seed; half of them at everything.
-var directed = []string{"", "membership", "", "lease", "", "reads", "", "disks", "", "transfers"}
+var directed = []string{"", "membership", "", "lease", "", "reads", "", "disks", "snapshots", "transfers"}
 
 // emphasis is how often things happen in a directed run, in place of the mood's draw.
 var emphasis = map[string]map[string]int{
 	"membership": {"change": 25, "crash": 6, "restart": 30, "cut": 2, "heal": 15, "snapshot": 0, "transfer": 2, "read": 0, "sleep": 1, "lose disk": 0, "tick": 120},
-	"lease":      {"lease": 0, "tick": 60, "deliver": 900, "ready": 300, "persist": 250, "cut": 3, "heal": 6, "doze": 3, "bounce": 6, "crash": 0, "change": 0, "transfer": 3, "propose": 60, "sleep": 0, "lose disk": 0},
+	"lease":      {"lease": 0, "tick": 60, "deliver": 450, "ready": 200, "persist": 200, "cut": 5, "heal": 6, "doze": 4, "bounce": 6, "crash": 0, "change": 0, "transfer": 5, "propose": 60, "sleep": 0, "lose disk": 0},
 	"reads":      {"read": 80, "tick": 100, "cut": 4, "heal": 8, "sleep": 3, "change": 0, "snapshot": 0, "crash": 1},
 	"disks":      {"lose disk": 40, "crash": 2, "heal": 40, "cut": 1, "restart": 40, "change": 1, "tick": 120, "sleep": 0},
+	"snapshots":  {"snapshot": 40, "propose": 120, "change": 6, "cut": 3, "heal": 8, "crash": 4, "restart": 20, "tick": 100, "read": 0, "lose disk": 0, "sleep": 1},
 	"transfers":  {"transfer": 20, "propose": 80, "change": 4, "cut": 2, "heal": 15, "sleep": 2, "crash": 2},
 }
 
@@ -595,6 +596,7 @@ func (c *cluster) drawMood() {
 				c.pass()
 			} else if m.up {
 				m.r.Tick()
+				c.hears(m)
 			}
 		}},
 		{"sleep", often(), func(c *cluster, m *member) {
@@ -603,7 +605,7 @@ func (c *cluster) drawMood() {
 		}},
 		{"doze", 0, func(c *cluster, m *member) { // a leader that is paused wakes to old answers
 			if m.up && m.r.role == Leader {
-				m.wakes = c.ticks + 8 + c.rng.IntN(14)
+				m.wakes = c.ticks + 1 + c.rng.IntN(20)
 				c.stats["sleep"]++
 			}
 		}},

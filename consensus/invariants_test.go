@@ -11,7 +11,7 @@ type ledger struct {
 	left  map[[2]uint64]map[uint64]int // leader's messages: (sender, term), seq -> step at which it left
 	heard map[[2]uint64]int            // (node, term) -> newest of the term's leader that it took in, by step of sending
 	asked map[uint64]question          // by read
-	last  *config                      // newest committed
+	known []config                     // committed ones, in order
 
 }
 
@@ -147,6 +147,16 @@ func (c *cluster) configs(m *member) {
 			}
 		}
 	}
+	if l.commit <= uint64(len(c.committed)) {
+		for i := len(c.ledger.known) - 1; i >= 0; i-- {
+			if k := &c.ledger.known[i]; k.index <= l.commit {
+				if !slices.Equal(k.Members, l.configs[0].Members) {
+					c.fail("%d: at its commit %d the configuration of entry %d is in force, not %+v", m.id, l.commit, k.index, l.configs[0].Members)
+				}
+				break
+			}
+		}
+	}
 	if cf := l.config(); m.r.role == Leader && cf.index <= l.commit && !cf.Joint() && !cf.votes(m.id) {
 		c.fail("%d leads on though the configuration at %d, without it, is committed", m.id, cf.index)
 	}
@@ -176,7 +186,8 @@ func (c *cluster) follows(e Entry) {
 		c.fail("committed configuration at %d: %v", e.Index, err)
 	}
 	next := newConfig(e.Index, mb)
-	if was := c.ledger.last; was != nil {
+	if n := len(c.ledger.known); n > 0 {
+		was := &c.ledger.known[n-1]
 		from, to := was.voters, next.voters
 		if next.Joint() {
 			to = next.outgoing
@@ -185,7 +196,7 @@ func (c *cluster) follows(e Entry) {
 			c.fail("the configuration at %d (voters %v, outgoing %v) follows the one at %d (%v, %v)", e.Index, next.voters, next.outgoing, was.index, was.voters, was.outgoing)
 		}
 	}
-	c.ledger.last = &next
+	c.ledger.known = append(c.ledger.known, next)
 }
 
 // leaves notes when a leader's message was sent.
@@ -232,6 +243,9 @@ const clockDrift = 0.05
 
 func (c *cluster) pass() {
 	c.ticks++
+	if c.rng.IntN(10) > 0 {
+		c.hurry()
+	}
 	for _, id := range c.ids {
 		m := c.nodes[id]
 		m.clock += m.rate
@@ -239,10 +253,43 @@ func (c *cluster) pass() {
 			m.ticked++
 			if m.up && !c.sleeps(id) {
 				m.r.Tick()
+				c.hears(m)
 				c.check(m)
 			}
 		}
 		c.leaseRead(m)
+	}
+}
+
+// hurry lets disks and network be quick beside a tick.
+func (c *cluster) hurry() {
+	for range 12 {
+		for _, id := range c.ids {
+			m := c.nodes[id]
+			if !m.up || c.sleeps(id) {
+				continue
+			}
+			for m.r.HasReady() {
+				m.ready()
+			}
+			for len(m.pending) > 0 {
+				m.persist()
+			}
+			for len(m.toApply) > 0 {
+				m.apply()
+			}
+			c.check(m)
+		}
+		for range len(c.net) {
+			c.deliver()
+		}
+	}
+}
+
+// hears: a leader has heard of a quorum within an election timeout.
+func (c *cluster) hears(m *member) {
+	if m.r.role == Leader && m.r.quorum(m.r.log.config()) != nil {
+		c.fail("%d leads on though no quorum answers", m.id)
 	}
 }
 

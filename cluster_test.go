@@ -2,8 +2,16 @@ package lithair
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
 	"errors"
 	"fmt"
+	"math/big"
+	mathrand "math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -26,18 +34,23 @@ type members struct {
 	set  func(*App)
 }
 
+// freeAddr finds an address that nobody listens on, below the ports that systems give out by
+// themselves: there, somebody's connection would take it soon.
 func freeAddr(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", 10000+mathrand.IntN(20000)))
+		if err == nil {
+			defer l.Close()
+			return l.Addr().String()
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Fatal("no port is free")
+	return ""
 }
 
 // startCluster starts n nodes; set registers what they serve.
-func startCluster(t *testing.T, n int, set func(*App)) *members {
+func startCluster(t *testing.T, n int, set func(*App), change ...func(*Config)) *members {
 	t.Helper()
 	m := &members{T: t, set: set}
 	secret := filepath.Join(t.TempDir(), "secret")
@@ -53,6 +66,9 @@ func startCluster(t *testing.T, n int, set func(*App)) *members {
 			Dir: t.TempDir(), NodeID: int64(i + 1), Cluster: "test", Peers: strings.Join(peers, ","),
 			ClusterSecretFile: secret, ElectionTimeout: 100 * time.Millisecond, RequestTimeout: 20 * time.Second,
 		})
+		for _, fn := range change {
+			fn(&m.cfgs[i])
+		}
 		m.apps = append(m.apps, nil)
 		m.start(i)
 	}
@@ -397,5 +413,113 @@ func TestMembersComeAndGo(t *testing.T) {
 	}
 	if _, err := ask(3, "remove", 4); err == nil {
 		t.Error("the last voter is removed")
+	}
+}
+
+// authority makes certificates for 127.0.0.1, all signed by one of its own.
+type authority struct {
+	*testing.T
+	dir  string
+	cert *x509.Certificate
+	key  *ecdsa.PrivateKey
+}
+
+func newAuthority(t *testing.T) *authority {
+	t.Helper()
+	a := &authority{T: t, dir: t.TempDir()}
+	a.cert, a.key = a.make("ca", nil, nil)
+	return a
+}
+
+// make writes NAME.pem and NAME.key; without a parent it signs itself.
+func (a *authority) make(name string, parent *x509.Certificate, by *ecdsa.PrivateKey) (*x509.Certificate, *ecdsa.PrivateKey) {
+	a.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		a.Fatal(err)
+	}
+	c := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IsCA: parent == nil, BasicConstraintsValid: true, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}}
+	if parent == nil {
+		parent, by = c, key
+	}
+	der, err := x509.CreateCertificate(rand.Reader, c, parent, &key.PublicKey, by)
+	if err != nil {
+		a.Fatal(err)
+	}
+	secret, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		a.Fatal(err)
+	}
+	for file, b := range map[string]*pem.Block{".pem": {Type: "CERTIFICATE", Bytes: der}, ".key": {Type: "PRIVATE KEY", Bytes: secret}} {
+		if err := os.WriteFile(filepath.Join(a.dir, name+file), pem.EncodeToMemory(b), 0o600); err != nil {
+			a.Fatal(err)
+		}
+	}
+	if c, err = x509.ParseCertificate(der); err != nil {
+		a.Fatal(err)
+	}
+	return c, key
+}
+
+// TestNodesSpeakTLS: nodes whose certificates are of one authority form a cluster; one with a
+// certificate of another is not let in.
+func TestNodesSpeakTLS(t *testing.T) {
+	ours, theirs := newAuthority(t), newAuthority(t)
+	tls := func(a *authority) func(*Config) {
+		return func(c *Config) {
+			name := strconv.FormatInt(c.NodeID, 10)
+			a.make(name, a.cert, a.key)
+			c.PeerTLSCert, c.PeerTLSKey, c.PeerTLSCA = filepath.Join(a.dir, name+".pem"), filepath.Join(a.dir, name+".key"), filepath.Join(ours.dir, "ca.pem")
+		}
+	}
+	m := startCluster(t, 3, notes, tls(ours))
+	if got := call(t, m.apps[m.follower()], "POST", "/api/notes", `{"text":"sealed"}`); got.StatusCode != 201 {
+		t.Fatalf("%d %s", got.StatusCode, got.body)
+	}
+	m.equal()
+	cfg := m.cfgs[0]
+	cfg.Dir, cfg.NodeID, cfg.Join, cfg.Peers, cfg.PeerAddr = t.TempDir(), 4, m.apps[0].cluster.Load().cfg.listen, "", freeAddr(t)
+	tls(theirs)(&cfg)
+	m.cfgs, m.apps = append(m.cfgs, cfg), append(m.apps, nil)
+	m.start(3)
+	c := m.apps[3].cluster.Load()
+	if _, err := c.send(t.Context(), "http://"+joinHost+"0"+changePath, memberChange{Do: "join", ID: 4, Address: cfg.PeerAddr, Incarnation: 5}); err == nil {
+		t.Error("a stranger is let in")
+	}
+	if n := len(m.apps[0].cluster.Load().node.Status().Membership.Members); n != 3 {
+		t.Errorf("the cluster has %d members", n)
+	}
+}
+
+// TestClusterSettings: what cannot be is refused, with the setting's name.
+func TestClusterSettings(t *testing.T) {
+	const peers = "1=127.0.0.1:7001,2=127.0.0.1:7002"
+	for _, c := range []struct {
+		name string
+		cfg  Config
+		says string
+	}{
+		{"a node without a cluster", Config{NodeID: 1}, "node-id: needs cluster"},
+		{"peers without a cluster", Config{Peers: peers}, "peers: needs cluster"},
+		{"no number", Config{Cluster: "x", Peers: peers}, "node-id: is 0"},
+		{"not among them", Config{Cluster: "x", NodeID: 3, Peers: peers}, "is not among them"},
+		{"twice", Config{Cluster: "x", NodeID: 1, Peers: peers + ",1=127.0.0.1:7003"}, "there twice"},
+		{"no address", Config{Cluster: "x", NodeID: 1}, "peer-addr: is required"},
+		{"malformed", Config{Cluster: "x", NodeID: 1, Peers: "1:127.0.0.1"}, "is not ID=HOST:PORT"},
+		{"no port", Config{Cluster: "x", NodeID: 1, Peers: "1=127.0.0.1"}, "is not HOST:PORT"},
+		{"both", Config{Cluster: "x", NodeID: 1, Peers: peers, Join: "127.0.0.1:7003"}, "not both"},
+		{"join nowhere", Config{Cluster: "x", NodeID: 1, PeerAddr: "127.0.0.1:7001", Join: "there"}, "join:"},
+		{"half of TLS", Config{Cluster: "x", NodeID: 1, Peers: peers, PeerTLSCert: "a"}, "one needs the others"},
+		{"too fast", Config{Cluster: "x", NodeID: 1, Peers: peers, ElectionTimeout: time.Millisecond}, "election-timeout"},
+		{"off loopback", Config{Cluster: "x", NodeID: 1, PeerAddr: "0.0.0.0:0", Peers: peers}, "not a loopback address"},
+		{"no secret there", Config{Cluster: "x", NodeID: 1, Peers: peers, ClusterSecretFile: "/nowhere"}, "cluster-secret-file"},
+	} {
+		a := newApp(t, c.cfg)
+		notes(a)
+		if err := a.Start(t.Context()); err == nil || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: %v", c.name, err)
+		}
 	}
 }

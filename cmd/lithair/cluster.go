@@ -74,7 +74,7 @@ func setupClusterChange(do string) func(fs *flag.FlagSet) func(*console, input) 
 			}
 			if do == "remove" && !f.yes {
 				fmt.Fprintf(c.out, "Node %d will be removed; it comes back only as a new one, with an empty directory.\n", id)
-				if err := c.agree(); err != nil {
+				if err := c.agree("Remove it?"); err != nil {
 					return err
 				}
 			}

@@ -38,7 +38,7 @@ func (c *console) erase(subject string, f eraseFlags) (err error) {
 	defer func() { err = errors.Join(err, client.Close()) }()
 	if !f.yes {
 		fmt.Fprintf(c.out, "The key of subject %q will be destroyed: what is sealed for it cannot be read any more.\n", subject)
-		if err := c.agree(); err != nil {
+		if err := c.agree("It cannot be undone. Erase?"); err != nil {
 			return err
 		}
 	}

@@ -45,7 +45,7 @@ func repair(c *console, log eventlog.Config, f repairFlags) error {
 		return nil
 	}
 	if !f.yes {
-		if err := c.agree(); err != nil {
+		if err := c.agree("A backup, or a copy from another node, loses less. Cut the log?"); err != nil {
 			return err
 		}
 	}
@@ -79,8 +79,8 @@ func (c *console) printPlan(p *eventlog.Plan) {
 }
 
 // agree asks, and takes nothing but "yes" for an answer.
-func (c *console) agree() error {
-	fmt.Fprint(c.err, "A backup, or a copy from another node, loses less. Cut the log? Type yes: ")
+func (c *console) agree(question string) error {
+	fmt.Fprintf(c.err, "%s Type yes: ", question)
 	answer, err := c.in.ReadString('\n')
 	if err != nil && err != io.EOF {
 		return err

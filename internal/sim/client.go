@@ -252,6 +252,7 @@ func (p *process) perform(tx *engine.Tx, i *intent) (engine.Answer, error) {
 	if err != nil {
 		return engine.Answer{}, err
 	}
+	other := false
 	switch i.op.do {
 	case doRead:
 		return engine.Answer{Status: 200, Body: binary.LittleEndian.AppendUint64(nil, uint64(value))}, nil
@@ -260,12 +261,12 @@ func (p *process) perform(tx *engine.Tx, i *intent) (engine.Answer, error) {
 	case doAdd:
 		value += i.op.arg
 	case doReplace:
-		if value != i.op.old {
-			return engine.Answer{}, errOther
-		}
-		value = i.op.arg
+		other, value = value != i.op.old, i.op.arg
 	}
 	err = tx.Upsert(p.table, &register{ID: i.register, Value: value})
+	if other { // it is refused behind its write, which must leave no trace
+		err = errOther
+	}
 	return engine.Answer{Status: 200, Body: binary.LittleEndian.AppendUint64(nil, uint64(value))}, err
 }
 

@@ -43,4 +43,7 @@
 // A call of the driver, the engine or the file system takes no simulated time but for the log's
 // write and sync, the pass of the engine, and what the network and the machine's
 // pauses add. Messages do not arrive damaged: the carrier's checksum is taken for granted.
+//
+// Not here yet: snapshots over the network, which the driver does not send (so in runs with snapshots nobody
+// joins or loses a disk), reads by lease, several groups in a process, nodes of another version.
 package sim

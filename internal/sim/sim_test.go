@@ -11,7 +11,10 @@ import (
 // TestRuns lets clusters live through everything that goes wrong, one seed each. LITHAIR_LONG=1
 // runs 20,000 of them, RUNS=n as many; SEED=n one, with its story.
 func TestRuns(t *testing.T) {
-	runs, first := 100, uint64(0)
+	runs, first := 200, uint64(0)
+	if testing.Short() {
+		runs = 60
+	}
 	if os.Getenv("LITHAIR_LONG") != "" {
 		runs = 20_000
 	}

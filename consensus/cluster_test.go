@@ -78,7 +78,8 @@ type member struct {
 	sent        map[uint64]float64
 	sentTerm    uint64
 
-	wakes                int // lease runs: at that tick
+	promised             float64 // lease runs: local time at which it last answered a leader
+	wakes                int     // lease runs: at that tick
 	counted, countedTerm uint64
 
 	lost map[uint64][]Entry // disks that are gone, by incarnation

@@ -33,7 +33,7 @@
 //	§4    membership, learners                                membership.go, leader.go
 //	§5    snapshots, in pieces that can be resumed            snapshot.go
 //	§6.4  linearizable reads                                  read.go
-//	§8    how it is tested                                    cluster_test.go
+//	§8    how it is tested                                    CHECKLIST.md, testdata, random_test.go
 //
 // # Deviations
 //

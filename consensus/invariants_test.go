@@ -125,6 +125,9 @@ func (c *cluster) compared(to *member, before HardState, m *Message) {
 	if m.Kind != MsgVote || to.r.term != m.Term || to.r.vote != m.From || before == (HardState{to.r.term, to.r.vote}) {
 		return
 	}
+	if c.lease && !m.Transfer && to.promised > 0 && to.clock-to.promised < float64(c.elections) {
+		c.fail("%d votes for %d though a lease may rest on what it answered %.2f ticks ago", to.id, m.From, to.clock-to.promised)
+	}
 	index, term := to.r.log.last, to.r.log.lastTerm()
 	if m.LogTerm < term || m.LogTerm == term && m.Index < index {
 		c.fail("%d votes for %d, whose log ends at %d of term %d, its own at %d of term %d", to.id, m.From, m.Index, m.LogTerm, index, term)
@@ -219,6 +222,9 @@ func (c *cluster) leaves(m *member, msg Message) {
 func (c *cluster) heard(to *member, m Message) {
 	if m.Seq == 0 || !m.Kind.fromLeader() {
 		return
+	}
+	if m.Term == to.r.term {
+		to.promised = to.clock
 	}
 	k := [2]uint64{uint64(to.id), m.Term}
 	c.ledger.heard[k] = max(c.ledger.heard[k], c.ledger.left[[2]uint64{uint64(m.From), m.Term}][m.Seq])

@@ -66,6 +66,7 @@ var mutants = []struct{ name, file, old, new string }{
 	{"a lease's promise does not outlive a restart", "raft.go", "	if p.term > 0 {\n		p.promised()", "	if p.term > 1<<60 {\n		p.promised()"},
 	{"a lease without a promise", "raft.go", "	if r.cfg.LeaseReads {\n", "	if r.cfg.LeaseReads && r.term == 0 {\n"},
 	{"a lease's promise is too short", "raft.go", "r.promise = r.cfg.ElectionTicks + 1", "r.promise = r.cfg.ElectionTicks / 2"},
+	{"a lease's promise ends with the tick that was under way", "raft.go", "r.promise = r.cfg.ElectionTicks + 1", "r.promise = r.cfg.ElectionTicks"},
 	{"a lease without a margin for clocks", "invariants_test.go", "(1-clockDrift)/(1+clockDrift)", "1.3"},
 	{"a lease counted from receipt", "invariants_test.go", "	since, known := m.sent[answered]\n", "	since, known := m.clock-1, m.sent[answered] > 0\n"},
 	{"an acknowledgement of another incarnation's log moves the old one's progress", "leader.go", "	if p.incarnation != m.Incarnation {\n", "	if p.incarnation != m.Incarnation && m.Match == 0 {\n"},

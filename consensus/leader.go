@@ -237,7 +237,7 @@ func (r *Replica) sayGoodbye() {
 			continue
 		}
 		r.sendBeat(x.ID, p)
-		if x.Role != Learner && r.active(p) && p.match >= r.log.commit && (best == 0 || p.match > r.peers[best].match) {
+		if x.Role != Learner && r.counts(x.ID, p) && r.active(p) && p.match >= r.log.commit && (best == 0 || p.match > r.peers[best].match) {
 			best = x.ID
 		}
 	}
@@ -257,7 +257,7 @@ func (r *Replica) tickLeader() {
 	}
 	if r.transferee != 0 {
 		if r.transferFor++; r.transferFor >= r.cfg.ElectionTicks {
-			r.transferee = 0 // it did not come about: go on leading
+			r.transferee, r.elapsed = 0, 0 // it did not come about: go on leading, for a while at least
 		}
 	}
 	if r.quorum(r.log.config()) != nil {

@@ -10,7 +10,7 @@ func (r *Replica) Transfer(to NodeID) error {
 		return ErrNotLeader
 	case to == r.cfg.ID:
 		return nil
-	case !ok || x.Role != Voter && x.Role != Incoming || r.peers[to] == nil:
+	case !ok || x.Role != Voter && x.Role != Incoming || r.peers[to] == nil || !r.counts(to, r.peers[to]):
 		return ErrTarget
 	case r.transferee == to:
 		return nil
@@ -38,7 +38,7 @@ func (r *Replica) better() NodeID {
 	c := r.log.config()
 	me, _ := c.Find(r.cfg.ID)
 	for _, x := range c.Members {
-		if p := r.peers[x.ID]; me.Priority < x.Priority && x.Role == Voter && x.Priority == c.top && p != nil && r.active(p) && p.state == replicating && p.match >= r.log.commit {
+		if p := r.peers[x.ID]; me.Priority < x.Priority && x.Role == Voter && x.Priority == c.top && p != nil && r.counts(x.ID, p) && r.active(p) && p.state == replicating && p.match >= r.log.commit {
 			return x.ID
 		}
 	}

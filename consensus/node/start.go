@@ -50,7 +50,11 @@ func (n *Node) begin() error {
 	if err != nil {
 		return err
 	}
+	known := n.identity.MembershipIndex
 	re, err := n.replay()
+	if err == nil && found && n.identity.MembershipIndex != known {
+		err = n.file.write(n.identity)
+	}
 	if err != nil {
 		return err
 	}
@@ -196,6 +200,9 @@ func (n *Node) replay() (re consensus.Restart, err error) {
 				return fmt.Errorf("node: entry %d: %w", r.Index, err)
 			}
 			re.Configs = append(re.Configs, consensus.ConfigAt{Index: r.Index, Membership: m})
+			if r.Index <= commit { // it will not be committed again: a snapshot may pass over it from now on
+				n.identity.Membership, n.identity.MembershipIndex = m, r.Index
+			}
 		}
 		if r.Index > commit {
 			return nil

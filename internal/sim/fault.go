@@ -162,11 +162,11 @@ func (m *machine) empty() {
 	}
 }
 
-// allHave says whether all machines have made the log durable up to an index: nothing that
+// allHave says whether all machines have applied the log up to an index: nothing that
 // a snapshot stands in for will be asked of the node that wrote it, which could not send it.
 func (s *simulation) allHave(index uint64) bool {
 	for _, id := range s.running() {
-		if p := s.machines[id].proc; p == nil || p.log.Durable() < index {
+		if p := s.machines[id].proc; p == nil || p.status.Applied < index {
 			return false
 		}
 	}

@@ -51,8 +51,8 @@ func (n *Node) begin() error {
 		return err
 	}
 	known := n.identity.MembershipIndex
-	re, err := n.replay()
-	if err == nil && found && n.identity.MembershipIndex != known {
+	re, err := n.replay(found)
+	if err == nil && n.identity.MembershipIndex != known {
 		err = n.file.write(n.identity)
 	}
 	if err != nil {
@@ -174,7 +174,7 @@ func (n *Node) joins(at eventlog.Position) error {
 
 // replay hands to the sink what is known to be committed behind what it holds, and returns
 // what the core must know of the log. A lone voter's whole log is committed.
-func (n *Node) replay() (re consensus.Restart, err error) {
+func (n *Node) replay(found bool) (re consensus.Restart, err error) {
 	held := n.sink.Holds()
 	if err := n.joins(held); err != nil {
 		return re, err
@@ -200,7 +200,7 @@ func (n *Node) replay() (re consensus.Restart, err error) {
 				return fmt.Errorf("node: entry %d: %w", r.Index, err)
 			}
 			re.Configs = append(re.Configs, consensus.ConfigAt{Index: r.Index, Membership: m})
-			if r.Index <= commit { // it will not be committed again: a snapshot may pass over it from now on
+			if found && r.Index <= commit { // it will not be committed again: a snapshot may pass over it from now on
 				n.identity.Membership, n.identity.MembershipIndex = m, r.Index
 			}
 		}

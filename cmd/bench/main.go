@@ -6,7 +6,7 @@
 //	bench start  [flags]          how long a start with 100,000 records on disk takes
 //	bench state  [flags]          the state in memory: bytes, reads beside writes, replay
 //	bench serve  [flags]          a server for outside tools: -profile cases, peers or app
-//	bench worker json|bin|log     answers measuring requests on standard input, a line each
+//	bench worker json|bin|log|raft answers measuring requests on standard input, a line each
 //
 // All figures of one table come from the same run on the same machine: contestants take
 // turns, round after round, and what is reported is the median, the spread
@@ -33,7 +33,7 @@ var commands = []command{
 	{"start", "[flags]", "how long a start with many records on disk takes", runStart},
 	{"state", "[flags]", "the state in memory: bytes, reads beside writes, replay", runState},
 	{"serve", "[flags]", "serve a profile for outside tools: cases, peers, app", runServe},
-	{"worker", "json|bin|log", "answer measuring requests on standard input", runWorker},
+	{"worker", "json|bin|log|raft", "answer measuring requests on standard input", runWorker},
 	{"rival", "MODE -addr A [-data DIR]", "the net/http server that app measures against", runRival},
 }
 

@@ -28,7 +28,7 @@ type figures = map[string]float64
 // object, or "E " and a message. It ends when its input ends.
 func runWorker(args []string) error {
 	if len(args) == 0 {
-		return errors.New("which worker: json, bin or log")
+		return errors.New("which worker: json, bin, log or raft")
 	}
 	switch args[0] {
 	case "json":
@@ -41,6 +41,8 @@ func runWorker(args []string) error {
 		return serveLines(os.Stdin, os.Stdout, c.work)
 	case "log":
 		return runLogWorker(args[1:])
+	case "raft":
+		return serveLines(os.Stdin, os.Stdout, raftWork)
 	}
 	return fmt.Errorf("no such worker: %s", args[0])
 }

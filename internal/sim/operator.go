@@ -130,6 +130,9 @@ func (o *operator) change() {
 		return
 	}
 	l.proc.run(func() {
+		if o.replacing() {
+			return // the leader slept, and a disk was lost meanwhile
+		}
 		if err := l.proc.n.Change(list...); err == nil {
 			o.changed = w.now
 			s.stats["membership changed"]++

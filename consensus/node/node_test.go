@@ -194,3 +194,52 @@ func TestReplayBeginsBehindWhatIsHeld(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// TestLoneNodeBehindMembership: a lone voter's log is committed up to a membership that
+// another node must agree to.
+func TestLoneNodeBehindMembership(t *testing.T) {
+	dir := t.TempDir()
+	cfg := func(sink node.Sink) node.Config {
+		return node.Config{Log: open(t, dir), Sink: sink, Dir: dir, File: "node", First: node.Identity{Cluster: 1, ID: 1, Membership: consensus.Voters(1)}}
+	}
+	sink := newRecorder()
+	n, err := node.Start(cfg(sink))
+	if err != nil {
+		t.Fatal(err)
+	}
+	opens := sink.next(t, "committed").records[0]
+	epoch := sink.next(t, "leading").number
+	if _, err := n.Propose(epoch, app, opens.Time+1, []byte("agreed")); err != nil {
+		t.Fatal(err)
+	}
+	sink.next(t, "committed")
+	if err := n.Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	log := open(t, dir)
+	joint := consensus.Membership{Members: []consensus.Member{{ID: 1, Role: consensus.Voter}, {ID: 2, Role: consensus.Incoming}}}
+	for i, r := range []eventlog.Record{{Kind: consensus.KindConfig, Payload: consensus.AppendMembership(nil, joint)}, {Kind: app, Payload: []byte("open")}} {
+		r.Index, r.Term, r.Time = uint64(3+i), opens.Term, opens.Time+int64(2+i)
+		if err := log.Append(r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := log.Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	sink = newRecorder()
+	if n, err = node.Start(cfg(sink)); err != nil {
+		t.Fatal(err)
+	}
+	if len(sink.replay) != 2 || string(sink.replay[1].Payload) != "agreed" {
+		t.Fatalf("replayed %d entries, of 2 that are committed", len(sink.replay))
+	}
+	if s := n.Status(); s.Commit != 2 || s.Last != 4 || s.State == consensus.Leader {
+		t.Fatalf("%+v", s)
+	}
+	if err := n.Close(); err != nil {
+		t.Fatal(err)
+	}
+}

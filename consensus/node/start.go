@@ -84,7 +84,7 @@ func (n *Node) begin() error {
 	if n.cfg.Transport != nil {
 		n.cfg.Transport.Members(n.core.Status().Membership)
 	}
-	return n.run(n.alone())
+	return n.run(n.alone() && len(n.core.Status().Membership.Members) == 1)
 }
 
 // run starts the clock; a lone voter stands at once, and is waited for.
@@ -173,19 +173,21 @@ func (n *Node) joins(at eventlog.Position) error {
 }
 
 // replay hands to the sink what is known to be committed behind what it holds, and returns
-// what the core must know of the log. A lone voter's whole log is committed.
+// what the core must know of the log. A lone voter's whole log is committed, but for a
+// membership that others must agree to, and what is behind it.
 func (n *Node) replay(found bool) (re consensus.Restart, err error) {
 	held := n.sink.Holds()
 	if err := n.joins(held); err != nil {
 		return re, err
 	}
-	commit := max(held.Index, min(n.identity.Commit, n.log.Durable()))
+	known := max(held.Index, min(n.identity.Commit, n.log.Durable()))
+	commit := known
 	if n.alone() {
 		commit = n.log.Durable()
 	}
 	re = consensus.Restart{
 		HardState:   consensus.HardState{Term: n.identity.Term, Vote: n.identity.Vote},
-		BeforeIndex: held.Index, BeforeTerm: held.Term, LastIndex: held.Index, LastTime: held.Time, Commit: commit, Applied: commit,
+		BeforeIndex: held.Index, BeforeTerm: held.Term, LastIndex: held.Index, LastTime: held.Time,
 		Configs: []consensus.ConfigAt{{Index: n.identity.MembershipIndex, Membership: n.identity.Membership}},
 	}
 	c := chunk{sink: n.sink}
@@ -200,6 +202,9 @@ func (n *Node) replay(found bool) (re consensus.Restart, err error) {
 				return fmt.Errorf("node: entry %d: %w", r.Index, err)
 			}
 			re.Configs = append(re.Configs, consensus.ConfigAt{Index: r.Index, Membership: m})
+			if len(m.Members) > 1 {
+				commit = min(commit, max(known, r.Index-1))
+			}
 			if found && r.Index <= commit { // it will not be committed again: a snapshot may pass over it from now on
 				n.identity.Membership, n.identity.MembershipIndex = m, r.Index
 			}
@@ -212,6 +217,7 @@ func (n *Node) replay(found bool) (re consensus.Restart, err error) {
 	if err == nil {
 		err = c.flush()
 	}
+	re.Commit, re.Applied = commit, commit
 	if n.file == nil || re.HardState.Term == 0 {
 		re.HardState.Term = held.Term
 	}

@@ -461,7 +461,8 @@ func keptFields(fields []byte) (keep []byte) {
 }
 
 func contentField(line []byte) bool {
-	for _, n := range []string{"content-type", "content-encoding", "content-range", "content-disposition", "etag", "last-modified", "cache-control", "location"} {
+	for _, n := range []string{"content-type", "content-encoding", "content-range", "content-disposition", "content-language", "content-digest", "repr-digest", "digest",
+		"etag", "last-modified", "cache-control", "expires", "accept-ranges", "trailer", "date", "location"} {
 		if len(line) > len(n) && line[len(n)] == ':' && equalFold(line[:len(n)], n) {
 			return true
 		}

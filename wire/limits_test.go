@@ -1,11 +1,13 @@
 package wire
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"reflect"
 	"regexp"
@@ -472,4 +474,42 @@ func openFiles(t testing.TB) int {
 		return 0
 	}
 	return len(list)
+}
+
+// TestErrorKeepsNothingOfTheContent sets what describes a representation, and fails then:
+// the error must not be cached or checked as that, nor be dated twice. What middleware
+// says of the exchange stays.
+func TestErrorKeepsNothingOfTheContent(t *testing.T) {
+	const old = "Tue, 15 Nov 1994 08:12:31 GMT"
+	content := []string{"Content-Type", "Content-Encoding", "Content-Language", "Content-Digest", "Repr-Digest", "ETag", "Last-Modified", "Cache-Control", "Expires", "Accept-Ranges", "Trailer", "Date", "Location"}
+	s, err := NewServer(Config{Logger: quiet(), Handler: func(w *Response, _ *Request) error {
+		for _, name := range append(content, "X-Request-Id") {
+			if err := w.SetHeader(name, old); err != nil {
+				return err
+			}
+		}
+		return Errorf(404, "nothing is here")
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	nc, server := net.Pipe()
+	defer nc.Close()
+	s.ServeConn(server)
+	if _, err := io.WriteString(nc, "GET / HTTP/1.1\r\nHost: t\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	r, err := http.ReadResponse(bufio.NewReader(nc), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.StatusCode != 404 || r.Header.Get("X-Request-Id") != old || len(r.Header["Date"]) != 1 {
+		t.Errorf("%d %v", r.StatusCode, r.Header)
+	}
+	for _, name := range content {
+		if r.Header.Get(name) == old {
+			t.Errorf("%s was kept", name)
+		}
+	}
 }

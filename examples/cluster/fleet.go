@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,7 +29,8 @@ type fleet struct {
 // process is one node.
 type process struct {
 	url, addr, dir string
-	cmd            *exec.Cmd // nil: it does not run
+	cmd            *exec.Cmd  // nil: it does not run
+	ended          chan error // gets how it ended, once
 }
 
 // newFleet builds the blog and chooses addresses for n nodes.
@@ -89,17 +91,45 @@ func (f *fleet) start(i int) error {
 		p.cmd = nil
 		return errors.Join(err, log.Close())
 	}
+	p.ended = make(chan error, 1)
+	go func(cmd *exec.Cmd, ended chan error) { ended <- cmd.Wait() }(p.cmd, p.ended)
 	return log.Close() // the process has it
+}
+
+// alive is an error when a node has ended that nobody has killed.
+func (f *fleet) alive() error {
+	for i, p := range f.nodes {
+		if p.cmd == nil {
+			continue
+		}
+		select {
+		case err := <-p.ended:
+			p.cmd = nil
+			return errors.Join(fmt.Errorf("node %d has ended by itself: %w", i+1, cmp.Or(err, errors.New("without an error"))), p.lastWords())
+		default:
+		}
+	}
+	return nil
+}
+
+// lastWords is the end of what a node said, as an error.
+func (p *process) lastWords() error {
+	b, err := os.ReadFile(p.dir + ".log")
+	if err != nil {
+		return err
+	}
+	return fmt.Errorf("%s.log ends with\n%s", p.dir, b[max(0, len(b)-2000):])
 }
 
 // kill ends a node as a crash does: it gets no word.
 func (f *fleet) kill(i int) error {
 	p := f.nodes[i]
+	err := f.alive()
 	if p.cmd == nil {
-		return nil
+		return err
 	}
-	err := p.cmd.Process.Kill()
-	_ = p.cmd.Wait() // "signal: killed" is what was asked for
+	err = errors.Join(err, p.cmd.Process.Kill())
+	<-p.ended // "signal: killed" is what was asked for
 	p.cmd = nil
 	return err
 }
@@ -151,11 +181,19 @@ func (f *fleet) get(ctx context.Context, url string) ([]byte, error) {
 // leader waits until a node leads.
 func (f *fleet) leader(ctx context.Context) (int, error) {
 	for end := time.Now().Add(30 * time.Second); time.Now().Before(end) && ctx.Err() == nil; pause(ctx, 10*time.Millisecond) {
+		if err := f.alive(); err != nil {
+			return 0, err
+		}
 		for i := range f.nodes {
 			if n, err := f.ask(ctx, i); err == nil && n.Leads && n.Leader == uint64(i+1) {
 				return i, nil
 			}
 		}
 	}
-	return 0, errors.Join(errors.New("no node leads for 30 seconds"), ctx.Err())
+	err := errors.New("no node leads for 30 seconds")
+	for i := range f.nodes {
+		n, failed := f.ask(ctx, i)
+		err = errors.Join(err, fmt.Errorf("node %d: %+v, %v", i+1, n, failed))
+	}
+	return 0, errors.Join(err, ctx.Err())
 }

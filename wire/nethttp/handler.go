@@ -79,5 +79,5 @@ func (x *exchange) abort() error {
 	if nc, _, err := x.r.Hijack(); err == nil {
 		return nc.Close()
 	}
-	return http.ErrAbortHandler
+	return &wire.Error{Status: 500, Detail: "the handler broke the response off", Err: http.ErrAbortHandler} // no failure to be logged as one
 }

@@ -908,3 +908,40 @@ func eventually(t *testing.T, what string, cond func() bool) {
 		}
 	}
 }
+
+// A handler that cuts the connection, as a reverse proxy does when either side goes away,
+// has not failed: net/http logs nothing then, and wire no error.
+func TestAbortIsNoError(t *testing.T) {
+	var mu sync.Mutex
+	var log bytes.Buffer
+	url := under(t, Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		io.WriteString(w, "x")
+		w.(http.Flusher).Flush()
+		panic(http.ErrAbortHandler)
+	})), func(c *wire.Config) { c.Logger = slog.New(slog.NewTextHandler(lockedWriter{&mu, &log}, nil)) })
+	r, err := client(t).Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	if b, err := io.ReadAll(r.Body); !errors.Is(err, io.ErrUnexpectedEOF) || string(b) != "x" {
+		t.Errorf("%q, %v: want a response that is cut", b, err)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if strings.Contains(log.String(), "level=ERROR") || !strings.Contains(log.String(), "broke off") {
+		t.Errorf("logged: %s", log.String())
+	}
+}
+
+// lockedWriter is a log that handlers and a test share.
+type lockedWriter struct {
+	mu *sync.Mutex
+	w  io.Writer
+}
+
+func (l lockedWriter) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(p)
+}

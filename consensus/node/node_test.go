@@ -243,3 +243,52 @@ func TestLoneNodeBehindMembership(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// TestEntriesBehindSnapshot: what the sink holds is still in the log, for members that are behind.
+func TestEntriesBehindSnapshot(t *testing.T) {
+	dir := t.TempDir()
+	for range 5 {
+		sink := newRecorder()
+		n, err := node.Start(node.Config{Log: open(t, dir), Sink: sink})
+		if err != nil {
+			t.Fatal(err)
+		}
+		opens := sink.next(t, "committed").records[0]
+		epoch := sink.next(t, "leading").number
+		for i := range 4 {
+			if _, err := n.Propose(epoch, app, opens.Time+int64(i)+1, []byte("x")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := n.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for at := uint64(1); at <= 25; at++ {
+		log := open(t, dir)
+		pos, err := log.Position(at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sink := newRecorder()
+		sink.holds = pos
+		n, err := node.Start(node.Config{Log: log, Sink: sink})
+		if err != nil {
+			t.Fatalf("behind a snapshot at %d: %v", at, err)
+		}
+		if s := n.Status(); s.First != 1 {
+			t.Fatalf("behind a snapshot at %d the log begins at %d", at, s.First)
+		}
+		for i := uint64(1); i <= 25; i++ {
+			if term, ok := n.Term(i); !ok || term != (i-1)/5+1 {
+				t.Fatalf("behind a snapshot at %d entry %d is of term %d (%v)", at, i, term, ok)
+			}
+		}
+		if len(sink.replay) != int(log.Last()-at)-1 {
+			t.Fatalf("behind a snapshot at %d: %d of %d entries replayed", at, len(sink.replay), log.Last()-at-1)
+		}
+		if err := n.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

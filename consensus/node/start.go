@@ -6,6 +6,7 @@ import (
 	"hash/maphash"
 	"log/slog"
 	"path"
+	"slices"
 	"time"
 
 	"github.com/lithair/lithair-go/consensus"
@@ -186,9 +187,12 @@ func (n *Node) replay(found bool) (re consensus.Restart, err error) {
 		commit = n.log.Durable()
 	}
 	re = consensus.Restart{
-		HardState:   consensus.HardState{Term: n.identity.Term, Vote: n.identity.Vote},
-		BeforeIndex: held.Index, BeforeTerm: held.Term, LastIndex: held.Index, LastTime: held.Time,
+		HardState: consensus.HardState{Term: n.identity.Term, Vote: n.identity.Vote},
+		LastIndex: held.Index, LastTime: held.Time,
 		Configs: []consensus.ConfigAt{{Index: n.identity.MembershipIndex, Membership: n.identity.Membership}},
+	}
+	if err := n.older(held, &re); err != nil {
+		return re, err
 	}
 	c := chunk{sink: n.sink}
 	err = n.log.Replay(held.Index+1, func(r eventlog.Record) error {
@@ -222,6 +226,67 @@ func (n *Node) replay(found bool) (re consensus.Restart, err error) {
 		re.HardState.Term = held.Term
 	}
 	return re, err
+}
+
+// maxOldTerms bounds how many terms are looked for behind what the sink holds.
+const maxOldTerms = 64
+
+// older tells the core of entries that are in the log and in what the sink holds as well: members
+// that are behind still need them. Terms only rise, so that where each begins is found without
+// reading all.
+func (n *Node) older(held eventlog.Position, re *consensus.Restart) error {
+	re.BeforeIndex, re.BeforeTerm = held.Index, held.Term
+	first := n.log.First()
+	for at, term := held.Index, held.Term; at >= first && len(re.Runs) < maxOldTerms; {
+		begin, err := n.beginning(first, at, term)
+		if err != nil {
+			return err
+		}
+		re.Runs = append(re.Runs, consensus.TermRun{First: begin, Term: term})
+		if at = begin - 1; at >= first {
+			if term, err = n.termAt(at); err != nil {
+				return err
+			}
+		}
+	}
+	slices.Reverse(re.Runs)
+	switch k := len(re.Runs); {
+	case k == 0:
+	case re.Runs[0].First == 1:
+		re.BeforeIndex, re.BeforeTerm = 0, 0
+	default: // the oldest entry stands before those that can be sent
+		r := &re.Runs[0]
+		re.BeforeIndex, re.BeforeTerm = r.First, r.Term
+		if r.First++; k > 1 && r.First == re.Runs[1].First || r.First > held.Index {
+			re.Runs = re.Runs[1:]
+		}
+	}
+	return nil
+}
+
+// beginning returns the lowest index from first on whose term is that of the entry at index at.
+func (n *Node) beginning(first, at, term uint64) (uint64, error) {
+	for lo := first; lo < at; {
+		mid := lo + (at-lo)/2
+		t, err := n.termAt(mid)
+		if err != nil {
+			return 0, err
+		}
+		if t == term {
+			at = mid
+		} else {
+			lo = mid + 1
+		}
+	}
+	return at, nil
+}
+
+func (n *Node) termAt(index uint64) (uint64, error) {
+	recs, err := n.log.Read(index, 1)
+	if err != nil {
+		return 0, fmt.Errorf("node: term of entry %d: %w", index, err)
+	}
+	return recs[0].Term, nil
 }
 
 // chunk gathers records for the sink.

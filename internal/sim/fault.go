@@ -91,7 +91,7 @@ var faults = []fault{
 		}
 	}},
 	{"snapshot", 2 * time.Second, func(s *simulation) {
-		if m := s.victim(); m != nil && m.proc != nil && s.mood.snapshots && s.allHave(m.proc.status.Applied) {
+		if m := s.victim(); m != nil && m.proc != nil && s.mood.snapshots && (!s.compacts() || s.allHave(m.proc.status.Applied)) {
 			m.proc.snapshot()
 		}
 	}},
@@ -161,6 +161,10 @@ func (m *machine) empty() {
 		m.s.tell(m.id, "its disk has room again")
 	}
 }
+
+// compacts says whether logs let go of entries in this run. Snapshots do not travel between nodes:
+// then nobody may come who needs those entries.
+func (s *simulation) compacts() bool { return s.mood.snapshots && s.mood.compact }
 
 // allHave says whether all machines have applied the log up to an index: nothing that
 // a snapshot stands in for will be asked of the node that wrote it, which could not send it.

@@ -22,8 +22,8 @@ func (r *Replica) offer(id NodeID, p *progress) {
 		s, ok := r.cfg.Storage.Snapshot()
 		must(!ok || len(s.Membership.Members) > 0, "the snapshot at %d names no members", s.Index)
 		if !ok || s.Index <= p.match {
-			p.probe(p.next)
-			p.waiting = true // none now: ask again at the next heartbeat
+			p.probe(max(p.next, r.log.before+1)) // it may hold more than it has confirmed
+			p.waiting = true                     // none now: ask again at the next heartbeat
 			return
 		}
 		p.restore(s)

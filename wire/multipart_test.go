@@ -232,7 +232,9 @@ func FuzzMultipart(f *testing.F) {
 			if qerr != nil || !bytes.Equal(b, c) {
 				t.Errorf("%q: part %q is %q, mime/multipart %q, %v", body, last.Name, b, c, qerr)
 			}
-			if name := q.FormName(); name != "" && name != last.Name {
+			// There a backslash takes itself away in front of any special character, here only of
+			// quotes and backslashes, as browsers write them.
+			if name := q.FormName(); name != "" && name != last.Name && !strings.Contains(last.Name, `\`) {
 				t.Errorf("%q: name %q, mime/multipart %q", body, last.Name, name)
 			}
 		}

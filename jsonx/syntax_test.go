@@ -5,55 +5,10 @@ import (
 	goparser "go/parser"
 	"go/token"
 	"go/types"
-	"os"
-	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
 )
-
-// TestChecklist: every test that CHECKLIST.md names exists, and every line names one or says why not.
-func TestChecklist(t *testing.T) {
-	text, err := os.ReadFile("CHECKLIST.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	files, err := filepath.Glob("*_test.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	have := map[string]bool{}
-	for _, f := range files {
-		src, err := os.ReadFile(f)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, m := range regexp.MustCompile(`(?m)^func (\w+)\(`).FindAllSubmatch(src, -1) {
-			have[string(m[1])] = true
-		}
-	}
-	lines := 0
-	for line := range strings.Lines(string(text)) {
-		cells := strings.Split(strings.TrimSpace(line), "|")
-		if len(cells) != 5 || strings.HasPrefix(cells[1], "-") || strings.TrimSpace(cells[1]) == "#" {
-			continue
-		}
-		lines++
-		names := regexp.MustCompile("`((Test|Fuzz)\\w+)`").FindAllStringSubmatch(cells[3], -1)
-		if len(names) == 0 && len(cells[3]) < 20 {
-			t.Errorf("neither test nor reason: %s", line)
-		}
-		for _, n := range names {
-			if !have[n[1]] {
-				t.Errorf("%s does not exist", n[1])
-			}
-		}
-	}
-	if lines < 15 {
-		t.Errorf("%d lines", lines)
-	}
-}
 
 // syntaxFiles know no Go type but text: together they could be a package of their own.
 var syntaxFiles = []string{"canonical.go", "comments.go", "decoder.go", "diff.go", "encoder.go", "errors.go", "floatparse.go", "floatprint.go", "format.go", "grammar.go",

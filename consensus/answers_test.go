@@ -56,6 +56,50 @@ func TestLogHoldsBootstrap(t *testing.T) {
 	}
 }
 
+// TestMoreThanConfirmed: a member that has confirmed less than where the leader's log begins may
+// hold the rest all the same, from before its restart. With no snapshot to offer it is asked.
+func TestMoreThanConfirmed(t *testing.T) {
+	r, err := New(Config{ID: 1, Storage: shortStorage{}}, Restart{
+		HardState: HardState{Term: 1}, Configs: []ConfigAt{{1, Voters(1, 2, 3)}},
+		BeforeIndex: 10, BeforeTerm: 1, LastIndex: 12, Runs: []TermRun{{11, 1}}, Commit: 12, Applied: 12,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Campaign()
+	settleDisk(t, r)
+	for _, kind := range []MessageKind{MsgPreVoteResp, MsgVoteResp} {
+		step(t, r, Message{Kind: kind, From: 2, To: 1, Term: 2})
+		settleDisk(t, r)
+	}
+	step(t, r, Message{Kind: MsgAppendResp, From: 3, To: 1, Term: 2, Index: 5, Match: 5, Seq: r.seq})
+	out, _ := settleDisk(t, r)
+	for range 2 { // the next heartbeat
+		r.Tick()
+		more, _ := settleDisk(t, r)
+		out = append(out, more...)
+	}
+	for _, m := range out {
+		if m.To == 3 && m.Kind == MsgAppend && m.Index == 10 && m.LogTerm == 1 && len(m.Entries) > 0 {
+			return
+		}
+	}
+	t.Fatalf("nobody has asked whether 3 holds entry 10: %+v", out)
+}
+
+// shortStorage has the entries 11 and 12 and no snapshot.
+type shortStorage struct{ noStorage }
+
+func (shortStorage) Entries(lo, hi uint64, _ int) (list []Entry, err error) {
+	if lo <= 10 {
+		return nil, ErrCompacted
+	}
+	for i := lo; i < hi; i++ {
+		list = append(list, Entry{Index: i, Term: 1, Time: int64(i), Kind: FirstKind})
+	}
+	return list, nil
+}
+
 type noStorage struct{}
 
 func (noStorage) Entries(uint64, uint64, int) ([]Entry, error) { return nil, ErrCompacted }

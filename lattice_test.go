@@ -69,7 +69,7 @@ var coreFiles = []string{
 	"wire/coding.go", "wire/byterange.go", "wire/multipart.go", "wire/parameter.go",
 	"eventlog/format.go", "eventlog/envelope.go", "eventlog/index.go", "eventlog/merkle.go", "eventlog/pack.go", "eventlog/scan.go",
 	"state/btree/*.go", "state/batch.go", "state/event.go", "state/root.go", "state/table.go",
-	"engine/executor.go", "engine/entry.go",
+	"engine/executor.go", "engine/call.go", "engine/batch.go", "engine/follow.go", "engine/entry.go",
 	"consensus/*.go",
 }
 

@@ -1,0 +1,63 @@
+package engine
+
+import (
+	"context"
+	"sync/atomic"
+)
+
+// Command is a write: a function to run on the newest state, and for whom.
+type Command struct {
+	Name      string // for logs and the event log; may be empty
+	Actor     string // who it is for; empty for anonymous callers
+	RequestID string
+	TraceID   string
+	IdemKey   string   // makes retries safe; empty for none
+	IdemHash  [32]byte // of the whole request; a retry must have the same
+
+	// Run makes the changes. It is called once, on the executor's goroutine, and must
+	// be short: nobody else writes meanwhile. An error or a panic rolls back.
+	Run func(tx *Tx) (Answer, error)
+}
+
+// Answer is what a command returns. Status, Header and Body are kept for retries when
+// the command has an idempotency key; Value is not.
+type Answer struct {
+	Status int
+	Header [][2]string
+	Body   []byte
+	Value  any
+}
+
+// Result is what [Engine.Do] returns.
+type Result struct {
+	Answer
+	Seq      uint64 // of the transaction; of the state it read, when it changed nothing
+	Replayed bool   // the answer is that of an earlier try
+}
+
+// Call is a command on its way through the executor.
+type Call struct {
+	ctx    context.Context
+	cmd    Command
+	wait   uint64 // the answer may leave once this sequence is committed,
+	round  uint64 // and once it is known that this node still led in this round
+	wrote  bool   // it is part of an entry
+	local  bool   // it is not, but has changed local records
+	Result Result
+	Err    error
+	taken  atomic.Bool   // by the executor, to run it, or by the caller, to withdraw it
+	done   chan struct{} // closed by the shell
+	system bool          // made by the engine itself: nobody waits
+}
+
+// NewCall wraps a command. ctx is the caller's: when it is done before the function
+// has returned, nothing is proposed.
+func NewCall(ctx context.Context, cmd Command) *Call {
+	return &Call{ctx: ctx, cmd: cmd, done: make(chan struct{})}
+}
+
+// Name returns the command's name.
+func (c *Call) Name() string { return c.cmd.Name }
+
+// Withdraw takes the call back; false when it runs already, or has run.
+func (c *Call) Withdraw() bool { return c.taken.CompareAndSwap(false, true) }

@@ -1,0 +1,102 @@
+package engine
+
+import (
+	"fmt"
+
+	"github.com/lithair/lithair-go/eventlog"
+	"github.com/lithair/lithair-go/state"
+)
+
+// following is the committed state under construction from entries made elsewhere, or
+// before a restart.
+type following struct {
+	batch  *state.Batch
+	seq    uint64
+	now    int64
+	schema bool // a model was declared
+}
+
+// Replay applies records that were final before this process began. The state is put
+// together over all of them: EndReplay makes it the committed one.
+func (ex *Executor) Replay(records []eventlog.Record) {
+	if ex.replay == nil {
+		ex.replay = ex.follow()
+	}
+	if err := ex.applyTo(ex.replay, records); err != nil {
+		ex.fail(err)
+	}
+}
+
+// EndReplay ends a replay, if there is one.
+func (ex *Executor) EndReplay() {
+	if ex.replay != nil && ex.failure == nil {
+		ex.settle(ex.replay)
+	}
+	ex.replay = nil
+}
+
+func (ex *Executor) follow() *following {
+	return &following{batch: ex.committed.Begin(), seq: ex.committed.Seq(), now: ex.committed.Time()}
+}
+
+// apply applies entries made elsewhere.
+func (ex *Executor) apply(records []eventlog.Record) error {
+	ex.EndReplay()
+	f := ex.follow()
+	if err := ex.applyTo(f, records); err != nil {
+		return err
+	}
+	ex.settle(f)
+	return nil
+}
+
+func (ex *Executor) applyTo(f *following, records []eventlog.Record) error {
+	for _, r := range records {
+		if r.Kind == KindBatch {
+			h, err := decodeEntryHead(r.Payload)
+			if err != nil {
+				return fmt.Errorf("log index %d: %w", r.Index, err)
+			}
+			if h.first != f.seq+1 {
+				return fmt.Errorf("engine: log index %d begins at sequence %d, the state ends at %d", r.Index, h.first, f.seq)
+			}
+			err = eachTx(h, func(s uint64, msg []byte) error {
+				f.seq = s
+				changed, err := applyTx(f.batch, s, msg)
+				if changed {
+					f.schema, ex.schemaSeq = true, s
+				}
+				return err
+			})
+			if err != nil {
+				return fmt.Errorf("log index %d: %w", r.Index, err)
+			}
+			f.now = r.Time
+			f.batch.Forget() // facts are not taken back
+		}
+		ex.applied = r.Index
+	}
+	return nil
+}
+
+// settle makes what was put together the committed state.
+func (ex *Executor) settle(f *following) {
+	ex.committed = f.batch.Seal(f.seq, f.now)
+	ex.head = ex.committed
+	if f.schema {
+		rebindTables(ex.tables, ex.committed)
+	}
+}
+
+// applyTx applies one transaction's events; schema says whether it declared a model.
+func applyTx(batch *state.Batch, seq uint64, msg []byte) (schema bool, err error) {
+	events, err := txEvents(msg)
+	if err != nil {
+		return false, err
+	}
+	err = eachEvent(events, func(ev state.Event) error {
+		schema = schema || ev.Model == state.SchemaModel
+		return batch.Apply(seq, ev)
+	})
+	return schema, err
+}

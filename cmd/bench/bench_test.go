@@ -164,3 +164,21 @@ func TestAnswerReadsWholeReplies(t *testing.T) {
 }
 
 func newReader(s string) *bufio.Reader { return bufio.NewReader(strings.NewReader(s)) }
+
+// TestRaftWork: three nodes commit, and go on without their leader.
+func TestRaftWork(t *testing.T) {
+	for _, line := range []string{"propose 4 256 1 50", "propose 1 256 0 50", "failover 1 256 1 50"} {
+		f, err := raftWork(strings.Fields(line))
+		if err != nil {
+			t.Fatalf("%s: %v", line, err)
+		}
+		if f["rate"] <= 0 && f["failover_ms"] <= 0 {
+			t.Errorf("%s: %v", line, f)
+		}
+	}
+	for _, line := range []string{"", "propose 1 256 1", "propose x 256 1 50", "propose 1 x 1 50", "propose 1 256 1 0", "lead 1 256 1 50"} {
+		if f, err := raftWork(strings.Fields(line)); err == nil {
+			t.Errorf("%q is answered: %v", line, f)
+		}
+	}
+}

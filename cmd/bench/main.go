@@ -6,7 +6,7 @@
 //	bench start  [flags]          how long a start with 100,000 records on disk takes
 //	bench state  [flags]          the state in memory: bytes, reads beside writes, replay
 //	bench serve  [flags]          a server for outside tools: -profile cases, peers or app
-//	bench worker json|bin|log|raft answers measuring requests on standard input, a line each
+//	bench worker json|bin|log|raft  answers measuring requests on standard input, a line each
 //
 // All figures of one table come from the same run on the same machine: contestants take
 // turns, round after round, and what is reported is the median, the spread

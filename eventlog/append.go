@@ -11,12 +11,13 @@ import (
 // append while the work before it is under way: they are encoded as they come, so that
 // nothing but the frame is left to be made when its turn comes.
 type pending struct {
-	kind    uint32 // frameBatch, frameTruncate, dropSegments or swapSegment
-	buf     []byte // of a batch: room for the frame's head, and the records
-	digests []Sum  // of their payloads
-	index   uint64 // of a truncation or removal
-	swap    *swap  // of a segment that was written anew
-	calls   []call // in order
+	kind    uint32   // frameBatch, frameTruncate, dropSegments, swapSegment or resetLog
+	buf     []byte   // of a batch: room for the frame's head, and the records
+	digests []Sum    // of their payloads
+	index   uint64   // of a truncation or removal
+	swap    *swap    // of a segment that was written anew
+	begin   Position // of a reset
+	calls   []call   // in order
 	waiting *outcome
 }
 

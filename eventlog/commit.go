@@ -21,9 +21,10 @@ type Work struct {
 	env     envelope       // of that segment
 	size    int64          // of that segment
 	made    *segment
-	swapped bool  // the segment that was written anew has taken its place
-	drop    int   // how many of the oldest segments were removed
-	kept    error // why a segment could not be removed; the log goes on
+	swapped bool     // the segment that was written anew has taken its place
+	begun   *segment // the first one of a log that begins anew
+	drop    int      // how many of the oldest segments were removed
+	kept    error    // why a segment could not be removed; the log goes on
 }
 
 // dropSegments is no kind of frame: the work is to remove segments.
@@ -123,6 +124,9 @@ func (w *Work) Do() error {
 		if w.taken.kind == swapSegment {
 			return w.swapNames()
 		}
+		if w.taken.kind == resetLog {
+			return w.beginAnew()
+		}
 		if err := w.prepare(); err != nil || w.buf == nil {
 			return err
 		}
@@ -190,6 +194,11 @@ func (l *Log) end(w *Work, err error) error {
 	if w.swapped {
 		if e := l.replace(w.taken.swap); e != nil {
 			l.cfg.Logger.Warn("a replaced segment could not be closed", "segment", w.taken.swap.old.name, "error", e)
+		}
+	}
+	if w.begun != nil && err == nil {
+		if e := l.restart(w.begun, w.taken.begin); e != nil {
+			l.cfg.Logger.Warn("a segment of the log before could not be closed", "error", e)
 		}
 	}
 	if e := l.forget(w.drop); e != nil && w.kept == nil {

@@ -35,7 +35,8 @@
 // With [Config.Compress] sealed segments are compressed behind the appends.
 //
 // [OpenReadOnly] reads a log that no process has open and changes no byte of it.
-// [Config.Begin] begins a log behind a place of another one, whose chain it continues.
+// [Config.Begin] begins a log behind a place of another one, whose chain it continues;
+// [Log.Reset] does so with a log that is open, and lets go of what it held.
 //
 // A damaged log can be opened with [Config.Salvage]: read only, it serves what is whole
 // and says what is not.

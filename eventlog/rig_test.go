@@ -111,21 +111,22 @@ var wayNames = [ways]string{"clear", "encrypted", "migrating"}
 
 // rig drives a log in Manual mode through a workload and knows what it must hold.
 type rig struct {
-	fs       *disk.Sim
-	log      *eventlog.Log
-	salt     uint64
-	rng      *rand.Rand
-	now      state  // acknowledged
-	flight   *state // what the work under way would make of it
-	gen      uint64
-	opens    int
-	works    int
-	marks    int
-	kept     int
-	closed   bool
-	way      int
-	compress bool
-	keys     eventlog.KeyProvider // nil: a log in the clear
+	fs        *disk.Sim
+	log       *eventlog.Log
+	salt      uint64
+	rng       *rand.Rand
+	now       state  // acknowledged
+	flight    *state // what the work under way would make of it
+	gen       uint64
+	opens     int
+	works     int
+	marks     int
+	kept      int
+	closed    bool
+	resetting bool // see TestReset
+	way       int
+	compress  bool
+	keys      eventlog.KeyProvider // nil: a log in the clear
 }
 
 // newRig returns a rig in one of three ways to encrypt, as the seed says.

@@ -26,7 +26,8 @@ wire/nethttp    wire                                            : a bridge for t
 ws              wire                                            : stands on the HTTP connection it was upgraded from, on nothing else
 internal/disk                                                   : files, real and simulated; knows no format
 internal/...    internal/...                                    : simulation and test support; each such folder is listed when it needs more
-internal/sim    engine model state consensus consensus/node eventlog internal/disk : whole nodes in one goroutine: on top of what they are made of; nothing but programs and tests imports it
+internal/linear                                                 : judges histories; knows no cluster, so that simulated and real ones are judged alike
+internal/sim    internal/linear engine model state consensus consensus/node eventlog internal/disk : whole nodes in one goroutine: on top of what they are made of; nothing but programs and tests imports it
 internal/crashtest . wire jsonx model internal/...              : drives whole programs from outside, so it may see the front door and nothing behind it
 eventlog        binenc internal/disk internal/crypt             : durable order on one disk; knows neither models nor consensus
 model           binenc jsonx                                    : what a struct says about itself; never where it is stored

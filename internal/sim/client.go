@@ -9,6 +9,7 @@ import (
 
 	"github.com/lithair/lithair-go/consensus"
 	"github.com/lithair/lithair-go/engine"
+	"github.com/lithair/lithair-go/internal/linear"
 	"github.com/lithair/lithair-go/state"
 )
 
@@ -31,7 +32,7 @@ type intent struct {
 	level    engine.Level // of a read
 	move     string       // account to move to; "" for others
 	tx       bool         // the read is a transaction that changes nothing
-	op       operation
+	op       linear.Operation
 	attempts int
 	unknown  bool // an attempt may have had an effect
 	current  int  // attempt whose answer is waited for
@@ -54,7 +55,7 @@ func (c *client) next() {
 		}
 		c.ops++
 		i := c.draw()
-		i.c, i.name, i.op.begin, i.op.end = c, fmt.Sprintf("c%d.%d", c.id, c.ops), c.s.world.now, forever
+		i.c, i.name, i.op.Begin, i.op.End = c, fmt.Sprintf("c%d.%d", c.id, c.ops), c.s.world.now, linear.Forever
 		c.s.history.begin(i)
 		i.try()
 	})
@@ -67,14 +68,14 @@ func (c *client) draw() *intent {
 	value := int64(c.id)<<32 | int64(c.ops) // nobody else writes it
 	switch k := w.rng.IntN(100); {
 	case k < 20:
-		i.op = operation{do: doPut, arg: value}
+		i.op = linear.Operation{Do: linear.Put, Arg: value}
 	case k < 40:
-		i.op = operation{do: doAdd, arg: 1}
+		i.op = linear.Operation{Do: linear.Add, Arg: 1}
 	case k < 50:
-		i.op = operation{do: doReplace, arg: value, old: c.s.history.likely(i.register)}
+		i.op = linear.Operation{Do: linear.Replace, Arg: value, Old: c.s.history.likely(i.register)}
 	case k < 58:
 		i.move, i.register = accountName(w.rng.IntN(accounts)), accountName(w.rng.IntN(accounts))
-		i.op = operation{do: doPut, arg: int64(w.rng.IntN(20))}
+		i.op = linear.Operation{Do: linear.Put, Arg: int64(w.rng.IntN(20))}
 	case k < 66:
 		i.level, i.tx = engine.Linearizable, true
 	case k < 80:
@@ -90,14 +91,14 @@ func (c *client) draw() *intent {
 // try sends the operation to a node. It gives up after some attempts.
 func (i *intent) try() {
 	c, w := i.c, i.c.s.world
-	if i.attempts++; i.attempts > maxAttempts || c.stop && i.op.do == doRead {
+	if i.attempts++; i.attempts > maxAttempts || c.stop && i.op.Do == linear.Read {
 		i.end("gives up")
 		return
 	}
 	i.current = i.attempts
 	attempt := i.attempts
 	request := fmt.Sprintf("%s/%d", i.name, attempt)
-	if c.target == 0 || w.oneIn(8) || i.op.do == doRead && w.oneIn(2) {
+	if c.target == 0 || w.oneIn(8) || i.op.Do == linear.Read && w.oneIn(2) {
 		c.target = pick(w, c.s.ids...)
 	}
 	m := c.s.machines[c.target]
@@ -139,8 +140,8 @@ func (i *intent) answered(attempt int, a answer) {
 	case a.refused && i.unknown:
 		i.end("is refused; an earlier attempt may have had an effect, or have one yet")
 	default:
-		i.op.end, i.op.result, i.op.refused = w.now, a.value, a.refused
-		if i.op.do == doRead || !a.refused {
+		i.op.End, i.op.Result, i.op.Refused = w.now, a.value, a.refused
+		if i.op.Do == linear.Read || !a.refused {
 			c.s.history.session(i, a.seq)
 		}
 		i.end(fmt.Sprintf("ends: value %d at sequence %d, refused %v", a.value, a.seq, a.refused))
@@ -164,13 +165,13 @@ func (i *intent) verb() string {
 	if i.tx {
 		return "transaction that reads"
 	}
-	if i.op.do == doRead {
+	if i.op.Do == linear.Read {
 		return i.level.String() + " read"
 	}
 	if i.move != "" {
 		return "move"
 	}
-	return [...]string{doPut: "put", doAdd: "addition", doReplace: "replacement"}[i.op.do]
+	return [...]string{linear.Put: "put", linear.Add: "addition", linear.Replace: "replacement"}[i.op.Do]
 }
 
 // pendingCall is a write that a node works on.
@@ -199,7 +200,7 @@ func (m *machine) serve(i *intent, attempt int, request string) {
 		return
 	}
 	p.run(func() {
-		if i.op.do == doRead && !i.tx {
+		if i.op.Do == linear.Read && !i.tx {
 			p.serveRead(i, attempt)
 			return
 		}
@@ -253,15 +254,15 @@ func (p *process) perform(tx *engine.Tx, i *intent) (engine.Answer, error) {
 		return engine.Answer{}, err
 	}
 	other := false
-	switch i.op.do {
-	case doRead:
+	switch i.op.Do {
+	case linear.Read:
 		return engine.Answer{Status: 200, Body: binary.LittleEndian.AppendUint64(nil, uint64(value))}, nil
-	case doPut:
-		value = i.op.arg
-	case doAdd:
-		value += i.op.arg
-	case doReplace:
-		other, value = value != i.op.old, i.op.arg
+	case linear.Put:
+		value = i.op.Arg
+	case linear.Add:
+		value += i.op.Arg
+	case linear.Replace:
+		other, value = value != i.op.Old, i.op.Arg
 	}
 	err = tx.Upsert(p.table, &register{ID: i.register, Value: value})
 	if other { // it is refused behind its write, which must leave no trace
@@ -278,10 +279,10 @@ func (p *process) moveMoney(tx *engine.Tx, i *intent) error {
 			return err
 		}
 		if name == i.register {
-			money -= i.op.arg
+			money -= i.op.Arg
 		}
 		if name == i.move {
-			money += i.op.arg
+			money += i.op.Arg
 		}
 		if err := tx.Upsert(p.table, &register{ID: name, Value: money}); err != nil {
 			return err

@@ -22,7 +22,6 @@
 //	client.go   clients, their retries and sessions
 //	check.go    what must hold at each step
 //	history.go  what clients saw, judged at the end
-//	linear.go   the linearizability checker
 //	trace.go    the story of a run
 //
 // # What is checked

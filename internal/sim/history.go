@@ -6,25 +6,26 @@ import (
 	"strings"
 
 	"github.com/lithair/lithair-go/engine"
+	"github.com/lithair/lithair-go/internal/linear"
 )
 
 // history is what clients did and saw.
 type history struct {
 	s         *simulation
 	intents   map[string]*intent // under way, or of unknown outcome
-	registers map[string][]operation
+	registers map[string][]linear.Operation
 	recent    map[string]int64 // about what a register holds
 }
 
 func newHistory(s *simulation) *history {
-	return &history{s: s, intents: map[string]*intent{}, registers: map[string][]operation{}, recent: map[string]int64{}}
+	return &history{s: s, intents: map[string]*intent{}, registers: map[string][]linear.Operation{}, recent: map[string]int64{}}
 }
 
 func (h *history) begin(i *intent) {
-	if i.op.do != doRead {
+	if i.op.Do != linear.Read {
 		h.intents[i.name] = i
 	}
-	h.s.tell(clients, "%s begins: %s of %s, argument %d", i.name, i.verb(), i.register, i.op.arg)
+	h.s.tell(clients, "%s begins: %s of %s, argument %d", i.name, i.verb(), i.register, i.op.Arg)
 }
 
 // likely returns a value that a register may have.
@@ -38,7 +39,7 @@ func (h *history) only(op, request string) bool {
 // session is that a client never sees the past again.
 func (h *history) session(i *intent, seq uint64) {
 	c := i.c
-	if i.op.do == doRead && seq < c.seen {
+	if i.op.Do == linear.Read && seq < c.seen {
 		violated("session: client %d has seen sequence %d and is shown %d", c.id, c.seen, seq)
 	}
 	c.seen = max(c.seen, seq)
@@ -46,21 +47,21 @@ func (h *history) session(i *intent, seq uint64) {
 
 func (h *history) end(i *intent) {
 	s := h.s
-	if i.op.end == forever {
+	if i.op.End == linear.Forever {
 		s.stats["operation of unknown outcome"]++
 		return
 	}
 	s.stats["operation"]++
 	delete(h.intents, i.name)
-	if i.move != "" || i.op.do == doRead && i.level < engine.Linearizable {
+	if i.move != "" || i.op.Do == linear.Read && i.level < engine.Linearizable {
 		return
 	}
 	h.registers[i.register] = append(h.registers[i.register], i.op)
 	switch {
-	case i.op.do == doRead, i.op.do == doAdd:
-		h.recent[i.register] = i.op.result
-	case !i.op.refused:
-		h.recent[i.register] = i.op.arg
+	case i.op.Do == linear.Read, i.op.Do == linear.Add:
+		h.recent[i.register] = i.op.Result
+	case !i.op.Refused:
+		h.recent[i.register] = i.op.Arg
 	}
 }
 
@@ -75,7 +76,7 @@ func (h *history) judge() {
 	for _, name := range names {
 		i := h.intents[name]
 		if _, made := h.s.check.made[name]; made && i.move == "" {
-			i.op.refused = false
+			i.op.Refused = false
 			h.registers[i.register] = append(h.registers[i.register], i.op)
 		}
 	}
@@ -87,7 +88,7 @@ func (h *history) judge() {
 	for _, name := range names {
 		ops := h.registers[name]
 		h.s.stats["operation judged"] += len(ops)
-		ok, stuck, known := linearizable(ops, 0)
+		ok, stuck, known := linear.Check(ops, 0)
 		if !known {
 			h.s.stats["history too hard to judge"]++
 		}

@@ -1,4 +1,12 @@
-package sim
+// Package linear judges histories: whether what clients did to a register, and saw of it, could have
+// happened in one order that keeps to time. Its users are the simulator and the tests with real processes.
+//
+// A history is linearizable when its operations can be put into one order in which each
+// comes after all that had ended when it began, and in which each saw what a single register would have shown (Herlihy
+// and Wing 1990). The search is Wing and Gong's (1993) with Lowe's memory of where it has been (2017): operations are taken
+// out of the history one at a time, in every order that time allows; a set of operations taken, with
+// the value they lead to, is tried once.
+package linear
 
 import (
 	"cmp"
@@ -8,51 +16,47 @@ import (
 	"time"
 )
 
-// A history is linearizable when its operations can be put into one order in which each
-// comes after all that had ended when it began, and in which each saw what a single register would have shown (Herlihy
-// and Wing 1990). The search is Wing and Gong's (1993) with Lowe's memory of where it has been (2017): operations are taken
-// out of the history one at a time, in every order that time allows; a set of operations taken, with
-// the value they lead to, is tried once.
+// Action is what an operation does to its register.
+type Action uint8
 
-// What an operation does to its register.
-type action uint8
-
+// The actions.
 const (
-	doRead    action = iota
-	doPut            // sets it
-	doAdd            // adds, and returns the sum
-	doReplace        // sets it if it has a value; else nothing happens
+	Read    Action = iota
+	Put            // sets it
+	Add            // adds, and returns the sum
+	Replace        // sets it if it has a value; else nothing happens
 )
 
-// forever is when an operation ends whose outcome nobody knows: it takes effect at any
+// Forever is when an operation ends whose outcome nobody knows: it takes effect at any
 // time after its beginning, or never.
-const forever = time.Duration(math.MaxInt64)
+const Forever = time.Duration(math.MaxInt64)
 
-// Operation is what a client did to one register, and saw.
-type operation struct {
-	begin, end time.Duration
-	do         action
-	arg, old   int64 // old: what doReplace expects
-	result     int64 // of a read, of an addition
-	refused    bool  // doReplace found another value
+// Operation is what a client did to one register, and saw. Its times are since any moment, the same
+// for all operations of a history.
+type Operation struct {
+	Begin, End time.Duration
+	Do         Action
+	Arg, Old   int64 // Old: what Replace expects
+	Result     int64 // of a read, of an addition
+	Refused    bool  // Replace found another value
 }
 
 // apply returns the value behind the operation; ok is false when it cannot have taken place
 // on a register of that value.
-func (o *operation) apply(value int64) (next int64, ok bool) {
-	unknown := o.end == forever
-	switch o.do {
-	case doRead:
-		return value, value == o.result
-	case doPut:
-		return o.arg, true
-	case doAdd:
-		return value + o.arg, unknown || value+o.arg == o.result
+func (o *Operation) apply(value int64) (next int64, ok bool) {
+	unknown := o.End == Forever
+	switch o.Do {
+	case Read:
+		return value, value == o.Result
+	case Put:
+		return o.Arg, true
+	case Add:
+		return value + o.Arg, unknown || value+o.Arg == o.Result
 	}
-	if o.refused {
-		return value, value != o.old
+	if o.Refused {
+		return value, value != o.Old
 	}
-	return o.arg, value == o.old
+	return o.Arg, value == o.Old
 }
 
 // moment is the beginning or the end of an operation, in a list of all that is not yet taken.
@@ -83,7 +87,7 @@ func (m *moment) unlift() {
 
 // moments puts beginnings and ends in order. Where they meet, the beginning comes first: so
 // the two may be taken in either order.
-func moments(ops []operation) *moment {
+func moments(ops []Operation) *moment {
 	type stamp struct {
 		at  time.Duration
 		end int
@@ -92,7 +96,7 @@ func moments(ops []operation) *moment {
 	var list []stamp
 	for i := range ops {
 		e := &moment{op: i}
-		list = append(list, stamp{ops[i].begin, 0, &moment{op: i, match: e}}, stamp{ops[i].end, 1, e})
+		list = append(list, stamp{ops[i].Begin, 0, &moment{op: i, match: e}}, stamp{ops[i].End, 1, e})
 	}
 	slices.SortStableFunc(list, func(a, b stamp) int { return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.end, b.end)) })
 	head := &moment{}
@@ -104,10 +108,10 @@ func moments(ops []operation) *moment {
 	return head
 }
 
-// linearizable says whether the history of one register, which holds initial before it, is.
+// Check says whether the history of one register, which holds initial before it, is.
 // Where it is not, stuck is an operation that no order gets past. With more than
 // maxTried steps it gives up and says that it does not know.
-func linearizable(ops []operation, initial int64) (ok bool, stuck int, known bool) {
+func Check(ops []Operation, initial int64) (ok bool, stuck int, known bool) {
 	head := moments(ops)
 	taken := make([]uint64, (len(ops)+63)/64)
 	tried := map[string]bool{}
@@ -158,10 +162,10 @@ func linearizable(ops []operation, initial int64) (ok bool, stuck int, known boo
 const maxTried = 5_000_000
 
 // remaining says whether an operation that must have taken place is still to be taken.
-func remaining(ops []operation, head *moment) bool {
+func remaining(ops []Operation, head *moment) bool {
 	for m := head.next; m != nil; m = m.next {
 		if m.match == nil {
-			return ops[m.op].end != forever
+			return ops[m.op].End != Forever
 		}
 	}
 	return false

@@ -15,7 +15,7 @@ import (
 var checklists = map[string][]int{
 	"binenc":    {27},
 	"consensus": {18, 32},
-	"eventlog":  {27},
+	"eventlog":  {28},    // the usual 27, and erasure
 	"jsonx":     {15, 0}, // the second goes by letters
 	"wire":      {33, 0}, // the second has no numbers
 }

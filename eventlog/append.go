@@ -1,7 +1,6 @@
 package eventlog
 
 import (
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"math"
@@ -11,7 +10,7 @@ import (
 // append while the work before it is under way: they are encoded as they come, so that
 // nothing but the frame is left to be made when its turn comes.
 type pending struct {
-	kind    uint32   // frameBatch, frameTruncate, dropSegments, swapSegment or resetLog
+	kind    uint32   // frameBatch, frameTruncate, dropSegments, swapSegment, rotateSegment or resetLog
 	buf     []byte   // of a batch: room for the frame's head, and the records
 	digests []Sum    // of their payloads
 	index   uint64   // of a truncation or removal
@@ -113,7 +112,7 @@ func (l *Log) AppendAsync(recs []Record, done func(error)) {
 // digest appends the digests of the payloads; they need no lock.
 func digest(dst []Sum, recs []Record) []Sum {
 	for i := range recs {
-		dst = append(dst, sha256.Sum256(recs[i].Payload))
+		dst = append(dst, recs[i].digest())
 	}
 	return dst
 }
@@ -134,6 +133,9 @@ func (l *Log) admit(recs []Record, numbered bool) error {
 		}
 		if len(r.Payload) > l.cfg.MaxRecordBytes {
 			return fmt.Errorf("%w: %d bytes, the limit is %d", ErrTooLarge, len(r.Payload), l.cfg.MaxRecordBytes)
+		}
+		if r.Redacted && len(r.Payload) != chainSize {
+			return fmt.Errorf("eventlog: record %d is redacted and has %d bytes, not a digest of %d", r.Index, len(r.Payload), chainSize)
 		}
 		bytes += recordHead + len(r.Payload)
 	}

@@ -53,6 +53,9 @@ func (l *Log) begin() (w *Work, ok bool) {
 // prepare makes the frame. It needs no lock: the image changes only in End.
 func (w *Work) prepare() error {
 	im, p := &w.log.im, w.taken
+	if p.kind == rotateSegment {
+		return w.mark()
+	}
 	f := frame{kind: p.kind, number: im.frame, durable: im.last, first: im.last + 1, chain: im.chain}
 	if p.kind == frameTruncate {
 		sum, err := im.chainAt(p.index)
@@ -69,7 +72,7 @@ func (w *Work) prepare() error {
 	at := frameHead
 	for i := range p.digests {
 		f.chain = f.chain.link(p.buf[at+8:at+recordHead], &p.digests[i])
-		at += recordHead + int(le.Uint32(p.buf[at:]))
+		at += recordSize(p.buf[at:])
 	}
 	return w.seal(f, p.buf)
 }
@@ -88,7 +91,8 @@ func (w *Work) seal(f frame, b []byte) (err error) {
 	env := &seg.env
 	f.size = env.frameSize(int64(len(b) - frameHead))
 	w.off = seg.end
-	if seg.end+f.size > max(seg.size, l.cfg.SegmentBytes) || !l.mayContinue(seg) {
+	rotate := w.taken != nil && w.taken.kind == rotateSegment
+	if rotate || seg.end+f.size > max(seg.size, l.cfg.SegmentBytes) || !l.mayContinue(seg) {
 		w.create = &segmentHeader{first: l.im.last + 1, frame: f.number, salt: l.cfg.Salt(), chain: l.im.chain}
 		if w.env, err = w.create.lock(l.cfg.Keys, l.cfg.Salt); err != nil {
 			return err
@@ -211,6 +215,7 @@ func (l *Log) end(w *Work, err error) error {
 	switch p := w.taken; {
 	case p == nil && err != nil && goesOn(err):
 		l.im.marked = true // no room or key for a mark now: the next append brings one
+	case p != nil && p.kind == rotateSegment && goesOn(err): // the active segment stays
 	case err != nil:
 		if !goesOn(err) {
 			err = fmt.Errorf("%w: %w", ErrPoisoned, err)

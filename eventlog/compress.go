@@ -2,7 +2,11 @@ package eventlog
 
 import (
 	"errors"
+	"fmt"
 	"path"
+	"slices"
+	"sort"
+	"strings"
 
 	"github.com/lithair/lithair-go/internal/disk"
 )
@@ -16,44 +20,105 @@ import (
 // swapSegment is no kind of frame: the work is to put a segment in place of another.
 const swapSegment uint32 = 1<<31 + 1
 
-// swap is a segment that was written anew.
+// swap is a segment that was written anew, to take the place of the old one.
 type swap struct {
 	old, made *segment
-	places    map[int64]place // of made, by their offset in old
+	sum       *summary // of made
+	moved     []moved  // ascending
 	temp      string
+	needed    bool // it is no success before the new name is durable
+	tried     bool // the file has its name, or is gone: nobody else closes it
+}
+
+// moved says where what stood in the old segment stands in the new one: the beginnings of
+// frames that a place may begin or end with.
+type moved struct {
+	from, to int64
+	packed   bool // a pack stands there
+}
+
+func (s *swap) move(from, to int64, packed bool) {
+	if n := len(s.moved); n > 0 && s.moved[n-1].from == from { // the end of what stood before
+		s.moved = s.moved[:n-1]
+	}
+	s.moved = append(s.moved, moved{from, to, packed})
+}
+
+func (s *swap) to(from int64) moved {
+	n := sort.Search(len(s.moved), func(i int) bool { return s.moved[i].from >= from })
+	if n == len(s.moved) || s.moved[n].from != from {
+		panic("eventlog: a place of a segment that was written anew is not known")
+	}
+	return s.moved[n]
+}
+
+// moved is the place in the new segment.
+func (p place) moved(s *swap) place {
+	begin, end := s.to(p.off), s.to(p.off+p.size)
+	p.seg, p.off, p.size, p.packed = s.made, begin.to, end.to-begin.to, begin.packed
+	return p
 }
 
 // compressDue says whether a sealed segment that is held is to be compressed.
 func (l *Log) compressDue(seg *segment) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.cfg.Compress && !seg.summary.tried && !seg.header.packed && !l.closed
+	return l.cfg.Compress && !seg.summary.tried && !seg.header.packed && !seg.replaced && !l.closed
 }
 
 // compress writes a sealed segment anew and queues the swap. queued is false when there
 // is nothing to be gained.
 func (l *Log) compress(seg *segment) (queued bool, err error) {
-	s := &swap{old: seg, places: map[int64]place{}, temp: seg.name + ".tmp"}
-	h := segmentHeader{first: seg.header.first, frame: seg.header.frame, salt: l.cfg.Salt(), chain: seg.header.chain, packed: true}
-	env, err := h.lock(l.cfg.Keys, l.cfg.Salt)
+	l.rewriting.Lock()
+	defer l.rewriting.Unlock()
+	s, err := l.beginSwap(seg, true)
 	if err != nil {
 		return false, err
 	}
-	f, err := l.cfg.FS.Open(s.temp, disk.Create)
-	if err != nil {
-		return false, err
-	}
-	s.made = &segment{name: seg.name, file: f, header: h, env: env, low: seg.low, lowSum: seg.lowSum}
-	if err = f.Truncate(0); err == nil {
-		err = l.rewrite(s)
-	}
-	if err == nil && worthIt(s.made.end, seg.end) {
-		if err = f.Sync(); err == nil {
-			l.queueSwap(s)
+	if err = l.rewrite(s); err == nil && worthIt(s.made.end, seg.end) {
+		s.summarize(seg.summary)
+		if err = s.made.file.Sync(); err == nil {
+			l.queueSwap(s, nil)
 			return true, nil
 		}
 	}
-	return false, errors.Join(err, f.Close(), l.cfg.FS.Remove(s.temp))
+	return false, errors.Join(err, s.drop(l))
+}
+
+// beginSwap makes an empty file for a segment that is written anew, under a name that no
+// other swap has, since one may still wait for its turn. l.rewriting is held.
+func (l *Log) beginSwap(seg *segment, packed bool) (*swap, error) {
+	l.rewritten++
+	s := &swap{old: seg, temp: fmt.Sprintf("%s-%d%s.tmp", strings.TrimSuffix(seg.name, segmentSuffix), l.rewritten, segmentSuffix)}
+	h := segmentHeader{first: seg.header.first, frame: seg.header.frame, salt: l.cfg.Salt(), chain: seg.header.chain, packed: packed}
+	env, err := h.lock(l.cfg.Keys, l.cfg.Salt)
+	if err != nil {
+		return nil, err
+	}
+	f, err := l.cfg.FS.Open(s.temp, disk.Create)
+	if err != nil {
+		return nil, err
+	}
+	s.made = &segment{name: seg.name, file: f, header: h, env: env, low: seg.low, lowSum: seg.lowSum}
+	if err := f.Truncate(0); err != nil {
+		return nil, errors.Join(err, s.drop(l))
+	}
+	return s, nil
+}
+
+// drop gives the new segment up.
+func (s *swap) drop(l *Log) error {
+	return errors.Join(s.made.file.Close(), l.cfg.FS.Remove(s.temp))
+}
+
+// summarize makes the summary of the new segment of that of the old one.
+func (s *swap) summarize(old *summary) {
+	sum := *old
+	sum.end, sum.tried, sum.places = s.made.end, true, nil
+	for _, p := range old.places {
+		sum.places = append(sum.places, p.moved(s))
+	}
+	s.sum = &sum
 }
 
 // rewrite copies all frames of the old segment into the new one.
@@ -81,8 +146,7 @@ func (l *Log) rewrite(s *swap) error {
 		}
 		off += n
 	}
-	s.made.size, s.made.end = out.at+int64(len(out.buf)), out.at+int64(len(out.buf))
-	return out.flush()
+	return out.end()
 }
 
 // rewriter writes a segment anew.
@@ -101,6 +165,15 @@ func (r *rewriter) put(b []byte) error {
 	if len(r.buf) < windowBytes {
 		return nil
 	}
+	return r.flush()
+}
+
+// here is where the next frame goes.
+func (r *rewriter) here() int64 { return r.at + int64(len(r.buf)) }
+
+// end writes what is left.
+func (r *rewriter) end() error {
+	r.swap.made.size, r.swap.made.end = r.here(), r.here()
 	return r.flush()
 }
 
@@ -138,14 +211,15 @@ func (r *rewriter) frames(w *window, off, end int64) (done int64, err error) {
 		}
 		last = f
 	}
-	at := r.at + int64(len(r.buf))
+	at := r.here()
 	pack, body, ok, err := r.packer.pack(r.raw, &first, &last, count)
 	if err == nil && ok {
 		err = r.finish(body, &pack)
 	} else if err == nil {
 		err = r.plainAll()
 	}
-	r.swap.places[off] = place{seg: r.swap.made, off: at, size: r.at + int64(len(r.buf)) - at, packed: ok}
+	r.swap.move(off, at, ok)
+	r.swap.move(off+done, r.here(), false)
 	return done, err
 }
 
@@ -181,44 +255,53 @@ func (r *rewriter) plainAll() error {
 	return nil
 }
 
-// queueSwap has the new segment take its place in the turn of a work.
-func (l *Log) queueSwap(s *swap) {
+// queueSwap has the new segment take its place in the turn of a work. done, if not nil, is
+// told how that went.
+func (l *Log) queueSwap(s *swap, done func(error)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	unused := func(err error) {
-		if err != nil { // the log is poisoned; the file goes when it is opened again
-			_ = s.made.file.Close() // nothing of it is needed
+		if err != nil && !s.tried { // its turn did not come
+			_ = s.drop(l) // if that fails the file goes when the log is opened again
 		}
 	}
-	l.put(&pending{kind: swapSegment, swap: s, calls: []call{{done: unused}}})
+	l.put(&pending{kind: swapSegment, swap: s, calls: []call{{done: unused}, {done: done}}})
 	l.rouse()
 }
 
+// errReplaced: the segment is no longer what the new one was made of.
+var errReplaced = errors.New("the segment was removed or replaced meanwhile")
+
 // swapNames gives the new segment the name of the old one. Either of the two may be found
-// after a crash; they hold the same. A failure to do so costs room alone, and is no reason
-// to stop.
+// after a crash; they hold the same. Where it is not needed a failure costs room alone;
+// otherwise it is told, and the log goes on.
 func (w *Work) swapNames() error {
 	l, s := w.log, w.taken.swap
-	gone := true
-	for _, seg := range l.im.segments {
-		gone = gone && seg != s.old
-	}
-	err := errors.New("the segment was removed meanwhile")
-	if !gone {
+	s.tried = true
+	err := errReplaced
+	if slices.Contains(l.im.segments, s.old) {
 		err = l.cfg.FS.Rename(s.temp, s.made.name)
 	}
 	if err != nil {
-		l.cfg.Logger.Info("a segment was compressed for nothing", "segment", s.made.name, "error", err)
-		if e := errors.Join(s.made.file.Close(), l.cfg.FS.Remove(s.temp)); errors.Is(e, disk.ErrPower) {
+		if e := s.drop(l); errors.Is(e, disk.ErrPower) {
 			return e
 		}
+		w.swapFailed("a segment was written anew for nothing", err)
 		return nil
 	}
 	w.swapped = true
 	if err := l.cfg.FS.SyncDir(path.Dir(s.made.name)); err != nil {
-		l.cfg.Logger.Info("the directory could not be synced after a segment was compressed", "segment", s.made.name, "error", err)
+		w.swapFailed("the directory could not be synced after a segment was written anew", err)
 	}
 	return nil
+}
+
+func (w *Work) swapFailed(what string, err error) {
+	if s := w.taken.swap; s.needed {
+		w.kept = fmt.Errorf("eventlog: %s: %s: %w", s.made.name, what, err)
+	} else {
+		w.log.cfg.Logger.Info(what, "segment", s.made.name, "error", err)
+	}
 }
 
 // replace puts a segment that was written anew into the image. l.mu is held.
@@ -228,12 +311,7 @@ func (l *Log) replace(s *swap) error {
 			l.im.segments[i] = s.made
 		}
 	}
-	sum := *s.old.packing
-	sum.end, sum.tried, sum.places = s.made.end, true, nil
-	for _, p := range s.old.packing.places {
-		sum.places = append(sum.places, p.moved(s))
-	}
-	s.made.summary = &sum
+	s.made.summary = s.sum
 	l.sealedNew++
 	for i := range l.im.places {
 		if p := &l.im.places[i]; p.seg == s.old {
@@ -250,11 +328,4 @@ func (l *Log) replace(s *swap) error {
 		return s.old.file.Close()
 	}
 	return nil
-}
-
-// moved is the place in the new segment.
-func (p place) moved(s *swap) place {
-	q := s.places[p.off]
-	p.seg, p.off, p.size, p.packed = q.seg, q.off, q.size, q.packed
-	return p
 }

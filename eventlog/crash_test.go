@@ -38,7 +38,7 @@ func TestCrash(t *testing.T) {
 	if long {
 		workloads, steps, patterns = 30, 50, 24
 	}
-	points, outcomes, again, works := 0, 0, 0, 0
+	points, outcomes, again, works, redacted := 0, 0, 0, 0, 0
 	for seed := range uint64(workloads) {
 		for n := 1; ; n++ {
 			fs, count := disk.NewSim(seed), 0
@@ -46,7 +46,7 @@ func TestCrash(t *testing.T) {
 			fs.Hook(at(n, &count, changes, disk.ErrPower))
 			err := r.run(steps)
 			if err == nil {
-				works += r.works
+				works, redacted = works+r.works, redacted+r.redacted
 				break
 			}
 			if !errors.Is(err, disk.ErrPower) {
@@ -89,8 +89,8 @@ func TestCrash(t *testing.T) {
 			}
 		}
 	}
-	t.Logf("%d workloads of %d steps, %d works: %d crash points, %d outcomes looked at, %d of them after a crash while recovering; LITHAIR_LONG=%v",
-		workloads, steps, works, points, outcomes, again, long)
+	t.Logf("%d workloads of %d steps, %d works, %d redactions: %d crash points, %d outcomes looked at, %d of them after a crash while recovering; LITHAIR_LONG=%v",
+		workloads, steps, works, redacted, points, outcomes, again, long)
 	if want := 200; points < want || again < want {
 		t.Errorf("%d points and %d crashes in recovery are too few", points, again)
 	}

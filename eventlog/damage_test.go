@@ -183,7 +183,7 @@ func TestForeign(t *testing.T) {
 		}, "damaged"},
 	}
 	for _, c := range cases {
-		fs, r := sound(t, 3)
+		fs, r := sound(t, 9)
 		var segs []string
 		for _, n := range fs.Files() {
 			if strings.HasSuffix(n, ".seg") {

@@ -34,6 +34,9 @@
 //
 // With [Config.Compress] sealed segments are compressed behind the appends.
 //
+// [Log.Redact] takes payloads out of the log for good and leaves their digests, so that
+// chain and proofs stay what they are.
+//
 // [OpenReadOnly] reads a log that no process has open and changes no byte of it.
 // [Config.Begin] begins a log behind a place of another one, whose chain it continues;
 // [Log.Reset] does so with a log that is open, and lets go of what it held.

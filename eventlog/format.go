@@ -16,6 +16,17 @@ type Record struct {
 	Time    int64  // Unix ns; opaque here
 	Kind    uint8  // opaque here
 	Payload []byte
+
+	Redacted bool // Payload is the SHA-256 digest of what it was; see Log.Redact
+}
+
+// digest returns what chain and roots bind of the payload: it stays what it is when the
+// record is redacted.
+func (r *Record) digest() Sum {
+	if r.Redacted && len(r.Payload) == chainSize {
+		return Sum(r.Payload)
+	}
+	return sha256.Sum256(r.Payload)
 }
 
 // FormatVersion is the version of the files this code writes and reads.
@@ -52,7 +63,7 @@ type Sum [chainSize]byte
 func (before *Sum) chain(r *Record) Sum {
 	var head [recordHead - 8]byte
 	r.putHead(head[:], r.Index)
-	payload := Sum(sha256.Sum256(r.Payload))
+	payload := r.digest()
 	return before.link(head[:], &payload)
 }
 
@@ -185,7 +196,7 @@ func (h *segmentHeader) decode(b []byte) (problem string) {
 //
 // and a record:
 //
-//	0  length of the payload   4
+//	0  length of the payload   4, with bit 31 set where it is a digest
 //	4  CRC-32C of what follows 4
 //	8  index                   8
 //	16 term                    8
@@ -209,12 +220,22 @@ func appendRecord(dst []byte, index uint64, r *Record) []byte {
 	at := len(dst)
 	dst = append(dst, make([]byte, recordHead)...)
 	b := dst[at:]
-	le.PutUint32(b, uint32(len(r.Payload)))
+	length := uint32(len(r.Payload))
+	if r.Redacted {
+		length |= flagRedacted
+	}
+	le.PutUint32(b, length)
 	r.putHead(b[8:], index)
 	dst = append(dst, r.Payload...)
 	le.PutUint32(dst[at+4:], checksum(dst[at+8:]))
 	return dst
 }
+
+// flagRedacted in a record's length says that its payload was replaced by its digest.
+const flagRedacted = 1 << 31
+
+// recordSize is the size of the record at the start of b.
+func recordSize(b []byte) int { return recordHead + int(le.Uint32(b)&^flagRedacted) }
 
 // putHead encodes what the chain binds besides the payload.
 func (r *Record) putHead(b []byte, index uint64) {
@@ -230,12 +251,15 @@ func parseRecord(b []byte) (r Record, size int, problem string) {
 	if len(b) < recordHead {
 		return r, 0, "a record is cut off"
 	}
-	n := le.Uint32(b)
-	if uint64(n) > uint64(len(b)-recordHead) {
+	redacted := le.Uint32(b)&flagRedacted != 0
+	size = recordSize(b)
+	if size > len(b) {
 		return r, 0, "a record's length passes the frame"
 	}
-	size = recordHead + int(n)
-	r = Record{Index: le.Uint64(b[8:]), Term: le.Uint64(b[16:]), Time: int64(le.Uint64(b[24:])), Kind: b[32], Payload: b[recordHead:size:size]}
+	if redacted && size != recordHead+chainSize {
+		return r, 0, "a redacted record does not hold a digest"
+	}
+	r = Record{Redacted: redacted, Index: le.Uint64(b[8:]), Term: le.Uint64(b[16:]), Time: int64(le.Uint64(b[24:])), Kind: b[32], Payload: b[recordHead:size:size]}
 	return r, size, ""
 }
 

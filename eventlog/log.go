@@ -107,6 +107,9 @@ type Log struct {
 	spare       File          // the next segment, without a header; nil: there is none
 	spareZeroed int64         // so many bytes of it were written
 
+	rewriting sync.Mutex // held while a segment is written anew, until its swap is queued
+	rewritten int        // segments so far; guarded by rewriting
+
 	tenders sync.WaitGroup // who call Tend
 	ended   chan struct{}
 }

@@ -31,7 +31,7 @@ func leaf(head []byte, payload *Sum) Sum {
 func leafOf(r *Record) Sum {
 	var head [recordHead - 8]byte
 	r.putHead(head[:], r.Index)
-	payload := Sum(sha256.Sum256(r.Payload))
+	payload := r.digest()
 	return leaf(head[:], &payload)
 }
 

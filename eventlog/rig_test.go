@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"os"
+	"slices"
 
 	"github.com/lithair/lithair-go/eventlog"
 	"github.com/lithair/lithair-go/internal/crypt"
@@ -39,6 +40,9 @@ type state struct {
 func (s state) sum() (sum [32]byte) {
 	for _, r := range s.recs {
 		p := sha256.Sum256(r.Payload)
+		if r.Redacted {
+			p = [32]byte(r.Payload)
+		}
 		b := append([]byte(nil), sum[:]...)
 		b = binary.LittleEndian.AppendUint64(b, r.Index)
 		b = binary.LittleEndian.AppendUint64(b, r.Term)
@@ -66,7 +70,7 @@ func (s state) differs(l *eventlog.Log, oldBase uint64) string {
 	var problem string
 	err := l.Replay(next, func(r eventlog.Record) error {
 		want := s.recs[next-1]
-		if r.Index != next || r.Term != want.Term || r.Time != want.Time || r.Kind != want.Kind || !bytes.Equal(r.Payload, want.Payload) {
+		if r.Index != next || r.Term != want.Term || r.Time != want.Time || r.Kind != want.Kind || r.Redacted != want.Redacted || !bytes.Equal(r.Payload, want.Payload) {
 			problem = fmt.Sprintf("record %d is another", next)
 		}
 		next++
@@ -122,6 +126,7 @@ type rig struct {
 	works     int
 	marks     int
 	kept      int
+	redacted  int
 	closed    bool
 	resetting bool // see TestReset
 	way       int
@@ -221,6 +226,8 @@ func (r *rig) step() error {
 			return err
 		}
 		return r.open()
+	case k == 19 && last >= r.log.First():
+		return r.redact(r.log.First()+r.rng.Uint64N(last-r.log.First()+1), next)
 	}
 	r.flight = &next
 	for {
@@ -242,6 +249,43 @@ func (r *rig) step() error {
 	}
 	r.now, r.flight = next, nil
 	return nil
+}
+
+// redact redacts one record. What a failure leaves undone is found by reading.
+func (r *rig) redact(index uint64, next state) error {
+	next.recs = slices.Clone(next.recs)
+	next.recs[index-1] = redactedForm(next.recs[index-1])
+	r.flight = &next
+	r.redacted++
+	err := r.log.Redact(index)
+	if err != nil && (errors.Is(err, disk.ErrPower) || r.log.Err() != nil) {
+		return err
+	}
+	recs, readErr := r.log.Read(index, 1)
+	if readErr != nil {
+		return readErr
+	}
+	if recs[0].Redacted {
+		r.now = next
+	}
+	r.flight = nil
+	switch {
+	case err == nil && !recs[0].Redacted:
+		return errors.New("redacted, and the payload is still there")
+	case err == nil || errors.Is(err, eventlog.ErrFull):
+		return err
+	}
+	r.kept++ // the log goes on
+	return nil
+}
+
+// redactedForm is what is left of a record.
+func redactedForm(r eventlog.Record) eventlog.Record {
+	if !r.Redacted {
+		sum := sha256.Sum256(r.Payload)
+		r.Payload, r.Redacted = sum[:], true
+	}
+	return r
 }
 
 func (r *rig) do(w *eventlog.Work) error {

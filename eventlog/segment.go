@@ -35,10 +35,10 @@ type segment struct {
 	low    uint64 // lowest index that a truncation in this file went back to
 	lowSum Sum    // chain value there
 
-	digests digests  // of its payloads; guarded by Log.mu
-	summary *summary // sealed, to be written to the index file by Tend
-	packing *summary // the same while it is compressed
-	tended  bool     // by whoever has taken the summary; guarded by Log.mu
+	digests  digests  // of its payloads; guarded by Log.mu
+	summary  *summary // sealed, to be written to the index file by Tend
+	replaced bool     // another is about to take its place, without what this one holds; guarded by Log.mu
+	tended   bool     // by whoever has taken the summary; guarded by Log.mu
 
 	readers int  // guarded by Log.mu
 	removed bool // to be closed when the last reader is done; guarded by Log.mu

@@ -65,12 +65,10 @@ func (l *Log) tend(seg *segment) error {
 	err := l.trim(seg)
 	queued := false
 	if err == nil && l.compressDue(seg) {
-		seg.packing = seg.summary
 		queued, err = l.compress(seg)
 		seg.summary.tried = err == nil
 	}
 	if !queued { // else when the other has taken its place
-		seg.packing = nil
 		err = errors.Join(err, l.writeIndex(seg))
 	}
 	l.mu.Lock()

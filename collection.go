@@ -19,9 +19,10 @@ import (
 // Collection is the records of one model, typed. It is safe for concurrent use; what it
 // returns are copies.
 type Collection[T any] struct {
-	app   *App
-	table *engine.Table
-	space sync.Pool // *T to decode into; without it a read costs an allocation of that size
+	app    *App
+	table  *engine.Table
+	events eventCodec
+	space  sync.Pool // *T to decode into; without it a read costs an allocation of that size
 }
 
 // Model registers T as a model and serves it under path, such as "/api/articles"; with

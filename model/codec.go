@@ -107,6 +107,35 @@ func (c *Codec) key(v reflect.Value) (string, error) {
 	return string(binenc.AppendKeyString(nil, s)), nil
 }
 
+// SetKey sets the primary key of *ptr to an order-preserving key, as an event has it.
+func (c *Codec) SetKey(ptr any, key string) error {
+	v := reflect.ValueOf(ptr).Elem().FieldByIndex(c.primary)
+	var err error
+	switch c.kind {
+	case binenc.KindID:
+		var id [16]byte
+		if id, _, err = binenc.DecodeKeyID([]byte(key)); err == nil {
+			reflect.Copy(v, reflect.ValueOf(&id).Elem())
+		}
+	case binenc.KindInt:
+		var n int64
+		if n, _, err = binenc.DecodeKeyInt([]byte(key)); err == nil {
+			v.SetInt(n)
+		}
+	case binenc.KindUint:
+		var n uint64
+		if n, _, err = binenc.DecodeKeyUint([]byte(key)); err == nil {
+			v.SetUint(n)
+		}
+	default:
+		var s string
+		if s, _, err = binenc.DecodeKeyString([]byte(key)); err == nil {
+			v.SetString(s)
+		}
+	}
+	return err
+}
+
 // ParseKey reads a key from a segment of a URL path. An integer has one text: no sign
 // plus, no leading zeros.
 func (c *Codec) ParseKey(text string) (string, error) {

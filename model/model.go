@@ -21,6 +21,8 @@ type Model struct {
 	tags    []indexTag
 	subject *Field   // of the sealed fields
 	sealed  []*Field // in order
+
+	generated bool // the type's own Violations stand in for the reflection in Validate
 }
 
 // Field is a stored field.
@@ -39,6 +41,7 @@ type Field struct {
 	Subject, Sealed          bool // whom the record is about; stored under that one's key
 	Optional                 bool // the zero value is no value
 	FK, OnDelete, Was        string
+	Rules                    []Rule // of validate=, in order
 	validators               []validator
 	nested                   *nested
 	indexes                  []indexTag
@@ -56,7 +59,17 @@ func Of(t reflect.Type) (*Model, error) {
 	if t.Kind() != reflect.Struct || t.Name() == "" {
 		return nil, &TagError{Type: t.String(), Problem: "a model is a named struct type"}
 	}
-	m := &Model{Name: baseName(t.Name()), Type: t}
+	m, err := OfStruct(baseName(t.Name()), t)
+	if err == nil {
+		err = m.adopt()
+	}
+	return m, err
+}
+
+// OfStruct is [Of] for a struct type that need not have a name, under the name given: for
+// tools that know a struct from its source alone.
+func OfStruct(name string, t reflect.Type) (*Model, error) {
+	m := &Model{Name: name, Type: t}
 	var errs []error
 	m.collect(t, nil, &errs)
 	if len(errs) > 0 {

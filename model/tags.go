@@ -223,9 +223,14 @@ func (f *Field) readWord(typ, key, w string) error {
 		for _, rule := range splitRules(value) {
 			v, err := parseValidator(rule, f)
 			if err != nil {
-				return &TagError{Type: typ, Field: f.GoName, Tag: key, Problem: err.Error(), Allowed: validatorForms, DidYouMean: Nearest(ruleName(rule), validatorNames())}
+				near := Nearest(ruleName(rule), validatorNames())
+				if near == ruleName(rule) {
+					near = "" // its arguments are wrong
+				}
+				return &TagError{Type: typ, Field: f.GoName, Tag: key, Problem: err.Error(), Allowed: validatorForms, DidYouMean: near}
 			}
 			f.validators = append(f.validators, v)
+			f.Rules = append(f.Rules, v.rule)
 		}
 	}
 	return nil

@@ -21,10 +21,17 @@ type Violation struct {
 	Message string // what is wanted, to stand behind the field's name
 }
 
+// Rule is one rule of validate=, as it stands there.
+type Rule struct {
+	Name string
+	Args []string // as written; that of regex without its quotes
+}
+
 // validator checks one value.
 type validator struct {
 	code  string
 	check func(v reflect.Value) string // "" when fine
+	rule  Rule
 }
 
 // validatorForms is what validate= may hold.
@@ -42,6 +49,12 @@ func parseValidator(rule string, f *Field) (validator, error) {
 	if err != nil {
 		return validator{}, err
 	}
+	v, err := newValidator(name, args, f)
+	v.rule = Rule{name, args}
+	return v, err
+}
+
+func newValidator(name string, args []string, f *Field) (validator, error) {
 	t := f.GoType
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()
@@ -71,11 +84,11 @@ func textRule(name string, args []string) (validator, error) {
 	}
 	switch name {
 	case "email":
-		return textCheck(name, "must be an e-mail address", isEmail), nil
+		return textCheck(name, wantEmail, isEmail), nil
 	case "url":
-		return textCheck(name, "must be an absolute URL with http or https", isURL), nil
+		return textCheck(name, wantURL, isURL), nil
 	case "uuid":
-		return textCheck(name, "must be a UUID", isUUID), nil
+		return textCheck(name, wantUUID, isUUID), nil
 	}
 	if len(args[0]) > 1000 {
 		return validator{}, errors.New("regex: longer than 1000 bytes")
@@ -84,11 +97,20 @@ func textRule(name string, args []string) (validator, error) {
 	if err != nil {
 		return validator{}, fmt.Errorf("regex: %w", err)
 	}
-	return textCheck(name, "must match "+args[0], re.MatchString), nil
+	return textCheck(name, wantMatch+args[0], re.MatchString), nil
 }
 
+// What rules of text want.
+const (
+	wantUTF8  = "must be valid UTF-8"
+	wantEmail = "must be an e-mail address"
+	wantURL   = "must be an absolute URL with http or https"
+	wantUUID  = "must be a UUID"
+	wantMatch = "must match "
+)
+
 func textCheck(code, message string, ok func(string) bool) validator {
-	return validator{code, func(v reflect.Value) string {
+	return validator{code: code, check: func(v reflect.Value) string {
 		if ok(v.String()) {
 			return ""
 		}
@@ -143,24 +165,27 @@ func lengthRule(name string, args []string) (validator, error) {
 	default:
 		return validator{}, fmt.Errorf("%s: wrong number of arguments", name)
 	}
-	return validator{name, func(v reflect.Value) string {
-		n, unit := v.Len, "elements"
+	return validator{code: name, check: func(v reflect.Value) string {
 		if v.Kind() == reflect.String {
-			n, unit = func() int { return utf8.RuneCountInString(v.String()) }, "characters"
+			return lengthMessage(name, utf8.RuneCountInString(v.String()), lo, hi, "characters")
 		}
-		switch got := n(); {
-		case name == "non_empty" && got == 0:
-			return "must not be empty"
-		case got >= lo && (hi < 0 || got <= hi):
-			return ""
-		case hi < 0:
-			return fmt.Sprintf("must have at least %d %s, and has %d", lo, unit, got)
-		case lo == 0:
-			return fmt.Sprintf("must have at most %d %s, and has %d", hi, unit, got)
-		default:
-			return fmt.Sprintf("must have %d to %d %s, and has %d", lo, hi, unit, got)
-		}
+		return lengthMessage(name, v.Len(), lo, hi, "elements")
 	}}, nil
+}
+
+// lengthMessage says what is wrong with n of something; hi below 0 is no bound.
+func lengthMessage(name string, n, lo, hi int, unit string) string {
+	switch {
+	case name == "non_empty" && n == 0:
+		return "must not be empty"
+	case n >= lo && (hi < 0 || n <= hi):
+		return ""
+	case hi < 0:
+		return fmt.Sprintf("must have at least %d %s, and has %d", lo, unit, n)
+	case lo == 0:
+		return fmt.Sprintf("must have at most %d %s, and has %d", hi, unit, n)
+	}
+	return fmt.Sprintf("must have %d to %d %s, and has %d", lo, hi, unit, n)
 }
 
 // numberRule makes range, min and max. Bounds are compared in the field's own kind, so
@@ -186,18 +211,23 @@ func numberRule(name string, args []string, t reflect.Type) (validator, error) {
 			return validator{}, err
 		}
 	}
-	return validator{name, func(v reflect.Value) string {
+	return validator{code: name, check: func(v reflect.Value) string {
 		if (below == nil || !below(v)) && (above == nil || !above(v)) {
 			return ""
 		}
-		switch name {
-		case "min":
-			return "must be at least " + lo
-		case "max":
-			return "must be at most " + hi
-		}
-		return "must lie between " + lo + " and " + hi
+		return boundsMessage(name, lo, hi)
 	}}, nil
+}
+
+// boundsMessage says what a number out of its bounds, as they are written, should be.
+func boundsMessage(name, lo, hi string) string {
+	switch name {
+	case "min":
+		return "must be at least " + lo
+	case "max":
+		return "must be at most " + hi
+	}
+	return "must lie between " + lo + " and " + hi
 }
 
 // compare returns a check for value < bound (sign -1) or value > bound (sign 1); NaN is
@@ -246,6 +276,15 @@ func nestedOf(t reflect.Type) (*nested, error) {
 	return &nested{fields: m.Fields}, errors.Join(errs...)
 }
 
+// Nested returns the fields of the struct that f holds, however deep in lists, maps and
+// pointers it lies; nil when there is none.
+func (f *Field) Nested() []*Field {
+	if f.nested == nil {
+		return nil
+	}
+	return f.nested.fields
+}
+
 // topOnly names a word of the field's tags that has no effect inside of a nested struct.
 func (f *Field) topOnly() string {
 	for _, x := range []struct {
@@ -265,6 +304,9 @@ func (f *Field) topOnly() string {
 // Validate returns every rule that *ptr breaks, nested structs included; nil when it
 // breaks none. ptr is a *T of the model's type.
 func (m *Model) Validate(ptr any) []Violation {
+	if m.generated {
+		return ptr.(interface{ Violations() []Violation }).Violations()
+	}
 	return validateFields(nil, m.Fields, reflect.ValueOf(ptr).Elem(), "", "")
 }
 
@@ -285,7 +327,7 @@ func validateFields(out []Violation, fields []*Field, v reflect.Value, top, poin
 			fv = fv.Elem()
 		}
 		if fv.Kind() == reflect.String && !utf8.ValidString(fv.String()) {
-			out = append(out, Violation{name, at, "utf8", "must be valid UTF-8"})
+			out = append(out, Violation{name, at, "utf8", wantUTF8})
 		}
 		for _, r := range f.validators {
 			if msg := r.check(fv); msg != "" {

@@ -13,6 +13,7 @@
 //	lithair log verify DIR                   read every byte and say whether the log is sound
 //	lithair log repair DIR                   cut a damaged log back to its sound beginning
 //	lithair log prove INDEX DIR              print the Merkle proof of a record
+//	lithair gen [DIR...]                     write the code that //lithair: directives ask for
 //	lithair sim [-seed N] [-runs M] [-trace] run simulated clusters, with all that can go wrong
 //
 // DIR is a data directory, for log also the log directory in it. WHEN is an index (the
@@ -74,13 +75,13 @@ type console struct {
 // command is one verb. setup declares its flags and returns what runs it.
 type command struct {
 	name, what, examples string
-	args                 []string // names of its arguments, for messages
+	args                 []string // names of its arguments; [DIR...] is any number of them
 	setup                func(fs *flag.FlagSet) func(c *console, in input) error
 }
 
 // input is what stands on a command line beside the flags of the command.
 type input struct {
-	args []string // as many as command.args
+	args []string // as many as command.args, or more where the last of those says so
 	keys eventlog.KeyProvider
 }
 
@@ -116,6 +117,10 @@ var commands = []command{
   lithair log repair -yes data         do not ask`, []string{"DIR"}, onLog(setupRepair)},
 	{"log prove", "print the Merkle root of a record's range, and the proof that it is in it", `  lithair log prove 4711 data
   lithair log prove -json 4711 data`, []string{"INDEX", "DIR"}, setupProve},
+	{"gen", "write the code that //lithair: directives ask for", `  lithair gen                 the package in this folder
+  lithair gen ./...           all packages from here on
+  lithair gen -check ./...    write nothing, print what would change, and fail if anything would
+  lithair gen -dry-run        print the names of the files that would be written`, []string{"[DIR...]"}, setupGen},
 	{"sim", "run whole clusters, with all that can go wrong, from a seed", `  lithair sim -seed 4711 -trace     the story of one run
   lithair sim -runs 1000            the runs of the seeds 0 to 999`, nil, setupSim},
 }
@@ -205,12 +210,22 @@ func (c *console) do(k *command, args []string) int {
 		}
 		given, rest = append(given, fs.Arg(0)), fs.Args()[1:]
 	}
-	if len(given) != len(k.args) {
+	if !k.takes(len(given)) {
 		fmt.Fprintf(c.err, "%s: want %s, got %d arguments\n\n", fs.Name(), strings.Join(k.args, " "), len(given))
 		help(c.err)
 		return codeUsage
 	}
 	return c.report(fs.Name(), runIt(c, input{given, keyProvider(*keys)}))
+}
+
+// takes says whether a command is called with n arguments; the last of its own may be optional,
+// and any number of them.
+func (k *command) takes(n int) bool {
+	want := len(k.args)
+	if want > 0 && k.args[want-1] == "[DIR...]" {
+		return n >= want-1
+	}
+	return n == want
 }
 
 // keysVariable is where keys are looked for when no file is named.

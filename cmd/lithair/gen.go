@@ -1,0 +1,136 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/lithair/lithair-go/internal/gen"
+)
+
+// genRun is one call of the command.
+type genRun struct {
+	c             *console
+	check, dryRun bool
+	differs       int // files that are not as they would be written
+	mistakes      int
+}
+
+func setupGen(fs *flag.FlagSet) func(*console, input) error {
+	check := fs.Bool("check", false, "write nothing; print a diff and exit with 1 when a file is not up to date")
+	dryRun := fs.Bool("dry-run", false, "write nothing; print what would be written")
+	return func(c *console, in input) error {
+		g := &genRun{c: c, check: *check, dryRun: *dryRun}
+		dirs, err := packageDirs(in.args)
+		if err != nil {
+			return err
+		}
+		for _, dir := range dirs {
+			if err := g.dir(dir); err != nil {
+				return err
+			}
+		}
+		switch {
+		case g.mistakes > 0:
+			return fmt.Errorf("%d mistakes; nothing was written for their packages", g.mistakes)
+		case g.check && g.differs > 0:
+			return fmt.Errorf("%d files are not up to date: run lithair gen", g.differs)
+		}
+		return nil
+	}
+}
+
+// packageDirs lists the folders that patterns name: DIR, or DIR/... for all below it.
+func packageDirs(patterns []string) (dirs []string, err error) {
+	if len(patterns) == 0 {
+		patterns = []string{"."}
+	}
+	for _, p := range patterns {
+		root, all := strings.CutSuffix(p, "...")
+		if !all {
+			dirs = append(dirs, p)
+			continue
+		}
+		err := filepath.WalkDir(filepath.Clean(root), func(path string, d fs.DirEntry, err error) error {
+			if err != nil || !d.IsDir() {
+				return err
+			}
+			name := d.Name()
+			if path != filepath.Clean(root) && (name[0] == '.' || name[0] == '_' || name == "testdata" || name == "vendor" || name == "node_modules") {
+				return filepath.SkipDir
+			}
+			dirs = append(dirs, path)
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return dirs, nil
+}
+
+// dir deals with one package. A folder without Go files is passed over.
+func (g *genRun) dir(dir string) error {
+	p, err := gen.Load(dir)
+	if errors.Is(err, gen.ErrNoFiles) {
+		return nil
+	}
+	var syntax *gen.SyntaxError
+	if errors.As(err, &syntax) {
+		g.mistakes += len(syntax.Mistakes)
+		fmt.Fprintln(g.c.err, syntax)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	out, err := gen.Generate(p)
+	if err != nil {
+		return err
+	}
+	for _, m := range out.Notes {
+		fmt.Fprint(g.c.err, "note: ", m)
+	}
+	for _, m := range out.Mistakes {
+		fmt.Fprint(g.c.err, m)
+	}
+	if len(out.Mistakes) > 0 {
+		g.mistakes += len(out.Mistakes)
+		return nil
+	}
+	return g.write(filepath.Join(dir, gen.FileName), out.Source)
+}
+
+// write brings a file up to date, or says what that would change. A file that is not asked
+// for any more goes.
+func (g *genRun) write(name string, source []byte) error {
+	old, err := os.ReadFile(name)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	switch {
+	case bytes.Equal(old, source):
+		return nil
+	case old != nil && !gen.IsGenerated(old):
+		return fmt.Errorf("%s was not made by lithair gen, so it is left alone: give it another name", name)
+	}
+	g.differs++
+	switch {
+	case g.check:
+		fmt.Fprint(g.c.out, gen.Diff(name, string(old), string(source)))
+		return nil
+	case g.dryRun:
+		fmt.Fprintln(g.c.out, name)
+		return nil
+	case source == nil:
+		fmt.Fprintln(g.c.err, "removed", name)
+		return os.Remove(name)
+	}
+	fmt.Fprintln(g.c.err, "wrote", name)
+	return os.WriteFile(name, source, 0o644)
+}

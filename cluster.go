@@ -159,7 +159,9 @@ func (c *cluster) serveHTTP(a *App) error {
 				return a.serveChange(w, r)
 			}
 			r.SetContext(context.WithValue(r.Context(), hopKey{}, true))
-			return h(w, r)
+			err := h(w, r)
+			c.node.TellCommit() // the node that handed it on waits until it has the write itself
+			return err
 		},
 	})
 	if err != nil {

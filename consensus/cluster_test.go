@@ -110,6 +110,9 @@ func newCluster(t testing.TB, seed uint64, voters int) *cluster {
 	return c
 }
 
+// lazy runs keep back word of commits.
+func (c *cluster) lazy() bool { return c.seed%3 == 1 }
+
 func (c *cluster) add(id NodeID) *member {
 	m := &member{c: c, id: id, whole: map[[32]byte][]byte{}, lost: map[uint64][]Entry{}, rate: 1 + (c.rng.Float64()*2-1)*clockDrift}
 	c.nodes[id] = m
@@ -157,7 +160,7 @@ func (m *member) start() {
 	}
 	cfg := Config{
 		ID: m.id, Storage: m, Seed: m.c.rng.Uint64(), MaxMessageBytes: 200, MaxInflight: 4, MaxTailBytes: 400, MaxChunkBytes: 16, Incarnation: m.incarnation,
-		ElectionTicks: m.c.elections, LeaseReads: m.c.lease,
+		ElectionTicks: m.c.elections, LeaseReads: m.c.lease, LazyCommit: m.c.lazy(),
 	}
 	if m.c.tweak != nil {
 		m.c.tweak(&cfg)
@@ -578,6 +581,9 @@ func (c *cluster) drawMood() {
 			}
 		}},
 		{"ready", 150, func(c *cluster, m *member) {
+			if m.up && c.lazy() && c.steps%16 == 0 {
+				m.r.TellCommit()
+			}
 			if m.up && m.r.HasReady() {
 				m.ready()
 			}

@@ -34,6 +34,10 @@ type Config struct {
 	// each other: a lease relies on voters that wait.
 	FastFailover, LeaseReads bool
 
+	// LazyCommit has a leader tell followers of a commit with the next entries or heartbeat, or
+	// when TellCommit is called, and not by a message of its own at once. Default: at once.
+	LazyCommit bool
+
 	// Incarnation is drawn when a node's disk is set up and stays with it. A node that lost
 	// its disk, or what it had promised on it, has another one: it neither votes nor stands,
 	// and what it acknowledges counts for nothing, until the cluster has taken it in

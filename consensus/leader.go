@@ -10,7 +10,7 @@ func (r *Replica) becomeLeader() {
 	r.elapsed, r.beat, r.seq = 0, 0, 0
 	r.peers, r.asked, r.early = map[NodeID]*progress{}, nil, nil
 	r.uncommitted, r.sizes = 0, nil
-	r.transferee, r.gaveAway, r.beatNow, r.incoming = 0, false, false, nil
+	r.transferee, r.gaveAway, r.beatNow, r.tellNow, r.incoming = 0, false, false, false, nil
 	r.syncPeers()
 	r.termStart = r.log.last + 1
 	if c := r.log.config(); c.index == 0 {

@@ -53,6 +53,7 @@ type Replica struct {
 	asked       []read // reads that wait for a quorum's answer, by seq
 	early       []read // reads that wait for the first commit of the term
 	beatNow     bool
+	tellNow     bool // followers are told of the commit by a message of its own
 	transferee  NodeID
 	transferFor int  // ticks
 	gaveAway    bool // somebody was told to stand; voters do not wait with that one

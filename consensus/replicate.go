@@ -9,12 +9,38 @@ func (r *Replica) mustSend() bool {
 		return true
 	}
 	for _, p := range r.peers {
-		if r.maySend(p) || p.state == replicating && p.commit < min(r.log.commit, p.next-1) {
+		if r.maySend(p) || r.tells() && r.untold(p) {
 			return true
 		}
 	}
 	return false
 }
+
+// tells says whether word of a commit goes out by itself.
+func (r *Replica) tells() bool { return r.tellNow || !r.cfg.LazyCommit }
+
+// untold says whether a peer may be told of a commit that it was not told of.
+func (r *Replica) untold(p *progress) bool {
+	return p.state == replicating && p.commit < min(r.log.commit, p.next-1)
+}
+
+// Untold returns how far a commit is known to all followers that could know of more, and
+// true; false when there are none, or this replica does not lead. See Config.LazyCommit.
+func (r *Replica) Untold() (told uint64, ok bool) {
+	if r.role != Leader {
+		return 0, false
+	}
+	for _, p := range r.peers {
+		if r.untold(p) && (!ok || p.commit < told) {
+			told, ok = p.commit, true
+		}
+	}
+	return told, ok
+}
+
+// TellCommit has followers told of the commit with the next Ready, though it brings them no
+// entries.
+func (r *Replica) TellCommit() { r.tellNow = r.role == Leader }
 
 // maySend says whether entries may go to a peer now.
 func (r *Replica) maySend(p *progress) bool {
@@ -28,10 +54,10 @@ func (r *Replica) maySend(p *progress) bool {
 }
 
 // replicate sends each peer what it may have now: entries, else word of the commit, else a
-// heartbeat if one is due.
+// heartbeat if one is due. All of them carry the commit index.
 func (r *Replica) replicate() error {
-	beat := r.beatNow
-	r.beatNow = false
+	beat, tell := r.beatNow, r.tells()
+	r.beatNow, r.tellNow = false, false
 	for _, x := range r.log.config().Members {
 		p := r.peers[x.ID]
 		if p == nil {
@@ -47,7 +73,7 @@ func (r *Replica) replicate() error {
 		switch {
 		case beat:
 			r.sendBeat(x.ID, p)
-		case !sent && p.state == replicating && p.commit < min(r.log.commit, p.next-1):
+		case !sent && tell && r.untold(p):
 			r.sendCommit(x.ID, p)
 		}
 	}

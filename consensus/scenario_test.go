@@ -152,6 +152,8 @@ func (s *stage) do(f []string) {
 		s.disk(f)
 	case "campaign":
 		s.at(f[1]).r.Campaign()
+	case "tell":
+		s.at(f[1]).r.TellCommit()
 	case "tick":
 		n := 1
 		if len(f) > 2 {
@@ -245,6 +247,8 @@ func (s *stage) option(f []string) {
 			s.cfg.LeaseReads = true
 		case "failover":
 			s.cfg.FastFailover = true
+		case "lazy":
+			s.cfg.LazyCommit = true
 		case "election":
 			s.cfg.ElectionTicks = int(s.number(v))
 		case "message":

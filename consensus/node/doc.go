@@ -17,6 +17,7 @@
 //	node.go       calls from outside, and the sink
 //	view.go       who leads
 //	transport.go  messages over TCP
+//	now_unix.go   writes that do not wait
 //	stream.go     other connections between nodes
 //
 // # What is promised
@@ -35,6 +36,7 @@
 // All methods may be called by any goroutine, and none waits for disk or network but Close,
 // Compact and Read; an election, or a change of the membership, waits for one write of the
 // identity. The core is stepped under a lock by whoever has something for it, so that a
-// commit costs no hand-over between goroutines. The sink is called by one goroutine at a
+// commit costs no hand-over between goroutines; what others bring while one of them hands
+// entries to log and network, that one does next. The sink is called by one goroutine at a
 // time, and never with the lock held.
 package node

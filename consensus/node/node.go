@@ -103,8 +103,16 @@ type Node struct {
 	dead     error // the log takes nothing more
 	changed  sync.Cond
 
-	seen atomic.Pointer[view]
-	told uint64 // the epoch that the sink knows of; 0: none
+	seen      atomic.Pointer[view]
+	sinkEpoch uint64 // the epoch that the sink knows of; 0: none
+
+	pumping bool              // somebody does what the core wants
+	records []eventlog.Record // memory for entries on their way to the log, of whoever pumps
+
+	teller    *time.Timer // calls tellLate
+	telling   bool        // it runs
+	toldThen  uint64      // how far all followers knew of the commit when it was started
+	committed int         // entries that were reported together last
 
 	out      []call // for the sink, in order
 	draining bool
@@ -149,6 +157,7 @@ func (n *Node) Propose(epoch uint64, kind uint8, time int64, payload []byte) (ti
 		if ticket, err = n.core.Propose(kind, time, payload); err != nil {
 			err = fmt.Errorf("node: %w", err)
 		}
+		n.gather()
 		n.pump()
 	}
 	n.leave()
@@ -190,6 +199,18 @@ func (n *Node) LeaderLost(id consensus.NodeID) {
 	defer n.leave()
 	if !n.closed && n.dead == nil {
 		n.core.LeaderLost(id)
+		n.pump()
+	}
+}
+
+// TellCommit has followers told at once of what is committed, where this node leads: otherwise word
+// of it goes with the next entries, or half a millisecond later. It is for whoever knows that
+// a follower waits for it.
+func (n *Node) TellCommit() {
+	n.mu.Lock()
+	defer n.leave()
+	if _, untold := n.core.Untold(); untold && !n.closed && n.dead == nil {
+		n.core.TellCommit()
 		n.pump()
 	}
 }
@@ -347,6 +368,7 @@ func (n *Node) Close() error {
 		return nil
 	}
 	n.closed = true
+	n.teller.Stop()
 	close(n.stop)
 	n.mu.Unlock()
 	n.ticking.Wait()

@@ -3,31 +3,33 @@ package node
 import (
 	"errors"
 	"fmt"
+	"runtime"
+	"time"
 
 	"github.com/lithair/lithair-go/consensus"
 	"github.com/lithair/lithair-go/eventlog"
 )
 
-// pump does what the core wants, until it wants nothing more. n.mu is held; nothing in here
-// blocks but the write of the identity, and that only when term, vote or membership change.
+// pump does what the core wants, until it wants nothing more. n.mu is held, and let go of while
+// something is handed to log and network: others may meanwhile tell the core something, which
+// whoever is at it then does as well, so that what comes at once goes out together. Nothing in
+// here blocks but the write of the identity, and that only when term, vote or membership change.
 func (n *Node) pump() {
+	if n.pumping {
+		return
+	}
+	n.pumping = true
 	for n.refused == nil && n.dead == nil && !n.waiting && n.core.HasReady() {
 		rd, err := n.core.Ready()
 		if err != nil {
 			n.die(fmt.Errorf("node: reading the log: %w", err))
-			return
+			break
 		}
 		if err := n.keep(&rd); err != nil {
 			n.die(fmt.Errorf("node: writing the identity: %w", err))
-			return
+			break
 		}
 		n.writes = append(n.writes, write{number: rd.Number, done: len(rd.Entries) == 0})
-		if len(rd.Entries) > 0 {
-			n.append(rd.Number, rd.Entries)
-		}
-		if len(rd.Messages) > 0 && n.cfg.Transport != nil {
-			n.cfg.Transport.Send(rd.Messages)
-		}
 		n.report(rd.Committed)
 		for _, s := range rd.Reads {
 			c := call{barrier: true, number: s.Index, ticket: s.ID}
@@ -36,10 +38,75 @@ func (n *Node) pump() {
 			}
 			n.out = append(n.out, c)
 		}
+		n.handOver(&rd)
 		n.settle()
 		n.watchLeadership()
 	}
+	n.pumping = false
 	n.watchLeadership()
+	n.tellLater()
+}
+
+// gather lets others propose, too, before what was proposed goes out, where several did last
+// time: they were woken together, and one message and one sync for all cost as much as for
+// one. n.mu is held, but not meanwhile.
+func (n *Node) gather() {
+	if n.pumping || n.committed < 2 {
+		return
+	}
+	n.pumping = true
+	n.mu.Unlock()
+	runtime.Gosched()
+	n.mu.Lock()
+	n.pumping = false
+}
+
+// tellAfter is how long word of a commit waits for entries to go with. They mostly come:
+// who waited for the commit goes on with something else. A message of its own would
+// cost as much as the entries did, and an answer.
+const tellAfter = 500 * time.Microsecond
+
+// tellLater sees to it that followers hear of a commit though no entries follow. n.mu is held.
+func (n *Node) tellLater() {
+	if told, untold := n.core.Untold(); untold && !n.telling && !n.cfg.Manual {
+		n.toldThen, n.telling = told, true
+		n.teller.Reset(tellAfter)
+	}
+}
+
+// tellLate tells followers of a commit, unless word of it has gone with something else.
+func (n *Node) tellLate() {
+	n.mu.Lock()
+	defer n.leave()
+	n.telling = false
+	if n.closed || n.dead != nil {
+		return
+	}
+	if told, untold := n.core.Untold(); untold && told == n.toldThen {
+		n.core.TellCommit()
+	}
+	n.pump()
+}
+
+// handOver gives entries to the log and messages to the network; n.mu is held, but not
+// meanwhile.
+func (n *Node) handOver(rd *consensus.Ready) {
+	if len(rd.Entries) == 0 && len(rd.Messages) == 0 {
+		return
+	}
+	replaces := false
+	if k := len(rd.Entries); k > 0 {
+		replaces = rd.Entries[0].Index <= n.tail
+		n.tail = rd.Entries[k-1].Index
+	}
+	n.mu.Unlock()
+	defer n.mu.Lock()
+	if len(rd.Messages) > 0 && n.cfg.Transport != nil {
+		n.cfg.Transport.Send(rd.Messages) // first: others need longer for them
+	}
+	if len(rd.Entries) > 0 {
+		n.append(rd.Number, rd.Entries, replaces)
+	}
 }
 
 // keep makes durable what the node must find again, before anything that speaks of it.
@@ -69,23 +136,29 @@ func (n *Node) keep(rd *consensus.Ready) error {
 	return n.file.write(n.identity)
 }
 
-// append gives entries to the log; those in their place go first.
-func (n *Node) append(number uint64, entries []consensus.Entry) {
-	if first := entries[0].Index; first <= n.tail {
-		n.log.TruncateAfterAsync(first-1, func(err error) {
+// append gives entries to the log; those in their place go first. Whoever pumps calls it.
+func (n *Node) append(number uint64, entries []consensus.Entry, replaces bool) {
+	if replaces {
+		n.log.TruncateAfterAsync(entries[0].Index-1, func(err error) {
 			if err != nil {
 				n.wrote(0, err)
 			}
 		})
 	}
-	recs := make([]eventlog.Record, len(entries))
+	recs := n.records[:0]
 	for i := range entries {
 		e := &entries[i]
-		recs[i] = eventlog.Record{Index: e.Index, Term: e.Term, Time: e.Time, Kind: e.Kind, Payload: e.Data}
+		recs = append(recs, eventlog.Record{Index: e.Index, Term: e.Term, Time: e.Time, Kind: e.Kind, Payload: e.Data})
 	}
-	n.tail = recs[len(recs)-1].Index
 	n.log.AppendAsync(recs, func(err error) { n.wrote(number, err) })
+	clear(recs)
+	if n.records = recs; cap(recs) > maxKeptRecords {
+		n.records = nil
+	}
 }
+
+// maxKeptRecords bounds the memory that is kept for handing entries to the log.
+const maxKeptRecords = 4096
 
 // wrote is called by the log, in order, when a write has ended.
 func (n *Node) wrote(number uint64, err error) {
@@ -164,7 +237,7 @@ func (n *Node) report(entries []consensus.Entry) {
 		e := &entries[i]
 		recs[i] = eventlog.Record{Index: e.Index, Term: e.Term, Time: e.Time, Kind: e.Kind, Payload: e.Data}
 	}
-	n.reported = recs[len(recs)-1].Index
+	n.reported, n.committed = recs[len(recs)-1].Index, len(recs)
 	n.out = append(n.out, call{records: recs})
 	n.core.Applied(n.reported)
 	k := 0

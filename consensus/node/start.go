@@ -37,6 +37,8 @@ func Start(cfg Config) (*Node, error) {
 	}
 	n := &Node{cfg: cfg, log: cfg.Log, sink: cfg.Sink, stop: make(chan struct{})}
 	n.changed.L = &n.mu
+	n.teller = time.AfterFunc(time.Hour, n.tellLate)
+	n.teller.Stop()
 	if err := n.begin(); err != nil {
 		if n.file != nil {
 			err = errors.Join(err, n.file.close())
@@ -74,6 +76,9 @@ func (n *Node) begin() error {
 	rc := n.cfg.Raft
 	rc.ID, rc.Incarnation, rc.Storage = n.identity.ID, n.identity.Incarnation, n
 	rc.Now = func() int64 { return n.cfg.Clock().UnixNano() }
+	if !n.cfg.Manual {
+		rc.LazyCommit = true
+	}
 	if rc.Seed == 0 {
 		rc.Seed = maphash.Comparable(maphash.MakeSeed(), n.identity.ID)
 	}

@@ -111,6 +111,9 @@ type outgoing struct {
 	queue   []consensus.Message
 	bytes   int
 	dropped int
+	now     nowWriter // of the connection, if it can be written to without waiting
+	left    []byte    // frames, or the rest of one, that the connection had no room for
+	writing bool      // the peer's goroutine writes: the rest waits for its turn
 }
 
 // NewTCP returns a transport that is not listening yet.
@@ -160,15 +163,21 @@ func (t *TCP) Members(m consensus.Membership) {
 	}
 }
 
-// Send implements [Transport].
+// Send implements [Transport]. What the connection takes at once is written by the caller, which
+// spares a switch to another goroutine; the rest waits for the peer's own.
 func (t *TCP) Send(messages []consensus.Message) {
-	for i := range messages {
+	for len(messages) > 0 {
+		k := 1
+		for k < len(messages) && messages[k].To == messages[0].To {
+			k++
+		}
 		t.mu.Lock()
-		o := t.peers[messages[i].To]
+		o := t.peers[messages[0].To]
 		t.mu.Unlock()
 		if o != nil {
-			o.put(messages[i])
+			o.put(messages[:k])
 		}
+		messages = messages[k:]
 	}
 }
 
@@ -180,29 +189,84 @@ func sizeOf(m *consensus.Message) int {
 	return n
 }
 
-func (o *outgoing) put(m consensus.Message) {
-	n := sizeOf(&m)
+// maxNowBytes of messages are written by who sends them; more would keep it for too long.
+const maxNowBytes = 256 << 10
+
+func (o *outgoing) put(list []consensus.Message) {
+	total := 0
+	for i := range list {
+		total += sizeOf(&list[i])
+	}
 	o.mu.Lock()
-	if o.bytes+n > o.t.cfg.MaxQueueBytes && len(o.queue) > 0 {
-		o.dropped++ // the protocol sends again what matters
+	if o.now != nil && !o.writing && len(o.queue) == 0 && len(o.left) == 0 && total <= maxNowBytes {
+		o.writeNow(list)
+		waits := len(o.left) > 0
 		o.mu.Unlock()
+		if waits {
+			o.rouse()
+		}
 		return
 	}
-	o.queue, o.bytes = append(o.queue, m), o.bytes+n
+	for i := range list {
+		n := sizeOf(&list[i])
+		if o.bytes+n > o.t.cfg.MaxQueueBytes && len(o.queue) > 0 {
+			o.dropped++ // the protocol sends again what matters
+			continue
+		}
+		o.queue, o.bytes = append(o.queue, list[i]), o.bytes+n
+	}
 	o.mu.Unlock()
+	o.rouse()
+}
+
+// writeNow writes what the connection has room for. What went wrong, if something did, the
+// peer's goroutine learns when it writes the rest. o.mu is held.
+func (o *outgoing) writeNow(list []consensus.Message) {
+	b := o.left[:0]
+	for i := range list {
+		b = appendFrame(b, &list[i])
+	}
+	n := o.now.writeNow(b)
+	o.left = b[:copy(b, b[n:])]
+}
+
+func (o *outgoing) rouse() {
 	select {
 	case o.wake <- struct{}{}:
 	default:
 	}
 }
 
-func (o *outgoing) take() (list []consensus.Message, dropped int) {
+// take returns what is to be written, behind b; nothing when all is. Until then nobody else
+// writes.
+func (o *outgoing) take(b []byte) (frames []byte, dropped int) {
+	o.mu.Lock()
+	b = append(b, o.left...)
+	list := o.queue
+	dropped = o.dropped
+	o.queue, o.bytes, o.dropped, o.left = nil, 0, 0, o.left[:0]
+	o.writing = len(b) > 0 || len(list) > 0
+	o.mu.Unlock()
+	for i := range list {
+		b = appendFrame(b, &list[i])
+	}
+	return b, dropped
+}
+
+// connected says how the connection is written to; nil when there is none, and what waited is
+// old by the time there is another.
+func (o *outgoing) connected(now nowWriter) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	list, dropped = o.queue, o.dropped
-	o.queue, o.bytes, o.dropped = nil, 0, 0
-	return list, dropped
+	o.now, o.writing = now, false
+	if now == nil {
+		o.queue, o.bytes, o.dropped, o.left = nil, 0, 0, nil
+	}
 }
+
+// nowWriter writes without waiting. writeNow returns how many bytes were taken: fewer than all
+// when there is no room for more, or the connection is broken.
+type nowWriter interface{ writeNow(b []byte) int }
 
 // run keeps a connection to the peer and writes to it.
 func (o *outgoing) run(ctx context.Context) {
@@ -230,7 +294,7 @@ func (o *outgoing) run(ctx context.Context) {
 			said = err.Error()
 			log.Warn("peer cannot be reached", "error", err)
 		}
-		o.take() // what waited is old by the time the peer is back
+		o.connected(nil)
 		select {
 		case <-ctx.Done():
 		case <-time.After(o.pause(had)):
@@ -289,7 +353,8 @@ func (o *outgoing) write(ctx context.Context, c net.Conn) error {
 		}
 		ended <- err
 	}()
-	var b []byte
+	o.connected(newNowWriter(c))
+	o.rouse() // for what came meanwhile
 	for {
 		select {
 		case <-ctx.Done():
@@ -298,22 +363,28 @@ func (o *outgoing) write(ctx context.Context, c net.Conn) error {
 			return err
 		case <-o.wake:
 		}
-		list, dropped := o.take()
-		if dropped > 0 {
+		if err := o.writeAll(c); err != nil {
+			return err
+		}
+	}
+}
+
+// writeAll writes until nothing waits.
+func (o *outgoing) writeAll(c net.Conn) error {
+	var b []byte
+	for {
+		var dropped int
+		if b, dropped = o.take(b[:0]); dropped > 0 {
 			o.t.cfg.Logger.Warn("messages dropped: the peer does not keep up", "peer", uint64(o.id), "messages", dropped)
 		}
-		b = b[:0]
-		for i := range list {
-			b = appendFrame(b, &list[i])
+		if len(b) == 0 {
+			return nil
 		}
 		if err := c.SetWriteDeadline(time.Now().Add(o.t.cfg.WriteTimeout)); err != nil {
 			return err
 		}
 		if _, err := c.Write(b); err != nil {
 			return err
-		}
-		if cap(b) > 1<<20 {
-			b = nil
 		}
 	}
 }

@@ -102,6 +102,45 @@ func TestMessagesTravelInOrder(t *testing.T) {
 	}
 }
 
+// TestAPeerThatDoesNotReadGetsAllLater: what the socket has no room for waits, in order, whoever
+// writes it, and nothing of it is cut.
+func TestAPeerThatDoesNotReadGetsAllLater(t *testing.T) {
+	a, _, _ := newTCP(t, 1, nil)
+	b, got, _ := newTCP(t, 2, nil)
+	know(a, b)
+	m := consensus.Message{Kind: consensus.MsgAppend, From: 1, To: 2, Term: 3}
+	resend(t, a, got, m)
+	data := []byte(strings.Repeat("y", 12<<10))
+	const n = 4000
+	var waited int
+	for i := range uint64(n) {
+		m.Seq, m.Entries = 1000+i, []consensus.Entry{{Index: 1, Term: 3, Kind: consensus.FirstKind, Data: data}}
+		a.Send([]consensus.Message{m})
+		o := a.peers[2]
+		o.mu.Lock()
+		waited = max(waited, len(o.queue))
+		o.mu.Unlock()
+	}
+	for next := uint64(1000); next < 1000+n; {
+		select {
+		case r := <-got:
+			if r.Seq == 0 {
+				continue // of resend
+			}
+			if r.Seq != next || len(r.Entries) != 1 || len(r.Entries[0].Data) != len(data) {
+				t.Fatalf("got %d with %d entries, want %d", r.Seq, len(r.Entries), next)
+			}
+			next++
+		case <-time.After(20 * time.Second):
+			t.Fatalf("message %d does not come", next)
+		}
+	}
+	if waited == 0 {
+		t.Error("nothing had to wait: the test shows nothing")
+	}
+	t.Logf("up to %d messages waited", waited)
+}
+
 func TestStrangersAreRefused(t *testing.T) {
 	for _, c := range []struct {
 		name   string

@@ -26,7 +26,7 @@ func (n *Node) View() (v View, changed <-chan struct{}) {
 
 // look notes who leads. n.mu is held, or nobody else knows the node yet.
 func (n *Node) look() {
-	v := View{Leads: n.epoch != 0 && n.told == n.epoch}
+	v := View{Leads: n.epoch != 0 && n.sinkEpoch == n.epoch}
 	_, _, v.Term, _ = n.core.Leadership()
 	if v.Leader = n.core.Lead(); n.dead != nil || n.closed {
 		v.Leader, v.Leads = 0, false
@@ -45,8 +45,8 @@ func (n *Node) look() {
 func (n *Node) noteTold(c *call) {
 	switch {
 	case c.leading:
-		n.told = c.number
+		n.sinkEpoch = c.number
 	case c.lost:
-		n.told = 0
+		n.sinkEpoch = 0
 	}
 }

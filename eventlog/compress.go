@@ -273,8 +273,9 @@ func (l *Log) queueSwap(s *swap, done func(error)) {
 var errReplaced = errors.New("the segment was removed or replaced meanwhile")
 
 // swapNames gives the new segment the name of the old one. Either of the two may be found
-// after a crash; they hold the same. Where it is not needed a failure costs room alone;
-// otherwise it is told, and the log goes on.
+// after a crash; they hold the same. A failure before that is told where the swap is
+// needed, costs room alone otherwise, and the log goes on. One behind it, of the directory's
+// sync, poisons where the swap is needed: nobody knows which of the two is there to stay.
 func (w *Work) swapNames() error {
 	l, s := w.log, w.taken.swap
 	s.tried = true
@@ -286,22 +287,19 @@ func (w *Work) swapNames() error {
 		if e := s.drop(l); errors.Is(e, disk.ErrPower) {
 			return e
 		}
-		w.swapFailed("a segment was written anew for nothing", err)
+		if s.needed {
+			w.kept = fmt.Errorf("eventlog: %s could not be written anew: %w", s.made.name, err)
+			return nil
+		}
+		l.cfg.Logger.Info("a segment was compressed for nothing", "segment", s.made.name, "error", err)
 		return nil
 	}
 	w.swapped = true
-	if err := l.cfg.FS.SyncDir(path.Dir(s.made.name)); err != nil {
-		w.swapFailed("the directory could not be synced after a segment was written anew", err)
+	if err = l.cfg.FS.SyncDir(path.Dir(s.made.name)); err != nil && !s.needed {
+		l.cfg.Logger.Info("the directory could not be synced after a segment was compressed", "segment", s.made.name, "error", err)
+		err = nil
 	}
-	return nil
-}
-
-func (w *Work) swapFailed(what string, err error) {
-	if s := w.taken.swap; s.needed {
-		w.kept = fmt.Errorf("eventlog: %s: %s: %w", s.made.name, what, err)
-	} else {
-		w.log.cfg.Logger.Info(what, "segment", s.made.name, "error", err)
-	}
+	return err
 }
 
 // replace puts a segment that was written anew into the image. l.mu is held.

@@ -21,7 +21,6 @@ import (
 	"github.com/lithair/lithair-go/model"
 	"github.com/lithair/lithair-go/observe"
 	"github.com/lithair/lithair-go/rest"
-	"github.com/lithair/lithair-go/subject"
 	"github.com/lithair/lithair-go/wire"
 )
 
@@ -49,7 +48,6 @@ type App struct {
 	keys       eventlog.KeyProvider    // of data at rest; nil: it is not encrypted
 	backedUp   atomic.Int64            // when the last backup was done, Unix ns
 	blobs      atomic.Pointer[blob.Store]
-	subjects   atomic.Pointer[subject.Store]
 	copying    sync.RWMutex // files beside the log are read by a backup, or removed
 	takesBlobs bool
 	named      map[string]bool    // files that history names; guarded by copying
@@ -93,7 +91,7 @@ func New(cfg Config) *App {
 		metrics: observe.NewRegistry(), health: &observe.Health{}, opened: make(chan struct{})}
 	a.router.Use(a.measure, wire.RequestID(), a.gate)
 	e, err := engine.New(engine.Config{
-		ExecutorConfig: engine.ExecutorConfig{Room: a.memory.room, Subjects: lazySubjects{a}},
+		ExecutorConfig: engine.ExecutorConfig{Room: a.memory.room},
 
 		Open:      a.openOrder,
 		Clock:     cfg.Clock,
@@ -403,7 +401,7 @@ func (a *App) openState(ctx context.Context, dir string) error {
 	if err := a.engine.KeepSnapshots(snaps); err != nil {
 		return &startError{err: err, kind: startData, dir: dir, name: a.cfg.Name}
 	}
-	if err := errors.Join(a.openBlobs(), a.openSubjects()); err != nil {
+	if err := a.openBlobs(); err != nil {
 		return &startError{err: err, kind: startData, dir: dir, name: a.cfg.Name}
 	}
 	if a.cfg.Cluster != "" {
@@ -420,9 +418,6 @@ func (a *App) openState(ctx context.Context, dir string) error {
 		return &startError{err: err, kind: startData, dir: dir, name: a.cfg.Name}
 	}
 	id, err := loadIdentity(a.cfg.FS, dir, time.Now())
-	if err == nil && a.cfg.Cluster == "" {
-		err = a.settleSubjects(ctx)
-	}
 	if err != nil {
 		return &startError{err: errors.Join(err, a.engine.Close(context.WithoutCancel(ctx))), kind: startData, dir: dir}
 	}

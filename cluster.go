@@ -158,6 +158,9 @@ func (c *cluster) serveHTTP(a *App) error {
 			if r.RawPath() == changePath {
 				return a.serveChange(w, r)
 			}
+			if r.RawPath() == erasePath {
+				return a.serveErase(w, r)
+			}
 			r.SetContext(context.WithValue(r.Context(), hopKey{}, true))
 			err := h(w, r)
 			c.node.TellCommit() // the node that handed it on waits until it has the write itself
@@ -325,15 +328,12 @@ func (c *cluster) stepDown(ctx context.Context, log *slog.Logger) {
 // handOver bounds how long a node that stops waits for another to lead.
 const handOver = 2 * time.Second
 
-// checkReplicated refuses what other nodes would not have: files and keys beside the log do
-// not travel yet.
+// checkReplicated refuses what other nodes would not have: files beside the log do not travel
+// yet.
 func (a *App) checkReplicated() error {
 	for _, t := range a.engine.Tables() {
-		switch {
-		case len(t.Model().Blobs()) > 0:
+		if len(t.Model().Blobs()) > 0 {
 			return fmt.Errorf("model %s has files (blob fields), which are not copied to other nodes yet: it cannot be part of a cluster", t.Name())
-		case t.Model().Seals():
-			return fmt.Errorf("model %s has sealed fields, whose keys are not copied to other nodes yet: it cannot be part of a cluster", t.Name())
 		}
 	}
 	return nil

@@ -38,7 +38,6 @@
 //	log        every transaction there was, as far as Config.Retention keeps it
 //	snapshots  the state at some moments, so that a start is short
 //	blobs      files that fields of type [Blob] name
-//	subjects   the keys of sealed fields
 //	positions  how far Committed hooks have come
 //	node.json  who this node is
 //	raft       in a cluster: this node's number, its term and vote, the members
@@ -68,7 +67,9 @@
 // A field with privacy:"sealed" is stored under the key of whom its record is about, the
 // value of the field with privacy:"subject". [App.Erase], or "lithair erase", destroys that
 // key: then the field has no value, in the newest state, in history, log and snapshots, and
-// in backups made from then on. Hooks behind the commit, and tools that read the data
+// in backups made from then on; backups made before still hold the key, and must be
+// destroyed. Keys are in the log and in snapshots, until they are erased: who can read
+// those can read what is sealed. In a cluster every node has them. Hooks behind the commit, and tools that read the data
 // directory, see what is sealed as it is stored. The answer to a retry with an
 // Idempotency-Key has no body where such fields are concerned.
 //

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io/fs"
 	"net"
 	"net/http"
 	"os"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/lithair/lithair-go/backup"
 	"github.com/lithair/lithair-go/eventlog"
+	"github.com/lithair/lithair-go/state"
 )
 
 type patient struct {
@@ -42,15 +44,65 @@ func eraseOver(t *testing.T, dir, body string) int {
 	return res.StatusCode
 }
 
+// keyOf returns the secret of a subject.
+func keyOf(t *testing.T, a *App, subject string) []byte {
+	t.Helper()
+	list, err := a.engine.Subjects()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range list {
+		if s.Name == subject {
+			if k, ok := state.KeyOf(a.engine.Root(), s.KeyID); ok && !k.Destroyed {
+				return k.Secret[:]
+			}
+		}
+	}
+	t.Fatalf("subject %s has no key", subject)
+	return nil
+}
+
+// holding counts the files below a directory that hold some bytes.
+func holding(t *testing.T, dir string, b []byte) (n int) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		content, err := os.ReadFile(name)
+		if bytes.Contains(content, b) {
+			n++
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
 // TestSealedAndErased: sealed fields are read and written as others, stand nowhere in the
 // clear, and are gone for good when their subject is erased, while all else stays.
 func TestSealedAndErased(t *testing.T) {
+	for name, cfg := range map[string]Config{"clear": {}, "encrypted": {EncryptionKeyFile: keyFile(t, keyA)}, "compressed": {LogCompress: true}} {
+		t.Run(name, func(t *testing.T) { sealedAndErased(t, cfg) })
+	}
+}
+
+func sealedAndErased(t *testing.T, cfg Config) {
 	dir := t.TempDir()
-	a := newApp(t, Config{Dir: dir})
+	at := func(dir string) Config {
+		c := cfg
+		c.Dir = dir
+		return c
+	}
+	var ring eventlog.KeyProvider
+	a := newApp(t, at(dir))
 	patients := withPatients(a)
 	if err := a.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	ring = a.keys
 	secret := func(who string) string { return marker + " of " + who }
 	create := func(who string) string {
 		t.Helper()
@@ -98,6 +150,10 @@ func TestSealedAndErased(t *testing.T) {
 	}
 	nothingShows(t, dir)
 
+	key := keyOf(t, a, "ann")
+	if encrypted := holding(t, dir, key) == 0; encrypted != (cfg.EncryptionKeyFile != "") {
+		t.Fatal("the key stands nowhere, or in the clear where data is encrypted: the test shows nothing")
+	}
 	hash := a.engine.Root().Hash()
 	for body, want := range map[string]int{`{"subject":"nobody"}`: 404, `{"subject":""}`: 404, `nonsense`: 400, `{"subject":"ann"}`: 204} {
 		if got := eraseOver(t, dir, body); got != want {
@@ -148,11 +204,14 @@ func TestSealedAndErased(t *testing.T) {
 	if err := a.Shutdown(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := eventlog.Verify(eventlog.Config{Dir: filepath.Join(dir, "log")}, nil); err != nil {
+	if n := holding(t, dir, key); n > 0 {
+		t.Errorf("%d files still hold the key", n)
+	}
+	if _, err := eventlog.Verify(eventlog.Config{Dir: filepath.Join(dir, "log"), Keys: ring}, nil); err != nil {
 		t.Error(err)
 	}
 
-	b := newApp(t, Config{Dir: dir})
+	b := newApp(t, at(dir))
 	patients = withPatients(b)
 	if err := b.Start(t.Context()); err != nil {
 		t.Fatal(err)
@@ -168,10 +227,10 @@ func TestSealedAndErased(t *testing.T) {
 		shown bool
 	}{"late": {late.Bytes(), false}, "early": {early.Bytes(), true}} {
 		back := filepath.Join(t.TempDir(), name)
-		if _, err := backup.Restore(bytes.NewReader(c.file), backup.Options{Dir: back, At: &before}); err != nil {
+		if _, err := backup.Restore(bytes.NewReader(c.file), backup.Options{Dir: back, At: &before, Keys: ring}); err != nil {
 			t.Fatal(err)
 		}
-		r := newApp(t, Config{Dir: back})
+		r := newApp(t, at(back))
 		withPatients(r)
 		if err := r.Start(t.Context()); err != nil {
 			t.Fatal(err)
@@ -188,47 +247,79 @@ func TestSealedAndErased(t *testing.T) {
 	}
 }
 
-// TestErasureThatWasCutOff: the transaction is durable and the key is still there; the next
-// start destroys it. Keys that are missing stop the start.
-func TestErasureThatWasCutOff(t *testing.T) {
-	dir := t.TempDir()
-	a := newApp(t, Config{Dir: dir})
-	patients := withPatients(a)
-	if err := a.Start(t.Context()); err != nil {
+// TestSealedInACluster: a key that the leader makes opens on every node, an erasure asked of
+// any node takes it off every disk, also off that of a node that was away.
+func TestSealedInACluster(t *testing.T) {
+	m := startCluster(t, 3, func(a *App) { withPatients(a) })
+	lead := m.leader()
+	create := func(node int, who string) {
+		t.Helper()
+		res := call(t, m.apps[node], "POST", "/api/patients", `{"person":"`+who+`","name":"`+marker+` of `+who+`"}`)
+		if res.StatusCode != 201 {
+			t.Fatalf("%d %s", res.StatusCode, res.body)
+		}
+	}
+	follower := m.follower()
+	for _, who := range []string{"ann", "bob"} {
+		create(follower, who)
+		create(lead, who)
+	}
+	m.equal()
+	shown := func(node int, who string) (n int) {
+		t.Helper()
+		res := call(t, m.apps[node], "GET", "/api/patients?person="+who, "")
+		if res.StatusCode != 200 {
+			t.Fatalf("%d %s", res.StatusCode, res.body)
+		}
+		return strings.Count(res.body, marker)
+	}
+	for i := range m.apps {
+		if ann, bob := shown(i, "ann"), shown(i, "bob"); ann != 2 || bob != 2 {
+			t.Errorf("node %d shows %d and %d", i+1, ann, bob)
+		}
+	}
+	key := keyOf(t, m.apps[lead], "ann")
+	away := 3 - lead - follower
+	if err := m.apps[away].Snapshot(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := a.Update(t.Context(), func(tx *Tx) error {
-		return errors.Join(patients.Insert(tx, &patient{Person: "ann", Name: marker}), patients.Insert(tx, &patient{Person: "bob", Name: marker}))
-	}); err != nil {
+	m.stop(away)
+	if n := holding(t, m.cfgs[away].Dir, key); n != 2 {
+		t.Fatalf("%d files of the node that is away hold the key, want log and snapshot", n)
+	}
+	if err := m.apps[follower].Erase(t.Context(), "ann"); err != nil {
 		t.Fatal(err)
 	}
-	id, err := a.engine.Erase(t.Context(), "ann", "")
-	if err != nil {
+	if err := m.apps[follower].Erase(t.Context(), "nobody"); !errors.Is(err, ErrNotFound) {
+		t.Errorf("nobody: %v", err)
+	}
+	for _, i := range []int{lead, follower} {
+		if n := holding(t, m.cfgs[i].Dir, key); n > 0 {
+			t.Errorf("node %d: %d files hold the key", i+1, n)
+		}
+	}
+	m.start(away)
+	m.equal()
+	if err := m.apps[away].engine.Erased(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if _, there := a.subjects.Load().Key(id); !there {
-		t.Fatal("the key is gone already: the test shows nothing")
+	if n := holding(t, m.cfgs[away].Dir, key); n > 0 {
+		t.Errorf("the node that was away: %d files hold the key", n)
 	}
-	if err := a.Shutdown(context.Background()); err != nil {
-		t.Fatal(err)
+	m.stop(m.leader()) // the next leader seals on
+	lead = m.leader()
+	create(lead, "bob")
+	create(lead, "eve")
+	if res := call(t, m.apps[lead], "POST", "/api/patients", `{"person":"ann","name":"again"}`); res.StatusCode != 422 {
+		t.Errorf("for an erased subject: %d %s", res.StatusCode, res.body)
 	}
-	b := newApp(t, Config{Dir: dir})
-	withPatients(b)
-	if err := b.Start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if _, there := b.subjects.Load().Key(id); there || !b.subjects.Load().Destroyed(id) {
-		t.Error("the erasure was not finished")
-	}
-	if err := b.Shutdown(context.Background()); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Rename(filepath.Join(dir, "subjects"), filepath.Join(dir, "elsewhere")); err != nil {
-		t.Fatal(err)
-	}
-	c := newApp(t, Config{Dir: dir})
-	withPatients(c)
-	if err := c.Start(t.Context()); err == nil || !strings.Contains(err.Error(), "the keys of 2 subjects are missing") && !strings.Contains(err.Error(), "the keys of 1 subjects are missing") {
-		t.Errorf("without keys: %v", err)
+	m.equal()
+	for i, a := range m.apps {
+		if a == nil {
+			continue
+		}
+		if ann, bob, eve := shown(i, "ann"), shown(i, "bob"), shown(i, "eve"); ann != 0 || bob != 3 || eve != 1 {
+			t.Errorf("node %d shows %d, %d and %d", i+1, ann, bob, eve)
+		}
 	}
 }

@@ -38,12 +38,11 @@ consensus       binenc                                          : the pure core:
 consensus/node  consensus eventlog binenc internal/disk         : drives the core; knows no state, so that log and state meet in engine alone
 query           model binenc jsonx                              : one predicate compiler for everyone; works on canonical bytes, never on an engine
 engine          state model eventlog binenc jsonx internal/disk internal/crypt : the write path; sees ordering through its own interface, so no consensus import
-subject         internal/disk internal/crypt                    : keys by number; whose they are is state, so that neither knows both
 blob            internal/disk internal/crypt                    : files by their content; knows no record, so that whoever does says what is named
-backup          engine state eventlog binenc jsonx blob subject internal/disk internal/crypt : a capability: copies what the engine exports, and knows its formats by the packages that own them
+backup          engine state eventlog binenc jsonx blob internal/disk internal/crypt : a capability: copies what the engine exports, and knows its formats by the packages that own them
 rest            engine state model query wire jsonx binenc      : a capability: below the root, wired by it
 observe         wire jsonx                                      : a capability: reads numbers and functions it is handed, never the engine
-.               wire jsonx binenc model state query engine eventlog consensus consensus/node rest observe backup blob subject internal/disk internal/crypt : the root only wires
+.               wire jsonx binenc model state query engine eventlog consensus consensus/node rest observe backup blob internal/disk internal/crypt : the root only wires
 cmd/...         . ...                                           : programs, on top of everything
 examples/...    . wire jsonx model                              : programs as users write them: front door only
 `

@@ -19,7 +19,6 @@ import (
 	"github.com/lithair/lithair-go/eventlog"
 	"github.com/lithair/lithair-go/internal/disk"
 	"github.com/lithair/lithair-go/state"
-	"github.com/lithair/lithair-go/subject"
 )
 
 // builder is the sink of a restore.
@@ -248,13 +247,6 @@ func (b *builder) complete() error {
 		}
 	}
 	for name, text := range b.small {
-		if path.Dir(name) == "subjects" {
-			cfg := subject.Config{Dir: b.path("subjects"), FS: b.fs, Keys: b.keys}
-			if err := subject.WriteFile(cfg, path.Base(name), text); err != nil {
-				return err
-			}
-			continue
-		}
 		if err := disk.WriteFileAtomic(b.fs, b.path(name), clip(text, b.at.Index)); err != nil {
 			return err
 		}
@@ -291,12 +283,12 @@ func (b *builder) close() (err error) {
 	return err
 }
 
-// maxSmall bounds the files that are held in memory: positions of hooks, keys of subjects.
+// maxSmall bounds the files that are held in memory: positions of hooks.
 const maxSmall = 64 << 10
 
 // isSmall says that a file is written in the end, when all is known.
 func isSmall(name string) bool {
-	return strings.HasPrefix(name, "positions/") || strings.HasPrefix(name, "subjects/")
+	return strings.HasPrefix(name, "positions/")
 }
 
 func (b *builder) file(name string, size int64) (err error) {

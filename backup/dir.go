@@ -1,7 +1,6 @@
 package backup
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -14,7 +13,6 @@ import (
 	"github.com/lithair/lithair-go/eventlog"
 	"github.com/lithair/lithair-go/internal/disk"
 	"github.com/lithair/lithair-go/jsonx"
-	"github.com/lithair/lithair-go/subject"
 )
 
 // WriteDir writes a backup of a data directory that no process has open. The state is
@@ -77,11 +75,6 @@ func DirFiles(files disk.FS, dir string, keys eventlog.KeyProvider) (list []File
 		open := func() (io.ReadCloser, int64, error) { return openFile(files, p.path(n)) }
 		switch path.Dir(n) {
 		case "positions":
-		case "subjects":
-			open = func() (io.ReadCloser, int64, error) {
-				b, err := subject.ReadFile(subject.Config{Dir: p.path("subjects"), FS: files, Keys: keys}, path.Base(n))
-				return io.NopCloser(bytes.NewReader(b)), int64(len(b)), err
-			}
 		default:
 			open = func() (io.ReadCloser, int64, error) {
 				f, err := blob.OpenFile(blob.Config{Dir: p.path("blobs"), FS: files, Keys: keys}, path.Base(n))

@@ -107,11 +107,18 @@ func blockSum(id [16]byte, number uint64, b []byte) uint32 {
 	return crc32.Update(crc32.Checksum(front[:], castagnoli), castagnoli, b[4:])
 }
 
+// redactedKind is added to the kind of a record whose payload is the digest of what it was.
+const redactedKind = 1 << 8
+
 func appendRecord(dst []byte, r *eventlog.Record) []byte {
 	dst = binenc.AppendUvarint(dst, r.Index)
 	dst = binenc.AppendUvarint(dst, r.Term)
 	dst = binenc.AppendVarint(dst, r.Time)
-	dst = binenc.AppendUvarint(dst, uint64(r.Kind))
+	kind := uint64(r.Kind)
+	if r.Redacted {
+		kind |= redactedKind
+	}
+	dst = binenc.AppendUvarint(dst, kind)
 	return binenc.AppendBytes(dst, r.Payload)
 }
 
@@ -120,8 +127,13 @@ func readRecord(b *binenc.Reader) (r eventlog.Record, err error) {
 	r.Index, r.Term, r.Time = b.Uvarint(), b.Uvarint(), b.Varint()
 	kind := b.Uvarint()
 	r.Kind, r.Payload = uint8(kind), b.Bytes()
-	if err = b.Err(); err == nil && kind > 255 {
+	r.Redacted = kind&redactedKind != 0
+	switch err = b.Err(); {
+	case err != nil:
+	case kind >= 2*redactedKind:
 		err = fmt.Errorf("record kind %d", kind)
+	case r.Redacted && len(r.Payload) != sha256.Size:
+		err = fmt.Errorf("a redacted record of %d bytes", len(r.Payload))
 	}
 	return r, err
 }
@@ -160,4 +172,4 @@ func (e *end) decode(b []byte) (err error) {
 }
 
 // fileName is what files in a backup may be called.
-var fileName = regexp.MustCompile(`^(positions/[a-z0-9][a-z0-9_-]{0,63}\.pos|blobs/[0-9a-f]{2}/[0-9a-f]{64}|subjects/[0-9]{8}\.keys)$`)
+var fileName = regexp.MustCompile(`^(positions/[a-z0-9][a-z0-9_-]{0,63}\.pos|blobs/[0-9a-f]{2}/[0-9a-f]{64})$`)

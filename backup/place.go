@@ -75,7 +75,7 @@ func takePlace(opt Options) (*place, error) {
 
 // inPlace lists the files that a restore replaces, by their names below the directory.
 func (p *place) inPlace() (names []string, err error) {
-	for _, d := range []string{"log", "snapshots", "positions", "subjects"} {
+	for _, d := range []string{"log", "snapshots", "positions"} {
 		list, err := p.list(d)
 		if err != nil {
 			return nil, err
@@ -235,7 +235,7 @@ func removeAll(files disk.FS, dir string) error {
 		return err
 	}
 	names = append(append(names, lockFile), blobs...)
-	for _, n := range append(names, "log", "snapshots", "positions", "subjects", "blobs", "") {
+	for _, n := range append(names, "log", "snapshots", "positions", "blobs", "") {
 		if err := files.Remove(p.path(n)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}

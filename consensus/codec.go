@@ -1,6 +1,7 @@
 package consensus
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 
@@ -16,7 +17,11 @@ import (
 //	if flags&snapshot: index term zigzag(time) size length sum length membership
 //	length data
 //	count { id }
+//
+// To the kind of an entry that is redacted, redactedKind is added.
 const messageVersion = 1
+
+const redactedKind = 1 << 8
 
 const (
 	flagReject = 1 << iota
@@ -58,7 +63,11 @@ func AppendMessage(b []byte, m *Message) []byte {
 func appendEntry(b []byte, e *Entry) []byte {
 	b = binenc.AppendUvarint(b, e.Index)
 	b = binenc.AppendUvarint(b, e.Term)
-	b = binenc.AppendUvarint(binenc.AppendVarint(b, e.Time), uint64(e.Kind))
+	kind := uint64(e.Kind)
+	if e.Redacted {
+		kind |= redactedKind
+	}
+	b = binenc.AppendUvarint(binenc.AppendVarint(b, e.Time), kind)
 	return binenc.AppendBytes(b, e.Data)
 }
 
@@ -92,8 +101,8 @@ func ParseMessage(b []byte) (m Message, err error) {
 			e := &m.Entries[i]
 			e.Index, e.Term, e.Time = r.Uvarint(), r.Uvarint(), r.Varint()
 			kind := r.Uvarint()
-			e.Kind, e.Data = uint8(kind), data(&r)
-			sound = sound && kind <= 255
+			e.Kind, e.Redacted, e.Data = uint8(kind), kind&redactedKind != 0, data(&r)
+			sound = sound && kind < 2*redactedKind && (!e.Redacted || len(e.Data) == sha256.Size)
 		}
 	}
 	if flags&flagSnapshot != 0 {

@@ -10,7 +10,8 @@ func messages() []Message {
 	return []Message{
 		{Kind: MsgVote, Group: 7, From: 1, To: 2, Term: 1 << 40, Index: 3, LogTerm: 2, Incarnation: 5, Transfer: true},
 		{Kind: MsgAppend, From: 2, To: 1, Term: 4, Index: 8, LogTerm: 4, Commit: 7, Seq: 12, Entries: []Entry{
-			{Index: 9, Term: 4, Time: -1, Kind: KindNoop}, {Index: 10, Term: 4, Time: 1 << 60, Kind: FirstKind, Data: []byte("data")}}},
+			{Index: 9, Term: 4, Time: -1, Kind: KindNoop}, {Index: 10, Term: 4, Time: 1 << 60, Kind: FirstKind, Data: []byte("data")},
+			{Index: 11, Term: 4, Time: 5, Kind: 255, Data: make([]byte, 32), Redacted: true}}},
 		{Kind: MsgAppendResp, From: 2, To: 1, Term: 4, Index: 8, Hint: 3, HintTerm: 2, Match: 1, Reject: true},
 		{Kind: MsgSnapshot, From: 2, To: 1, Term: 4, Snapshot: &s},
 		{Kind: MsgChunk, From: 2, To: 1, Term: 4, Snapshot: &s, Offset: 16, Data: []byte("piece"), Checksum: 1<<32 - 1, Last: true},

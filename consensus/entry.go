@@ -20,6 +20,8 @@ type Entry struct {
 	Time  int64  // nanoseconds since 1970, the proposer's; not read here
 	Kind  uint8
 	Data  []byte // nobody changes it once it is proposed
+
+	Redacted bool // Data is the digest of what it was, see eventlog.Record; not read here
 }
 
 // entryOverhead stands for what an entry costs beside its data, in memory and on the

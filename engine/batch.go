@@ -17,6 +17,9 @@ type batchRun struct {
 	count uint64
 	txs   []byte // as appendTx wrote them
 	local bool   // local records were changed
+
+	keys   []madeKey
+	erased [][16]byte
 }
 
 // run executes one call and puts it among those waiting for a commit.
@@ -43,6 +46,7 @@ func (b *batchRun) run(c *Call) {
 	switch {
 	case c.Err != nil:
 		b.batch.Rollback(mark)
+		ex.keys.drop(tx.keys)
 		c.Result.Seq = b.seq
 	case tx.count == 0:
 		c.local = tx.local > 0
@@ -56,6 +60,7 @@ func (b *batchRun) run(c *Call) {
 		b.local = b.local || tx.local > 0
 		c.Result.Seq, c.wrote = b.seq, true
 		ex.kept += tx.kept
+		b.keys, b.erased = append(b.keys, tx.keys...), append(b.erased, tx.erased...)
 		if tx.schema {
 			ex.schemaSeq = b.seq
 		}

@@ -72,7 +72,10 @@
 // # Sealed fields
 //
 // Fields with privacy:"sealed" are encrypted by the transaction, and opened by the codec of
-// the [Table]; see [SubjectKeys] and [Engine.Erase].
+// the [Table]. The key of a subject comes by an entry of its own ([KindKey]), which takes no
+// sequence. [Engine.Erase] destroys it in the state and takes it out of log and snapshots of
+// this node; others do so as they apply the transaction, see erase.go. It is read by nobody
+// from then on, in older states neither.
 //
 // # Sequence
 //

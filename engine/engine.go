@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	secrets "crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -76,6 +77,9 @@ type Engine struct {
 	stats   counters
 	past    past
 
+	erasing  [][16]byte    // ids of keys that are to be taken off the disk; guarded by mu
+	eraseAsk chan struct{} // something was added to erasing
+
 	held      eventlog.Position // what a snapshot brought
 	restored  *state.Root       // by it, until it is verified
 	snaps     *snapshots        // owned by keepSnapshots once that runs
@@ -120,12 +124,15 @@ func New(cfg Config) (*Engine, error) {
 	if cfg.Entropy == nil {
 		cfg.Entropy = rand.Uint64
 	}
+	if cfg.Secrets == nil {
+		cfg.Secrets = secrets.Reader
+	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
 	}
 	e := &Engine{cfg: cfg, log: cfg.Logger, store: state.NewStore(state.Empty()),
 		barriers: map[uint64]*barrier{}, tickets: cfg.Entropy() >> 1, settled: make(chan struct{}), idle: make(chan struct{}),
-		snapsAsk: make(chan func()), snapsDone: make(chan struct{}), past: past{turn: make(chan struct{}, pastReaders)}}
+		snapsAsk: make(chan func()), snapsDone: make(chan struct{}), eraseAsk: make(chan struct{}, 1), past: past{turn: make(chan struct{}, pastReaders)}}
 	e.work.L = &e.mu
 	e.watch = newWatchdog(e.log, cfg.SlowTx)
 	if !cfg.Manual {
@@ -191,6 +198,7 @@ func (e *Engine) Start(ctx context.Context) error {
 	}
 	e.store.Publish(ex.Root())
 	e.setPoint(ex.Root())
+	e.noteErased()
 	if e.cfg.Manual {
 		return e.startManual()
 	}
@@ -481,9 +489,19 @@ func (e *Engine) execute() {
 		if e.ex.Inflight() == 0 {
 			e.pace.sent = time.Now()
 		}
-		_, err := e.order.Propose(p.Epoch, KindBatch, p.Time, p.Payload)
-		e.ex.Proposed(err)
+		e.ex.Proposed(e.propose(&p))
 	}
+}
+
+// propose hands an entry over, behind those of the keys that it needs.
+func (e *Engine) propose(p *Proposal) error {
+	for _, k := range p.Keys {
+		if _, err := e.order.Propose(p.Epoch, KindKey, p.Time, k); err != nil {
+			return err
+		}
+	}
+	_, err := e.order.Propose(p.Epoch, KindBatch, p.Time, p.Payload)
+	return err
 }
 
 // confirm asks whether this node still leads, where answers wait for that.
@@ -541,6 +559,7 @@ func (e *Engine) publish() {
 	if e.ex.Settled() && !e.isSettled() {
 		close(e.settled)
 	}
+	e.noteErased()
 	done := e.ex.TakeFinished()
 	e.mu.Lock()
 	e.queued -= len(done)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/lithair/lithair-go/eventlog"
 	"github.com/lithair/lithair-go/model"
@@ -19,7 +20,7 @@ type ExecutorConfig struct {
 	MaxCascade    int           // records that one delete may delete or change besides its own; default 10,000
 	Entropy       func() uint64 // chance; required
 	Room          func() error  // says why no record may be added or grow now, as ErrNoRoom; may be nil
-	Subjects      SubjectKeys   // required when a model has sealed fields
+	Secrets       io.Reader     // chance that nobody can guess, for keys; required when a model has sealed fields
 	Running       func(*Call)   // told before each function runs, and with nil after; may be nil
 }
 
@@ -53,6 +54,7 @@ type Proposal struct {
 	Epoch   uint64
 	Time    int64 // Unix ns, later than that of every entry before
 	Payload []byte
+	Keys    [][]byte // payloads of entries of KindKey, with the same time, that come before it
 }
 
 // flight is an entry that was proposed and is not committed yet.
@@ -60,6 +62,9 @@ type flight struct {
 	first uint64
 	round uint64      // of the Execute that made it
 	root  *state.Root // what the state will be
+
+	keys   []madeKey  // that come before it
+	erased [][16]byte // ids of keys that it destroys
 }
 
 // Executor is the core of the write path. Its owner steps it: it hands in commands
@@ -72,6 +77,8 @@ type Executor struct {
 	stored          *Table // answers kept for idempotency keys
 	versions, audit *Table // what lifecycles keep
 	subjects        *Table // whose keys fields are sealed under
+	keys            *keyring
+	erased          [][16]byte // ids of keys that committed entries destroyed, until taken
 	ids             *model.Generator
 
 	committed *state.Root // what readers see
@@ -231,8 +238,12 @@ func (ex *Executor) Execute(clock int64) (p Proposal, ok bool) {
 		ex.txs = nil
 	}
 	first := ex.head.Seq() + 1
-	ex.proposed = flight{first: first, round: ex.round, root: b.batch.Seal(b.seq, b.now)}
-	return Proposal{Epoch: ex.epoch, Time: b.now, Payload: encodeEntry(first, b.count, b.txs)}, true
+	ex.proposed = flight{first: first, round: ex.round, root: b.batch.Seal(b.seq, b.now), keys: b.keys, erased: b.erased}
+	p = Proposal{Epoch: ex.epoch, Time: b.now, Payload: encodeEntry(first, b.count, b.txs)}
+	for i := range b.keys {
+		p.Keys = append(p.Keys, b.keys[i].payload)
+	}
+	return p, true
 }
 
 // Proposed tells how handing over the last proposal went.
@@ -241,6 +252,7 @@ func (ex *Executor) Proposed(err error) {
 		ex.inflight = append(ex.inflight, ex.proposed)
 		ex.head = ex.proposed.root
 	} else {
+		ex.keys.drop(ex.proposed.keys)
 		waiting := ex.waiting[:ex.beforeHead]
 		for _, c := range ex.waiting[ex.beforeHead:] {
 			if c.wait > ex.head.Seq() {
@@ -298,12 +310,19 @@ func (ex *Executor) fail(err error) {
 func (ex *Executor) Committed(records []eventlog.Record) {
 	for len(records) > 0 && len(ex.inflight) > 0 && ex.failure == nil {
 		r := records[0]
+		if r.Kind == KindKey {
+			if err := ex.takeKey(&r); err != nil {
+				ex.fail(err)
+			}
+		}
 		if r.Kind == KindBatch {
 			f := ex.inflight[0]
 			if h, err := decodeEntryHead(r.Payload); err != nil || h.first != f.first {
 				panic(fmt.Sprintf("engine: entry %d committed while leading is not the one in flight (sequence %d, want %d, %v)", r.Index, h.first, f.first, err))
 			}
-			ex.committed = f.root
+			ex.commit(f.root)
+			ex.keys.drop(f.keys)
+			ex.erased = append(ex.erased, f.erased...)
 			ex.inflight = ex.inflight[1:]
 			ex.confirmed = max(ex.confirmed, f.round) // nobody else has led, or it would not be in the log
 		}
@@ -318,11 +337,38 @@ func (ex *Executor) Committed(records []eventlog.Record) {
 	ex.release()
 }
 
+// commit makes a root the committed one.
+func (ex *Executor) commit(root *state.Root) {
+	ex.committed = root
+	ex.keys.root.Store(root)
+}
+
+// takeKey applies an entry of a key that is committed while this node leads. What is in
+// flight has it already; without that, should this node be deposed, it is needed by an
+// entry that another leader commits.
+func (ex *Executor) takeKey(r *eventlog.Record) error {
+	b := ex.committed.Begin()
+	if err := applyKey(b, ex.committed.Seq(), r); err != nil {
+		return err
+	}
+	ex.commit(b.Seal(ex.committed.Seq(), ex.committed.Time()))
+	return nil
+}
+
+// TakeErased returns the ids of the keys that were destroyed since the last time, for whoever
+// takes them out of log and snapshots. Some may come again.
+func (ex *Executor) TakeErased() [][16]byte {
+	ids := ex.erased
+	ex.erased = nil
+	return ids
+}
+
 // Restore sets the state that a snapshot brought, with the log index it holds, in place
 // of an empty one. It comes before anything else.
 func (ex *Executor) Restore(root *state.Root, index uint64) error {
 	root = root.KeepLocal(ex.committed)
-	ex.committed, ex.head, ex.applied = root, root, index
+	ex.commit(root)
+	ex.head, ex.applied = root, index
 	return bindTables(ex.tables, root)
 }
 
@@ -359,6 +405,9 @@ func (ex *Executor) Lost(epoch uint64, known bool, cause error) {
 		return
 	}
 	ex.leading, ex.lost = false, cause
+	for i := range ex.inflight {
+		ex.keys.drop(ex.inflight[i].keys)
+	}
 	ex.head, ex.inflight = ex.committed, nil
 	for _, c := range ex.waiting {
 		// one that wrote nothing has nothing in doubt but what it read

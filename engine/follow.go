@@ -52,6 +52,11 @@ func (ex *Executor) apply(records []eventlog.Record) error {
 
 func (ex *Executor) applyTo(f *following, records []eventlog.Record) error {
 	for _, r := range records {
+		if r.Kind == KindKey {
+			if err := applyKey(f.batch, f.seq, &r); err != nil {
+				return err
+			}
+		}
 		if r.Kind == KindBatch {
 			h, err := decodeEntryHead(r.Payload)
 			if err != nil {
@@ -62,10 +67,11 @@ func (ex *Executor) applyTo(f *following, records []eventlog.Record) error {
 			}
 			err = eachTx(h, func(s uint64, msg []byte) error {
 				f.seq = s
-				changed, err := applyTx(f.batch, s, msg)
-				if changed {
+				done, err := applyTx(f.batch, s, msg)
+				if done.schema {
 					f.schema, ex.schemaSeq = true, s
 				}
+				ex.erased = append(ex.erased, done.erased...)
 				return err
 			})
 			if err != nil {
@@ -81,22 +87,34 @@ func (ex *Executor) applyTo(f *following, records []eventlog.Record) error {
 
 // settle makes what was put together the committed state.
 func (ex *Executor) settle(f *following) {
-	ex.committed = f.batch.Seal(f.seq, f.now)
+	ex.commit(f.batch.Seal(f.seq, f.now))
 	ex.head = ex.committed
 	if f.schema {
 		rebindTables(ex.tables, ex.committed)
 	}
 }
 
-// applyTx applies one transaction's events; schema says whether it declared a model.
-func applyTx(batch *state.Batch, seq uint64, msg []byte) (schema bool, err error) {
+// applied is what a transaction did besides changing records.
+type applied struct {
+	schema bool       // a model was declared
+	erased [][16]byte // ids of keys that were destroyed
+}
+
+// applyTx applies one transaction's events.
+func applyTx(batch *state.Batch, seq uint64, msg []byte) (done applied, err error) {
 	events, err := txEvents(msg)
 	if err != nil {
-		return false, err
+		return done, err
 	}
 	err = eachEvent(events, func(ev state.Event) error {
-		schema = schema || ev.Model == state.SchemaModel
-		return batch.Apply(seq, ev)
+		done.schema = done.schema || ev.Model == state.SchemaModel
+		if err := batch.Apply(seq, ev); err != nil {
+			return err
+		}
+		if ev.Model == state.KeyModel {
+			done.erased = append(done.erased, [16]byte([]byte(ev.Key)))
+		}
+		return nil
 	})
-	return schema, err
+	return done, err
 }

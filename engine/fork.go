@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"runtime"
 	"sync"
 
 	"github.com/lithair/lithair-go/binenc"
@@ -20,6 +21,7 @@ type Fork struct {
 
 	mu   sync.Mutex
 	ex   *Executor // never leads to a proposal
+	made *forkKeys
 	root *state.Root
 }
 
@@ -40,9 +42,18 @@ func (e *Engine) Fork(ctx context.Context, seq uint64) (*Fork, error) {
 	}
 	cfg := e.ex.cfg
 	cfg.Running = nil // the watchdog looks at the engine's own goroutine
-	ex := &Executor{cfg: cfg, tables: e.ex.tables, stored: e.ex.stored, versions: e.ex.versions, audit: e.ex.audit, subjects: e.ex.subjects,
+	ex := &Executor{cfg: cfg, tables: e.ex.tables, stored: e.ex.stored, versions: e.ex.versions, audit: e.ex.audit, subjects: e.ex.subjects, keys: e.ex.keys,
 		ids: &model.Generator{}, committed: base, head: base, leading: true, declared: true}
-	return &Fork{e: e, base: base, ex: ex, root: base}, nil
+	f := &Fork{e: e, base: base, ex: ex, root: base, made: &forkKeys{ring: ex.keys}}
+	runtime.AddCleanup(f, func(made *forkKeys) { made.ring.drop(made.list) }, f.made)
+	return f, nil
+}
+
+// forkKeys are the keys that commands of a fork made: records of it are decoded with them
+// as long as it is in use.
+type forkKeys struct {
+	ring *keyring
+	list []madeKey
 }
 
 // withSchemas gives a past state the declarations of a later one. Numbers of models and
@@ -81,6 +92,7 @@ func (f *Fork) Do(ctx context.Context, cmd Command) (Result, error) {
 	if c.Err != nil {
 		return c.Result, c.Err
 	}
+	f.made.list = append(f.made.list, b.keys...)
 	if b.count > 0 {
 		f.root = b.batch.Seal(b.seq, b.now)
 	}

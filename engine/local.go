@@ -26,7 +26,7 @@ func (ex *Executor) addLocal() error {
 		s.Number = state.LocalModel + uint32(len(schemas))
 		schemas = append(schemas, s)
 	}
-	ex.committed = ex.committed.WithLocal(schemas, ex.cfg.Entropy()>>16)
+	ex.commit(ex.committed.WithLocal(schemas, ex.cfg.Entropy()>>16))
 	ex.head = ex.committed
 	for _, t := range ex.tables {
 		if t.model.MemoryOnly {
@@ -46,7 +46,7 @@ func (ex *Executor) adopt(root *state.Root) {
 		ex.inflight[n-1].root = root
 		return
 	}
-	ex.committed = root
+	ex.commit(root)
 }
 
 // recordLocal applies a change of a local record.

@@ -35,6 +35,9 @@ func (e *Engine) Step() (goesOn bool) {
 		e.ex.Tick()
 	}
 	if e.pass() {
+		if err := e.eraseKeys(); err != nil { // with the next step, again
+			e.log.Error("an erasure is not complete; it is tried again", "error", err)
+		}
 		return true
 	}
 	close(e.idle)

@@ -2,9 +2,12 @@ package engine
 
 import "github.com/lithair/lithair-go/eventlog"
 
-// KindBatch is the kind of a log record whose payload is an [Entry]. Kinds below 16
-// belong to whoever orders the log (no-ops, configurations).
-const KindBatch uint8 = 16
+// The kinds of the engine's log records. Those below 16 belong to whoever orders the log
+// (no-ops, configurations).
+const (
+	KindBatch uint8 = 16 // its payload is an [Entry]
+	KindKey   uint8 = 17 // one key, nothing else, so that it can be redacted; see seal.go
+)
 
 // Order is what the engine needs from whoever puts entries into one order and makes
 // them durable: a log with one voter, or a Raft node. Its answers come back through
@@ -33,6 +36,11 @@ type Order interface {
 	// Compact lets go of entries as r says, durably; some of them may stay. A snapshot
 	// holds what they did. It returns how many segments went.
 	Compact(r eventlog.Retention) (removed int, err error)
+
+	// Redact takes the payloads of committed entries out of this node's log for good, and
+	// leaves their digests; it is durable on return, and may be repeated. Entries that were
+	// compacted away are passed over.
+	Redact(indexes ...uint64) error
 
 	// Close stops ordering; proposals still open end by Sink.Lost.
 	Close() error

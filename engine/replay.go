@@ -16,6 +16,7 @@ type Replay struct {
 	seq   uint64
 	time  int64
 	index uint64
+	keys  bool // some came since base
 }
 
 // NewReplay begins at a state and the log index it stands at.
@@ -36,6 +37,12 @@ func (p *Replay) Index() uint64 { return p.index }
 // Errors name the log index: an entry that cannot be decoded or does not continue the
 // sequence, a *state.FactError.
 func (p *Replay) Apply(r eventlog.Record, last uint64) error {
+	if r.Kind == KindKey {
+		if err := applyKey(p.batch, p.seq, &r); err != nil {
+			return err
+		}
+		p.keys = true
+	}
 	if r.Kind != KindBatch {
 		p.index = r.Index
 		return nil
@@ -67,7 +74,8 @@ func (p *Replay) Apply(r eventlog.Record, last uint64) error {
 
 // Root returns the state that was reached. Apply may go on from there.
 func (p *Replay) Root() *state.Root {
-	if p.seq != p.base.Seq() {
+	if p.seq != p.base.Seq() || p.keys {
+		p.keys = false
 		p.base = p.batch.Seal(p.seq, p.time)
 		p.batch = p.base.Begin()
 	}

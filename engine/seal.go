@@ -2,12 +2,12 @@ package engine
 
 import (
 	"bytes"
-	"context"
 	"crypto/aes"
 	"crypto/cipher"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/lithair/lithair-go/binenc"
@@ -24,20 +24,17 @@ import (
 //	16  nonce           12
 //	28  AES-256-GCM of the value, bound to model, field and primary key of the record
 //
-// Which subject has which key is state: a record of the model subjectsName. The keys
-// themselves are with [SubjectKeys], outside of log and state, so that one can be destroyed.
-
-// SubjectKeys keeps the keys of subjects; package subject does. Its methods are called from
-// several goroutines.
-type SubjectKeys interface {
-	// Take returns a key that nothing is sealed with, and that is durable. Transactions
-	// wait for it.
-	Take() (id [16]byte, key [32]byte, err error)
-	// Key returns a key; ok is false when it is not there.
-	Key(id [16]byte) (key [32]byte, ok bool)
-	// Destroyed says that a key is not there because it was destroyed.
-	Destroyed(id [16]byte) bool
-}
+// Which subject has which key is state: a record of the model subjectsName. The keys are
+// state too (state.KeyModel), and come by log entries of their own ([KindKey]):
+//
+//	0  version 1
+//	1  the secret, 32 bytes
+//
+// before the entry whose transactions first seal under them. The id of a key is the front
+// of the SHA-256 of that payload; so an entry that is redacted, which holds the digest
+// alone, still says whose place it is. Such an entry takes no sequence: what it brings is
+// no part of what nodes compare, and a redacted one could not be told from its state by the
+// hash.
 
 // subjectsName is the engine's own model of subjects.
 const subjectsName = "_subjects"
@@ -66,15 +63,15 @@ func (ex *Executor) addSubjects() (err error) {
 	if ex.subjects, err = newTrailTable[subjectRow](subjectsName); err != nil {
 		return err
 	}
-	ex.subjects.idle = true
+	ex.subjects.idle, ex.keys = true, newKeyring()
 	for _, t := range ex.tables {
 		if !t.model.Seals() {
 			continue
 		}
-		if ex.subjects.idle = false; ex.cfg.Subjects == nil {
-			return fmt.Errorf("engine: %s has sealed fields, and ExecutorConfig.Subjects is nil", t.model.Name)
+		if ex.subjects.idle = false; ex.cfg.Secrets == nil {
+			return fmt.Errorf("engine: %s has sealed fields, and ExecutorConfig.Secrets is nil", t.model.Name)
 		}
-		t.subjects = ex.cfg.Subjects
+		t.keys = ex.keys
 	}
 	ex.tables = append(ex.tables, ex.subjects)
 	return nil
@@ -89,20 +86,19 @@ func sealer(key [32]byte) (cipher.AEAD, error) {
 }
 
 // openSealed is the model.Opener over the keys of subjects.
-func openSealed(keys SubjectKeys) model.Opener {
+func openSealed(keys *keyring) model.Opener {
 	return func(sealed, place []byte) (plain []byte, ok bool, err error) {
 		if len(sealed) < sealHead {
 			return nil, false, errSealDamaged
 		}
-		id := [16]byte(sealed)
-		key, ok := keys.Key(id)
+		key, ok := keys.find([16]byte(sealed))
 		switch {
-		case !ok && keys.Destroyed(id):
-			return nil, false, nil
 		case !ok:
 			return nil, false, errKeyMissing
+		case key.Destroyed:
+			return nil, false, nil
 		}
-		aead, err := sealer(key)
+		aead, err := sealer(key.Secret)
 		if err != nil {
 			return nil, false, err
 		}
@@ -166,6 +162,24 @@ func kept(p *model.Plain, old []byte, id [16]byte, aead cipher.AEAD) []byte {
 	return bytes.Clone(stored)
 }
 
+const erasedMessage = "was erased: nothing can be sealed for it any more"
+
+// makeKey makes a key, which goes into the log before the entry under construction.
+func (tx *Tx) makeKey() (id [16]byte, key state.Key, err error) {
+	if _, err := io.ReadFull(tx.ex.cfg.Secrets, key.Secret[:]); err != nil {
+		return id, key, fmt.Errorf("engine: a key for a subject: %w", err)
+	}
+	key.Time = tx.now
+	payload := appendKeyEntry(nil, &key)
+	id = keyID(payload)
+	if err := tx.batch.Apply(tx.seq, state.KeyMade(id, key)); err != nil {
+		return id, key, err
+	}
+	tx.ex.keys.add(id, key)
+	tx.keys = append(tx.keys, madeKey{id, payload})
+	return id, key, nil
+}
+
 // subjectKey returns the key of a subject, which gets one when it has none.
 func (tx *Tx) subjectKey(t *Table, subject string) (id [16]byte, aead cipher.AEAD, err error) {
 	field := t.model.SubjectField()
@@ -180,10 +194,10 @@ func (tx *Tx) subjectKey(t *Table, subject string) (id [16]byte, aead cipher.AEA
 	if err != nil {
 		return id, nil, err
 	}
-	var key [32]byte
+	var key state.Key
 	switch _, err := tx.Load(tx.ex.subjects, rowKey, &s); {
 	case errors.Is(err, ErrNotFound):
-		if id, key, err = tx.ex.cfg.Subjects.Take(); err != nil {
+		if id, key, err = tx.makeKey(); err != nil {
 			return id, nil, err
 		}
 		if err := tx.Insert(tx.ex.subjects, &subjectRow{Name: subject, KeyID: id[:], Since: tx.Now()}); err != nil {
@@ -192,50 +206,22 @@ func (tx *Tx) subjectKey(t *Table, subject string) (id [16]byte, aead cipher.AEA
 	case err != nil:
 		return id, nil, err
 	case !s.Erased.IsZero():
-		return id, nil, bad("was erased: nothing can be sealed for it any more")
+		return id, nil, bad(erasedMessage)
 	default:
 		if len(s.KeyID) != len(id) {
 			return id, nil, errSealDamaged
 		}
 		ok := false
 		id = [16]byte(s.KeyID)
-		if key, ok = tx.ex.cfg.Subjects.Key(id); !ok {
+		if key, ok = state.KeyOf(tx.batch, id); !ok {
 			return id, nil, fmt.Errorf("engine: the key of subject %q is missing", subject)
 		}
+		if key.Destroyed { // later than the time that this state was restored to
+			return id, nil, bad(erasedMessage)
+		}
 	}
-	aead, err = sealer(key)
+	aead, err = sealer(key.Secret)
 	return id, aead, err
-}
-
-// Erase notes that a subject is erased, and returns the id of its key, which the caller
-// destroys: from then on nothing that was sealed for the subject can be read, in state, log,
-// snapshots and copies of them, and nothing more is sealed for it. It may be repeated.
-//
-// Errors: [ErrNotFound] when nothing was ever sealed for it; as [Engine.Do].
-func (e *Engine) Erase(ctx context.Context, subject, actor string) (id [16]byte, err error) {
-	_, err = e.Do(ctx, Command{Name: "erase", Actor: actor, Run: func(tx *Tx) (Answer, error) {
-		t := tx.ex.subjects
-		s := subjectRow{Name: subject}
-		if t.Codec() == nil {
-			return Answer{}, ErrNotFound
-		}
-		key, err := t.Codec().Key(&s)
-		if err != nil {
-			return Answer{}, err
-		}
-		if _, err := tx.Load(t, key, &s); err != nil {
-			return Answer{}, err
-		}
-		if len(s.KeyID) == len(id) {
-			id = [16]byte(s.KeyID)
-		}
-		if !s.Erased.IsZero() {
-			return Answer{}, nil
-		}
-		s.Erased = tx.Now()
-		return Answer{}, tx.Put(t, &s)
-	}})
-	return id, err
 }
 
 // Subject is one of whom records are about, by its key.
@@ -243,7 +229,7 @@ type Subject struct {
 	Name   string
 	KeyID  [16]byte
 	Since  time.Time // of the first value that was sealed for it
-	Erased time.Time // zero: it is not
+	Erased time.Time // zero: it is not, in this state
 }
 
 // Subjects lists all subjects, by name. It comes behind Start.

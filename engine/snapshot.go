@@ -315,6 +315,12 @@ func WriteSnapshot(cfg SnapshotConfig, root *state.Root, at eventlog.Position) e
 }
 
 func writeSnapshotFile(cfg *SnapshotConfig, name string, root *state.Root, at eventlog.Position) (size int64, err error) {
+	return putSnapshotFile(cfg, name, func(w io.Writer) error { return root.WriteSnapshot(w, at.Append(nil)) })
+}
+
+// putSnapshotFile puts what write writes into a file, sealed where there are keys, durably
+// and whole or not at all.
+func putSnapshotFile(cfg *SnapshotConfig, name string, write func(w io.Writer) error) (size int64, err error) {
 	file, err := cfg.FS.Open(name+".tmp", disk.Create)
 	if err != nil {
 		return 0, err
@@ -322,7 +328,7 @@ func writeSnapshotFile(cfg *SnapshotConfig, name string, root *state.Root, at ev
 	w := &fileWriter{file: file}
 	err = file.Truncate(0)
 	if err == nil {
-		err = writeSealed(cfg.Keys, w, func(w io.Writer) error { return root.WriteSnapshot(w, at.Append(nil)) })
+		err = writeSealed(cfg.Keys, w, write)
 	}
 	if err == nil {
 		err = file.Sync()
@@ -407,14 +413,15 @@ func (e *Engine) restore() error {
 	return e.ex.Restore(root, e.held.Index)
 }
 
-// startSnapshots starts the goroutine that keeps them, if any are to be kept.
+// startSnapshots starts the goroutine that keeps them, or, where none are kept, the one that
+// takes keys off the disk.
 func (e *Engine) startSnapshots() {
-	if e.snaps == nil {
-		close(e.snapsDone)
-		return
-	}
 	ctx, cancel := context.WithCancel(context.Background())
 	e.snapsStop = cancel
+	if e.snaps == nil {
+		go e.keepErased(ctx)
+		return
+	}
 	e.snaps.begun = e.cfg.Clock().UnixNano()
 	restored := e.restored
 	e.restored = nil // it is not to be held longer than it takes to verify
@@ -441,6 +448,14 @@ func (e *Engine) keepSnapshots(ctx context.Context, restored *state.Root) {
 	}
 	for {
 		changed := *e.changed.Load()
+		if rested && e.erasesDue() {
+			if err := e.eraseKeys(); err != nil {
+				e.log.Error("an erasure is not complete; it is tried again, and no snapshot is written before", "error", err)
+				rested = false
+				pause.Reset(snapshotRetry)
+			}
+			continue
+		}
 		if rested && (e.snaps.due(e.stats.gathered.Load()) || e.snaps.stale(e.cfg.Clock) && e.point.Load().index != e.snaps.newest()) {
 			if err := e.snapshot(); err != nil {
 				e.log.Error("no snapshot could be written; a start takes longer until one is", "error", err)
@@ -457,6 +472,7 @@ func (e *Engine) keepSnapshots(ctx context.Context, restored *state.Root) {
 		case <-pause.C:
 			rested = true
 		case <-look:
+		case <-e.eraseAsk:
 		case <-changed:
 		}
 	}
@@ -479,6 +495,9 @@ const snapshotRetry = 10 * time.Second
 // snapshot writes the newest committed state down, then compacts. The goroutine that
 // owns the snapshots calls it.
 func (e *Engine) snapshot() error {
+	if err := e.eraseKeys(); err != nil { // a start looks for erasures behind the newest snapshot
+		return err
+	}
 	begun, gathered := e.cfg.Clock(), e.stats.gathered.Load()
 	p := e.point.Load()
 	if p.index == e.snaps.newest() {
@@ -537,7 +556,7 @@ func (e *Engine) stopSnapshots() error {
 	}
 	e.snapsStop()
 	<-e.snapsDone
-	if e.Err() != nil || !e.snaps.due(closingWeight*e.stats.gathered.Load()) {
+	if e.snaps == nil || e.Err() != nil || !e.snaps.due(closingWeight*e.stats.gathered.Load()) {
 		return nil
 	}
 	return e.snapshot()

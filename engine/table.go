@@ -17,7 +17,7 @@ type Table struct {
 	idle    bool // not declared unless it is already
 	bound   atomic.Pointer[binding]
 
-	subjects SubjectKeys // of a model with sealed fields
+	keys *keyring // of a model with sealed fields
 }
 
 // binding ties the Go type to the schema that the log declares. It changes only when
@@ -86,8 +86,8 @@ func bindTables(tables []*Table, r state.Reader) error {
 		if err != nil {
 			return err
 		}
-		if t.subjects != nil {
-			b.codec.OpenSealed(openSealed(t.subjects))
+		if t.keys != nil {
+			b.codec.OpenSealed(openSealed(t.keys))
 		}
 		t.bound.Store(b)
 	}

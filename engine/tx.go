@@ -34,6 +34,8 @@ type Tx struct {
 	kept    int64           // change in the bytes of answers kept for retries
 	schema  bool            // a model was declared
 	private bool            // sealed fields were read or written
+	keys    []madeKey       // that were made
+	erased  [][16]byte      // ids of keys that were destroyed
 }
 
 // pendingRef is a foreign key to be checked when the function has returned, so that

@@ -12,6 +12,7 @@ import (
 type Batch struct {
 	view
 	owned      []bool // tables that are the batch's own
+	ownedKeys  bool   // the same for that of keys
 	ownedLocal []bool // the same for local ones; nil when none is
 	undo       []undo
 	frozen     [][]*table // per event in undo on SchemaModel: all tables before it
@@ -41,6 +42,12 @@ func (b *Batch) own(number uint32) *table {
 	if number >= LocalModel {
 		return b.ownLocal(number)
 	}
+	if number == KeyModel {
+		if !b.ownedKeys {
+			b.keys, b.ownedKeys = b.keys.clone(), true
+		}
+		return b.keys
+	}
 	t := b.table(number)
 	if t != nil && !b.owned[number] {
 		t = t.clone()
@@ -66,8 +73,8 @@ func (b *Batch) Apply(seq uint64, ev Event) error {
 		return &FactError{Seq: seq, Event: ev, Reason: reason, Err: err}
 	}
 	var row *Row
-	if ev.Kind != Deleted {
-		if t.local {
+	if ev.Kind != Deleted || ev.Model == KeyModel {
+		if ev.Model >= LocalModel {
 			b.changes++
 			seq = b.changes
 		}
@@ -92,6 +99,12 @@ func (b *Batch) Apply(seq uint64, ev Event) error {
 
 // outcome returns the record after an event; reason or err say why there is none.
 func (b *Batch) outcome(old *Row, ev *Event) (rec []byte, reason string, err error) {
+	if ev.Model == KeyModel {
+		if len(ev.Key) != 16 {
+			return nil, "the id of a key does not have 16 bytes", nil
+		}
+		return keyOutcome([16]byte([]byte(ev.Key)), old, ev), "", nil
+	}
 	switch ev.Kind {
 	case Created:
 		if old != nil {
@@ -169,7 +182,10 @@ func (b *Batch) Seal(seq uint64, time int64) *Root {
 	}
 	b.freeze()
 	b.freezeLocal()
-	r := &Root{view{seq: seq, time: time, tables: b.tables, local: b.local, changes: b.changes}}
+	if b.ownedKeys {
+		b.keys.freeze()
+	}
+	r := &Root{view{seq: seq, time: time, tables: b.tables, keys: b.keys, local: b.local, changes: b.changes}}
 	*b = Batch{}
 	return r
 }

@@ -40,6 +40,12 @@
 // Records of local models ([LocalModel]) live in this process alone: they are in roots and
 // batches as all others, with their indexes, and in no hash, snapshot or Diff.
 //
+// # Keys
+//
+// Records of [KeyModel] are secrets by an id: in roots, batches and snapshots, and in no hash
+// and no Diff. One that is destroyed leaves its id. [HoldsKey] and [DestroyKeys] look for
+// them in snapshots and take them out.
+//
 // # Undo
 //
 // A batch remembers what its events replaced: Mark and Rollback take events back as if

@@ -19,7 +19,7 @@ func (r *Root) WithLocal(schemas []*model.Schema, first uint64) *Root {
 	c := &Root{r.view}
 	c.changes, c.local = first, nil
 	for _, s := range schemas {
-		t := &table{schema: s, local: true}
+		t := &table{schema: s, unhashed: true}
 		t.indexes, t.columns = indexesOf(s)
 		c.local = append(c.local, t)
 	}

@@ -59,7 +59,7 @@ func ReadSnapshot(src io.ReaderAt, size int64, opt RestoreOptions) (*Root, []byt
 	if err := s.restore(); err != nil {
 		return nil, nil, err
 	}
-	r := &Root{view{seq: s.seq, time: s.time, tables: s.tables}}
+	r := &Root{view{seq: s.seq, time: s.time, tables: s.tables, keys: s.keys}}
 	return r, s.note, nil
 }
 
@@ -127,6 +127,18 @@ type restorer struct {
 	note   []byte
 	models []modelInfo
 	tables []*table
+	keys   *table
+}
+
+// table returns the table of a model; nil when it is not declared.
+func (s *restorer) table(number uint32) *table {
+	switch {
+	case number == KeyModel:
+		return s.keys
+	case uint64(number) < uint64(len(s.tables)):
+		return s.tables[number]
+	}
+	return nil
 }
 
 func (s *restorer) corrupt(off int64, format string, args ...any) error {
@@ -236,7 +248,7 @@ func (s *restorer) readHeader() error {
 		number, records := r.Uvarint(), r.Uvarint()
 		m := modelInfo{bytes: int64(r.Uvarint())}
 		m.hash.hi, m.hash.lo = r.Fixed64(), r.Fixed64()
-		if n := len(s.models); r.Err() == nil && (number > maxModels || records > 1<<32-1 || m.bytes < 0 || n > 0 && number <= uint64(s.models[n-1].number)) {
+		if n := len(s.models); r.Err() == nil && (number > maxModels && number != uint64(KeyModel) || records > 1<<32-1 || m.bytes < 0 || n > 0 && number <= uint64(s.models[n-1].number)) {
 			return s.corrupt(0, "model %d with %d records is out of order or range", number, records)
 		}
 		m.number, m.records = uint32(number), uint32(records)
@@ -254,7 +266,11 @@ func (s *restorer) readHeader() error {
 // restore reads rows, then orders, and puts the tables together.
 func (s *restorer) restore() error {
 	body := s.blocks[1 : len(s.blocks)-1]
-	s.tables = make([]*table, s.models[len(s.models)-1].number+1)
+	highest := len(s.models) - 1
+	if highest > 0 && s.models[highest].number == KeyModel {
+		highest--
+	}
+	s.tables, s.keys = make([]*table, s.models[highest].number+1), newKeys()
 	s.tables[SchemaModel] = Empty().tables[SchemaModel]
 	cut := 0
 	for cut < len(body) && body[cut].model == SchemaModel {
@@ -313,7 +329,7 @@ func (s *restorer) declareAll(blocks []snapshotBlock) error {
 		s.tables[d.Number] = t
 	}
 	for _, m := range s.models {
-		if s.tables[m.number] == nil {
+		if s.table(m.number) == nil {
 			return s.corrupt(0, "model %d is not declared", m.number)
 		}
 	}
@@ -365,7 +381,8 @@ type restoreWorker struct {
 
 func (s *restorer) readRows(blocks []snapshotBlock) error {
 	return s.each(blocks, func(b *snapshotBlock) bool { return b.kind == blockRows }, func(b *snapshotBlock, w *restoreWorker) (err error) {
-		if int(b.model) >= len(s.tables) || s.tables[b.model] == nil {
+		t := s.table(b.model)
+		if t == nil {
 			return s.corrupt(b.off, "model %d is not declared", b.model)
 		}
 		if w.block, err = s.load(b, w.block); err != nil {
@@ -375,7 +392,6 @@ func (s *restorer) readRows(blocks []snapshotBlock) error {
 		if err := s.listHead(b, &r); err != nil {
 			return err
 		}
-		t := s.tables[b.model]
 		b.values = make([]blockValues, len(t.indexes))
 		b.keys = make([]string, 0, b.count)
 		for left := b.count; left > 0; left -= min(left, leafRows) {
@@ -492,7 +508,7 @@ func (s *restorer) join(m modelInfo, blocks []snapshotBlock) error {
 	for rows < len(blocks) && blocks[rows].kind == blockRows {
 		rows++
 	}
-	t := s.tables[m.number]
+	t := s.table(m.number)
 	orders := blocks[rows:]
 	blocks = blocks[:rows]
 	var parts []*btree.Builder[*Row]

@@ -55,13 +55,15 @@ type view struct {
 	time   int64
 	tables []*table // by model number; nil where there is none
 
+	keys *table // see KeyModel
+
 	local   []*table // of local models, by number less LocalModel
 	changes uint64   // of local records, counted on
 }
 
 // Empty returns the state before the first event.
 func Empty() *Root {
-	return &Root{view{tables: []*table{{schema: &model.Schema{Model: "_schema"}}}}}
+	return &Root{view{tables: []*table{{schema: &model.Schema{Model: "_schema"}}}, keys: newKeys()}}
 }
 
 // Seq implements [Reader].
@@ -93,6 +95,9 @@ func (v *view) ModelHash(model uint32) [16]byte {
 func (v *view) table(number uint32) *table {
 	if uint64(number) < uint64(len(v.tables)) {
 		return v.tables[number]
+	}
+	if number == KeyModel {
+		return v.keys
 	}
 	return v.localTable(number)
 }
@@ -161,7 +166,7 @@ func (v *view) SchemaByName(name string) *model.Schema {
 // Schema returns the declaration of the model with that number; nil when there is none.
 // It must not be changed.
 func (v *view) Schema(number uint32) *model.Schema {
-	if t := v.table(number); t != nil && number != SchemaModel {
+	if t := v.table(number); t != nil && number != SchemaModel && number != KeyModel {
 		return t.schema
 	}
 	return nil

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"slices"
 
 	"github.com/lithair/lithair-go/binenc"
 )
@@ -33,7 +34,7 @@ import (
 //	          one before (the first of a block to 0)
 //	4 end     count of all blocks
 //
-// Model 0, the declarations, comes first; a model's rows come before its orders; nothing
+// Model 0, the declarations, comes first; keys ([KeyModel]), if there are any, last; a model's rows come before its orders; nothing
 // follows the end. A snapshot without its end is not whole.
 const (
 	blockHeader uint32 = 1 + iota
@@ -83,6 +84,9 @@ func (r *Root) WriteSnapshot(w io.Writer, note []byte) error {
 			s.table(uint32(number), t)
 		}
 	}
+	if r.keys.rows.Len() > 0 {
+		s.table(KeyModel, r.keys)
+	}
 	s.begin(blockEnd, 0, 0)
 	s.buf = binenc.AppendUvarint(s.buf, uint64(s.block)+1)
 	s.flush()
@@ -95,17 +99,13 @@ func (r *Root) appendSnapshotHeader(b, note []byte) []byte {
 	b = binenc.AppendUvarint(b, r.seq)
 	b = binenc.AppendVarint(b, r.time)
 	b = binenc.AppendBytes(b, note)
-	count := uint64(0)
-	for _, t := range r.tables {
-		if t != nil {
-			count++
-		}
+	list := slices.DeleteFunc(append(slices.Clone(r.tables), r.keys), func(t *table) bool { return t == nil })
+	if r.keys.rows.Len() == 0 {
+		list = list[:len(list)-1]
 	}
-	b = binenc.AppendUvarint(b, count)
-	for number, t := range r.tables {
-		if t == nil {
-			continue
-		}
+	b = binenc.AppendUvarint(b, uint64(len(list)))
+	for _, t := range list {
+		number := t.schema.Number
 		b = binenc.AppendUvarint(b, uint64(number))
 		b = binenc.AppendUvarint(b, uint64(t.rows.Len()))
 		b = binenc.AppendUvarint(b, uint64(t.bytes))

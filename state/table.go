@@ -14,8 +14,9 @@ type table struct {
 	indexes []index              // in ascending order of numbers
 	columns []*model.SchemaField // that the indexes are made of, in ascending order
 	bytes   int64                // of keys and records
-	hash    sum                  // of all records; none of local ones
-	local   bool                 // see LocalModel
+	hash    sum                  // of all records
+
+	unhashed bool // a local model's, or that of keys: hash stays zero
 }
 
 // clone returns a version of t that can be changed without t noticing.
@@ -89,7 +90,7 @@ func (t *table) set(key string, old, new *Row, s *scratch) error {
 	}
 	if old != nil {
 		t.bytes -= int64(len(key) + len(old.Bytes()))
-		if !t.local {
+		if !t.unhashed {
 			t.hash = t.hash.minus(t.rowSum(key, old, s))
 		}
 	}
@@ -98,7 +99,7 @@ func (t *table) set(key string, old, new *Row, s *scratch) error {
 		return nil
 	}
 	t.bytes += int64(len(key) + len(new.Bytes()))
-	if !t.local {
+	if !t.unhashed {
 		t.hash = t.hash.plus(t.rowSum(key, new, s))
 	}
 	t.rows.Set(key, new)

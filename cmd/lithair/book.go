@@ -68,6 +68,11 @@ func (b *book) read(r eventlog.Record) *shownRecord {
 		for _, x := range m.Members {
 			s.Members = append(s.Members, fmt.Sprintf("%d %v", x.ID, x.Role))
 		}
+	case engine.KindKey:
+		s.Kind = "key of sealed fields"
+		if r.Redacted {
+			s.Kind += ", erased"
+		}
 	case engine.KindBatch:
 		s.Kind = "entry"
 		e, err := engine.DecodeEntry(r.Payload)
@@ -108,6 +113,8 @@ func (b *book) event(ev *state.Event) shownEvent {
 	s := shownEvent{Kind: ev.Kind.String(), Model: fmt.Sprintf("model %d", ev.Model), Key: hex.EncodeToString([]byte(ev.Key))}
 	schema := b.schemas[ev.Model]
 	switch {
+	case ev.Model == state.KeyModel:
+		s.Model = "key of sealed fields"
 	case ev.Model == state.SchemaModel:
 		s.Model, s.Key = "schema", ev.Key
 	case schema != nil:

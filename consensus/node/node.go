@@ -349,6 +349,10 @@ func (n *Node) Compact(r eventlog.Retention) (removed int, err error) {
 	return removed, err
 }
 
+// Redact takes the payloads of entries out of the log for good, see eventlog.Log.Redact. Each
+// node does so for itself.
+func (n *Node) Redact(indexes ...uint64) error { return n.log.Redact(indexes...) }
+
 // First returns the index of the oldest entry still in the log.
 func (n *Node) First() uint64 { return n.log.First() }
 
@@ -451,7 +455,7 @@ func (n *Node) Entries(lo, hi uint64, maxBytes int) ([]consensus.Entry, error) {
 	list := make([]consensus.Entry, 0, len(recs))
 	for i := range recs {
 		if r := &recs[i]; r.Index < hi {
-			list = append(list, consensus.Entry{Index: r.Index, Term: r.Term, Time: r.Time, Kind: r.Kind, Data: r.Payload})
+			list = append(list, consensus.Entry{Index: r.Index, Term: r.Term, Time: r.Time, Kind: r.Kind, Data: r.Payload, Redacted: r.Redacted})
 		}
 	}
 	if len(list) == 0 {

@@ -148,7 +148,7 @@ func (n *Node) append(number uint64, entries []consensus.Entry, replaces bool) {
 	recs := n.records[:0]
 	for i := range entries {
 		e := &entries[i]
-		recs = append(recs, eventlog.Record{Index: e.Index, Term: e.Term, Time: e.Time, Kind: e.Kind, Payload: e.Data})
+		recs = append(recs, eventlog.Record{Index: e.Index, Term: e.Term, Time: e.Time, Kind: e.Kind, Payload: e.Data, Redacted: e.Redacted})
 	}
 	n.log.AppendAsync(recs, func(err error) { n.wrote(number, err) })
 	clear(recs)
@@ -235,7 +235,7 @@ func (n *Node) report(entries []consensus.Entry) {
 	recs := make([]eventlog.Record, len(entries))
 	for i := range entries {
 		e := &entries[i]
-		recs[i] = eventlog.Record{Index: e.Index, Term: e.Term, Time: e.Time, Kind: e.Kind, Payload: e.Data}
+		recs[i] = eventlog.Record{Index: e.Index, Term: e.Term, Time: e.Time, Kind: e.Kind, Payload: e.Data, Redacted: e.Redacted}
 	}
 	n.reported, n.committed = recs[len(recs)-1].Index, len(recs)
 	n.out = append(n.out, call{records: recs})

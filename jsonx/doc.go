@@ -104,6 +104,9 @@
 // UnmarshalJSONX(d *Decoder) error, which is given a Decoder that holds just its value, checked already, and has to read
 // all of it.
 //
+// Code that lithair gen has written for a struct is used in place of its plan, see [Coder]. It writes the same text, and is
+// trusted to.
+//
 // # Memory
 //
 // What is read never refers to the text. Strings of up to 32 bytes are put into blocks of 128 bytes that strings of

@@ -93,9 +93,12 @@ func encText(t reflect.Type) encFunc {
 	}
 }
 
-// encTime writes a time as time.Time does: RFC 3339 with as many digits of the second as there are.
 func encTime(_ *encodeState, b []byte, p loc) ([]byte, error) {
-	t := *typedAt[time.Time](p)
+	return appendTime(b, *typedAt[time.Time](p))
+}
+
+// appendTime writes a time as time.Time does: RFC 3339 with as many digits of the second as there are.
+func appendTime(b []byte, t time.Time) ([]byte, error) {
 	_, offset := t.Zone()
 	if y := t.Year(); y < 0 || y > 9999 || offset%60 != 0 || offset <= -24*3600 || offset >= 24*3600 {
 		if _, err := t.MarshalText(); err != nil {

@@ -72,9 +72,18 @@ func (c encCompiler) structure(k encKey) encFunc {
 		copy(x.head[:], x.key)
 		fields = append(fields, x)
 	}
+	plan := writer(k.t, fields)
+	if enc := coded(k, plan); enc != nil {
+		return enc
+	}
+	return plan
+}
+
+// writer returns how an object is written.
+func writer(t reflect.Type, fields []encField) encFunc {
 	return func(e *encodeState, b []byte, p loc) (_ []byte, err error) {
 		if e.depth >= e.opt.maxDepth {
-			return b, e.down(k.t)
+			return b, e.down(t)
 		}
 		e.depth++
 		start := len(b)

@@ -3,6 +3,7 @@ package main
 // Types for the standard JSON corpus files, as wide as the files themselves, so that a
 // decoder has nothing to skip and an encoder gives everything back.
 
+//lithair:json
 type twitterFile struct {
 	Statuses       []status       `json:"statuses"`
 	SearchMetadata searchMetadata `json:"search_metadata"`
@@ -159,6 +160,7 @@ type searchMetadata struct {
 	SinceIDStr  string  `json:"since_id_str"`
 }
 
+//lithair:json
 type citmFile struct {
 	AreaNames                map[string]string  `json:"areaNames"`
 	AudienceSubCategoryNames map[string]string  `json:"audienceSubCategoryNames"`
@@ -212,6 +214,7 @@ type area struct {
 	BlockIDs []any `json:"blockIds"`
 }
 
+//lithair:json
 type canadaFile struct {
 	Type     string    `json:"type"`
 	Features []feature `json:"features"`

@@ -37,7 +37,7 @@ func Generate(p *Package) (Output, error) {
 			return a.Pos.Offset - b.Pos.Offset
 		})
 	}
-	if len(out.Mistakes) > 0 || len(g.models) == 0 {
+	if len(out.Mistakes) > 0 || len(g.models)+len(g.coded) == 0 {
 		return out, nil
 	}
 	e := &emitter{p: p, imports: map[string]string{}, nested: map[*types.Named]string{}}
@@ -172,6 +172,28 @@ func (e *emitter) finish() ([]byte, error) {
 
 // file writes everything.
 func (e *emitter) file(g *plan) {
+	if len(g.models) > 0 {
+		e.register(g)
+	}
+	j := &jsonCoder{e: e, done: map[*types.Named]bool{}}
+	for _, m := range g.models {
+		e.collection(m)
+		e.conditions(m)
+		e.events(m)
+		if m.whole {
+			e.generated(m)
+			e.violations(m)
+			j.want(m.named)
+		}
+	}
+	for _, n := range g.coded {
+		j.want(n)
+	}
+	j.all()
+}
+
+// register writes Models and Register.
+func (e *emitter) register(g *plan) {
 	lithair := e.pkg(framework)
 	e.doc("Models are the collections of this package.")
 	e.f("type Models struct {\n")
@@ -185,13 +207,4 @@ func (e *emitter) file(g *plan) {
 		e.f("%s: &%s{%s.Model[%s](app, %q)},\n", m.collection, m.collection, lithair, m.name, m.path)
 	}
 	e.f("}\n}\n\n")
-	for _, m := range g.models {
-		e.collection(m)
-		e.conditions(m)
-		e.events(m)
-		if m.whole {
-			e.generated(m)
-			e.violations(m)
-		}
-	}
 }

@@ -17,6 +17,7 @@ import (
 type plan struct {
 	p        *Package
 	models   []*modelPlan
+	coded    []*types.Named // structs with //lithair:json
 	mistakes []*Mistake
 	notes    []*Mistake
 }
@@ -46,7 +47,7 @@ type fieldPlan struct {
 }
 
 // directives are the words behind //lithair:.
-var directives = []string{"model", "api", "route"}
+var directives = []string{"model", "json", "api", "route"}
 
 // directive is one such comment.
 type directive struct {
@@ -104,7 +105,7 @@ func scan(p *Package) *plan {
 		}
 		for _, d := range list {
 			if !d.used {
-				what := map[string]string{"model": "a struct type", "api": "a type", "route": "a method of a type with //lithair:api"}[d.word]
+				what := map[string]string{"model": "a struct type", "json": "a struct type", "api": "a type", "route": "a method of a type with //lithair:api"}[d.word]
 				g.mistakes = append(g.mistakes, p.mistake(d.pos, 0, "//lithair:%s stands in front of nothing: it belongs into the comment of %s", d.word, what))
 			}
 		}
@@ -124,10 +125,36 @@ func (g *plan) scanTypes(d *ast.GenDecl, list []*directive) {
 		if len(found) > 0 {
 			g.scanModel(spec, found[0])
 		}
+		for _, d := range of(list, "json", docs...) {
+			g.scanJSON(spec, d)
+		}
 		if len(found) > 1 {
 			g.mistakes = append(g.mistakes, g.p.mistake(found[1].pos, 0, "a second //lithair:model of %s", spec.Name.Name))
 		}
 	}
+}
+
+// scanJSON notes a struct that wants a JSON codec and nothing else.
+func (g *plan) scanJSON(spec *ast.TypeSpec, d *directive) {
+	obj, _ := g.p.types.Scope().Lookup(spec.Name.Name).(*types.TypeName)
+	var n *types.Named
+	if obj != nil {
+		n, _ = obj.Type().(*types.Named)
+	}
+	j := &jsonCoder{e: &emitter{p: g.p}}
+	switch {
+	case n == nil || !isStruct(n):
+		g.mistakes = append(g.mistakes, g.p.mistake(spec.Name.Pos(), 0, "//lithair:json is for struct types, and %s is none", spec.Name.Name))
+	case !j.can(n):
+		g.notes = append(g.notes, g.p.mistake(spec.Name.Pos(), 0, "%s is left to its plan: it has methods of its own, or members that take the rules of reflection", spec.Name.Name))
+	default:
+		g.coded = append(g.coded, n)
+	}
+}
+
+func isStruct(t types.Type) bool {
+	_, ok := t.Underlying().(*types.Struct)
+	return ok
 }
 
 var (

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strconv"
@@ -21,27 +22,54 @@ import (
 	"github.com/lithair/lithair-go/internal/gen"
 	"github.com/lithair/lithair-go/internal/gen/sample"
 	"github.com/lithair/lithair-go/internal/gen/sample/plain"
+	"github.com/lithair/lithair-go/jsonx"
 	"github.com/lithair/lithair-go/model"
 )
 
-// TestUpToDate: what is committed is what the generator makes, and makes again.
+// TestUpToDate: what is committed, here and elsewhere in the module, is what the generator
+// makes, and makes again.
 func TestUpToDate(t *testing.T) {
-	want, err := os.ReadFile(gen.FileName)
+	files, err := filepath.Glob("../../../*/*/" + gen.FileName)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for range 3 {
-		p, err := gen.Load(".")
+	found, err := filepath.Glob("../../../*/" + gen.FileName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files = append(append(files, found...), gen.FileName)
+	for _, name := range files {
+		want, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		out, err := gen.Generate(p)
-		if err != nil || len(out.Mistakes)+len(out.Notes) > 0 {
-			t.Fatal(err, out.Mistakes, out.Notes)
+		for range 3 {
+			p, err := gen.Load(filepath.Dir(name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			out, err := gen.Generate(p)
+			if err != nil || len(out.Mistakes)+len(out.Notes) > 0 {
+				t.Fatal(err, out.Mistakes, out.Notes)
+			}
+			if !bytes.Equal(out.Source, want) {
+				t.Fatal(gen.Diff(name, string(want), string(out.Source)))
+			}
 		}
-		if !bytes.Equal(out.Source, want) {
-			t.Fatal(gen.Diff(gen.FileName, string(want), string(out.Source)))
+	}
+	t.Logf("%d files", len(files))
+}
+
+// TestJSONIsGenerated: the code for JSON says what jsonx sees of the types, so that it is used.
+func TestJSONIsGenerated(t *testing.T) {
+	for _, v := range []any{&sample.Article{}, &sample.Author{}, &sample.Line{}, &sample.Part{}} {
+		made := reflect.ValueOf(v).MethodByName("GeneratedJSON").Call(nil)[1].Interface().([]string)
+		if want := jsonx.Members(reflect.TypeOf(v).Elem()); !slices.Equal(made, want) {
+			t.Errorf("%T: code for %q, and it has %q", v, made, want)
 		}
+	}
+	if _, ok := reflect.TypeFor[*plain.Article]().MethodByName("GeneratedJSON"); ok {
+		t.Error("plain has generated code")
 	}
 }
 

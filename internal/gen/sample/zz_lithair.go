@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	lithair "github.com/lithair/lithair-go"
+	"github.com/lithair/lithair-go/jsonx"
 	"github.com/lithair/lithair-go/model"
 )
 
@@ -103,7 +104,6 @@ var ArticleField = struct {
 	From      lithair.Field[Article, netip.Addr]
 	Took      lithair.Field[Article, time.Duration]
 	Due       lithair.OptionalField[Article, time.Time]
-	Secret    lithair.TextField[Article, string]
 	CreatedAt lithair.Field[Article, time.Time]
 	UpdatedAt lithair.Field[Article, time.Time]
 }{
@@ -123,7 +123,6 @@ var ArticleField = struct {
 	From:      "from",
 	Took:      "took",
 	Due:       lithair.OptionalField[Article, time.Time]{Field: "due"},
-	Secret:    lithair.TextField[Article, string]{Field: "secret"},
 	CreatedAt: "created_at",
 	UpdatedAt: "updated_at",
 }
@@ -160,7 +159,6 @@ type ArticleUpdated struct {
 	Took      lithair.Changed[time.Duration]
 	Raw       lithair.Changed[[]byte]
 	Due       lithair.Changed[*time.Time]
-	Secret    lithair.Changed[string]
 	CreatedAt lithair.Changed[time.Time]
 	UpdatedAt lithair.Changed[time.Time]
 }
@@ -211,7 +209,6 @@ func (c *Articles) OnCommit(name string, h ArticleEvents) {
 				Took:      lithair.To(&e, "took", e.Record.Took),
 				Raw:       lithair.To(&e, "raw", e.Record.Raw),
 				Due:       lithair.To(&e, "due", e.Record.Due),
-				Secret:    lithair.To(&e, "secret", e.Record.Secret),
 				CreatedAt: lithair.To(&e, "created_at", e.Record.CreatedAt),
 				UpdatedAt: lithair.To(&e, "updated_at", e.Record.UpdatedAt),
 			})
@@ -223,7 +220,7 @@ func (c *Articles) OnCommit(name string, h ArticleEvents) {
 }
 
 // GeneratedModel says what state of Article this code was generated from.
-func (v *Article) GeneratedModel() (*Article, string) { return nil, "b13165b47e93fc62" }
+func (v *Article) GeneratedModel() (*Article, string) { return nil, "0357a3049dc6b145" }
 
 // checkPart notes what rules of its tags a Part breaks.
 func checkPart(v *Part, c model.Checks) {
@@ -284,7 +281,6 @@ func (v *Article) Violations() (list []model.Violation) {
 	if v.Photo != nil {
 		c.Field("photo").Value(v.Photo)
 	}
-	c.Text("secret", v.Secret)
 	return list
 }
 
@@ -314,13 +310,15 @@ func (c *Authors) ByName(r lithair.Reader, name string) (Author, error) {
 
 // AuthorField are the fields of Author that conditions of Authors.Where are made of.
 var AuthorField = struct {
-	ID   lithair.Field[Author, int64]
-	Name lithair.TextField[Author, string]
-	UUID lithair.TextField[Author, string]
+	ID     lithair.Field[Author, int64]
+	Name   lithair.TextField[Author, string]
+	Secret lithair.TextField[Author, string]
+	UUID   lithair.TextField[Author, string]
 }{
-	ID:   "id",
-	Name: lithair.TextField[Author, string]{Field: "name"},
-	UUID: lithair.TextField[Author, string]{Field: "uuid"},
+	ID:     "id",
+	Name:   lithair.TextField[Author, string]{Field: "name"},
+	Secret: lithair.TextField[Author, string]{Field: "secret"},
+	UUID:   lithair.TextField[Author, string]{Field: "uuid"},
 }
 
 // AuthorCreated says that a record was created.
@@ -332,9 +330,10 @@ type AuthorCreated struct {
 // AuthorUpdated says which fields of a record were changed.
 type AuthorUpdated struct {
 	lithair.EventInfo
-	ID   int64
-	Name lithair.Changed[string]
-	UUID lithair.Changed[string]
+	ID     int64
+	Name   lithair.Changed[string]
+	Secret lithair.Changed[string]
+	UUID   lithair.Changed[string]
 }
 
 // AuthorDeleted says that a record was deleted.
@@ -362,6 +361,7 @@ func (c *Authors) OnCommit(name string, h AuthorEvents) {
 				EventInfo: e.EventInfo,
 				ID:        e.Record.ID,
 				Name:      lithair.To(&e, "name", e.Record.Name),
+				Secret:    lithair.To(&e, "secret", e.Record.Secret),
 				UUID:      lithair.To(&e, "uuid", e.Record.UUID),
 			})
 		case e.Kind == lithair.Deleted && h.Deleted != nil:
@@ -372,7 +372,7 @@ func (c *Authors) OnCommit(name string, h AuthorEvents) {
 }
 
 // GeneratedModel says what state of Author this code was generated from.
-func (v *Author) GeneratedModel() (*Author, string) { return nil, "0611247a308a68b9" }
+func (v *Author) GeneratedModel() (*Author, string) { return nil, "5d84df2f9ae6db38" }
 
 var patternAuthor1 = regexp.MustCompile("^(.{36})?$")
 
@@ -382,7 +382,286 @@ func (v *Author) Violations() (list []model.Violation) {
 	c.Text("name", v.Name)
 	c.Length("name", "non_empty", utf8.RuneCountInString(v.Name), 1, -1, "characters")
 	c.Length("name", "length", utf8.RuneCountInString(v.Name), 1, 80, "characters")
+	c.Text("secret", v.Secret)
 	c.Text("uuid", v.UUID)
 	c.Match("uuid", "^(.{36})?$", patternAuthor1.MatchString(v.UUID))
 	return list
+}
+
+// GeneratedJSON says what members of Article AppendJSONX was generated for.
+func (v *Article) GeneratedJSON() (*Article, []string) {
+	return nil, []string{
+		"rank||int|int",
+		"id|m|array|model.ID",
+		"slug||string|string",
+		"title||string|string",
+		"mail|e|ptr|*string",
+		"link|e|string|string",
+		"status||string|sample.Status",
+		"views||int64|int64",
+		"size||uint16|uint16",
+		"ratio||float64|float64",
+		"small||ptr|*float32",
+		"draft||bool|bool",
+		"author_id|e|ptr|*int64",
+		"lines||slice|[]sample.Line",
+		"first|e|ptr|*sample.Line",
+		"tags|e|slice|[]string",
+		"meta|e|map|map[string]sample.Line",
+		"counts|e|map|map[int]int64",
+		"photo|e|ptr|*model.Blob",
+		"from|m|struct|netip.Addr",
+		"took||int64|time.Duration",
+		"raw||slice|[]uint8",
+		"due|m|ptr|*time.Time",
+		"created_at|m|struct|time.Time",
+		"updated_at|m|struct|time.Time",
+	}
+}
+
+// AppendJSONX appends the value as JSON; see [jsonx.Coder].
+func (v *Article) AppendJSONX(b []byte, depth int) (_ []byte, err error) {
+	if depth <= 0 {
+		return b, jsonx.TooDeep(v)
+	}
+	b = append(b, `{"rank":`...)
+	b = jsonx.AppendInt(b, int64(v.Ranked.Rank))
+	b = append(b, `,"id":"`...)
+	if b, err = v.ID.AppendText(b); err != nil {
+		return b, err
+	}
+	b = append(b, `","slug":`...)
+	if b, err = jsonx.AppendQuote(b, v.Slug); err != nil {
+		return b, err
+	}
+	b = append(b, `,"title":`...)
+	if b, err = jsonx.AppendQuote(b, v.Title); err != nil {
+		return b, err
+	}
+	if v.Mail != nil {
+		b = append(b, `,"mail":`...)
+		if b, err = jsonx.AppendQuote(b, *v.Mail); err != nil {
+			return b, err
+		}
+	}
+	if v.Link != "" {
+		b = append(b, `,"link":`...)
+		if b, err = jsonx.AppendQuote(b, v.Link); err != nil {
+			return b, err
+		}
+	}
+	b = append(b, `,"status":`...)
+	if b, err = jsonx.AppendQuote(b, string(v.Status)); err != nil {
+		return b, err
+	}
+	b = append(b, `,"views":`...)
+	b = jsonx.AppendInt(b, v.Views)
+	b = append(b, `,"size":`...)
+	b = jsonx.AppendUint(b, uint64(v.Size))
+	b = append(b, `,"ratio":`...)
+	if b, err = jsonx.AppendFloat64(b, v.Ratio); err != nil {
+		return b, err
+	}
+	if v.Small == nil {
+		b = append(b, `,"small":null`...)
+	} else {
+		b = append(b, `,"small":`...)
+		if b, err = jsonx.AppendFloat32(b, *v.Small); err != nil {
+			return b, err
+		}
+	}
+	if v.Draft {
+		b = append(b, `,"draft":true`...)
+	} else {
+		b = append(b, `,"draft":false`...)
+	}
+	if v.AuthorID != nil {
+		b = append(b, `,"author_id":`...)
+		b = jsonx.AppendInt(b, *v.AuthorID)
+	}
+	if v.Lines == nil {
+		b = append(b, `,"lines":null`...)
+	} else {
+		if depth <= 1 {
+			return b, jsonx.TooDeep(v)
+		}
+		b = append(b, `,"lines":[`...)
+		for i1 := range v.Lines {
+			if i1 > 0 {
+				b = append(b, ',')
+			}
+			if b, err = v.Lines[i1].AppendJSONX(b, depth-2); err != nil {
+				return b, err
+			}
+		}
+		b = append(b, `]`...)
+	}
+	if v.First != nil {
+		b = append(b, `,"first":`...)
+		if b, err = v.First.AppendJSONX(b, depth-1); err != nil {
+			return b, err
+		}
+	}
+	if len(v.Tags) > 0 {
+		if depth <= 1 {
+			return b, jsonx.TooDeep(v)
+		}
+		b = append(b, `,"tags":[`...)
+		for i2 := range v.Tags {
+			if i2 > 0 {
+				b = append(b, ',')
+			}
+			if b, err = jsonx.AppendQuote(b, v.Tags[i2]); err != nil {
+				return b, err
+			}
+		}
+		b = append(b, `]`...)
+	}
+	if len(v.Meta) > 0 {
+		b = append(b, `,"meta":`...)
+		if b, err = jsonx.AppendNested(b, &v.Meta, depth-1); err != nil {
+			return b, err
+		}
+	}
+	if len(v.Counts) > 0 {
+		b = append(b, `,"counts":`...)
+		if b, err = jsonx.AppendNested(b, &v.Counts, depth-1); err != nil {
+			return b, err
+		}
+	}
+	if v.Photo != nil {
+		b = append(b, `,"photo":`...)
+		if b, err = jsonx.AppendNested(b, v.Photo, depth-1); err != nil {
+			return b, err
+		}
+	}
+	b = append(b, `,"from":`...)
+	if b, err = jsonx.AppendNested(b, &v.From, depth-1); err != nil {
+		return b, err
+	}
+	b = append(b, `,"took":`...)
+	b = jsonx.AppendInt(b, int64(v.Took))
+	b = append(b, `,"raw":`...)
+	if b, err = jsonx.AppendNested(b, &v.Raw, depth-1); err != nil {
+		return b, err
+	}
+	if v.Due == nil {
+		b = append(b, `,"due":null`...)
+	} else {
+		b = append(b, `,"due":`...)
+		if b, err = jsonx.AppendTime(b, *v.Due); err != nil {
+			return b, err
+		}
+	}
+	b = append(b, `,"created_at":`...)
+	if b, err = jsonx.AppendTime(b, v.CreatedAt); err != nil {
+		return b, err
+	}
+	b = append(b, `,"updated_at":`...)
+	if b, err = jsonx.AppendTime(b, v.UpdatedAt); err != nil {
+		return b, err
+	}
+	b = append(b, `}`...)
+	return b, nil
+}
+
+// GeneratedJSON says what members of Author AppendJSONX was generated for.
+func (v *Author) GeneratedJSON() (*Author, []string) {
+	return nil, []string{
+		"id||int64|int64",
+		"name||string|string",
+		"secret||string|string",
+		"uuid|e|string|string",
+	}
+}
+
+// AppendJSONX appends the value as JSON; see [jsonx.Coder].
+func (v *Author) AppendJSONX(b []byte, depth int) (_ []byte, err error) {
+	if depth <= 0 {
+		return b, jsonx.TooDeep(v)
+	}
+	b = append(b, `{"id":`...)
+	b = jsonx.AppendInt(b, v.ID)
+	b = append(b, `,"name":`...)
+	if b, err = jsonx.AppendQuote(b, v.Name); err != nil {
+		return b, err
+	}
+	b = append(b, `,"secret":`...)
+	if b, err = jsonx.AppendQuote(b, v.Secret); err != nil {
+		return b, err
+	}
+	if v.UUID != "" {
+		b = append(b, `,"uuid":`...)
+		if b, err = jsonx.AppendQuote(b, v.UUID); err != nil {
+			return b, err
+		}
+	}
+	b = append(b, `}`...)
+	return b, nil
+}
+
+// GeneratedJSON says what members of Line AppendJSONX was generated for.
+func (v *Line) GeneratedJSON() (*Line, []string) {
+	return nil, []string{
+		"name||string|string",
+		"n||uint8|uint8",
+		"sub|e|ptr|*sample.Part",
+		"more|e|slice|[]sample.Part",
+	}
+}
+
+// AppendJSONX appends the value as JSON; see [jsonx.Coder].
+func (v *Line) AppendJSONX(b []byte, depth int) (_ []byte, err error) {
+	if depth <= 0 {
+		return b, jsonx.TooDeep(v)
+	}
+	b = append(b, `{"name":`...)
+	if b, err = jsonx.AppendQuote(b, v.Name); err != nil {
+		return b, err
+	}
+	b = append(b, `,"n":`...)
+	b = jsonx.AppendUint(b, uint64(v.N))
+	if v.Sub != nil {
+		b = append(b, `,"sub":`...)
+		if b, err = v.Sub.AppendJSONX(b, depth-1); err != nil {
+			return b, err
+		}
+	}
+	if len(v.More) > 0 {
+		if depth <= 1 {
+			return b, jsonx.TooDeep(v)
+		}
+		b = append(b, `,"more":[`...)
+		for i1 := range v.More {
+			if i1 > 0 {
+				b = append(b, ',')
+			}
+			if b, err = v.More[i1].AppendJSONX(b, depth-2); err != nil {
+				return b, err
+			}
+		}
+		b = append(b, `]`...)
+	}
+	b = append(b, `}`...)
+	return b, nil
+}
+
+// GeneratedJSON says what members of Part AppendJSONX was generated for.
+func (v *Part) GeneratedJSON() (*Part, []string) {
+	return nil, []string{
+		"text||string|string",
+	}
+}
+
+// AppendJSONX appends the value as JSON; see [jsonx.Coder].
+func (v *Part) AppendJSONX(b []byte, depth int) (_ []byte, err error) {
+	if depth <= 0 {
+		return b, jsonx.TooDeep(v)
+	}
+	b = append(b, `{"text":`...)
+	if b, err = jsonx.AppendQuote(b, v.Text); err != nil {
+		return b, err
+	}
+	b = append(b, `}`...)
+	return b, nil
 }

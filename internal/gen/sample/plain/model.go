@@ -42,7 +42,6 @@ type Article struct {
 	Took      time.Duration   `json:"took"`
 	Raw       []byte          `json:"raw"`
 	Due       *time.Time      `json:"due"`
-	Secret    string          `json:"secret" http:"hidden"`
 	CreatedAt time.Time       `json:"created_at" lithair:"created"`
 	UpdatedAt time.Time       `json:"updated_at" lithair:"updated"`
 	_         struct{}        `lithair:"index=status+created_at,unique=title+views" lifecycle:"versioned=3"`
@@ -63,7 +62,8 @@ type Part struct {
 
 // Author writes articles.
 type Author struct {
-	ID   int64  `json:"id"`
-	Name string `json:"name" lithair:"unique" http:"validate=non_empty;length(1,80)"`
-	UUID string `json:"uuid,omitempty" http:"validate=regex(\"^(.{36})?$\")"`
+	ID     int64  `json:"id"`
+	Name   string `json:"name" lithair:"unique" http:"validate=non_empty;length(1,80)"`
+	Secret string `json:"secret" http:"hidden"`
+	UUID   string `json:"uuid,omitempty" http:"validate=regex(\"^(.{36})?$\")"`
 }

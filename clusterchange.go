@@ -68,9 +68,6 @@ func (c *cluster) propose(m memberChange) error {
 		if member && have.Incarnation != m.Incarnation && (id == c.cfg.id || answers(s, id)) {
 			return refuse("node %d is a member already, and answers; a new node needs a number of its own", m.ID)
 		}
-		if first := c.node.First(); first > 1 {
-			return refuse("the log begins at index %d by now, and snapshots are not sent to other nodes yet: a node with an empty directory could never catch up", first)
-		}
 		err = c.node.Change(consensus.Change{Member: consensus.Member{ID: id, Role: consensus.Learner, Promote: true, Incarnation: m.Incarnation, Address: m.Address}})
 	case "promote":
 		if have.Role != consensus.Learner {

@@ -228,6 +228,10 @@ func (r *Replica) Tick() {
 		return
 	}
 	r.expireForwarded()
+	if r.incoming != nil {
+		r.incoming.since++
+		r.incoming.quiet++
+	}
 	if r.elapsed >= r.timeout && r.promise == 0 && r.mayStand() {
 		r.stand(false)
 	} else if r.elapsed >= r.timeout {

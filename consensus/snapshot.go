@@ -12,6 +12,12 @@ type incoming struct {
 	snapshot Snapshot
 	offset   uint64 // bytes taken
 	whole    bool   // all there; the caller checks them
+
+	lead     NodeID // who was asked last, and in which term
+	term     uint64
+	since    int // ticks since the last piece came
+	quiet    int // ticks since one was asked for
+	patience int // ticks after which it is asked for again
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -50,13 +56,22 @@ func (r *Replica) handleOffer(m Message) {
 	if r.incoming == nil || r.incoming.snapshot.Sum != s.Sum || r.incoming.snapshot.Index != s.Index {
 		r.incoming = &incoming{snapshot: s}
 	}
-	if !r.incoming.whole {
-		r.want()
+	in := r.incoming
+	if again := in.lead == m.From && in.term == r.term; in.whole || again && in.quiet < in.patience {
+		return // it is on its way: on a slow one it must not be asked for with each heartbeat
 	}
+	r.want()
 }
 
+// maxPatience is the most election timeouts that a piece is waited for.
+const maxPatience = 10
+
+// want asks for the next piece, again after twice the time that the one before took.
 func (r *Replica) want() {
-	s := r.incoming.snapshot
+	in := r.incoming
+	in.lead, in.term, in.quiet = r.lead, r.term, 0
+	in.patience = min(max(2*in.since, 2*r.cfg.HeartbeatTicks), maxPatience*r.cfg.ElectionTicks)
+	s := in.snapshot
 	r.send(Message{Kind: MsgChunkWant, To: r.lead, Snapshot: &s, Offset: r.incoming.offset})
 }
 
@@ -128,27 +143,41 @@ func (r *Replica) handleChunk(m Message) {
 	r.writes = append(r.writes, ChunkWrite{Snapshot: in.snapshot, Offset: m.Offset, Data: m.Data, Last: m.Last})
 	if !in.whole {
 		r.want()
+		in.since = 0
 	}
 }
 
 // SnapshotReceived says that the bytes of s are all there, durable, and have its sum, or,
-// with ok false, that they do not: then they are fetched from the beginning.
-func (r *Replica) SnapshotReceived(s Snapshot, ok bool) {
+// with ok false, that they do not, or could not be written: then they are fetched from the
+// beginning, an election timeout later. It returns whether a Ready with Install follows; otherwise nobody needs them.
+func (r *Replica) SnapshotReceived(s Snapshot, ok bool) (installs bool) {
 	in := r.incoming
-	if in == nil || in.snapshot.Sum != s.Sum || in.snapshot.Index != s.Index || !in.whole {
-		return
+	if in == nil || in.snapshot.Sum != s.Sum || in.snapshot.Index != s.Index || ok && !in.whole {
+		return false
 	}
 	r.incoming = nil
+	if !ok && r.role == Follower {
+		r.incoming = &incoming{snapshot: s, lead: in.lead, term: in.term, patience: r.cfg.ElectionTicks}
+	}
 	if !ok || s.Index <= r.log.commit || r.role != Follower {
-		return
+		return false
 	}
 	if r.log.holds(s.Index, s.Term) {
 		r.log.commitTo(s.Index)
-		return
+		return false
 	}
 	r.install = &s
 	r.log.reset(s, r.number+1)
 	r.verified, r.owesAck = s.Index, true
+	return true
+}
+
+// Incoming returns the snapshot that is being received, and how many of its bytes have come.
+func (r *Replica) Incoming() (s Snapshot, bytes uint64, ok bool) {
+	if r.incoming == nil {
+		return s, 0, false
+	}
+	return r.incoming.snapshot, r.incoming.offset, true
 }
 
 // Compacted says that the log on disk has nothing at and before index any more. A snapshot holds

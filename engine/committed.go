@@ -38,6 +38,10 @@ type hook struct {
 // entry in order, at least once: after a crash the last ones may come again. Its
 // position is kept under name; a new name begins with the oldest entry in the log. When
 // fn returns an error it is called again with the same entry, after a growing pause.
+//
+// A member of a cluster that was away for so long that it was fed with a snapshot has not got
+// the entries which that stands for: the hook there goes on behind it, and an error in the log of
+// the program names what it has not seen.
 func (e *Engine) Committed(name string, fn func(ctx context.Context, entry Entry) error) error {
 	if e.cfg.Positions == nil {
 		return errors.New("engine: Committed needs Config.Positions")
@@ -61,6 +65,8 @@ func (e *Engine) startHooks() error {
 		switch first := e.order.First(); {
 		case index == 0:
 			index = first - 1
+		case index+1 < first && e.member:
+			index = e.missed(h, index, first)
 		case index+1 < first:
 			return fmt.Errorf("engine: hook %s has dealt with the log up to index %d, but that begins at %d by now: what lies between is gone; "+
 				"remove its saved position to begin with the oldest entry there is, or give it a new name", h.name, index, first)
@@ -116,6 +122,10 @@ func (e *Engine) follow(ctx context.Context, h *hook, index uint64) {
 	for ctx.Err() == nil {
 		changed := *e.changed.Load()
 		records, err := e.order.Read(index+1, hookReadBytes)
+		if first := e.order.First(); errors.Is(err, eventlog.ErrCompacted) && e.member && index+1 < first {
+			index = e.missed(h, index, first)
+			continue
+		}
 		if err != nil {
 			if errors.Is(err, eventlog.ErrClosed) {
 				return
@@ -144,6 +154,12 @@ func (e *Engine) follow(ctx context.Context, h *hook, index uint64) {
 			}
 		}
 	}
+}
+
+// missed tells of entries that a hook will never see, and returns behind which it goes on.
+func (e *Engine) missed(h *hook, index, first uint64) uint64 {
+	e.log.Error("a hook does not see entries: this node was fed with a snapshot in their place", "hook", h.name, "from", index+1, "to", first-1)
+	return first - 1
 }
 
 // deliver calls the hook until it takes the entry; false when ctx ended first.

@@ -80,9 +80,9 @@ type Engine struct {
 	erasing  [][16]byte    // ids of keys that are to be taken off the disk; guarded by mu
 	eraseAsk chan struct{} // something was added to erasing
 
-	held      eventlog.Position // what a snapshot brought
-	restored  *state.Root       // by it, until it is verified
-	snaps     *snapshots        // owned by keepSnapshots once that runs
+	held      snapshotPlace // what a snapshot brought
+	restored  *state.Root   // by it, until it is verified
+	snaps     *snapshots    // owned by keepSnapshots once that runs
 	snapsAsk  chan func()
 	snapsStop context.CancelFunc
 	snapsDone chan struct{} // closed when keepSnapshots has ended
@@ -99,6 +99,7 @@ type event struct {
 	fatal   error  // the engine is to stop
 	tick    bool   // something may be due
 	round   uint64 // a barrier was answered, see Executor.Confirmed
+	install *point // a snapshot of another node
 }
 
 // New returns an engine that is not started.
@@ -188,7 +189,10 @@ func (e *Engine) Start(ctx context.Context) error {
 	}
 	ex.EndReplay()
 	if err == nil && e.snaps != nil {
-		if err = e.snaps.tidy(); err != nil {
+		if err = e.snaps.tidy(); err == nil && e.member {
+			err = e.snaps.forgetOld(e.order.First())
+		}
+		if err != nil {
 			err = errors.Join(fmt.Errorf("engine: snapshots: %w", err), e.order.Close())
 		}
 	}
@@ -342,7 +346,7 @@ func (e *Engine) Close(ctx context.Context) error {
 type sink struct{ e *Engine }
 
 // Holds implements [Sink].
-func (s sink) Holds() eventlog.Position { return s.e.held }
+func (s sink) Holds() eventlog.Position { return s.e.held.Position }
 
 // Replay implements [Sink].
 func (s sink) Replay(records []eventlog.Record) error {
@@ -450,6 +454,8 @@ func (e *Engine) handle(ev event) {
 		e.ex.Tick()
 	case ev.leading:
 		e.ex.Leading(ev.epoch)
+	case ev.install != nil:
+		e.install(ev.install)
 	case ev.lost:
 		e.reportLost(ev)
 		e.ex.Lost(ev.epoch, ev.known, ev.cause)

@@ -119,6 +119,8 @@ func (o *order) Read(from uint64, _ int) ([]eventlog.Record, error) {
 	return append([]eventlog.Record(nil), o.log[from-1:]...), nil
 }
 
+func (o *order) Note(uint64) []byte { return nil }
+
 func (o *order) Position(index uint64) (eventlog.Position, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

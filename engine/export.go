@@ -58,7 +58,7 @@ func (e *Engine) Export(ctx context.Context, fn func(x *Export) error) (err erro
 			return fmt.Errorf("engine: export: %w", err)
 		}
 		defer func() { err = errors.Join(err, o.Close()) }()
-		x.Base, x.Snapshot, x.Size = o.at, o, o.size
+		x.Base, x.Snapshot, x.Size = o.at.Position, o, o.size
 	}
 	x.records = func(fn func(r eventlog.Record) error) error {
 		if x.Base.Index == x.End.Index {
@@ -83,7 +83,7 @@ func (e *Engine) pin(ctx context.Context) (base *snapshotFile, err error) {
 		if e.order.First() <= 1 {
 			return nil
 		}
-		for _, f := range e.snaps.files {
+		for _, f := range e.snaps.sound() {
 			if f.index+1 >= e.order.First() {
 				base = &f
 				return nil

@@ -33,7 +33,7 @@ func TestExportKeepsWhatItReads(t *testing.T) {
 			t.Errorf("%d snapshots: some were let go of", files)
 		}
 		root, note, err := state.ReadSnapshot(x.Snapshot, x.Size, state.RestoreOptions{})
-		if err != nil || !bytes.Equal(note, x.Base.Append(nil)) {
+		if err != nil || !bytes.HasPrefix(note, x.Base.Append(nil)) {
 			t.Fatalf("%x, %v", note, err)
 		}
 		at, p := x.Base, engine.NewReplay(root, x.Base.Index)

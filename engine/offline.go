@@ -36,7 +36,7 @@ func OpenOffline(cfg eventlog.Config, snaps SnapshotConfig) (*Offline, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := &Offline{log: log, snaps: &snapshots{cfg: snaps, log: slog.Default()}}
+	o := &Offline{log: log, snaps: newSnapshots(snaps, slog.Default())}
 	if _, err := snaps.FS.List(snaps.Dir); errors.Is(err, fs.ErrNotExist) {
 		return o, nil
 	}
@@ -80,7 +80,7 @@ func (o *Offline) base(seq uint64, when int64) (point, error) {
 		}
 		root, at, _, err := readSnapshotFile(&o.snaps.cfg, f)
 		if err == nil {
-			err = o.joins(at)
+			err = o.joins(at.Position)
 		}
 		if err == nil {
 			return point{root, at.Index}, nil
@@ -164,7 +164,7 @@ func (o *Offline) Export(ctx context.Context, fn func(x *Export) error) (err err
 			return err
 		}
 		defer func() { err = errors.Join(err, file.Close()) }()
-		x.Base, x.Snapshot, x.Size = file.at, file, file.size
+		x.Base, x.Snapshot, x.Size = file.at.Position, file, file.size
 		if x.End.Index < x.Base.Index {
 			x.End = x.Base
 		}

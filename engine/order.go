@@ -30,6 +30,10 @@ type Order interface {
 	// Position returns the position behind a committed entry.
 	Position(index uint64) (eventlog.Position, error)
 
+	// Note returns what a snapshot of the state behind that entry is to carry for the
+	// order; nil for nothing.
+	Note(index uint64) []byte
+
 	// First returns the index of the oldest entry that Read can return.
 	First() uint64
 
@@ -74,6 +78,35 @@ type Sink interface {
 	// Barrier answers the ticket: a read may be served once the entry at index is
 	// applied, or not at all when err is set.
 	Barrier(ticket, index uint64, err error)
+
+	// Note returns the order's note in the snapshot that Holds speaks of; nil when there is none.
+	Note() []byte
+
+	// The rest is for members that are fed with snapshots of others, or feed them. Calls come
+	// from one goroutine at a time, beside those above; NewestSnapshot and AdoptIncoming
+	// do not wait for the order. See install.go.
+
+	// NewestSnapshot returns the log index of the newest snapshot; 0 when there is none.
+	NewestSnapshot() uint64
+	// OpenSnapshot checks the bytes of the snapshot at an index and keeps it until
+	// CloseSnapshot. It returns its place and note, its size and its SHA-256, unsealed.
+	OpenSnapshot(index uint64) (at eventlog.Position, note []byte, size int64, sum [32]byte, err error)
+	// ReadSnapshot fills p with the bytes of an open snapshot at an offset.
+	ReadSnapshot(index uint64, p []byte, off int64) error
+	// CloseSnapshot lets a snapshot go.
+	CloseSnapshot(index uint64) error
+	// WriteIncoming takes bytes of a snapshot that arrives, in order; offset 0 begins another.
+	WriteIncoming(p []byte, off int64) error
+	// CheckIncoming makes durable what has arrived and checks all of it, the hash of the state
+	// included.
+	CheckIncoming(size int64, sum [32]byte) (at eventlog.Position, note []byte, err error)
+	// AdoptIncoming makes it the newest snapshot, durably.
+	AdoptIncoming() error
+	// DropIncoming lets go of what has arrived.
+	DropIncoming() error
+	// Installed says that its state takes the place of the node's, and the log goes on behind
+	// it. It comes in turn with Committed.
+	Installed()
 }
 
 // Level is how fresh a read has to be.

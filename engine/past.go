@@ -143,6 +143,14 @@ func (e *Engine) At(ctx context.Context, seq uint64) (*state.Root, error) {
 	return made.root, nil
 }
 
+// forget lets go of all roots: the log has begun anew, so that nothing can be replayed behind
+// them, and the newest shares no memory with them.
+func (p *past) forget() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.recent, p.made = nil, nil
+}
+
 // before returns the nearest state at or before a sequence from which the log can be
 // replayed: held, of a snapshot, or the empty one.
 func (e *Engine) before(seq uint64) (point, error) {

@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"errors"
+	"io/fs"
 	"slices"
 	"time"
 
@@ -23,8 +25,8 @@ func (s *snapshots) stale(now func() time.Time) bool {
 		return false
 	}
 	last := s.begun
-	if n := len(s.files); n > 0 {
-		last = s.files[n-1].time
+	if files := s.kept(); len(files) > 0 {
+		last = files[len(files)-1].time
 	}
 	return now().UnixNano()-last > int64(s.cfg.MaxAge/baseSnapshots)
 }
@@ -75,10 +77,11 @@ func (s *snapshots) closest(files []snapshotFile) (best int) {
 // in for those missing. The goroutine that owns the snapshots calls it.
 func (e *Engine) compact() error {
 	s := e.snaps
-	if len(s.files) < s.cfg.Keep || s.pins.Load() > 0 {
+	files := s.sound()
+	if len(files) < s.cfg.Keep || s.pins.Load() > 0 {
 		return nil
 	}
-	needed := s.files[len(s.files)-s.cfg.Keep].index + 1 // whatever the policy
+	needed := files[len(files)-s.cfg.Keep].index + 1 // whatever the policy
 	for _, h := range e.hooks {
 		needed = min(needed, h.saved.Load()+1)
 	}
@@ -89,7 +92,7 @@ func (e *Engine) compact() error {
 	}
 	if s.cfg.MaxAge > 0 {
 		old := uint64(0) // the log before the newest snapshot that is old enough is all too old
-		for _, f := range s.files {
+		for _, f := range files {
 			if f.time <= e.cfg.Clock().Add(-s.cfg.MaxAge).UnixNano() {
 				old = f.index + 1
 			}
@@ -117,24 +120,26 @@ func (e *Engine) letGo(r eventlog.Retention) error {
 
 // forget removes the snapshots that the log, which begins at first, does not continue.
 func (s *snapshots) forget(first uint64) error {
+	files := s.kept()
 	n := 0
-	for n < len(s.files)-s.cfg.Keep && s.files[n].index+1 < first {
+	for n < len(files)-s.cfg.Keep && files[n].index+1 < first {
 		n++
 	}
-	if n == 0 {
-		return nil
-	}
-	return s.remove(s.files[:n])
+	return s.remove(files[:n])
 }
 
-// remove forgets snapshots and removes their files, durably.
+// remove forgets snapshots and removes their files, durably, but for those that are being
+// sent: they go with the next ones.
 func (s *snapshots) remove(drop []snapshotFile) error {
+	s.change(func(files []snapshotFile) []snapshotFile {
+		drop = slices.DeleteFunc(slices.Clone(drop), func(f snapshotFile) bool { return s.sending[f.index] != nil })
+		return slices.DeleteFunc(files, func(f snapshotFile) bool { return slices.Contains(drop, f) })
+	})
 	if len(drop) == 0 {
 		return nil
 	}
-	s.setFiles(slices.DeleteFunc(slices.Clone(s.files), func(f snapshotFile) bool { return slices.Contains(drop, f) }))
 	for _, f := range drop {
-		if err := s.cfg.FS.Remove(f.name); err != nil {
+		if err := s.cfg.FS.Remove(f.name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}

@@ -109,13 +109,17 @@ type point struct {
 type snapshots struct {
 	cfg   SnapshotConfig
 	log   *slog.Logger
-	size  int64 // of the newest
-	begun int64 // when the engine started, Unix ns by its clock
+	size  atomic.Int64 // of the newest
+	begun int64        // when the engine started, Unix ns by its clock
 
 	mu    sync.Mutex
 	files []snapshotFile // oldest first; replaced, never changed in place
 
-	pins atomic.Int32 // exports that read snapshots and log: nothing is let go of
+	pins    atomic.Int32               // exports that read snapshots and log: nothing is let go of
+	sending map[uint64]*openedSnapshot // by index, guarded by mu: they stay
+	bad     map[uint64]bool            // found damaged, guarded by mu: they are neither sent nor read
+	in      incoming
+	adopted incoming // in its place, and not shown yet; guarded by mu
 
 	leftovers []string // of writes that were interrupted
 	damaged   []string
@@ -148,7 +152,7 @@ func (s *snapshots) list() error {
 		}
 		s.files = append(s.files, f)
 	}
-	slices.SortFunc(s.files, func(a, b snapshotFile) int { return cmp.Compare(a.index, b.index) })
+	slices.SortFunc(s.files, byIndex)
 	return nil
 }
 
@@ -159,11 +163,14 @@ func (s *snapshots) kept() []snapshotFile {
 	return s.files
 }
 
-func (s *snapshots) setFiles(files []snapshotFile) {
+// change makes another list of the present one, which stays as it is.
+func (s *snapshots) change(fn func(files []snapshotFile) []snapshotFile) {
 	s.mu.Lock()
-	s.files = files
+	s.files = fn(slices.Clone(s.files))
 	s.mu.Unlock()
 }
+
+func byIndex(a, b snapshotFile) int { return cmp.Compare(a.index, b.index) }
 
 // head reads what a snapshot's header says; nothing when that is damaged, which shows when
 // the snapshot is read.
@@ -181,12 +188,12 @@ func (f *snapshotFile) head(cfg *SnapshotConfig) error {
 
 // load reads the newest snapshot that is whole. One that is damaged is told of; without
 // any, the state is what the log says from its beginning.
-func (s *snapshots) load() (*state.Root, eventlog.Position, error) {
+func (s *snapshots) load() (*state.Root, snapshotPlace, error) {
 	for i := len(s.files) - 1; i >= 0; i-- {
 		f := s.files[i]
 		root, at, size, err := readSnapshotFile(&s.cfg, f)
 		if err == nil {
-			s.size = size
+			s.size.Store(size)
 			return root, at, nil
 		}
 		var damage *state.SnapshotError
@@ -197,7 +204,13 @@ func (s *snapshots) load() (*state.Root, eventlog.Position, error) {
 		s.files = slices.Delete(s.files, i, i+1)
 		s.damaged = append(s.damaged, f.name)
 	}
-	return nil, eventlog.Position{}, nil
+	return nil, snapshotPlace{}, nil
+}
+
+// snapshotPlace is where a snapshot stands in the log, and what the order wanted kept with it.
+type snapshotPlace struct {
+	eventlog.Position
+	note []byte
 }
 
 // tidy removes what interrupted writes left and puts damaged snapshots aside, once the
@@ -223,7 +236,7 @@ type openedSnapshot struct {
 	io.Closer
 	size int64 // of the snapshot; that of the file may be larger
 	seq  uint64
-	at   eventlog.Position
+	at   snapshotPlace
 }
 
 // snapshotPurpose keeps keys of snapshots apart from those of other files.
@@ -245,8 +258,9 @@ func openSnapshot(cfg *SnapshotConfig, name string) (o *openedSnapshot, err erro
 	if err == nil {
 		o.seq, note, err = state.SnapshotNote(o, o.size)
 	}
-	if err == nil {
-		o.at, err = eventlog.ParsePosition(note)
+	if n := min(len(note), eventlog.PositionBytes); err == nil {
+		o.at.note = note[n:]
+		o.at.Position, err = eventlog.ParsePosition(note[:n])
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", name, damaged(err)), file.Close())
@@ -276,7 +290,7 @@ func damaged(err error) error {
 }
 
 // readSnapshotFile reads a snapshot. size is that of the snapshot.
-func readSnapshotFile(cfg *SnapshotConfig, f snapshotFile) (root *state.Root, at eventlog.Position, size int64, err error) {
+func readSnapshotFile(cfg *SnapshotConfig, f snapshotFile) (root *state.Root, at snapshotPlace, size int64, err error) {
 	o, err := openSnapshot(cfg, f.name)
 	if err != nil {
 		return nil, at, 0, err
@@ -293,15 +307,27 @@ func readSnapshotFile(cfg *SnapshotConfig, f snapshotFile) (root *state.Root, at
 
 // write makes a snapshot durable, then forgets the oldest ones beyond Keep. After a crash
 // at any step the snapshots that were there still are, or the new one is, whole.
-func (s *snapshots) write(root *state.Root, at eventlog.Position) error {
+func (s *snapshots) write(root *state.Root, at snapshotPlace) error {
 	f := snapshotFile{at.Index, root.Seq(), at.Time, path.Join(s.cfg.Dir, SnapshotName(at.Index))}
 	size, err := writeSnapshotFile(&s.cfg, f.name, root, at)
 	if err != nil {
 		return err
 	}
-	s.setFiles(append(slices.Clone(s.files), f))
-	s.size = size
-	return s.remove(s.surplus(s.files))
+	s.add(f, size)
+	return s.remove(s.surplus(s.kept()))
+}
+
+// add lists a snapshot that was written. It need not be the newest: one of another node may have
+// been installed meanwhile.
+func (s *snapshots) add(f snapshotFile, size int64) {
+	s.change(func(files []snapshotFile) []snapshotFile {
+		delete(s.bad, f.index)
+		files = slices.DeleteFunc(files, func(o snapshotFile) bool { return o.index == f.index })
+		files = append(files, f)
+		slices.SortFunc(files, byIndex)
+		return files
+	})
+	s.size.Store(size)
 }
 
 // WriteSnapshot writes a state down in cfg.Dir where an engine finds it, durably. at is the
@@ -310,12 +336,12 @@ func WriteSnapshot(cfg SnapshotConfig, root *state.Root, at eventlog.Position) e
 	if err := cfg.defaults(); err != nil {
 		return err
 	}
-	_, err := writeSnapshotFile(&cfg, path.Join(cfg.Dir, SnapshotName(at.Index)), root, at)
+	_, err := writeSnapshotFile(&cfg, path.Join(cfg.Dir, SnapshotName(at.Index)), root, snapshotPlace{Position: at})
 	return err
 }
 
-func writeSnapshotFile(cfg *SnapshotConfig, name string, root *state.Root, at eventlog.Position) (size int64, err error) {
-	return putSnapshotFile(cfg, name, func(w io.Writer) error { return root.WriteSnapshot(w, at.Append(nil)) })
+func writeSnapshotFile(cfg *SnapshotConfig, name string, root *state.Root, at snapshotPlace) (size int64, err error) {
+	return putSnapshotFile(cfg, name, func(w io.Writer) error { return root.WriteSnapshot(w, append(at.Append(nil), at.note...)) })
 }
 
 // putSnapshotFile puts what write writes into a file, sealed where there are keys, durably
@@ -373,7 +399,7 @@ func (w *fileWriter) Write(p []byte) (int, error) {
 }
 
 // due says whether enough log has gathered since the newest snapshot.
-func (s *snapshots) due(gathered int64) bool { return gathered >= max(s.cfg.EveryBytes, s.size) }
+func (s *snapshots) due(gathered int64) bool { return gathered >= max(s.cfg.EveryBytes, s.size.Load()) }
 
 // KeepSnapshots makes Start read the newest snapshot in a directory and the engine write
 // new ones there. Without it a start replays the whole log. It comes before Start.
@@ -386,7 +412,7 @@ func (e *Engine) KeepSnapshots(cfg SnapshotConfig) error {
 	if e.started {
 		return errors.New("engine: KeepSnapshots after Start")
 	}
-	e.snaps = &snapshots{cfg: cfg, log: e.log}
+	e.snaps = newSnapshots(cfg, e.log)
 	return nil
 }
 
@@ -503,9 +529,14 @@ func (e *Engine) snapshot() error {
 	if p.index == e.snaps.newest() {
 		return nil // nothing has happened
 	}
-	at, err := e.order.Position(p.index)
-	if err == nil {
+	at := snapshotPlace{note: e.order.Note(p.index)}
+	var err error
+	if at.Position, err = e.order.Position(p.index); err == nil {
 		err = e.snaps.write(p.root, at)
+	}
+	if e.member && errors.Is(err, eventlog.ErrCompacted) {
+		e.stats.gathered.Add(-gathered) // a snapshot of another node is about to take its place
+		return nil
 	}
 	if err != nil {
 		e.stats.snapshotErrors.Add(1)
@@ -513,19 +544,24 @@ func (e *Engine) snapshot() error {
 	}
 	e.stats.gathered.Add(-gathered)
 	e.stats.snapshotSeq.Store(p.root.Seq())
-	e.log.Info("wrote a snapshot", "seq", p.root.Seq(), "bytes", e.snaps.size, "took", e.cfg.Clock().Sub(begun).Round(time.Millisecond).String())
+	e.log.Info("wrote a snapshot", "seq", p.root.Seq(), "bytes", e.snaps.size.Load(), "took", e.cfg.Clock().Sub(begun).Round(time.Millisecond).String())
 	if e.snaps.cfg.retains() {
 		return e.compact()
 	}
 	return nil
 }
 
-// newest returns the log index of the newest snapshot; 0 without any.
+// newest returns the log index of the newest snapshot that is not known to be damaged; 0
+// without any. It may be called by any goroutine.
 func (s *snapshots) newest() uint64 {
-	if len(s.files) == 0 {
-		return 0
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, f := range slices.Backward(s.files) {
+		if !s.bad[f.index] {
+			return f.index
+		}
 	}
-	return s.files[len(s.files)-1].index
+	return 0
 }
 
 // Snapshot writes the newest committed state down now, however little has gathered. The

@@ -14,8 +14,8 @@ type Position struct {
 	Chain Sum // over everything up to and including the record
 }
 
-// positionSize is the length of an encoded position.
-const positionSize = 24 + chainSize
+// PositionBytes is the length of an encoded position.
+const PositionBytes = 24 + chainSize
 
 // Append appends the position as 56 bytes: index, term, time, 8 bytes each,
 // little-endian, and the chain value.
@@ -28,8 +28,8 @@ func (p Position) Append(dst []byte) []byte {
 
 // ParsePosition reads what Append wrote.
 func ParsePosition(b []byte) (p Position, err error) {
-	if len(b) != positionSize {
-		return p, fmt.Errorf("eventlog: a position has %d bytes, not %d", positionSize, len(b))
+	if len(b) != PositionBytes {
+		return p, fmt.Errorf("eventlog: a position has %d bytes, not %d", PositionBytes, len(b))
 	}
 	p = Position{Index: le.Uint64(b), Term: le.Uint64(b[8:]), Time: int64(le.Uint64(b[16:]))}
 	copy(p.Chain[:], b[24:])

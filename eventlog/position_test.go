@@ -73,7 +73,7 @@ func TestPositions(t *testing.T) {
 	if _, err := log.Position(1); !errors.Is(err, ErrCompacted) {
 		t.Fatalf("before the beginning: %v", err)
 	}
-	if _, err := ParsePosition(make([]byte, positionSize-1)); err == nil {
+	if _, err := ParsePosition(make([]byte, PositionBytes-1)); err == nil {
 		t.Fatal("a short position is taken")
 	}
 }

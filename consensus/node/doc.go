@@ -14,6 +14,9 @@
 //	identity.go   the file
 //	start.go      what is read at the start
 //	pump.go       what the core wants done
+//	snapshots.go  feeding others with snapshots, and being fed
+//	installs.go   a snapshot takes the place of log and state
+//	compact.go    what is kept for members that are behind
 //	node.go       calls from outside, and the sink
 //	view.go       who leads
 //	transport.go  messages over TCP
@@ -34,9 +37,10 @@
 // # Concurrency
 //
 // All methods may be called by any goroutine, and none waits for disk or network but Close,
-// Compact and Read; an election, or a change of the membership, waits for one write of the
-// identity. The core is stepped under a lock by whoever has something for it, so that a
-// commit costs no hand-over between goroutines; what others bring while one of them hands
-// entries to log and network, that one does next. The sink is called by one goroutine at a
+// Compact and Read; an election, a change of the membership, or a snapshot that is installed,
+// waits for one write of the identity. Pieces of snapshots are read, written and checked by a
+// goroutine that exists while there are any. The core is stepped under a lock by whoever has
+// something for it, so that a commit costs no hand-over between goroutines; what others bring
+// while one of them hands entries to log and network, that one does next. The sink is called by one goroutine at a
 // time, and never with the lock held.
 package node

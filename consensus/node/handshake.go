@@ -125,7 +125,7 @@ func (t *TCP) welcome(c net.Conn) (from consensus.NodeID, stream string, err err
 		status, err = wrongCluster, ErrWrongCluster
 	case to != t.cfg.ID && (to != 0 || stream == "") || from == 0 || from == t.cfg.ID:
 		status, err = wrongNode, ErrWrongNode
-	case stream != "" && t.listener(stream) == nil:
+	case stream != "" && stream != chunkStream && t.listener(stream) == nil:
 		status, err = wrongStream, ErrWrongStream
 	}
 	answer := nonce(append([]byte(transportMagic), status, transportVersion))

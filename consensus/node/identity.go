@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"github.com/lithair/lithair-go/consensus"
+	"github.com/lithair/lithair-go/eventlog"
 	"github.com/lithair/lithair-go/internal/disk"
 )
 
@@ -28,6 +29,10 @@ type Identity struct {
 
 	// Commit was known to be committed. It may be older than the truth.
 	Commit uint64
+
+	// Install is the place of a snapshot that is about to take the place of log and state; the
+	// zero value: none is. See installs.go.
+	Install eventlog.Position
 }
 
 // identityFile holds an Identity twice, in two slots. They are written one after the other,
@@ -36,7 +41,9 @@ type Identity struct {
 // slotBytes:
 //
 //	magic(8) sum(4: CRC-32C of what follows) length(4) counter(8)
-//	cluster(8) id(8) incarnation(8) term(8) vote(8) commit(8) membershipIndex(8) membership
+//	cluster(8) id(8) incarnation(8) term(8) vote(8) commit(8) membershipIndex(8)
+//	if the magic is LTHNODE2: install(56: a position of eventlog)
+//	membership
 //
 // Integers are little-endian.
 type identityFile struct {
@@ -48,6 +55,7 @@ type identityFile struct {
 const (
 	slotBytes     = 64 << 10
 	identityMagic = "LTHNODE1"
+	installMagic  = "LTHNODE2" // while a snapshot is being installed
 	identityHead  = 16
 	identityFixed = 8 * 8
 )
@@ -118,22 +126,39 @@ func (f *identityFile) read() (id Identity, found bool, err error) {
 }
 
 func parseIdentity(b []byte) (id Identity, counter uint64, err error) {
-	n := int(order.Uint32(b[12:]))
-	if string(b[:8]) != identityMagic || n < identityFixed || n > len(b)-identityHead || crc32.Checksum(b[12:identityHead+n], castagnoli) != order.Uint32(b[8:]) {
+	n, head := int(order.Uint32(b[12:])), identityFixed
+	if string(b[:8]) == installMagic {
+		head += eventlog.PositionBytes
+	} else if string(b[:8]) != identityMagic {
+		return id, 0, ErrNoIdentity
+	}
+	if n < head || n > len(b)-identityHead || crc32.Checksum(b[12:identityHead+n], castagnoli) != order.Uint32(b[8:]) {
 		return id, 0, ErrNoIdentity
 	}
 	v := func(i int) uint64 { return order.Uint64(b[identityHead+8*i:]) }
 	id = Identity{Cluster: v(1), ID: consensus.NodeID(v(2)), Incarnation: v(3), Term: v(4), Vote: consensus.NodeID(v(5)), Commit: v(6), MembershipIndex: v(7)}
-	id.Membership, err = consensus.ParseMembership(b[identityHead+identityFixed : identityHead+n])
+	if head > identityFixed {
+		if id.Install, err = eventlog.ParsePosition(b[identityHead+identityFixed : identityHead+head]); err != nil {
+			return id, 0, err
+		}
+	}
+	id.Membership, err = consensus.ParseMembership(b[identityHead+head : identityHead+n])
 	return id, v(0), err
 }
 
 // write makes an identity durable.
 func (f *identityFile) write(id Identity) error {
-	b := append(f.buf[:0], identityMagic...)
+	magic := identityMagic
+	if id.Install != (eventlog.Position{}) {
+		magic = installMagic
+	}
+	b := append(f.buf[:0], magic...)
 	b = append(b, make([]byte, 8)...)
 	for _, v := range [...]uint64{f.counter + 1, id.Cluster, uint64(id.ID), id.Incarnation, id.Term, uint64(id.Vote), id.Commit, id.MembershipIndex} {
 		b = order.AppendUint64(b, v)
+	}
+	if magic == installMagic {
+		b = id.Install.Append(b)
 	}
 	b = consensus.AppendMembership(b, id.Membership)
 	if len(b) > slotBytes {

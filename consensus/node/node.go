@@ -77,7 +77,10 @@ type Config struct {
 	// Raft holds limits and choices; ID, Incarnation, Storage, Seed and Now are set here.
 	Raft   consensus.Config
 	Manual bool // no ticker: the owner calls Tick
-	Logger *slog.Logger
+	// MaxLagBytes is how large the log may be while it is kept for members that are behind;
+	// beyond, they get a snapshot. Default 1 GiB.
+	MaxLagBytes int64
+	Logger      *slog.Logger
 }
 
 // Node is a replica of a cluster.
@@ -117,6 +120,20 @@ type Node struct {
 	out      []call // for the sink, in order
 	draining bool
 
+	base    eventlog.Position    // the log begins behind it, where a snapshot was installed or held at the start
+	configs []consensus.ConfigAt // memberships that were committed, for notes
+
+	snaps        Snapshots // nil: the sink has none
+	jobs         []func()
+	working      bool
+	workers      sync.WaitGroup
+	opened       map[uint64]*openSnapshot // that can be offered, by index
+	preparing    bool
+	preparePause int                       // ticks
+	feeding      map[consensus.NodeID]bool // a piece is being read for that one
+	arriving     *arriving                 // has arrived whole, and is not installed yet
+	installs     uint64
+
 	stop    chan struct{}
 	ticking sync.WaitGroup
 }
@@ -135,6 +152,7 @@ type call struct {
 	records        []eventlog.Record
 	leading, lost  bool
 	barrier, known bool
+	installed      bool
 	number, ticket uint64
 	cause          error
 }
@@ -190,6 +208,7 @@ func (n *Node) Tick() {
 		n.waiting = false
 	}
 	n.core.Tick()
+	n.closeUnused()
 	n.pump()
 }
 
@@ -326,29 +345,6 @@ func (n *Node) Read(from uint64, maxBytes int) ([]eventlog.Record, error) {
 	return recs, err
 }
 
-// Position returns the position behind a committed entry, for a snapshot.
-func (n *Node) Position(index uint64) (eventlog.Position, error) { return n.log.Position(index) }
-
-// Compact lets go of entries as r says: whole segments of them, durably. The caller keeps a
-// snapshot that holds what they did. What another member has not made durable yet stays;
-// only the leader knows that, so the others keep everything meanwhile.
-func (n *Node) Compact(r eventlog.Retention) (removed int, err error) {
-	n.mu.Lock()
-	s := n.core.Status()
-	n.mu.Unlock()
-	if len(s.Membership.Members) > 1 && s.State != consensus.Leader {
-		return 0, nil
-	}
-	for _, p := range s.Peers {
-		r.Keep = min(r.Keep, p.Match+1)
-	}
-	removed, err = n.log.Retain(r)
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.core.Compacted(min(n.log.First()-1, n.reported))
-	return removed, err
-}
-
 // Redact takes the payloads of entries out of the log for good, see eventlog.Log.Redact. Each
 // node does so for itself.
 func (n *Node) Redact(indexes ...uint64) error { return n.log.Redact(indexes...) }
@@ -376,6 +372,7 @@ func (n *Node) Close() error {
 	close(n.stop)
 	n.mu.Unlock()
 	n.ticking.Wait()
+	n.workers.Wait()
 	err := n.log.Close()
 	if n.file != nil {
 		n.mu.Lock()
@@ -393,6 +390,7 @@ func (n *Node) Close() error {
 // goroutine does so at a time; what others add meanwhile it tells as well.
 func (n *Node) leave() {
 	n.look()
+	n.startJobs()
 	if n.draining {
 		n.mu.Unlock()
 		return
@@ -423,6 +421,8 @@ func (n *Node) tell(c *call) {
 		n.sink.Lost(c.number, c.known, c.cause)
 	case c.barrier:
 		n.sink.Barrier(c.ticket, c.number, c.cause)
+	case c.installed:
+		n.snaps.Installed()
 	default:
 		n.sink.Committed(c.records)
 	}
@@ -463,6 +463,3 @@ func (n *Node) Entries(lo, hi uint64, maxBytes int) ([]consensus.Entry, error) {
 	}
 	return slices.Clip(list), nil
 }
-
-// Snapshot implements consensus.Storage: there are none to send yet.
-func (n *Node) Snapshot() (consensus.Snapshot, bool) { return consensus.Snapshot{}, false }

@@ -19,6 +19,7 @@ func (n *Node) pump() {
 		return
 	}
 	n.pumping = true
+	n.offerArrived()
 	for n.refused == nil && n.dead == nil && !n.waiting && n.core.HasReady() {
 		rd, err := n.core.Ready()
 		if err != nil {
@@ -29,7 +30,13 @@ func (n *Node) pump() {
 			n.die(fmt.Errorf("node: writing the identity: %w", err))
 			break
 		}
-		n.writes = append(n.writes, write{number: rd.Number, done: len(rd.Entries) == 0})
+		n.writes = append(n.writes, write{number: rd.Number, done: len(rd.Entries) == 0 && rd.Install == nil})
+		if rd.Install != nil {
+			if err := n.install(rd.Number, *rd.Install); err != nil {
+				n.die(err)
+				break
+			}
+		}
 		n.report(rd.Committed)
 		for _, s := range rd.Reads {
 			c := call{barrier: true, number: s.Index, ticket: s.ID}
@@ -38,9 +45,12 @@ func (n *Node) pump() {
 			}
 			n.out = append(n.out, c)
 		}
+		n.feed(rd.Chunks)
+		n.receive(rd.Writes)
 		n.handOver(&rd)
 		n.settle()
 		n.watchLeadership()
+		n.offerArrived()
 	}
 	n.pumping = false
 	n.watchLeadership()
@@ -122,6 +132,7 @@ func (n *Node) keep(rd *consensus.Ready) error {
 				return err
 			}
 			n.identity.Membership, n.identity.MembershipIndex, changed = m, e.Index, true
+			n.noteConfig(e.Index, m)
 		}
 	}
 	if !changed || n.file == nil {
@@ -167,12 +178,7 @@ func (n *Node) wrote(number uint64, err error) {
 	if n.dead != nil {
 		return
 	}
-	for i := range n.writes {
-		if n.writes[i].number == number {
-			n.writes[i].done = true
-			break
-		}
-	}
+	n.wroteOne(number)
 	if err != nil && n.refused == nil {
 		if !errors.Is(err, eventlog.ErrFull) {
 			n.die(err)
@@ -182,6 +188,16 @@ func (n *Node) wrote(number uint64, err error) {
 	}
 	n.settle()
 	n.pump()
+}
+
+// wroteOne notes that the log has dealt with a Ready.
+func (n *Node) wroteOne(number uint64) {
+	for i := range n.writes {
+		if n.writes[i].number == number {
+			n.writes[i].done = true
+			break
+		}
+	}
 }
 
 // settle tells the core what is durable, in order, and takes refused writes back once none

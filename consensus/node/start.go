@@ -35,7 +35,11 @@ func Start(cfg Config) (*Node, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
 	}
-	n := &Node{cfg: cfg, log: cfg.Log, sink: cfg.Sink, stop: make(chan struct{})}
+	if cfg.MaxLagBytes == 0 {
+		cfg.MaxLagBytes = 1 << 30
+	}
+	n := &Node{cfg: cfg, log: cfg.Log, sink: cfg.Sink, stop: make(chan struct{}), opened: map[uint64]*openSnapshot{}, feeding: map[consensus.NodeID]bool{}}
+	n.snaps, _ = cfg.Sink.(Snapshots)
 	n.changed.L = &n.mu
 	n.teller = time.AfterFunc(time.Hour, n.tellLate)
 	n.teller.Stop()
@@ -183,9 +187,13 @@ func (n *Node) joins(at eventlog.Position) error {
 // membership that others must agree to, and what is behind it.
 func (n *Node) replay(found bool) (re consensus.Restart, err error) {
 	held := n.sink.Holds()
-	if err := n.joins(held); err != nil {
+	if err := n.finishInstall(held); err != nil {
 		return re, err
 	}
+	if err := errors.Join(n.joins(held), n.firstConfig(held)); err != nil {
+		return re, err
+	}
+	n.base = held
 	known := max(held.Index, min(n.identity.Commit, n.log.Durable()))
 	commit := known
 	if n.alone() {
@@ -205,17 +213,22 @@ func (n *Node) replay(found bool) (re consensus.Restart, err error) {
 			re.Runs = append(re.Runs, consensus.TermRun{First: r.Index, Term: r.Term})
 		}
 		re.LastIndex, re.LastTime = r.Index, r.Time
-		if r.Kind == consensus.KindConfig && r.Index > n.identity.MembershipIndex {
+		if r.Kind == consensus.KindConfig {
 			m, err := consensus.ParseMembership(r.Payload)
 			if err != nil {
 				return fmt.Errorf("node: entry %d: %w", r.Index, err)
 			}
-			re.Configs = append(re.Configs, consensus.ConfigAt{Index: r.Index, Membership: m})
-			if len(m.Members) > 1 {
-				commit = min(commit, max(known, r.Index-1))
+			if r.Index > n.identity.MembershipIndex {
+				re.Configs = append(re.Configs, consensus.ConfigAt{Index: r.Index, Membership: m})
+				if len(m.Members) > 1 {
+					commit = min(commit, max(known, r.Index-1))
+				}
+				if found && r.Index <= commit { // it will not be committed again: a snapshot may pass over it from now on
+					n.identity.Membership, n.identity.MembershipIndex = m, r.Index
+				}
 			}
-			if found && r.Index <= commit { // it will not be committed again: a snapshot may pass over it from now on
-				n.identity.Membership, n.identity.MembershipIndex = m, r.Index
+			if r.Index <= max(commit, n.identity.MembershipIndex) {
+				n.noteConfig(r.Index, m)
 			}
 		}
 		if r.Index > commit {

@@ -58,7 +58,7 @@ func (t *TCP) Listen(name string) (net.Listener, error) {
 	l := &streamListener{t: t, name: name, conns: make(chan *Stream), closed: make(chan struct{})}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.closed || t.listeners[name] != nil {
+	if t.closed || t.listeners[name] != nil || name == chunkStream {
 		return nil, fmt.Errorf("node: streams %q are listened for already, or the transport is closed", name)
 	}
 	t.listeners[name] = l

@@ -80,7 +80,8 @@ func loopback(a net.Addr) bool {
 }
 
 // TCP is a [Transport]: a connection to each peer for what is sent to it, and one from each for
-// what it sends. Frames are length(4) sum(4: CRC-32C) and an encoded message.
+// what it sends; pieces of snapshots have a connection of their own, so that no heartbeat waits
+// behind one. Frames are length(4) sum(4: CRC-32C) and an encoded message.
 type TCP struct {
 	cfg     TCPConfig
 	receive func(...consensus.Message)
@@ -104,6 +105,8 @@ type outgoing struct {
 	t       *TCP
 	id      consensus.NodeID
 	address string
+	stream  string    // "" for all messages but pieces of snapshots
+	chunks  *outgoing // for those
 	wake    chan struct{}
 	stop    context.CancelFunc
 
@@ -157,24 +160,37 @@ func (t *TCP) Members(m consensus.Membership) {
 		}
 		ctx, stop := context.WithCancel(t.ctx)
 		o := &outgoing{t: t, id: x.ID, address: x.Address, wake: make(chan struct{}, 1), stop: stop}
+		o.chunks = &outgoing{t: t, id: x.ID, address: x.Address, stream: chunkStream, wake: make(chan struct{}, 1), stop: stop}
 		t.peers[x.ID] = o
-		t.done.Add(1)
+		t.done.Add(2)
 		go o.run(ctx)
+		go o.chunks.run(ctx)
 	}
 }
+
+// chunkStream is the name of the connections that pieces of snapshots travel on.
+const chunkStream = "raft-chunks"
+
+// maxChunks may wait for one peer: it asks for one after the other, and again for what is late.
+const maxChunks = 2
 
 // Send implements [Transport]. What the connection takes at once is written by the caller, which
 // spares a switch to another goroutine; the rest waits for the peer's own.
 func (t *TCP) Send(messages []consensus.Message) {
+	chunk := func(i int) bool { return messages[i].Kind == consensus.MsgChunk }
 	for len(messages) > 0 {
 		k := 1
-		for k < len(messages) && messages[k].To == messages[0].To {
+		for k < len(messages) && messages[k].To == messages[0].To && chunk(k) == chunk(0) {
 			k++
 		}
 		t.mu.Lock()
 		o := t.peers[messages[0].To]
 		t.mu.Unlock()
-		if o != nil {
+		switch {
+		case o == nil:
+		case chunk(0):
+			o.chunks.put(messages[:k])
+		default:
 			o.put(messages[:k])
 		}
 		messages = messages[k:]
@@ -209,7 +225,7 @@ func (o *outgoing) put(list []consensus.Message) {
 	}
 	for i := range list {
 		n := sizeOf(&list[i])
-		if o.bytes+n > o.t.cfg.MaxQueueBytes && len(o.queue) > 0 {
+		if o.bytes+n > o.t.cfg.MaxQueueBytes && len(o.queue) > 0 || o.stream != "" && len(o.queue) == maxChunks {
 			o.dropped++ // the protocol sends again what matters
 			continue
 		}
@@ -274,10 +290,15 @@ func (o *outgoing) run(ctx context.Context) {
 	log := o.t.cfg.Logger.With("peer", uint64(o.id), "address", o.address)
 	said, had := "", false
 	for ctx.Err() == nil {
-		c, err := o.t.dial(ctx, o.address, o.id, "")
+		if o.stream != "" && !o.awaited(ctx) {
+			return
+		}
+		c, err := o.t.dial(ctx, o.address, o.id, o.stream)
 		if err == nil {
 			said, had = "", true
-			log.Info("peer connected")
+			if o.stream == "" {
+				log.Info("peer connected")
+			}
 			err = o.write(ctx, c)
 			if cerr := c.Close(); err == nil {
 				err = cerr
@@ -286,7 +307,7 @@ func (o *outgoing) run(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		if had && refused(err) {
+		if had && o.stream == "" && refused(err) {
 			o.t.gone(o.id) // its connection broke, and nobody listens where it did
 			had = false
 		}
@@ -299,6 +320,21 @@ func (o *outgoing) run(ctx context.Context) {
 		case <-ctx.Done():
 		case <-time.After(o.pause(had)):
 		}
+	}
+}
+
+// awaited waits until there is something to send, and leaves it there; false when it never will
+// be.
+func (o *outgoing) awaited(ctx context.Context) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-o.wake:
+		select {
+		case o.wake <- struct{}{}:
+		default: // somebody has put another meanwhile
+		}
+		return true
 	}
 }
 
@@ -442,7 +478,7 @@ func (t *TCP) serve(raw net.Conn) {
 	if err == nil {
 		err = c.SetDeadline(time.Time{})
 	}
-	if err == nil && stream != "" {
+	if err == nil && stream != "" && stream != chunkStream {
 		if err = t.open(stream, &Stream{Conn: c, t: t, raw: raw, from: from}); err == nil {
 			return // it is its owner's now
 		}

@@ -3,6 +3,7 @@ package sim
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/lithair/lithair-go/consensus"
@@ -65,6 +66,15 @@ func (t tap) Committed(records []eventlog.Record) {
 	t.Sink.Committed(records)
 }
 
+// Installed implements node.Snapshots.
+func (t tap) Installed() {
+	if t.p.m.dark {
+		return
+	}
+	t.p.m.s.check.installed(t.p)
+	t.Sink.Installed()
+}
+
 // Leading implements node.Sink.
 func (t tap) Leading(epoch uint64) {
 	t.p.m.s.tell(t.p.m.id, "takes writes")
@@ -93,6 +103,29 @@ func (c *checker) committed(p *process, records []eventlog.Record, passing bool)
 				violated("state machine safety: node %d has at index %d an entry of term %d and kind %d, elsewhere it is of term %d and kind %d", p.m.id, r.Index, r.Term, r.Kind, k.Term, k.Kind)
 			}
 		}
+	}
+}
+
+// installed is that a snapshot stands for what is committed, with the membership in force there.
+func (c *checker) installed(p *process) {
+	st := p.n.Status()
+	c.s.stats["snapshot installed"]++
+	c.s.tell(p.m.id, "a snapshot takes the place of log and state; the log begins at %d", p.log.First())
+	if last := p.log.First() - 1; last > uint64(len(c.log)) || last > st.Commit {
+		violated("node %d installs a snapshot of entries up to %d, %d are known to be committed", p.m.id, last, len(c.log))
+	}
+	at := p.log.First() - 1
+	var m consensus.Membership
+	for _, index := range c.configs {
+		if index <= at {
+			var err error
+			if m, err = consensus.ParseMembership(c.log[index-1].Payload); err != nil {
+				violated("entry %d: %v", index, err)
+			}
+		}
+	}
+	if got := p.n.Identity().Membership; p.n.Identity().MembershipIndex == at && !slices.Equal(got.Members, m.Members) {
+		violated("node %d installs a snapshot at %d with the membership %s; in force there was %s", p.m.id, at, describe(got), describe(m))
 	}
 }
 

@@ -91,7 +91,7 @@ var faults = []fault{
 		}
 	}},
 	{"snapshot", 2 * time.Second, func(s *simulation) {
-		if m := s.victim(); m != nil && m.proc != nil && s.mood.snapshots && (!s.compacts() || s.allHave(m.proc.status.Applied)) {
+		if m := s.victim(); m != nil && m.proc != nil && s.mood.snapshots {
 			m.proc.snapshot()
 		}
 	}},
@@ -160,21 +160,6 @@ func (m *machine) empty() {
 		m.disk.SetCapacity(0)
 		m.s.tell(m.id, "its disk has room again")
 	}
-}
-
-// compacts says whether logs let go of entries in this run. Snapshots do not travel between nodes:
-// then nobody may come who needs those entries.
-func (s *simulation) compacts() bool { return s.mood.snapshots && s.mood.compact }
-
-// allHave says whether all machines have applied the log up to an index: nothing that
-// a snapshot stands in for will be asked of the node that wrote it, which could not send it.
-func (s *simulation) allHave(index uint64) bool {
-	for _, id := range s.running() {
-		if p := s.machines[id].proc; p == nil || p.status.Applied < index {
-			return false
-		}
-	}
-	return true
 }
 
 // snapshot writes the state down and lets go of what lies before, if the log is not busy.

@@ -167,7 +167,7 @@ func (p *process) open() (err error) {
 			raft.Seed = chance()
 			p.n, err = node.Start(node.Config{
 				Log: p.log, Sink: tap{sink, p}, Clock: m.clock.read, FS: m.disk, Dir: "data", File: "node", First: m.first,
-				Transport: p, Tick: tick, Raft: raft, Manual: true, Logger: logger,
+				Transport: p, Tick: tick, Raft: raft, Manual: true, Logger: logger, MaxLagBytes: s.mood.lag,
 			})
 			return p.n, err
 		},

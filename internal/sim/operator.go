@@ -108,17 +108,17 @@ func (o *operator) change() {
 		}
 		member := consensus.Member{ID: id, Incarnation: m.first.Incarnation, Priority: uint8(w.rng.IntN(2))}
 		switch {
-		case w.oneIn(4) && len(s.ids) < s.mood.voters+4 && !s.compacts():
+		case w.oneIn(4) && len(s.ids) < s.mood.voters+4:
 			m = s.newcomer()
 			m.start()
 			list = append(list, consensus.Change{Member: consensus.Member{ID: m.id, Promote: true, Incarnation: m.first.Incarnation}})
-		case in && w.oneIn(3) && voters > 1 && !s.compacts():
+		case in && w.oneIn(3) && voters > 1:
 			list = append(list, consensus.Change{Remove: true, Member: member})
 			voters--
 		case in && x.Role == consensus.Learner, in && w.oneIn(3):
 			member.Role = consensus.Voter
 			list = append(list, consensus.Change{Member: member})
-		case in && voters > 1, !in && !s.compacts():
+		case in && voters > 1, !in:
 			member.Promote = w.oneIn(2)
 			list = append(list, consensus.Change{Member: member})
 			if in {
@@ -145,7 +145,7 @@ func (o *operator) change() {
 // voters or more, and nobody is still to be taken in again. A cluster outlives one such loss at a time.
 func (o *operator) spare(m *machine) bool {
 	s := o.s
-	if s.compacts() || len(o.rotten) > 0 || m.proc == nil || m.paused > s.world.now || o.replacing() || s.world.now < o.changed+5*time.Second {
+	if len(o.rotten) > 0 || m.proc == nil || m.paused > s.world.now || o.replacing() || s.world.now < o.changed+5*time.Second {
 		return false
 	}
 	var known *consensus.Status
@@ -182,7 +182,7 @@ func (o *operator) loseDisk(rot bool, tries int) {
 	s := o.s
 	m := s.victim()
 	if !o.spare(m) {
-		if tries > 0 && s.faulty && !s.compacts() {
+		if tries > 0 && s.faulty {
 			s.world.after(s.world.about(200*time.Millisecond), func() { o.loseDisk(rot, tries-1) })
 		}
 		return

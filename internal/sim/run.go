@@ -48,8 +48,10 @@ type mood struct {
 	drift                 float64       // of clocks, at most
 	segmentBytes          int64
 	maxBatch, maxInflight int
-	snapshots, compact    bool // compact: they let go of the log before them
-	keep                  int  // snapshots
+	snapshots, compact    bool  // compact: they let go of the log before them
+	keep                  int   // snapshots
+	lag                   int64 // bytes of log that are kept for members that are behind
+	hungry                bool  // most who were away need a snapshot
 	down                  time.Duration
 	raft                  consensus.Config
 	faulty                time.Duration // how long things go wrong
@@ -120,7 +122,12 @@ func (s *simulation) draw(seed uint64) {
 	m.skew, m.drift = pick(w, 0, 20*time.Millisecond, 5*time.Second), pick(w, 0, 0.001, 0.1)
 	m.segmentBytes = pick(w, int64(8<<10), 16<<10, 64<<10)
 	m.maxBatch, m.maxInflight = pick(w, 1, 3, 100), pick(w, 1, 2, 4)
-	m.snapshots, m.compact, m.keep = w.oneIn(2), !w.oneIn(3), 1+w.rng.IntN(2)
+	m.snapshots, m.compact, m.keep = !w.oneIn(4), !w.oneIn(3), 1+w.rng.IntN(2)
+	m.lag = pick(w, int64(1), 1, 32<<10, 1<<30)
+	m.hungry = m.snapshots && m.compact && w.oneIn(2)
+	if m.hungry {
+		m.segmentBytes, m.lag, m.think = 8<<10, 1, min(m.think, 60*time.Millisecond)
+	}
 	m.down = pick(w, 100*time.Millisecond, time.Second, 4*time.Second)
 	m.raft = consensus.Config{
 		MaxMessageBytes: pick(w, 300, 4<<10, 1<<20), MaxInflight: pick(w, 2, 16, 256), MaxTailBytes: pick(w, 1<<10, 1<<20),
@@ -136,7 +143,13 @@ func (s *simulation) live() {
 	s.setUp()
 	for i := range faults {
 		f, w := &faults[i], s.world
-		if every := pick(w, 0, f.every, f.every, f.every/4); every > 0 && w.oneIn(2) {
+		every := pick(w, 0, f.every, f.every, f.every/4)
+		if on := w.oneIn(2); f.name == "snapshot" && s.mood.hungry {
+			every = f.every / 8
+		} else if !on {
+			every = 0
+		}
+		if every > 0 {
 			s.tell(clients, "fault of this run: %s, every %v", f.name, every)
 			f.begin(s, every)
 		}

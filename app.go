@@ -32,6 +32,7 @@ type App struct {
 	ops    *wire.Router // of the operator socket
 	engine *engine.Engine
 	guard  *guard
+	routes []routeInfo
 	errs   []error // mistakes made before Start
 
 	metrics  *observe.Registry

@@ -33,6 +33,22 @@
 // snapshot, without waiting for anybody. A [Collection] reads from either and writes
 // through a [Tx].
 //
+// # Generated code
+//
+// "lithair gen" writes zz_lithair.go for a package: for a struct with //lithair:model a typed
+// collection, lookups, conditions, events behind the commit, validation and JSON without
+// reflection; for a type with //lithair:api routes of its methods; one Register for all. It
+// takes go.mod one line, "go get -tool github.com/lithair/lithair-go/cmd/lithair", and a
+// package one, "//go:generate go tool lithair gen". Nothing behaves otherwise with it.
+//
+//	//lithair:model [PATH|-] [collection=NAME]   on a struct; PATH is /api/articles by default
+//	//lithair:json                               on a struct: JSON without reflection alone
+//	//lithair:api                                on a struct: its methods are routes. Fields of
+//	                                             type *Models, *App and collections are set
+//	//lithair:route METHOD PATH [STATUS]         on a method; default POST, or GET where it only
+//	                                             reads, /api/TYPE/METHOD; - is none
+//	//lithair:status STATUS                      on an error of the package
+//
 // # The data directory
 //
 //	log        every transaction there was, as far as Config.Retention keeps it

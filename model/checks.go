@@ -104,3 +104,17 @@ func (c Checks) Value(ptr any) {
 	}
 	*c.list = validateNested(*c.list, have.(*nested), v, c.top, c.at)
 }
+
+// RulesOf returns the rules of the fields of a struct that is no model, by Go name; the error
+// is what is wrong with its tags.
+func RulesOf(t reflect.Type) (map[string][]Rule, error) {
+	n, err := nestedOf(t)
+	if err != nil || n == nil {
+		return nil, err
+	}
+	rules := map[string][]Rule{}
+	for _, f := range n.fields {
+		rules[f.GoName] = f.Rules
+	}
+	return rules, nil
+}

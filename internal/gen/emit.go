@@ -37,7 +37,7 @@ func Generate(p *Package) (Output, error) {
 			return a.Pos.Offset - b.Pos.Offset
 		})
 	}
-	if len(out.Mistakes) > 0 || len(g.models)+len(g.coded) == 0 {
+	if len(out.Mistakes) > 0 || len(g.models)+len(g.coded)+len(g.apis) == 0 {
 		return out, nil
 	}
 	e := &emitter{p: p, imports: map[string]string{}, nested: map[*types.Named]string{}}
@@ -172,7 +172,7 @@ func (e *emitter) finish() ([]byte, error) {
 
 // file writes everything.
 func (e *emitter) file(g *plan) {
-	if len(g.models) > 0 {
+	if len(g.models)+len(g.apis) > 0 {
 		e.register(g)
 	}
 	j := &jsonCoder{e: e, done: map[*types.Named]bool{}}
@@ -195,16 +195,30 @@ func (e *emitter) file(g *plan) {
 // register writes Models and Register.
 func (e *emitter) register(g *plan) {
 	lithair := e.pkg(framework)
-	e.doc("Models are the collections of this package.")
+	e.doc("Models are the collections and APIs of this package.")
 	e.f("type Models struct {\n")
 	for _, m := range g.models {
 		e.f("%s *%s\n", m.collection, m.collection)
 	}
+	for _, a := range g.apis {
+		e.f("%s *%s\n", a.name, a.name)
+	}
 	e.f("}\n\n")
-	e.doc("Register registers the models of this package with an application that is not started.")
-	e.f("func Register(app *%s.App) *Models {\nreturn &Models{\n", lithair)
+	e.doc("Register registers what this package has with an application that is not started.")
+	e.f("func Register(app *%s.App) *Models {\nm := &Models{\n", lithair)
 	for _, m := range g.models {
 		e.f("%s: &%s{%s.Model[%s](app, %q)},\n", m.collection, m.collection, lithair, m.name, m.path)
 	}
-	e.f("}\n}\n\n")
+	e.f("}\n")
+	if len(g.apis) > 0 && len(g.statuses) > 0 {
+		e.f("failures := []%s.ErrorStatus{\n", lithair)
+		for _, s := range g.statuses {
+			e.f("{Err: %s, Status: %d},\n", s.name, s.status)
+		}
+		e.f("}\n")
+	}
+	for _, a := range g.apis {
+		e.api(a, len(g.statuses) > 0)
+	}
+	e.f("return m\n}\n\n")
 }

@@ -18,6 +18,8 @@ type plan struct {
 	p        *Package
 	models   []*modelPlan
 	coded    []*types.Named // structs with //lithair:json
+	apis     []*apiPlan
+	statuses []statusPlan
 	mistakes []*Mistake
 	notes    []*Mistake
 }
@@ -47,7 +49,7 @@ type fieldPlan struct {
 }
 
 // directives are the words behind //lithair:.
-var directives = []string{"model", "json", "api", "route"}
+var directives = []string{"model", "json", "api", "route", "status"}
 
 // directive is one such comment.
 type directive struct {
@@ -96,22 +98,43 @@ func of(list []*directive, word string, docs ...*ast.CommentGroup) (found []*dir
 // scan finds what is to be generated, and all that is wrong with it.
 func scan(p *Package) *plan {
 	g := &plan{p: p}
-	for _, f := range p.files {
-		list := g.directivesIn(f)
+	lists := make([][]*directive, len(p.files))
+	for i, f := range p.files {
+		lists[i] = g.directivesIn(f)
 		for _, decl := range f.Decls {
 			if d, ok := decl.(*ast.GenDecl); ok && d.Tok == token.TYPE {
-				g.scanTypes(d, list)
-			}
-		}
-		for _, d := range list {
-			if !d.used {
-				what := map[string]string{"model": "a struct type", "json": "a struct type", "api": "a type", "route": "a method of a type with //lithair:api"}[d.word]
-				g.mistakes = append(g.mistakes, p.mistake(d.pos, 0, "//lithair:%s stands in front of nothing: it belongs into the comment of %s", d.word, what))
+				g.scanTypes(d, lists[i])
+			} else if ok && d.Tok == token.VAR {
+				g.scanStatus(d, lists[i])
 			}
 		}
 	}
+	for i, f := range p.files {
+		for _, decl := range f.Decls {
+			if fn, ok := decl.(*ast.FuncDecl); ok {
+				g.scanMethod(fn, lists[i])
+			}
+		}
+	}
+	for _, list := range lists {
+		g.unused(list)
+	}
+	g.keepFields()
 	g.checkNames()
+	g.checkRoutes()
 	return g
+}
+
+// places are what directives stand in front of.
+var places = map[string]string{"model": "a struct type", "json": "a struct type", "api": "a struct type", "route": "a method of a type with //lithair:api", "status": "a variable of a package"}
+
+// unused refuses directives that stand in front of something else.
+func (g *plan) unused(list []*directive) {
+	for _, d := range list {
+		if !d.used {
+			g.mistakes = append(g.mistakes, g.p.mistake(d.pos, 0, "//lithair:%s stands in front of nothing: it belongs into the comment of %s", d.word, places[d.word]))
+		}
+	}
 }
 
 func (g *plan) scanTypes(d *ast.GenDecl, list []*directive) {
@@ -127,6 +150,9 @@ func (g *plan) scanTypes(d *ast.GenDecl, list []*directive) {
 		}
 		for _, d := range of(list, "json", docs...) {
 			g.scanJSON(spec, d)
+		}
+		for _, d := range of(list, "api", docs...) {
+			g.scanAPI(spec, d)
 		}
 		if len(found) > 1 {
 			g.mistakes = append(g.mistakes, g.p.mistake(found[1].pos, 0, "a second //lithair:model of %s", spec.Name.Name))
@@ -486,7 +512,16 @@ func (g *plan) checkNames() {
 			taken[name] = m.name
 		}
 	}
-	if len(g.models) > 0 {
+	fields := map[string]bool{} // of Models
+	for _, m := range g.models {
+		fields[m.collection] = true
+	}
+	for _, a := range g.apis {
+		if fields[a.name] {
+			g.mistakes = append(g.mistakes, g.p.mistake(a.spec.Name.Pos(), 0, "%s is the name of a collection as well: name that by collection=NAME", a.name))
+		}
+	}
+	if len(g.models)+len(g.apis) > 0 {
 		taken["Register"], taken["Models"] = "Register", "Models"
 	}
 	names := make([]string, 0, len(taken))

@@ -15,18 +15,29 @@ import (
 	"github.com/lithair/lithair-go/model"
 )
 
-// Models are the collections of this package.
+// Models are the collections and APIs of this package.
 type Models struct {
 	Articles *Articles
 	Authors  *Authors
+	Desk     *Desk
 }
 
-// Register registers the models of this package with an application that is not started.
+// Register registers what this package has with an application that is not started.
 func Register(app *lithair.App) *Models {
-	return &Models{
+	m := &Models{
 		Articles: &Articles{lithair.Model[Article](app, "/api/articles")},
 		Authors:  &Authors{lithair.Model[Author](app, "/api/people")},
 	}
+	failures := []lithair.ErrorStatus{
+		{Err: ErrClosed, Status: 423},
+		{Err: ErrTwice, Status: 409},
+	}
+	m.Desk = &Desk{Models: m, app: app}
+	lithair.RouteTx(app, lithair.Route{Pattern: "POST /desk/{id}/print", Name: "desk-print", Summary: "Print prints an article", Status: 201, Errors: failures}, m.Desk.Print)
+	lithair.RouteTx(app, lithair.Route{Pattern: "POST /api/desk/clear", Name: "desk-clear", Summary: "Clear removes what is printed", Errors: failures}, func(x *lithair.Tx, _ struct{}) (struct{}, error) { return struct{}{}, m.Desk.Clear(x) })
+	lithair.RouteView(app, lithair.Route{Pattern: "GET /api/desk/titles", Name: "desk-titles", Summary: "Titles lists the titles of articles", Errors: failures}, m.Desk.Titles)
+	lithair.RouteCall(app, lithair.Route{Pattern: "GET /desk", Name: "desk-address", Summary: "Address says where the desk is", Errors: failures}, func(x context.Context, _ struct{}) (string, error) { return m.Desk.Address(x) })
+	return m
 }
 
 // Articles is the collection of all records of Article.

@@ -39,35 +39,36 @@ type App struct {
 	health   *observe.Health
 	requests observe.HistogramVec
 
-	mu         sync.Mutex
-	files      disk.FS
-	events     *eventlog.Log
-	listener   net.Listener
-	server     *wire.Server
-	transport  transport
-	cluster    atomic.Pointer[cluster] // nil: this node stands alone
-	keys       eventlog.KeyProvider    // of data at rest; nil: it is not encrypted
-	backedUp   atomic.Int64            // when the last backup was done, Unix ns
-	blobs      atomic.Pointer[blob.Store]
-	copying    sync.RWMutex // files beside the log are read by a backup, or removed
-	takesBlobs bool
-	named      map[string]bool    // files that history names; guarded by copying
-	namedFrom  uint64             // where the log began then
-	background context.CancelFunc // ends collectBlobs and scrubLog
-	behind     sync.WaitGroup     // until they have ended
-	scrub      scrub
-	operator   *operator
-	serving    chan error // what Serve returned
-	started    time.Time
-	restored   restored
-	memory     memory
-	identity   identity
-	tx         atomic.Pointer[wire.Handler] // of /api/_tx, once all models are known
-	durations  sync.Map                     // seriesKey -> *observe.Histogram
-	opened     chan struct{}                // closed when requests are let in
-	ready      atomic.Bool                  // the same
-	probe      probe                        // of the disk
-	draining   atomic.Bool
+	mu           sync.Mutex
+	files        disk.FS
+	events       *eventlog.Log
+	segmentBytes int64 // of the log; 0: its default
+	listener     net.Listener
+	server       *wire.Server
+	transport    transport
+	cluster      atomic.Pointer[cluster] // nil: this node stands alone
+	keys         eventlog.KeyProvider    // of data at rest; nil: it is not encrypted
+	backedUp     atomic.Int64            // when the last backup was done, Unix ns
+	blobs        atomic.Pointer[blob.Store]
+	copying      sync.RWMutex // files beside the log are read by a backup, or removed
+	takesBlobs   bool
+	named        map[string]bool    // files that history names; guarded by copying
+	namedFrom    uint64             // where the log began then
+	background   context.CancelFunc // ends collectBlobs and scrubLog
+	behind       sync.WaitGroup     // until they have ended
+	scrub        scrub
+	operator     *operator
+	serving      chan error // what Serve returned
+	started      time.Time
+	restored     restored
+	memory       memory
+	identity     identity
+	tx           atomic.Pointer[wire.Handler] // of /api/_tx, once all models are known
+	durations    sync.Map                     // seriesKey -> *observe.Histogram
+	opened       chan struct{}                // closed when requests are let in
+	ready        atomic.Bool                  // the same
+	probe        probe                        // of the disk
+	draining     atomic.Bool
 }
 
 // restored is what a start found on disk.
@@ -293,12 +294,14 @@ func (a *App) snapshotDir() string { return a.cfg.Dir + "/snapshots" }
 
 // openOrder opens the log and starts ordering; called by engine.Start.
 func (a *App) openOrder(sink engine.Sink) (engine.Order, error) {
-	log, err := eventlog.Open(eventlog.Config{Dir: a.logDir(), FS: a.cfg.FS, Keys: a.keys, Compress: a.cfg.LogCompress, Logger: a.log})
+	log, err := eventlog.Open(eventlog.Config{Dir: a.logDir(), FS: a.cfg.FS, SegmentBytes: a.segmentBytes, Keys: a.keys, Compress: a.cfg.LogCompress, Logger: a.log})
 	if err != nil {
 		return nil, err
 	}
-	if err := a.checkReached(log.Last()); err != nil {
-		return nil, errors.Join(err, log.Close())
+	if a.cfg.Cluster == "" { // a member may be in the middle of an installation, see openCluster
+		if err := a.checkReached(log.Last()); err != nil {
+			return nil, errors.Join(err, log.Close())
+		}
 	}
 	order, err := a.startOrder(log, sink)
 	if err != nil {

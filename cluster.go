@@ -59,13 +59,16 @@ func (a *App) openCluster(cc *clusterConfig, log *eventlog.Log, sink engine.Sink
 	n, err := node.Start(node.Config{
 		Log: log, Sink: sink, Clock: a.cfg.Clock, FS: a.cfg.FS, Dir: a.cfg.Dir, File: "raft", Transport: tcp, Logger: a.log,
 		First: first,
-		Tick:  a.cfg.ElectionTimeout / electionTicks,
-		Raft:  consensus.Config{ElectionTicks: electionTicks, FastFailover: !a.cfg.PatientFailover},
+		Tick:  a.cfg.ElectionTimeout / electionTicks, MaxLagBytes: a.cfg.MaxLagBytes,
+		Raft: consensus.Config{ElectionTicks: electionTicks, FastFailover: !a.cfg.PatientFailover},
 	})
 	if err != nil {
 		return nil, errors.Join(err, tcp.Close())
 	}
 	c.node = n
+	if err := a.checkReached(log.Last()); err != nil { // it has begun anew, if it was about to
+		return nil, errors.Join(err, n.Close(), tcp.Close())
+	}
 	if err := c.serveHTTP(a); err != nil {
 		return nil, errors.Join(err, n.Close(), tcp.Close())
 	}

@@ -25,6 +25,15 @@ type memberInfo struct {
 	Hash     string `json:"state_hash"` // of the state at that sequence
 	Version  string `json:"version"`
 	LogBytes int64  `json:"log_bytes"`
+
+	// Snapshot is the one that the node is being fed with; nil when it is not.
+	Snapshot *incomingInfo `json:"snapshot,omitempty"`
+}
+
+// incomingInfo is how far a snapshot has come.
+type incomingInfo struct {
+	Bytes uint64 `json:"bytes"`
+	Size  uint64 `json:"size"`
 }
 
 // about is what this node says of itself.
@@ -32,8 +41,13 @@ func (a *App) about(c *cluster) memberInfo {
 	s, root := c.node.Status(), a.engine.Root()
 	hash := root.Hash()
 	version, _ := buildVersion()
+	var incoming *incomingInfo
+	if p := c.node.Incoming(); p.Index > 0 {
+		incoming = &incomingInfo{p.Bytes, p.Size}
+	}
 	return memberInfo{
-		ID: uint64(s.ID), URL: a.publicURL(), Role: s.State.String(), Term: s.Term, Leader: uint64(s.Lead), Commit: s.Commit, Applied: a.engine.Stats().Applied,
+		Snapshot: incoming,
+		ID:       uint64(s.ID), URL: a.publicURL(), Role: s.State.String(), Term: s.Term, Leader: uint64(s.Lead), Commit: s.Commit, Applied: a.engine.Stats().Applied,
 		Seq: root.Seq(), Hash: fmt.Sprintf("%x", hash), Version: version, LogBytes: a.events.Size(),
 	}
 }

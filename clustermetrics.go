@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/lithair/lithair-go/consensus"
+	"github.com/lithair/lithair-go/consensus/node"
 )
 
 // statusEvery is how long a status is used for figures: many are read at once.
@@ -47,6 +48,12 @@ func (a *App) clusterStats(c *cluster) {
 	m.GaugeFunc("lithair_raft_proposals_applied", "Log index up to which everything is in the state.", func() float64 { return float64(a.engine.Stats().Applied) })
 	m.GaugeFunc("lithair_raft_proposals_pending_bytes", "Bytes that the leader has proposed and that are not committed.", figure(func(s consensus.Status) uint64 { return uint64(s.UncommittedBytes) }))
 	m.CounterFunc("lithair_raft_leader_changes_total", "How often this node has come to know of another leader.", func() float64 { return float64(c.changes.Load()) })
+	progress := func(fn func(p node.Progress) uint64) func() float64 {
+		return func() float64 { return float64(fn(c.node.Incoming())) }
+	}
+	m.GaugeFunc("lithair_raft_snapshot_incoming_bytes", "Bytes that have come of the snapshot that this node is being fed with; 0 when it is not.", progress(func(p node.Progress) uint64 { return p.Bytes }))
+	m.GaugeFunc("lithair_raft_snapshot_incoming_size_bytes", "Size of that snapshot.", progress(func(p node.Progress) uint64 { return p.Size }))
+	m.CounterFunc("lithair_raft_snapshots_installed_total", "Snapshots of other nodes that have taken the place of log and state since the start.", progress(func(p node.Progress) uint64 { return p.Installed }))
 	m.GaugeFunc("lithair_raft_state_age_seconds", "How old the state of this node may be; -1 when nobody knows.", func() float64 {
 		age, known := a.stateAge()
 		if !known {
@@ -63,6 +70,14 @@ func (a *App) clusterStats(c *cluster) {
 			for _, p := range s.Peers {
 				if p.ID == x.ID && s.Last > p.Match {
 					return s.Last - p.Match
+				}
+			}
+			return 0
+		}), label)
+		m.GaugeFunc("lithair_raft_peer_snapshot", "1 while the leader feeds a peer with a snapshot; of the members at the start.", figure(func(s consensus.Status) uint64 {
+			for _, p := range s.Peers {
+				if p.ID == x.ID && p.Snapshot.Index > 0 {
+					return 1
 				}
 			}
 			return 0

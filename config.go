@@ -62,6 +62,7 @@ type Config struct {
 	PeerTLSCA         string        `flag:"peer-tls-ca" usage:"PEM file of the authorities whose certificates other nodes must have"`
 	PublicURL         string        `flag:"public-url" usage:"URL by which clients reach this node, for redirects and status; default: that of addr"`
 	ElectionTimeout   time.Duration `flag:"election-timeout" usage:"how long nodes hear nothing of the leader before they elect another one, at least; ten heartbeats"`
+	MaxLagBytes       int64         `flag:"max-lag" usage:"how large the log may be while it is kept for members that are behind; beyond, they get a snapshot"`
 	PatientFailover   bool          `flag:"patient-failover" usage:"wait out the election timeout also when the leader's process is known to be dead"`
 
 	// EncryptionKey, when set, returns keys in place of a file: that of a number, or the
@@ -131,6 +132,9 @@ func (c *Config) defaults() {
 	if c.ElectionTimeout == 0 {
 		c.ElectionTimeout = 500 * time.Millisecond
 	}
+	if c.MaxLagBytes == 0 {
+		c.MaxLagBytes = 1 << 30
+	}
 	if c.FS == nil {
 		c.FS = disk.Real()
 	}
@@ -151,7 +155,7 @@ func (c *Config) check() error {
 	for _, n := range []struct {
 		name string
 		bad  bool
-	}{{"max-body-size", c.MaxBodyBytes <= 0}, {"max-blob-size", c.MaxBlobBytes <= 0}, {"request-timeout", c.RequestTimeout <= 0}, {"shutdown-timeout", c.ShutdownTimeout <= 0}} {
+	}{{"max-body-size", c.MaxBodyBytes <= 0}, {"max-blob-size", c.MaxBlobBytes <= 0}, {"max-lag", c.MaxLagBytes <= 0}, {"request-timeout", c.RequestTimeout <= 0}, {"shutdown-timeout", c.ShutdownTimeout <= 0}} {
 		if n.bad {
 			errs = append(errs, errors.New(n.name+": must be greater than 0"))
 		}

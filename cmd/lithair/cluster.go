@@ -51,6 +51,19 @@ type clusterMember struct {
 	Seq     uint64 `json:"seq"`
 	Hash    string `json:"state_hash"`
 	Error   string `json:"error"`
+
+	Snapshot *struct { // that it is being fed with
+		Bytes uint64 `json:"bytes"`
+		Size  uint64 `json:"size"`
+	} `json:"snapshot"`
+}
+
+// doing is what a member is, and how far it has come with a snapshot.
+func (m *clusterMember) doing() string {
+	if m.Snapshot == nil {
+		return m.Role
+	}
+	return fmt.Sprintf("%s, gets a snapshot: %d of %d bytes", m.Role, m.Snapshot.Bytes, m.Snapshot.Size)
 }
 
 func setupClusterStatus(fs *flag.FlagSet) func(*console, input) error {
@@ -173,7 +186,7 @@ func (c *console) printCluster(s clusterStatus) error {
 			fmt.Fprintf(t, "%d\t%s\tsilent\t%s\t\t\t\t%s\n", m.ID, m.Member, m.Address, m.Error)
 			continue
 		}
-		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%d\t%d\t%s\n", m.ID, m.Member, m.Role, m.Address, m.URL, m.Seq, last-m.Applied, m.Hash)
+		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%d\t%d\t%s\n", m.ID, m.Member, m.doing(), m.Address, m.URL, m.Seq, last-m.Applied, m.Hash)
 	}
 	return t.Flush()
 }

@@ -176,6 +176,9 @@ func (n *Node) feed(chunks []consensus.ChunkRead) {
 			continue
 		}
 		n.feeding[c.To] = true
+		if c.Offset == 0 {
+			n.cfg.Logger.Info("a member gets a snapshot, for the log has no more what it lacks", "peer", uint64(c.To), "index", c.Snapshot.Index, "bytes", c.Snapshot.Size)
+		}
 		n.job(func() { n.sendChunk(c) })
 	}
 }
@@ -209,8 +212,11 @@ func (n *Node) receive(writes []consensus.ChunkWrite) {
 
 func (n *Node) takeChunk(w consensus.ChunkWrite) {
 	s := w.Snapshot
-	if w.Offset == 0 {
+	switch end := w.Offset + uint64(len(w.Data)); {
+	case w.Offset == 0:
 		n.cfg.Logger.Info("a snapshot of the leader arrives, for its log has no more what this node lacks", "index", s.Index, "bytes", s.Size)
+	case s.Size >= minProgress && end/(s.Size/10) > w.Offset/(s.Size/10):
+		n.cfg.Logger.Info("a snapshot of the leader arrives", "index", s.Index, "bytes", end, "of", s.Size)
 	}
 	var at eventlog.Position
 	err := errNoSnapshots
@@ -233,6 +239,9 @@ func (n *Node) takeChunk(w consensus.ChunkWrite) {
 	n.arriving = &arriving{s, at}
 	n.pump()
 }
+
+// minProgress is the size from which on every tenth of a snapshot that arrives is worth a word.
+const minProgress = 64 << 20
 
 // errNoSnapshots: the sink cannot be fed.
 var errNoSnapshots = errors.New("node: this node keeps no snapshots")

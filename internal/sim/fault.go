@@ -171,7 +171,7 @@ func (p *process) snapshot() {
 		if p.m.dark || p.m.proc != p {
 			return
 		}
-		armed := p.m.fuse == 0 && p.m.s.world.oneIn(4)
+		armed := p.m.s.faulty && p.m.fuse == 0 && p.m.s.world.oneIn(4)
 		if armed {
 			p.m.fuse = 1 + p.m.s.world.rng.IntN(15)
 		}

@@ -1,0 +1,141 @@
+package lithair
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lithair/lithair-go/consensus"
+)
+
+// compacting is a cluster whose nodes let go of their logs behind every snapshot.
+func compacting(t *testing.T, n int) *members {
+	return startCluster(t, n, func(a *App) {
+		a.segmentBytes = 8 << 10
+		notes(a)
+	}, func(c *Config) { c.Retention, c.MaxLagBytes = "snapshot", 1 })
+}
+
+// write writes notes through node i until the log of the leader begins behind index.
+func (m *members) write(i int, index uint64) (written int) {
+	m.Helper()
+	for {
+		lead := m.apps[m.leader()]
+		for range 20 {
+			text := strings.Repeat(fmt.Sprint("note ", written, " "), 20)
+			if got := call(m.T, m.apps[i], "POST", "/api/notes", fmt.Sprintf(`{"text":%q}`, text)); got.StatusCode != 201 {
+				m.Fatalf("%d %s", got.StatusCode, got.body)
+			}
+			written++
+		}
+		for _, a := range m.apps {
+			if a != nil {
+				if err := a.Snapshot(m.Context()); err != nil {
+					m.Fatal(err)
+				}
+			}
+		}
+		if lead.cluster.Load().node.First() > index+1 {
+			return written
+		}
+	}
+}
+
+// installed waits until a node has been fed with a snapshot.
+func (m *members) installed(i int) {
+	m.Helper()
+	for m.apps[i].cluster.Load().node.Incoming().Installed == 0 {
+		select {
+		case <-time.After(time.Millisecond):
+		case <-m.Context().Done():
+			m.Fatalf("node %d was not fed with a snapshot: %+v", i+1, m.apps[i].cluster.Load().node.Status())
+		}
+	}
+}
+
+// TestMemberIsFedWithSnapshot: a node was away while the others let go of what it lacks. It gets a
+// snapshot, then the log behind it, and votes and writes as before; retries of requests find their
+// first answer in what the snapshot brought. Then it leads, and a node with an empty directory joins.
+func TestMemberIsFedWithSnapshot(t *testing.T) {
+	m := compacting(t, 3)
+	lead := m.leader()
+	first := call(t, m.apps[lead], "POST", "/api/notes", `{"text":"once"}`, "Idempotency-Key: k1")
+	if first.StatusCode != 201 {
+		t.Fatalf("%d %s", first.StatusCode, first.body)
+	}
+	away := m.follower()
+	before := m.apps[away].engine.Stats().Applied
+	m.stop(away)
+	other := m.follower()
+	n := m.write(other, before+50)
+	m.start(away)
+	m.installed(away)
+	m.equal()
+	got := call(t, m.apps[away], "GET", "/metrics", "").body
+	if !strings.Contains(got, "lithair_raft_snapshots_installed_total 1\n") || !strings.Contains(got, "lithair_raft_snapshot_incoming_bytes 0\n") {
+		t.Error("/metrics does not tell of the snapshot")
+	}
+	again := call(t, m.apps[away], "POST", "/api/notes", `{"text":"once"}`, "Idempotency-Key: k1")
+	if again.StatusCode != 201 || again.body != first.body {
+		t.Errorf("a retry is answered with %d %s, first it was %s", again.StatusCode, again.body, first.body)
+	}
+	// It stops and starts with what it has; then it leads alone with another.
+	m.stop(away)
+	m.start(away)
+	m.leader()
+	m.write(away, m.apps[away].engine.Stats().Applied)
+	if err := m.apps[m.leader()].cluster.Load().node.Transfer(consensus.NodeID(away + 1)); err != nil && m.leader() != away {
+		t.Fatal(err)
+	}
+	for m.leader() != away {
+		select {
+		case <-time.After(time.Millisecond):
+		case <-t.Context().Done():
+			t.Fatal("it does not lead")
+		}
+	}
+	m.stop(other)
+	m.write(away, m.apps[away].engine.Stats().Applied)
+	if read := call(t, m.apps[away], "GET", "/api/notes?level=linearizable", ""); read.StatusCode != 200 {
+		t.Errorf("%d %s", read.StatusCode, read.body)
+	}
+	m.start(other)
+	m.installed(other)
+	m.equal()
+	t.Logf("%d notes while it was away", n)
+}
+
+// TestJoinBehindCompaction: a node with an empty directory joins a cluster whose log does not go back
+// to its beginning any more.
+func TestJoinBehindCompaction(t *testing.T) {
+	m := compacting(t, 3)
+	m.write(m.leader(), 60)
+	cfg := m.cfgs[0]
+	cfg.Dir, cfg.NodeID, cfg.Join, cfg.Peers, cfg.PeerAddr = t.TempDir(), 4, "", "", freeAddr(t)
+	for i, p := range strings.Split(m.cfgs[0].Peers, ",") {
+		_, at, _ := strings.Cut(p, "=")
+		if i > 0 {
+			cfg.Join += ","
+		}
+		cfg.Join += at
+	}
+	m.cfgs, m.apps = append(m.cfgs, cfg), append(m.apps, nil)
+	m.start(3)
+	m.installed(3)
+	for {
+		if x, ok := m.apps[3].cluster.Load().node.Status().Membership.Find(4); ok && x.Role == consensus.Voter {
+			break
+		}
+		select {
+		case <-time.After(time.Millisecond):
+		case <-t.Context().Done():
+			t.Fatal("it does not become a voter")
+		}
+	}
+	m.equal()
+	status := m.apps[3].clusterStatus(t.Context(), m.apps[3].cluster.Load())
+	if len(status.Members) != 4 || status.Voters != 4 {
+		t.Errorf("%+v", status)
+	}
+}

@@ -219,7 +219,8 @@ func (l *raftLog) trim() {
 		n++
 	}
 	if n > 0 {
-		l.tail = slices.Clone(l.tail[n:])
+		rest := l.tail[n:]
+		l.tail = append(make([]Entry, 0, 2*len(rest)), rest...) // the old array is in messages under way; room for what will be trimmed next
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/lithair/lithair-go/consensus"
@@ -118,11 +119,15 @@ type raftNode struct {
 	n   *node.Node
 	tcp *node.TCP
 
+	epoch atomic.Uint64 // 0: it does not lead
+
 	mu    sync.Mutex
-	epoch uint64                // 0: it does not lead
-	done  uint64                // committed up to here
-	waits map[uint64]chan error // by index
+	done  uint64       // committed up to here
+	waits []chan error // of the entries behind it, in order; nil: nobody waits
 }
+
+// waiters are channels that nobody waits at.
+var waiters = sync.Pool{New: func() any { return make(chan error, 1) }}
 
 func startRaft(synced bool) (c *raftCluster, err error) {
 	dir, err := os.MkdirTemp("", "lithair-bench-raft")
@@ -159,7 +164,7 @@ func (c *raftCluster) start(id consensus.NodeID, l net.Listener, members consens
 	if err != nil {
 		return err
 	}
-	x := &raftNode{tcp: tcp, waits: map[uint64]chan error{}}
+	x := &raftNode{tcp: tcp}
 	dir := filepath.Join(c.dir, strconv.FormatUint(uint64(id), 10))
 	log, err := eventlog.Open(eventlog.Config{Dir: dir, FS: fsys})
 	if err != nil {
@@ -181,10 +186,7 @@ func (c *raftCluster) start(id consensus.NodeID, l net.Listener, members consens
 func (c *raftCluster) lead() (*raftNode, error) {
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		for _, x := range c.nodes {
-			x.mu.Lock()
-			leads := x.epoch != 0
-			x.mu.Unlock()
-			if leads {
+			if x.epoch.Load() != 0 {
 				return x, nil
 			}
 		}
@@ -207,15 +209,13 @@ func (c *raftCluster) close() (err error) {
 
 // propose returns once the entry is committed here.
 func (x *raftNode) propose(data []byte) error {
-	x.mu.Lock()
-	epoch := x.epoch
-	x.mu.Unlock()
+	epoch := x.epoch.Load()
 	index, err := x.n.Propose(epoch, consensus.FirstKind, time.Now().UnixNano(), data)
 	if err != nil {
 		return err
 	}
 	x.mu.Lock()
-	if x.epoch != epoch {
+	if x.epoch.Load() != epoch {
 		x.mu.Unlock()
 		return node.ErrDeposed
 	}
@@ -223,41 +223,45 @@ func (x *raftNode) propose(data []byte) error {
 		x.mu.Unlock()
 		return nil
 	}
-	wait := make(chan error, 1)
-	x.waits[index] = wait
+	wait := waiters.Get().(chan error)
+	for x.done+uint64(len(x.waits)) < index {
+		x.waits = append(x.waits, nil)
+	}
+	x.waits[index-x.done-1] = wait
 	x.mu.Unlock()
-	return <-wait
+	err = <-wait
+	waiters.Put(wait)
+	return err
 }
 
 // Committed implements node.Sink.
 func (x *raftNode) Committed(records []eventlog.Record) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	for i := range records {
-		x.done = records[i].Index
-		if wait := x.waits[x.done]; wait != nil {
-			delete(x.waits, x.done)
-			wait <- nil
+	x.done = records[len(records)-1].Index
+	n := min(len(records), len(x.waits))
+	wakeAll(x.waits[:n], nil)
+	x.waits = x.waits[:copy(x.waits, x.waits[n:])]
+}
+
+func wakeAll(waits []chan error, err error) {
+	for _, wait := range waits {
+		if wait != nil {
+			wait <- err
 		}
 	}
 }
 
 // Leading implements node.Sink.
-func (x *raftNode) Leading(epoch uint64) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	x.epoch = epoch
-}
+func (x *raftNode) Leading(epoch uint64) { x.epoch.Store(epoch) }
 
 // Lost implements node.Sink.
 func (x *raftNode) Lost(_ uint64, _ bool, cause error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.epoch = 0
-	for _, wait := range x.waits {
-		wait <- cause
-	}
-	clear(x.waits)
+	x.epoch.Store(0)
+	wakeAll(x.waits, cause)
+	x.waits = nil
 }
 
 // Holds, Replay and Barrier implement node.Sink; there is no state, and nobody reads.

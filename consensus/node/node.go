@@ -112,10 +112,13 @@ type Node struct {
 	pumping bool              // somebody does what the core wants
 	records []eventlog.Record // memory for entries on their way to the log, of whoever pumps
 
-	teller    *time.Timer // calls tellLate
-	telling   bool        // it runs
-	toldThen  uint64      // how far all followers knew of the commit when it was started
-	committed int         // entries that were reported together last
+	teller   *time.Timer // calls tellLate
+	telling  bool        // it runs
+	toldThen uint64      // how far all followers knew of the commit when it was started
+
+	committed int  // entries that were reported together last
+	gathering bool // pumping waits for others to propose
+	gathered  int  // so many have
 
 	out      []call // for the sink, in order
 	draining bool

@@ -59,17 +59,29 @@ func (n *Node) pump() {
 
 // gather lets others propose, too, before what was proposed goes out, where several did last
 // time: they were woken together, and one message and one sync for all cost as much as for
-// one. n.mu is held, but not meanwhile.
+// one. When many have, the disks had better begin. n.mu is held, but not meanwhile.
 func (n *Node) gather() {
-	if n.pumping || n.committed < 2 {
+	switch {
+	case n.gathering:
+		if n.gathered++; n.gathered == maxGathered {
+			n.gathering, n.pumping = false, false
+		}
+		return
+	case n.pumping || n.committed < 2:
 		return
 	}
-	n.pumping = true
+	n.pumping, n.gathering, n.gathered = true, true, 1
 	n.mu.Unlock()
 	runtime.Gosched()
 	n.mu.Lock()
-	n.pumping = false
+	if n.gathering {
+		n.gathering, n.pumping = false, false
+	}
 }
+
+// maxGathered proposals go out together at most: while disks and peers are at them, the next
+// are made.
+const maxGathered = 256
 
 // tellAfter is how long word of a commit waits for entries to go with. They mostly come:
 // who waited for the commit goes on with something else. A message of its own would

@@ -61,6 +61,9 @@ func Of(x *engine.Export, info Info) *Source {
 //
 // Errors: those of w and of the source; a file with a name that is not allowed.
 func Write(w io.Writer, src *Source) (Summary, error) {
+	if src.End.Index > 0 && src.End.Chain == (eventlog.Sum{}) {
+		return Summary{}, fmt.Errorf("backup: %w, by which a restore knows that nothing is missing", eventlog.ErrNoChain)
+	}
 	b := &writer{w: w, digest: sha256.New(), head: header{made: time.Now().UnixNano()}}
 	if _, err := rand.Read(b.head.id[:]); err != nil {
 		return Summary{}, fmt.Errorf("backup: %w", err)

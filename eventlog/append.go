@@ -63,7 +63,7 @@ func (l *Log) recycle(p *pending) {
 // Errors: [ErrOrder], [ErrTooLarge], [ErrFull], [ErrPoisoned], [ErrClosed].
 func (l *Log) Append(recs ...Record) error {
 	var few [4]Sum
-	sums := digest(few[:0], recs)
+	sums := l.digest(few[:0], recs)
 	l.mu.Lock()
 	if err := l.admit(recs, false); err != nil {
 		l.mu.Unlock()
@@ -78,7 +78,7 @@ func (l *Log) Append(recs ...Record) error {
 // Errors: as Append, without [ErrOrder].
 func (l *Log) Add(recs ...Record) (first uint64, err error) {
 	var few [4]Sum
-	sums := digest(few[:0], recs)
+	sums := l.digest(few[:0], recs)
 	l.mu.Lock()
 	if err := l.admit(recs, true); err != nil {
 		l.mu.Unlock()
@@ -97,7 +97,7 @@ func (l *Log) Add(recs ...Record) (first uint64, err error) {
 // know how much is under way.
 func (l *Log) AppendAsync(recs []Record, done func(error)) {
 	var few [4]Sum
-	sums := digest(few[:0], recs)
+	sums := l.digest(few[:0], recs)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err := l.admit(recs, false); err != nil {
@@ -109,8 +109,12 @@ func (l *Log) AppendAsync(recs []Record, done func(error)) {
 	l.rouse()
 }
 
-// digest appends the digests of the payloads; they need no lock.
-func digest(dst []Sum, recs []Record) []Sum {
+// digest appends the digests of the payloads, zeros where there is no chain; they need no
+// lock.
+func (l *Log) digest(dst []Sum, recs []Record) []Sum {
+	if l.cfg.NoChain {
+		return append(dst, make([]Sum, len(recs))...)
+	}
 	for i := range recs {
 		dst = append(dst, recs[i].digest())
 	}

@@ -71,6 +71,9 @@ func (w *Work) prepare() error {
 	w.time = int64(le.Uint64(p.buf[frameHead+24:]))
 	at := frameHead
 	for i := range p.digests {
+		if im.loose {
+			break
+		}
 		f.chain = f.chain.link(p.buf[at+8:at+recordHead], &p.digests[i])
 		at += recordSize(p.buf[at:])
 	}
@@ -93,7 +96,7 @@ func (w *Work) seal(f frame, b []byte) (err error) {
 	w.off = seg.end
 	rotate := w.taken != nil && w.taken.kind == rotateSegment
 	if rotate || seg.end+f.size > max(seg.size, l.cfg.SegmentBytes) || !l.mayContinue(seg) {
-		w.create = &segmentHeader{first: l.im.last + 1, frame: f.number, salt: l.cfg.Salt(), chain: l.im.chain}
+		w.create = &segmentHeader{first: l.im.last + 1, frame: f.number, salt: l.cfg.Salt(), chain: l.im.chain, loose: l.im.loose}
 		if w.env, err = w.create.lock(l.cfg.Keys, l.cfg.Salt); err != nil {
 			return err
 		}
@@ -297,7 +300,9 @@ func (l *Log) settle(w *Work) {
 	case frameBatch:
 		l.im.last += uint64(f.count)
 		l.im.chain = f.chain
-		seg.digests.add(f.first, w.taken.digests)
+		if !l.im.loose {
+			seg.digests.add(f.first, w.taken.digests)
+		}
 		l.im.add(place{seg: seg, off: w.off, size: f.size, first: f.first, last: l.im.last, time: w.time, chain: f.chain})
 	case frameTruncate:
 		l.im.truncate(seg, f.durable, f.chain)

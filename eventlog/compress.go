@@ -90,7 +90,7 @@ func (l *Log) compress(seg *segment) (queued bool, err error) {
 func (l *Log) beginSwap(seg *segment, packed bool) (*swap, error) {
 	l.rewritten++
 	s := &swap{old: seg, temp: fmt.Sprintf("%s-%d%s.tmp", strings.TrimSuffix(seg.name, segmentSuffix), l.rewritten, segmentSuffix)}
-	h := segmentHeader{first: seg.header.first, frame: seg.header.frame, salt: l.cfg.Salt(), chain: seg.header.chain, packed: packed}
+	h := segmentHeader{first: seg.header.first, frame: seg.header.frame, salt: l.cfg.Salt(), chain: seg.header.chain, packed: packed, loose: seg.header.loose}
 	env, err := h.lock(l.cfg.Keys, l.cfg.Salt)
 	if err != nil {
 		return nil, err

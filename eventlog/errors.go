@@ -26,6 +26,17 @@ var (
 	ErrTooLarge = errors.New("eventlog: the record is too large")
 )
 
+// ErrNoChain: the log has no chain and no Merkle roots, see Config.NoChain.
+var ErrNoChain = errors.New("eventlog: the log has no chain")
+
+// chainError refuses a log that was begun otherwise than Config.NoChain says.
+func chainError(loose bool) error {
+	if loose {
+		return fmt.Errorf("%w: it was begun without, and stays so; set Config.NoChain, or copy its records into a new log", ErrNoChain)
+	}
+	return errors.New("the log has a chain, and Config.NoChain is set: a log stays as it was begun")
+}
+
 // Errors of reads.
 var (
 	// ErrCompacted: the records asked for were removed by TruncateBefore.

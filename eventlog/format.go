@@ -67,6 +67,14 @@ func (before *Sum) chain(r *Record) Sum {
 	return before.link(head[:], &payload)
 }
 
+// next is chain, or before itself where there is no chain.
+func (before *Sum) next(r *Record, loose bool) Sum {
+	if loose {
+		return *before
+	}
+	return before.chain(r)
+}
+
 // link is chain with the fields as they are encoded, and the payload's digest.
 func (before *Sum) link(head []byte, payload *Sum) Sum {
 	var b [chainSize + recordHead - 8 + chainSize]byte
@@ -79,7 +87,7 @@ func (before *Sum) link(head []byte, payload *Sum) Sum {
 // segmentHeader is the first block of a segment.
 //
 //	0   magic "LITHLOG", version     8 bytes
-//	8   flags: 1 compressed          4
+//	8   flags: 1 compressed, 2 without a chain  4
 //	12  zeros                        4
 //	16  first index                  8
 //	24  number of the first frame    8
@@ -97,6 +105,7 @@ type segmentHeader struct {
 	frame  uint64
 	salt   uint64
 	packed bool         // it was compressed
+	loose  bool         // of a log without a chain: chain values are zeros
 	chain  Sum          // of an encrypted segment that was read: known once it is unlocked
 	key    crypt.Header // zero: not encrypted
 	sealed [sealedChainSize]byte
@@ -104,6 +113,7 @@ type segmentHeader struct {
 
 const (
 	flagPacked      = 1
+	flagLoose       = 2
 	headerBound     = 40 // so many bytes of the header are bound to the sealed chain value
 	headerKey       = 72
 	headerSealed    = headerKey + crypt.HeaderSize
@@ -120,7 +130,10 @@ func (h *segmentHeader) appendBound(b []byte) []byte {
 	b = append(b, segmentMagic[:]...)
 	flags := uint64(0)
 	if h.packed {
-		flags = flagPacked
+		flags |= flagPacked
+	}
+	if h.loose {
+		flags |= flagLoose
 	}
 	b = le.AppendUint64(b, flags)
 	b = le.AppendUint64(b, h.first)
@@ -152,12 +165,12 @@ func (h *segmentHeader) decode(b []byte) (problem string) {
 		return "the format version is not the one that this release reads"
 	case le.Uint32(b[headerCRC:]) != checksum(b[:headerCRC]):
 		return "the header's checksum does not fit"
-	case le.Uint64(b[8:])&^flagPacked != 0:
+	case le.Uint64(b[8:])&^(flagPacked|flagLoose) != 0:
 		return "flags are set that this release does not know"
 	case !allZero(b[headerZeros:headerCRC]) || !allZero(b[headerCRC+4:headerSize]):
 		return "bytes that must be zero are not"
 	}
-	h.packed = b[8] == flagPacked
+	h.packed, h.loose = b[8]&flagPacked != 0, b[8]&flagLoose != 0
 	h.first, h.frame, h.salt = le.Uint64(b[16:]), le.Uint64(b[24:]), le.Uint64(b[32:])
 	if allZero(b[headerKey : headerKey+4]) {
 		copy(h.chain[:], b[headerBound:])

@@ -24,6 +24,7 @@ type Config struct {
 	MarkAfter      time.Duration // idle time after which a durable mark is written; default 50 ms
 	CheckAll       bool          // Open reads every byte, not only the index files of sealed segments
 	Salvage        bool          // Open is OpenReadOnly, and serves what is whole of a damaged log; see Log.Damaged
+	NoChain        bool          // a log made in an empty directory has no chain and no Merkle roots; Open refuses a log that was begun otherwise
 	Manual         bool          // no goroutine: the owner calls Begin, Work.Do and End, and Tend
 	Keys           KeyProvider   // encrypts new segments with the current key, and opens old ones; default: no encryption
 	Compress       bool          // sealed segments are compressed (DEFLATE), some time after
@@ -52,6 +53,9 @@ func (c *Config) defaults() error {
 	}
 	if c.SegmentBytes < 2*headerSize || c.MaxRecordBytes < 0 || c.MaxRecordBytes > 1<<30 || c.MaxBatchBytes < 0 {
 		return fmt.Errorf("eventlog: Config: SegmentBytes is at least %d, MaxRecordBytes at most %d", 2*headerSize, 1<<30)
+	}
+	if c.NoChain && c.Begin.Chain != (Sum{}) {
+		return errors.New("eventlog: Config: Begin has a chain value, and NoChain is set")
 	}
 	if c.Salt == nil {
 		c.Salt = func() uint64 {
@@ -179,9 +183,13 @@ func (l *Log) recover() error {
 			l.sealedNew++
 		}
 	}
+	if len(im.segments) > 0 && im.loose != l.cfg.NoChain {
+		return errors.Join(chainError(im.loose), s.close())
+	}
 	if len(im.segments) == 0 {
 		begin := l.cfg.Begin
-		h := segmentHeader{first: begin.Index + 1, frame: 1, salt: l.cfg.Salt(), chain: begin.Chain}
+		h := segmentHeader{first: begin.Index + 1, frame: 1, salt: l.cfg.Salt(), chain: begin.Chain, loose: l.cfg.NoChain}
+		l.im.loose = l.cfg.NoChain
 		l.im.base, l.im.baseSum, l.im.last, l.im.chain = begin.Index, begin.Chain, begin.Index, begin.Chain
 		env, err := h.lock(l.cfg.Keys, l.cfg.Salt)
 		if err != nil {
@@ -273,6 +281,13 @@ func (l *Log) Last() uint64 {
 	return l.next - 1
 }
 
+// Chained says whether the log has a chain, see Config.NoChain.
+func (l *Log) Chained() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return !l.im.loose
+}
+
 // Durable returns the index up to which everything is durable.
 func (l *Log) Durable() uint64 {
 	l.mu.Lock()
@@ -280,7 +295,7 @@ func (l *Log) Durable() uint64 {
 	return l.im.last
 }
 
-// Chain returns the durable index and the chain value there.
+// Chain returns the durable index and the chain value there, zeros where there is no chain.
 func (l *Log) Chain() (index uint64, sum [32]byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -111,7 +111,7 @@ func (p *place) chainAt(before Sum, index uint64) (Sum, error) {
 		}
 		return false, p.records(f, func(r Record) error {
 			if r.Index <= index {
-				sum = sum.chain(&r)
+				sum = sum.next(&r, p.seg.header.loose)
 			}
 			return nil
 		})

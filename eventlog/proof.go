@@ -41,13 +41,16 @@ func (im *image) addRoot(r root) bool {
 
 // leaves reads the records of a range and returns their leaves.
 //
-// Errors: [ErrIncomplete], [ErrCompacted], [ErrClosed], *[CorruptError].
+// Errors: [ErrIncomplete], [ErrCompacted], [ErrClosed], [ErrNoChain], *[CorruptError].
 func (l *Log) leaves(n uint64) ([]Sum, error) {
 	return l.leavesWith(n, nil)
 }
 
 // leavesWith is leaves with the digests of payloads that are known.
 func (l *Log) leavesWith(n uint64, known *digests) ([]Sum, error) {
+	if !l.Chained() {
+		return nil, ErrNoChain
+	}
 	leaves := make([]Sum, 0, RangeSize)
 	err := l.eachFrom(n*RangeSize+1, func(r Record) (bool, error) {
 		if payload := known.of(r.Index); payload != nil {
@@ -69,7 +72,7 @@ func (l *Log) leavesWith(n uint64, known *digests) ([]Sum, error) {
 // RangeSize of them. It stands in an index file when its segment is sealed; else the
 // records are read.
 //
-// Errors: [ErrIncomplete], [ErrCompacted], [ErrClosed], *[CorruptError].
+// Errors: [ErrIncomplete], [ErrCompacted], [ErrClosed], [ErrNoChain], *[CorruptError].
 func (l *Log) Root(n uint64) (Sum, error) {
 	l.mu.Lock()
 	sum, known := l.im.root(n)
@@ -117,6 +120,9 @@ func wrongRoot(r *root) error {
 // rootsOf computes the roots of the ranges that end in a segment. A range whose beginning
 // was compacted away has none.
 func (l *Log) rootsOf(seg *segment) (roots []root, err error) {
+	if seg.header.loose {
+		return nil, nil
+	}
 	l.mu.Lock()
 	first, last := l.im.span(seg)
 	known := seg.digests

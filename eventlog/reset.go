@@ -52,7 +52,7 @@ func (l *Log) Begun(p Position) bool {
 // and makes the first one of the new log. It needs no lock: the image changes only in End.
 func (w *Work) beginAnew() error {
 	l, begin := w.log, w.taken.begin
-	h := segmentHeader{first: begin.Index + 1, frame: l.im.frame, salt: l.cfg.Salt(), chain: begin.Chain}
+	h := segmentHeader{first: begin.Index + 1, frame: l.im.frame, salt: l.cfg.Salt(), chain: begin.Chain, loose: l.im.loose}
 	env, err := h.lock(l.cfg.Keys, l.cfg.Salt) // a key that is missing leaves all as it was
 	if err != nil {
 		return err
@@ -83,7 +83,7 @@ func (l *Log) restart(made *segment, begin Position) (err error) {
 		}
 	}
 	l.im = image{
-		segments: []*segment{made}, frame: l.im.frame, marked: true, // nothing is left to be said durable
+		segments: []*segment{made}, frame: l.im.frame, loose: l.im.loose, marked: true, // nothing is left to be said durable
 		base: begin.Index, baseSum: begin.Chain, last: begin.Index, chain: begin.Chain,
 	}
 	return err

@@ -25,6 +25,7 @@ type image struct {
 	cutAt    int64  // its place in the last segment
 	tail     int64  // where the last frame of the last segment stands; 0: it has none
 	tailSize int64
+	loose    bool     // there is no chain
 	holes    []Damage // of a damaged log
 	broken   bool     // damage comes before the next place
 }
@@ -174,7 +175,10 @@ func (s *scanner) segment(seg *segment, problem string, first, last bool, next *
 	}
 	h := &seg.header
 	if first {
-		im.base, im.baseSum, im.last, im.chain, im.frame = h.first-1, h.chain, h.first-1, h.chain, h.frame
+		im.base, im.baseSum, im.last, im.chain, im.frame, im.loose = h.first-1, h.chain, h.first-1, h.chain, h.frame, h.loose
+	}
+	if h.loose != im.loose {
+		return bad(0, "the segment has a chain and the one before has none, or the other way round")
 	}
 	if h.first == 0 || h.frame == 0 || h.first != im.last+1 || h.chain != im.chain || h.frame != im.frame {
 		return bad(0, "the segment does not continue the one before; a segment is missing or foreign")
@@ -295,7 +299,7 @@ func (s *scanner) frame(seg *segment, off int64, f *frame) (problem string, err 
 	}
 	if s.deep {
 		sum := im.chain
-		if problem, err := f.eachWholeRecord(func(r Record) error { sum = sum.chain(&r); return nil }); problem != "" || err != nil {
+		if problem, err := f.eachWholeRecord(func(r Record) error { sum = sum.next(&r, im.loose); return nil }); problem != "" || err != nil {
 			return problem, err
 		}
 		if sum != f.chain {

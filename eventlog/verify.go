@@ -15,6 +15,7 @@ type Report struct {
 	First     uint64 // index of the oldest record
 	Last      uint64
 	Chain     [32]byte // value at Last
+	Chained   bool     // false: there is no chain and there are no roots; checksums alone were looked at
 	TornBytes int64    // at the end: a batch cut off by a crash, or the reserve behind it
 	Indexes   int      // index files that say what the segments hold
 	Stale     []string // index files that cannot be used; the next start makes them anew
@@ -43,7 +44,7 @@ func Verify(cfg Config, progress func(done, total int64)) (Report, error) {
 		}
 		return Report{}, errors.Join(err, lock.Close())
 	}
-	rep := Report{Segments: len(im.segments), Records: im.last - im.base, First: im.base + 1, Last: im.last, Chain: im.chain, TornBytes: im.cut}
+	rep := Report{Segments: len(im.segments), Records: im.last - im.base, First: im.base + 1, Last: im.last, Chain: im.chain, Chained: !im.loose, TornBytes: im.cut}
 	err = rep.indexes(&Log{cfg: cfg, im: *im})
 	return rep, errors.Join(err, s.close(), lock.Close())
 }

@@ -20,12 +20,20 @@ import (
 //	nosync <size> <ms>    one writer that does not wait: see stream
 //	nosync100 <size> <ms> the same, 100 records for each call
 //	replay <n> <ms>       reopen n records of 256 bytes and read them all
+//
+// With -no-chain before everything else, logs that are written have no chain.
 type logWorker struct {
 	root   string
 	filled map[int]string // folder by number of records in it
+
+	noChain bool
 }
 
 func runLogWorker(args []string) error {
+	noChain := len(args) > 0 && args[0] == "-no-chain"
+	if noChain {
+		args = args[1:]
+	}
 	if len(args) == 3 { // a child of its own: fill|reopen <dir> <n>
 		n, err := strconv.Atoi(args[2])
 		if err != nil {
@@ -41,7 +49,7 @@ func runLogWorker(args []string) error {
 		return err
 	}
 	defer os.RemoveAll(root)
-	w := &logWorker{root: root, filled: map[int]string{}}
+	w := &logWorker{root: root, filled: map[int]string{}, noChain: noChain}
 	return serveLines(os.Stdin, os.Stdout, w.work)
 }
 
@@ -78,7 +86,7 @@ func (w *logWorker) append(how string, size int, d time.Duration) (figures, erro
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	l, err := eventlog.Open(eventlog.Config{Dir: dir})
+	l, err := eventlog.Open(eventlog.Config{Dir: dir, NoChain: w.noChain})
 	if err != nil {
 		return nil, err
 	}
@@ -127,7 +135,7 @@ func (w *logWorker) stream(each, size int, d time.Duration) (figures, error) {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	l, err := eventlog.Open(eventlog.Config{Dir: dir})
+	l, err := eventlog.Open(eventlog.Config{Dir: dir, NoChain: w.noChain})
 	if err != nil {
 		return nil, err
 	}

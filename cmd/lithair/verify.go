@@ -17,7 +17,8 @@ type verdict struct {
 	Last     uint64   `json:"last"`
 	Records  uint64   `json:"records"`
 	Segments int      `json:"segments"`
-	Chain    string   `json:"chain"` // at the last index that is sound
+	Chain    string   `json:"chain"`              // at the last index that is sound
+	NoChain  bool     `json:"no_chain,omitempty"` // verify: the log has none; checksums alone were looked at
 	Torn     int64    `json:"torn_bytes,omitempty"`
 	Indexes  int      `json:"indexes,omitempty"`       // verify: index files that say what their segments hold
 	Stale    []string `json:"stale_indexes,omitempty"` // verify: index files that the next start makes anew
@@ -78,17 +79,24 @@ func setupVerify(fs *flag.FlagSet) func(*console, eventlog.Config) error {
 	return func(c *console, log eventlog.Config) error { return verify(c, log, *json) }
 }
 
+func chainText(v *verdict) string {
+	if v.NoChain {
+		return "which have no chain: checksums alone were looked at"
+	}
+	return "chain " + v.Chain
+}
+
 // verify checks the chain too, which takes a log without gaps; where that fails, a
 // second pass finds all that is damaged.
 func verify(c *console, log eventlog.Config, json bool) error {
 	r, err := eventlog.Verify(log, nil)
 	if err == nil {
-		v := verdict{Sound: true, First: r.First, Last: r.Last, Records: r.Records, Segments: r.Segments, Chain: hex.EncodeToString(r.Chain[:]), Torn: r.TornBytes,
+		v := verdict{Sound: true, First: r.First, Last: r.Last, Records: r.Records, Segments: r.Segments, Chain: hex.EncodeToString(r.Chain[:]), NoChain: !r.Chained, Torn: r.TornBytes,
 			Indexes: r.Indexes, Stale: r.Stale, Roots: r.Roots}
 		if json {
 			return c.printJSON(v)
 		}
-		fmt.Fprintf(c.out, "sound: %d records (%d to %d) in %d segments, chain %s\n", v.Records, v.First, v.Last, v.Segments, v.Chain)
+		fmt.Fprintf(c.out, "sound: %d records (%d to %d) in %d segments, %s\n", v.Records, v.First, v.Last, v.Segments, chainText(&v))
 		fmt.Fprintf(c.out, "index files: %d sound, with %d Merkle roots that fit\n", v.Indexes, v.Roots)
 		for _, name := range v.Stale {
 			fmt.Fprintf(c.out, "index file: %s cannot be used; the next start makes it anew\n", name)

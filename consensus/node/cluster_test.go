@@ -1,6 +1,7 @@
 package node_test
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -286,4 +287,20 @@ func TestThreeNodes(t *testing.T) {
 		m.close(t, p)
 	}
 	m.loose.Wait()
+}
+
+// TestNoChainNoCluster: a log without a chain is none for a node of a cluster.
+func TestNoChainNoCluster(t *testing.T) {
+	sim := disk.NewSim(1)
+	log, err := eventlog.Open(eventlog.Config{Dir: "log", FS: sim, NoChain: true, Logger: quiet()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &peer{sim: sim}
+	if n, err := node.Start(node.Config{Log: log, Sink: p, FS: sim, Dir: "raft", File: "node", Transport: p, Logger: quiet()}); !errors.Is(err, eventlog.ErrNoChain) {
+		t.Errorf("%v, %v", n, err)
+	}
+	if err := log.Close(); err != nil {
+		t.Fatal(err)
+	}
 }

@@ -20,6 +20,9 @@ func Start(cfg Config) (*Node, error) {
 	if cfg.Log == nil || cfg.Sink == nil {
 		return nil, errors.New("node: Config.Log and Config.Sink are required")
 	}
+	if cfg.Transport != nil && !cfg.Log.Chained() {
+		return nil, fmt.Errorf("node: %w: a node of a cluster needs one, to tell where logs part and what a damaged record was", eventlog.ErrNoChain)
+	}
 	if cfg.File == "" && cfg.Transport != nil {
 		return nil, errors.New("node: Config.File is required by a node of a cluster: it keeps term and vote")
 	}

@@ -10,11 +10,45 @@ import (
 )
 
 // compacting is a cluster whose nodes let go of their logs behind every snapshot.
-func compacting(t *testing.T, n int) *members {
+// Each seals what it writes under a key of its own.
+func compacting(t *testing.T, n int, lag int64) *members {
 	return startCluster(t, n, func(a *App) {
 		a.segmentBytes = 8 << 10
 		notes(a)
-	}, func(c *Config) { c.Retention, c.MaxLagBytes = "snapshot", 1 })
+	}, func(c *Config) {
+		c.Retention, c.MaxLagBytes = "snapshot", lag
+		key := [32]byte{byte(c.NodeID)}
+		c.EncryptionKey = func(uint32) (uint32, [32]byte, error) { return 1, key, nil }
+	})
+}
+
+// TestLogIsKeptForMembers: who is behind by less than the bound needs no snapshot.
+func TestLogIsKeptForMembers(t *testing.T) {
+	m := compacting(t, 3, 1<<20)
+	away := m.follower()
+	m.stop(away)
+	lead := m.apps[m.leader()]
+	for i := range 60 {
+		if got := call(t, lead, "POST", "/api/notes", fmt.Sprintf(`{"text":%q}`, strings.Repeat(fmt.Sprint(i, " "), 300))); got.StatusCode != 201 {
+			t.Fatalf("%d %s", got.StatusCode, got.body)
+		}
+	}
+	for range 3 {
+		if got := call(t, lead, "POST", "/api/notes", `{"text":"and a snapshot"}`); got.StatusCode != 201 {
+			t.Fatalf("%d %s", got.StatusCode, got.body)
+		}
+		if err := lead.Snapshot(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if size := lead.events.Size(); size < 40<<10 {
+		t.Fatalf("the log has %d bytes: it was let go of", size)
+	}
+	m.start(away)
+	m.equal()
+	if p := m.apps[away].cluster.Load().node.Incoming(); p.Installed != 0 {
+		t.Errorf("a snapshot was sent though the log has all: %+v", p)
+	}
 }
 
 // write writes notes through node i until the log of the leader begins behind index.
@@ -58,7 +92,7 @@ func (m *members) installed(i int) {
 // snapshot, then the log behind it, and votes and writes as before; retries of requests find their
 // first answer in what the snapshot brought. Then it leads, and a node with an empty directory joins.
 func TestMemberIsFedWithSnapshot(t *testing.T) {
-	m := compacting(t, 3)
+	m := compacting(t, 3, 1)
 	lead := m.leader()
 	first := call(t, m.apps[lead], "POST", "/api/notes", `{"text":"once"}`, "Idempotency-Key: k1")
 	if first.StatusCode != 201 {
@@ -109,7 +143,7 @@ func TestMemberIsFedWithSnapshot(t *testing.T) {
 // TestJoinBehindCompaction: a node with an empty directory joins a cluster whose log does not go back
 // to its beginning any more.
 func TestJoinBehindCompaction(t *testing.T) {
-	m := compacting(t, 3)
+	m := compacting(t, 3, 1)
 	m.write(m.leader(), 60)
 	cfg := m.cfgs[0]
 	cfg.Dir, cfg.NodeID, cfg.Join, cfg.Peers, cfg.PeerAddr = t.TempDir(), 4, "", "", freeAddr(t)

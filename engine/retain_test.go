@@ -31,7 +31,7 @@ type timed struct {
 	now   atomic.Int64 // Unix ns
 }
 
-func startTimed(t *testing.T, sim *disk.Sim, now time.Time, cfg engine.SnapshotConfig) *timed {
+func startTimed(t *testing.T, sim *disk.Sim, now time.Time, cfg engine.SnapshotConfig, tap ...func(engine.Sink)) *timed {
 	t.Helper()
 	k := &timed{t: t}
 	k.now.Store(now.UnixNano())
@@ -42,6 +42,9 @@ func startTimed(t *testing.T, sim *disk.Sim, now time.Time, cfg engine.SnapshotC
 		l, err := eventlog.Open(eventlog.Config{Dir: "log", FS: sim, SegmentBytes: 8 << 10, Logger: quiet})
 		if err != nil {
 			return nil, err
+		}
+		for _, fn := range tap {
+			fn(sink)
 		}
 		return node.Start(node.Config{Log: l, Sink: sink, Clock: clock})
 	}})

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/lithair/lithair-go/consensus"
+	"github.com/lithair/lithair-go/eventlog"
 	"github.com/lithair/lithair-go/internal/disk"
 )
 
@@ -18,8 +19,11 @@ func TestIdentitySurvivesTornWrites(t *testing.T) {
 		t.Fatalf("a new file: found %v, %v", found, err)
 	}
 	var wrote []Identity
-	for i := range uint64(3) {
+	for i := range uint64(4) {
 		id := Identity{Cluster: 7, ID: 2, Incarnation: 9, Term: 10 + i, Vote: consensus.NodeID(i), MembershipIndex: i, Membership: consensus.Voters(1, 2, 3), Commit: 5 * i}
+		if i%2 == 1 { // while a snapshot is being installed
+			id.Install = eventlog.Position{Index: 70 + i, Term: 3, Time: -1, Chain: eventlog.Sum{byte(i)}}
+		}
 		if err := f.write(id); err != nil {
 			t.Fatal(err)
 		}
@@ -35,8 +39,8 @@ func TestIdentitySurvivesTornWrites(t *testing.T) {
 		}
 		return id, found, err
 	}
-	if id, found, err := read(); err != nil || !found || !reflect.DeepEqual(id, wrote[2]) {
-		t.Fatalf("%+v, %v, %v; want %+v", id, found, err, wrote[2])
+	if id, found, err := read(); err != nil || !found || !reflect.DeepEqual(id, wrote[3]) {
+		t.Fatalf("%+v, %v, %v; want %+v", id, found, err, wrote[3])
 	}
 	// Any byte of either slot may be bad: the other holds the same.
 	file, err := fs.Open("d/node", disk.ReadWrite)
@@ -54,8 +58,8 @@ func TestIdentitySurvivesTornWrites(t *testing.T) {
 			if _, err := file.WriteAt(bad, slot*slotBytes); err != nil {
 				t.Fatal(err)
 			}
-			if id, found, err := read(); err != nil || !found || !reflect.DeepEqual(id, wrote[2]) {
-				t.Fatalf("slot %d, byte %d: %+v, %v, %v; want %+v", slot, i, id, found, err, wrote[2])
+			if id, found, err := read(); err != nil || !found || !reflect.DeepEqual(id, wrote[3]) {
+				t.Fatalf("slot %d, byte %d: %+v, %v, %v; want %+v", slot, i, id, found, err, wrote[3])
 			}
 		}
 	}

@@ -220,6 +220,9 @@ func (m *machine) receive(b []byte) {
 		if err != nil {
 			violated("a message does not survive its encoding: %v", err)
 		}
+		if w := p.m.s.world; msg.Last && p.m.s.faulty && p.m.fuse == 0 && w.oneIn(3) {
+			p.m.fuse = 1 + w.rng.IntN(40) // amid what makes of a snapshot the state
+		}
 		p.n.Receive(msg)
 	})
 }

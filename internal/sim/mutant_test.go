@@ -61,6 +61,21 @@ var mutants = []struct{ name, file, old, new string }{
 	{"a snapshot names an earlier place than it holds", "engine/snapshot.go", "	at, err := e.order.Position(p.index)\n", "	at, err := e.order.Position(max(p.index-1, e.order.First()))\n"},
 	{"a snapshot is renamed before it is durable", "engine/snapshot.go", "	if err == nil {\n		err = file.Sync()\n	}\n", ""},
 	{"sessions are missing from a snapshot", "state/snapshot.go", "	header := r.appendSnapshotHeader(nil, note)\n", "	lost := *r\n	lost.tables = append([]*table(nil), r.tables...)\n	for i, t := range lost.tables {\n		if t != nil && t.schema.Model == \"_idempotency\" {\n			c := t.clone()\n			for k, row := range r.Scan(uint32(i), Range{}) {\n				if err := c.set(k, row, nil, &scratch{}); err != nil {\n					return err\n				}\n			}\n			c.freeze()\n			lost.tables[i] = c\n		}\n	}\n	r = &lost\n	header := r.appendSnapshotHeader(nil, note)\n"},
+	// Snapshots between nodes.
+	{"a snapshot without the membership in force", "consensus/node/installs.go", "	n.identity.Membership, n.identity.MembershipIndex = m, at.Index\n", "	n.identity.MembershipIndex = at.Index\n"},
+	{"a snapshot with the newest membership, not that of its place", "consensus/node/installs.go", "c.Index <= index && len(", "index > 0 && len("},
+	{"a snapshot is installed and nothing has said so before", "consensus/node/installs.go", "	n.identity.Install = at\n", "	_ = n.identity.Install\n"},
+	{"an installation that was interrupted is not finished", "consensus/node/installs.go", "	case at == (eventlog.Position{}):\n		return nil\n	case held != at || n.snaps == nil:", "	case at == (eventlog.Position{}) || held == at:\n		return nil\n	case held != at || n.snaps == nil:"},
+	{"an installation that was interrupted counts as done", "consensus/node/installs.go", "	if !n.log.Begun(at) {\n", "	if n.log.Last() > at.Index && !n.log.Begun(at) {\n"},
+	{"the log does not begin anew behind a snapshot", "consensus/node/installs.go", "	n.log.ResetAsync(at, func", "	n.log.TruncateAfterAsync(n.log.First()-1, func"},
+	{"a snapshot is acknowledged before the log has begun anew", "consensus/node/pump.go", "done: len(rd.Entries) == 0 && rd.Install == nil}", "done: len(rd.Entries) == 0}"},
+	{"the state of a snapshot is not shown", "engine/install.go", "	e.tell(event{install: &point{in.root, in.at.Index}})\n", ""},
+	{"the applied index is past that of the snapshot", "engine/install.go", "	ex.head, ex.applied = root, index\n", "	ex.head, ex.applied = root, index+3\n"},
+	{"what arrived is renamed before it is durable", "engine/install.go", "	if err == nil {\n		err = in.file.Sync()\n	}\n", ""},
+	{"the name of what arrived is not durable", "engine/install.go", "	if err == nil {\n		err = snaps.cfg.FS.SyncDir(snaps.cfg.Dir)\n	}\n	snaps.mu.Lock()", "	snaps.mu.Lock()"},
+	{"a log that begins anew forgets the chain", "eventlog/reset.go", "salt: l.cfg.Salt(), chain: begin.Chain}", "salt: l.cfg.Salt()}"},
+	{"a piece that is lost is not asked for again", "consensus/snapshot.go", "again && in.quiet < in.patience {", "again {"},
+	{"one snapshot is offered, and then none", "consensus/node/snapshots.go", "	n.preparing = false\n", ""},
 }
 
 // within is how many runs each bug must be found in.

@@ -517,6 +517,39 @@ func TestLost(t *testing.T) {
 	}
 }
 
+// TestWriteBetweenEpochs: a write that comes when a full disk has ended an epoch, and the
+// next one has not begun, is carried out in that.
+func TestWriteBetweenEpochs(t *testing.T) {
+	r := start(t, nil)
+	r.o.lose(true, fmt.Errorf("no room: %w", eventlog.ErrFull), false)
+	for r.e.Stats().Leading {
+		time.Sleep(time.Millisecond)
+	}
+	got := make(chan error, 1)
+	go func() { got <- r.do(func(tx *engine.Tx) error { return tx.Insert(r.authors, ada()) }) }()
+	for r.e.Stats().Queued == 0 {
+		select {
+		case err := <-got:
+			t.Fatalf("it was not waited for: %v", err)
+		case <-time.After(time.Millisecond):
+		}
+	}
+	r.o.mu.Lock()
+	r.o.epoch++
+	r.o.sink.Leading(r.o.epoch)
+	r.o.mu.Unlock()
+	if err := <-got; err != nil {
+		t.Error(err)
+	}
+	r.o.lose(true, errors.New("something else"), false)
+	for r.e.Stats().Leading {
+		time.Sleep(time.Millisecond)
+	}
+	if err := r.do(func(tx *engine.Tx) error { return nil }); !errors.Is(err, engine.ErrNotLeader) {
+		t.Errorf("after another failure: %v", err)
+	}
+}
+
 func TestRefusedProposalLeavesNoTrace(t *testing.T) {
 	r := start(t, nil)
 	r.o.mu.Lock()

@@ -94,6 +94,7 @@ type Executor struct {
 	leading  bool
 	epoch    uint64
 	declared bool // schemas are declared in this epoch
+	resumes  bool // not leading, but the next epoch begins at once
 	lost     error
 
 	queue    []*Call
@@ -135,9 +136,10 @@ func NewExecutor(cfg ExecutorConfig, tables []*Table) (*Executor, error) {
 	return ex, ex.addLocal()
 }
 
-// Submit queues a call. Without leadership it ends at once.
+// Submit queues a call. Without leadership it ends at once, unless that is about to come back:
+// who was told that a write found no room, and comes again, is not told that nobody leads.
 func (ex *Executor) Submit(c *Call) {
-	if !ex.leading {
+	if !ex.leading && !ex.resumes {
 		c.Err = ex.notLeader()
 		ex.finished = append(ex.finished, c)
 		return
@@ -298,7 +300,7 @@ func (ex *Executor) systemWork(b *batchRun) {
 // fail stops the executor: everything queued ends with the reason.
 func (ex *Executor) fail(err error) {
 	ex.failure = err
-	ex.leading, ex.lost = false, err
+	ex.leading, ex.resumes, ex.lost = false, false, err
 	for _, c := range ex.queue {
 		ex.end(c, ex.notLeader())
 	}
@@ -377,7 +379,7 @@ func (ex *Executor) Leading(epoch uint64) {
 	if ex.failure != nil {
 		return
 	}
-	ex.leading, ex.epoch, ex.lost = true, epoch, nil
+	ex.leading, ex.resumes, ex.epoch, ex.lost = true, false, epoch, nil
 	ex.head = ex.committed
 	ex.measure()
 }
@@ -405,6 +407,7 @@ func (ex *Executor) Lost(epoch uint64, known bool, cause error) {
 		return
 	}
 	ex.leading, ex.lost = false, cause
+	ex.resumes = known && errors.Is(cause, eventlog.ErrFull)
 	for i := range ex.inflight {
 		ex.keys.drop(ex.inflight[i].keys)
 	}

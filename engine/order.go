@@ -71,7 +71,8 @@ type Sink interface {
 	Leading(epoch uint64)
 
 	// Lost ends the epoch: none of its open proposals will be reported as its own.
-	// known says that they are certainly not in the log; otherwise they may yet be
+	// known says that they are certainly not in the log; where the cause is that the disk
+	// is full (eventlog.ErrFull), Leading follows at once. Otherwise they may yet be
 	// committed. cause is what went wrong.
 	Lost(epoch uint64, known bool, cause error)
 

@@ -20,6 +20,7 @@ import (
 	"github.com/lithair/lithair-go/internal/disk"
 	"github.com/lithair/lithair-go/model"
 	"github.com/lithair/lithair-go/observe"
+	"github.com/lithair/lithair-go/openapi"
 	"github.com/lithair/lithair-go/rest"
 	"github.com/lithair/lithair-go/wire"
 )
@@ -32,8 +33,9 @@ type App struct {
 	ops    *wire.Router // of the operator socket
 	engine *engine.Engine
 	guard  *guard
-	routes []routeInfo
-	errs   []error // mistakes made before Start
+	routes []routeInfo          // described ones
+	served []openapi.Collection // models with a path
+	errs   []error              // mistakes made before Start
 
 	metrics  *observe.Registry
 	health   *observe.Health
@@ -337,7 +339,7 @@ func (a *App) Start(ctx context.Context) error {
 	if err := errors.Join(append(a.errs, a.cfg.check())...); err != nil {
 		return &startError{err: err, kind: startConfig}
 	}
-	if err := a.mountTx(); err != nil {
+	if err := errors.Join(a.mountTx(), a.mountDocs()); err != nil {
 		return &startError{err: err, kind: startConfig}
 	}
 	t, err := a.openTransport()

@@ -10,6 +10,7 @@ import (
 	"github.com/lithair/lithair-go/binenc"
 	"github.com/lithair/lithair-go/engine"
 	"github.com/lithair/lithair-go/model"
+	"github.com/lithair/lithair-go/openapi"
 	"github.com/lithair/lithair-go/query"
 	"github.com/lithair/lithair-go/rest"
 	"github.com/lithair/lithair-go/state"
@@ -40,6 +41,7 @@ func Model[T any](a *App, path string) *Collection[T] {
 	}
 	if path != "" {
 		a.note(rest.Mount(a.router, a.engine, c.table, path, a.restOptions()))
+		a.served = append(a.served, openapi.Collection{Model: m, Path: path})
 	}
 	a.mountBlobs(c.table, path)
 	return c

@@ -3,6 +3,7 @@ package lithair
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"regexp"
 
 	"github.com/lithair/lithair-go/engine"
@@ -28,7 +29,10 @@ func Command[In, Out any](a *App, name string, fn func(tx *Tx, in In) (Out, erro
 		a.note(fmt.Errorf("lithair: Command: %q is no name: want small letters, digits and -", name))
 		return c
 	}
-	a.note(rest.MountCommand(a.router, a.engine, name, "/api/_command/"+name, a.restOptions(), c.prepare))
+	path := "/api/_command/" + name
+	a.note(rest.MountCommand(a.router, a.engine, name, path, a.restOptions(), c.prepare))
+	a.routes = append(a.routes, routeInfo{Route: Route{Pattern: "POST " + path, Name: name, Status: 200}, write: true,
+		binding: &rest.Binding{Body: reflect.TypeFor[In]()}, output: reflect.TypeFor[Out]()})
 	return c
 }
 

@@ -60,6 +60,7 @@ type Config struct {
 	PeerTLSCert       string        `flag:"peer-tls-cert" usage:"PEM file of the certificate chain of this node, for other nodes; read again when it changes"`
 	PeerTLSKey        string        `flag:"peer-tls-key" usage:"PEM file of that certificate's private key"`
 	PeerTLSCA         string        `flag:"peer-tls-ca" usage:"PEM file of the authorities whose certificates other nodes must have"`
+	NoDocs            bool          `flag:"no-docs" usage:"do not serve /openapi.json and /docs"`
 	PublicURL         string        `flag:"public-url" usage:"URL by which clients reach this node, for redirects and status; default: that of addr"`
 	ElectionTimeout   time.Duration `flag:"election-timeout" usage:"how long nodes hear nothing of the leader before they elect another one, at least; ten heartbeats"`
 	MaxLagBytes       int64         `flag:"max-lag" usage:"how large the log may be while it is kept for members that are behind; beyond, they get a snapshot"`

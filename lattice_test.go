@@ -42,7 +42,8 @@ blob            internal/disk internal/crypt                    : files by their
 backup          engine state eventlog binenc jsonx blob internal/disk internal/crypt : a capability: copies what the engine exports, and knows its formats by the packages that own them
 rest            engine state model query wire jsonx binenc      : a capability: below the root, wired by it
 observe         wire jsonx                                      : a capability: reads numbers and functions it is handed, never the engine
-.               wire jsonx binenc model state query engine eventlog consensus consensus/node rest observe backup blob internal/disk internal/crypt : the root only wires
+openapi         model jsonx binenc                              : a capability: describes what it is told, and serves nothing
+.               openapi wire jsonx binenc model state query engine eventlog consensus consensus/node rest observe backup blob internal/disk internal/crypt : the root only wires
 cmd/...         . ...                                           : programs, on top of everything
 examples/...    . wire jsonx model                              : programs as users write them: front door only
 `

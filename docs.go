@@ -1,0 +1,93 @@
+package lithair
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"slices"
+	"sync"
+
+	"github.com/lithair/lithair-go/openapi"
+	"github.com/lithair/lithair-go/rest"
+	"github.com/lithair/lithair-go/wire"
+)
+
+// docsPath is where the description of the API is.
+const docsPath = "/openapi.json"
+
+// mountDocs serves the description of the API, and a page that shows it, where the application
+// has no routes of its own at these paths. The guard is asked as for other routes.
+func (a *App) mountDocs() error {
+	if a.cfg.NoDocs {
+		return nil
+	}
+	document := sync.OnceValues(a.document)
+	err := a.mountFree(docsPath, func(w *wire.Response, r *wire.Request) error {
+		body, err := document()
+		if err != nil {
+			return err
+		}
+		return serveStatic(w, r, "application/json", body)
+	})
+	for _, f := range openapi.Page() {
+		err = errors.Join(err, a.mountFree(f.Path, func(w *wire.Response, r *wire.Request) error {
+			if err := w.SetHeader("Content-Security-Policy", openapi.Policy); err != nil {
+				return err
+			}
+			return serveStatic(w, r, f.ContentType, f.Body)
+		}))
+	}
+	return err
+}
+
+// mountFree serves a path unless the application does.
+func (a *App) mountFree(path string, h wire.Handler) error {
+	taken := slices.ContainsFunc(a.router.Routes(), func(r wire.Route) bool { return r.Path == path })
+	if taken {
+		return nil
+	}
+	pattern := "GET " + path
+	return a.router.Handle(pattern, a.guard.route(pattern, h))
+}
+
+// serveStatic sends what does not change while the application runs.
+func serveStatic(w *wire.Response, r *wire.Request, contentType string, body []byte) error {
+	sum := sha256.Sum256(body)
+	tag := `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
+	for _, h := range [][2]string{{"ETag", tag}, {"Cache-Control", "no-cache"}, {"X-Content-Type-Options", "nosniff"}} {
+		if err := w.SetHeader(h[0], h[1]); err != nil {
+			return err
+		}
+	}
+	if wire.CheckPreconditions(r, wire.Representation{ETag: tag}) == 304 {
+		w.Status(304)
+		return nil
+	}
+	return w.Send(200, contentType, body)
+}
+
+// document describes the API. It is called when all routes are known.
+func (a *App) document() ([]byte, error) {
+	version, _ := buildVersion()
+	d := openapi.Document{Title: a.cfg.Name, Version: version, Guarded: a.guard.authenticate != nil}
+	for _, r := range a.router.Routes() {
+		d.Routes = append(d.Routes, r.Pattern)
+	}
+	for _, c := range a.served {
+		d.Collections = append(d.Collections, c)
+	}
+	for _, r := range a.routes {
+		op := openapi.Operation{Pattern: r.Pattern, Name: r.Name, Summary: r.Summary, Status: r.Status, Body: r.binding.Body, Output: r.output, Write: r.write}
+		for _, p := range r.binding.Params {
+			op.Params = append(op.Params, openapi.Param{Name: p.Name, In: p.In, Type: p.Type, Rules: p.Rules})
+		}
+		for _, e := range r.Errors {
+			op.Errors = append(op.Errors, e.Status)
+		}
+		d.Operations = append(d.Operations, op)
+	}
+	for _, c := range rest.Codes {
+		d.Codes = append(d.Codes, openapi.Code{Code: c.Code, Status: c.Status, Title: c.Title})
+	}
+	return d.JSON()
+}

@@ -22,6 +22,7 @@ type memberChange struct {
 	ID          uint64 `json:"id"`
 	Address     string `json:"address,omitempty"`     // join: where other nodes find it
 	Incarnation uint64 `json:"incarnation,omitempty"` // join: of its disk
+	Learner     bool   `json:"learner,omitempty"`     // join: it stays a learner
 	Handed      bool   `json:"handed,omitempty"`      // from a node that does not lead: it goes no further
 }
 
@@ -68,7 +69,7 @@ func (c *cluster) propose(m memberChange) error {
 		if member && have.Incarnation != m.Incarnation && (id == c.cfg.id || answers(s, id)) {
 			return refuse("node %d is a member already, and answers; a new node needs a number of its own", m.ID)
 		}
-		err = c.node.Change(consensus.Change{Member: consensus.Member{ID: id, Role: consensus.Learner, Promote: true, Incarnation: m.Incarnation, Address: m.Address}})
+		err = c.node.Change(consensus.Change{Member: consensus.Member{ID: id, Role: consensus.Learner, Promote: !m.Learner, Incarnation: m.Incarnation, Address: m.Address}})
 	case "promote":
 		if have.Role != consensus.Learner {
 			return refuse("node %d is a %v, not a learner", m.ID, have.Role)
@@ -284,7 +285,7 @@ func (a *App) clusterStatus(ctx context.Context, c *cluster) clusterStatus {
 }
 
 // join asks, until this node is a member, one after the other of those it was told of to take
-// it in: as a learner, which becomes a voter when it has caught up.
+// it in: as a learner, which becomes a voter when it has caught up unless it is to stay one.
 func (a *App) join(ctx context.Context, c *cluster, log *slog.Logger) {
 	for ctx.Err() == nil {
 		id := c.node.Identity()
@@ -293,7 +294,7 @@ func (a *App) join(ctx context.Context, c *cluster, log *slog.Logger) {
 			return
 		}
 		for i, at := range c.cfg.join {
-			s, err := c.send(ctx, fmt.Sprintf("http://%s%d%s", joinHost, i, changePath), memberChange{Do: "join", ID: uint64(id.ID), Address: c.cfg.listen, Incarnation: id.Incarnation})
+			s, err := c.send(ctx, fmt.Sprintf("http://%s%d%s", joinHost, i, changePath), memberChange{Do: "join", ID: uint64(id.ID), Address: c.cfg.listen, Incarnation: id.Incarnation, Learner: c.cfg.learner})
 			if err == nil {
 				c.learn(s)
 				log.Info("the cluster takes this node in", "asked", at, "leader", s.Leader, "members", len(s.Members))

@@ -22,10 +22,11 @@ import (
 
 // clusterConfig is what the settings of a cluster say, read.
 type clusterConfig struct {
-	id     consensus.NodeID
-	listen string
-	first  consensus.Membership // of the bootstrap; empty where the node joins
-	join   []string             // addresses of members to ask
+	id      consensus.NodeID
+	listen  string
+	first   consensus.Membership // of the bootstrap; empty where the node joins
+	join    []string             // addresses of members to ask
+	learner bool                 // it stays one
 }
 
 // minElectionTimeout: a heartbeat is a tenth of it, and goroutines must come to run in
@@ -45,7 +46,7 @@ func (c *Config) clusterConfig() (*clusterConfig, error) {
 		for _, f := range []struct {
 			name string
 			set  bool
-		}{{"node-id", c.NodeID != 0}, {"peer-addr", c.PeerAddr != ""}, {"peers", c.Peers != ""}, {"join", c.Join != ""}, {"cluster-secret-file", c.ClusterSecretFile != ""}, {"peer-tls-cert", c.PeerTLSCert != ""}} {
+		}{{"node-id", c.NodeID != 0}, {"peer-addr", c.PeerAddr != ""}, {"peers", c.Peers != ""}, {"join", c.Join != ""}, {"learner", c.Learner}, {"cluster-secret-file", c.ClusterSecretFile != ""}, {"peer-tls-cert", c.PeerTLSCert != ""}} {
 			if f.set {
 				return nil, fmt.Errorf("%s: needs cluster, the name of the cluster", f.name)
 			}
@@ -81,6 +82,9 @@ func (c *Config) clusterConfig() (*clusterConfig, error) {
 		if _, _, err := net.SplitHostPort(at); err != nil {
 			return nil, fmt.Errorf("join: %q is not host:port", at)
 		}
+	}
+	if cc.learner = c.Learner; c.Learner && len(cc.join) == 0 {
+		return nil, errors.New("learner: is for a node that joins; set join")
 	}
 	if c.Peers == "" && len(cc.join) == 0 {
 		cc.first = consensus.Membership{Members: []consensus.Member{{ID: cc.id, Role: consensus.Voter, Address: cc.listen}}}

@@ -55,6 +55,7 @@ type Config struct {
 	PeerAddr          string        `flag:"peer-addr" usage:"address to listen on for other nodes; default: the one that peers has for this node"`
 	Peers             string        `flag:"peers" usage:"nodes that begin the cluster, ID=HOST:PORT each, separated by commas; the same on all of them, and of no effect later"`
 	Join              string        `flag:"join" usage:"addresses of members, HOST:PORT each, one of which is asked to take this node in; it becomes a voter when it has caught up"`
+	Learner           bool          `flag:"learner" usage:"with join: stay a learner, which has everything and serves reads but does not vote, until cluster promote"`
 	ClusterSecretFile string        `flag:"cluster-secret-file" usage:"file with the secret that all nodes of the cluster know, and nobody else"`
 	ClusterInsecure   bool          `flag:"cluster-insecure" usage:"let nodes speak off loopback without cluster secret and TLS"`
 	PeerTLSCert       string        `flag:"peer-tls-cert" usage:"PEM file of the certificate chain of this node, for other nodes; read again when it changes"`

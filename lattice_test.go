@@ -26,6 +26,7 @@ wire/nethttp    wire                                            : a bridge for t
 ws              wire                                            : stands on the HTTP connection it was upgraded from, on nothing else
 internal/disk                                                   : files, real and simulated; knows no format
 internal/...    internal/...                                    : simulation and test support; each such folder is listed when it needs more
+internal/clustertest . wire internal/...                         : drives clusters of whole programs from outside, as crashtest does one
 internal/linear                                                 : judges histories; knows no cluster, so that simulated and real ones are judged alike
 internal/sim    internal/linear engine model state consensus consensus/node eventlog internal/disk : whole nodes in one goroutine: on top of what they are made of; nothing but programs and tests imports it
 internal/gen    model binenc jsonx                              : reads source and writes code; what it knows of structs is what model says of them, and what it writes uses the front door

@@ -1,0 +1,95 @@
+package clustertest
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	lithair "github.com/lithair/lithair-go"
+	"github.com/lithair/lithair-go/wire"
+)
+
+// asNode, when set, makes the test program a node.
+const asNode = "CLUSTERTEST_NODE"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asNode) != "" {
+		node()
+		return
+	}
+	flag.Parse()
+	os.Exit(m.Run())
+}
+
+// Register is what clients read, set and add to.
+type Register struct {
+	ID    string `json:"id" lithair:"primary_key"`
+	Value int64  `json:"value"`
+}
+
+// Mark is left by each change: one that was made twice has two.
+type Mark struct {
+	ID lithair.ID `json:"id" lithair:"primary_key"`
+	Op string     `json:"op"`
+}
+
+// change is the input of the commands put, add and replace.
+type change struct {
+	Op       string `json:"op"`
+	Register string `json:"register"`
+	Arg      int64  `json:"arg"`
+	Old      int64  `json:"old"`
+}
+
+// changed is their answer.
+type changed struct {
+	Value   int64 `json:"value"`
+	Refused bool  `json:"refused"`
+}
+
+// node is an application that clients change registers of. Its flags are those of any.
+func node() {
+	app := lithair.New(lithair.Config{Name: "clustertest"})
+	registers := lithair.Model[Register](app, "/api/registers")
+	marks := lithair.Model[Mark](app, "/api/marks")
+	command := func(name string, next func(value int64, c change) (int64, bool)) {
+		lithair.Command(app, name, func(tx *lithair.Tx, c change) (changed, error) {
+			r, err := registers.Get(tx, c.Register)
+			if err != nil && !errors.Is(err, lithair.ErrNotFound) {
+				return changed{}, err
+			}
+			fresh := err != nil
+			value, ok := next(r.Value, c)
+			if !ok {
+				return changed{Value: r.Value, Refused: true}, nil
+			}
+			r = Register{ID: c.Register, Value: value}
+			if fresh {
+				err = registers.Insert(tx, &r)
+			} else {
+				err = registers.Put(tx, &r)
+			}
+			return changed{Value: value}, errors.Join(err, marks.Insert(tx, &Mark{Op: c.Op}))
+		})
+	}
+	command("put", func(_ int64, c change) (int64, bool) { return c.Arg, true })
+	command("add", func(value int64, c change) (int64, bool) { return value + c.Arg, true })
+	command("replace", func(value int64, c change) (int64, bool) { return c.Arg, value == c.Old })
+	app.Get("/dump", func(w *wire.Response, r *wire.Request) error {
+		var out strings.Builder
+		err := app.View(func(s *lithair.Snapshot) error {
+			for m, err := range marks.Scan(s) {
+				if err != nil {
+					return err
+				}
+				fmt.Fprintln(&out, m.Op)
+			}
+			return nil
+		})
+		return errors.Join(err, w.Send(200, "text/plain", []byte(out.String())))
+	})
+	app.Run("")
+}

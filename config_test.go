@@ -74,7 +74,7 @@ func TestBadSettings(t *testing.T) {
 		{args: []string{"-tls-cert", "config.go", "-tls-key", filepath.Join(dir, "none")}, want: "tls-key: stat"},
 		{env: []string{"LITHAIR_TLS_CERT=none", "LITHAIR_TLS_KEY=config.go"}, want: "tls-cert: stat"},
 		{env: []string{"LITHAIR_ADR=x"}, want: "did you mean LITHAIR_ADDR"},
-		{env: []string{"LITHAIR_WHATEVER=x"}, want: "known are LITHAIR_CONFIG"},
+		{env: []string{"LITHAIR_QQQQQQQQ=x"}, want: "known are LITHAIR_CONFIG"},
 		{env: []string{"LITHAIR_REQUEST_TIMEOUT=x"}, want: "environment LITHAIR_REQUEST_TIMEOUT"},
 		{env: []string{"LITHAIR_DATA="}, want: "cannot be empty"},
 		{args: []string{"-config", filepath.Join(dir, "none")}, want: "configuration file"},

@@ -13,6 +13,11 @@
 //	lithair log verify DIR                   read every byte and say whether the log is sound
 //	lithair log repair DIR                   cut a damaged log back to its sound beginning
 //	lithair log prove INDEX DIR              print the Merkle proof of a record
+//	lithair new NAME                         begin a project
+//	lithair vet [DIR...]                     say what is wrong with models and APIs
+//	lithair routes                           list the routes of a running application
+//	lithair version                          print what this program was made of
+//	lithair completion bash|zsh|fish         print what completes command lines
 //	lithair gen [DIR...]                     write the code that //lithair: directives ask for
 //	lithair sim [-seed N] [-runs M] [-trace] run simulated clusters, with all that can go wrong
 //
@@ -117,12 +122,28 @@ var commands = []command{
   lithair log repair -yes data         do not ask`, []string{"DIR"}, onLog(setupRepair)},
 	{"log prove", "print the Merkle root of a record's range, and the proof that it is in it", `  lithair log prove 4711 data
   lithair log prove -json 4711 data`, []string{"INDEX", "DIR"}, setupProve},
+	{"new", "begin a project", `  lithair new notes                          with a page
+  lithair new notes -no-frontend -module example.org/notes
+  lithair new notes -dry-run                 print the names of the files`, []string{"NAME"}, setupNew},
 	{"gen", "write the code that //lithair: directives ask for", `  lithair gen                 the package in this folder
   lithair gen ./...           all packages from here on
   lithair gen -check ./...    write nothing, print what would change, and fail if anything would
   lithair gen -dry-run        print the names of the files that would be written`, []string{"[DIR...]"}, setupGen},
+	{"vet", "say what is wrong with models and APIs", `  lithair vet ./...
+  lithair vet -json ./... | head -1`, []string{"[DIR...]"}, setupVet},
+	{"routes", "list the routes of a running application", `  lithair routes
+  lithair routes -match 'POST /api/notes'
+  lithair routes -url https://example.org -json`, nil, setupRoutes},
+	{"version", "print what this program was made of", `  lithair version
+  lithair version -json`, nil, setupVersion},
 	{"sim", "run whole clusters, with all that can go wrong, from a seed", `  lithair sim -seed 4711 -trace     the story of one run
   lithair sim -runs 1000            the runs of the seeds 0 to 999`, nil, setupSim},
+}
+
+// completion reads the table, and so cannot stand in its first value.
+func init() {
+	commands = append(commands, command{"completion", "print what completes command lines in a shell", `  source <(lithair completion bash)
+  lithair completion fish | source`, []string{"SHELL"}, setupCompletion})
 }
 
 // onLog makes a command on a log of one on a directory.

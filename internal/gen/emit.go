@@ -26,8 +26,17 @@ type Output struct {
 }
 
 // Generate makes the code of a package. An error is a fault of this package.
-func Generate(p *Package) (Output, error) {
+func Generate(p *Package) (Output, error) { return generate(p, scan(p)) }
+
+// Vet is Generate that also looks at models without generated code: the types that
+// lithair.Model is called with.
+func Vet(p *Package) (Output, error) {
 	g := scan(p)
+	g.scanCalls()
+	return generate(p, g)
+}
+
+func generate(p *Package, g *plan) (Output, error) {
 	out := Output{Mistakes: g.mistakes, Notes: g.notes, Models: len(g.models)}
 	for _, list := range [][]*Mistake{out.Mistakes, out.Notes} {
 		slices.SortStableFunc(list, func(a, b *Mistake) int {

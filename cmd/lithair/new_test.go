@@ -1,0 +1,103 @@
+package main
+
+import (
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestNewNames(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		code int
+		said string
+	}{
+		{"My_App", 2, `how about "my-app"?`}, {"2fast", 2, `how about "fast"?`}, {"a--b", 2, `how about "a-b"?`}, {"...", 2, "is no name"}, {"Ça", 2, `how about "a"?`}, {"notes", 0, ""}, {"a1-b2", 0, ""},
+	} {
+		code, out, err := lithair("", "new", filepath.Join(t.TempDir(), c.name), "-dry-run")
+		if code != c.code || !strings.Contains(err, c.said) || (code == 0) != strings.Contains(out, "main.go") {
+			t.Errorf("%s: exit code %d, out %s, err %s", c.name, code, out, err)
+		}
+	}
+	for _, args := range [][]string{{"-module", "a b"}, {"-template", "chat"}, {"-replace", t.TempDir()}} {
+		if code, _, err := lithair("", append([]string{"new", "notes", "-dry-run"}, args...)...); code == 0 || err == "" {
+			t.Errorf("%q: exit code %d, %s", args, code, err)
+		}
+	}
+	full := t.TempDir()
+	must(t, os.WriteFile(filepath.Join(full, "x"), nil, 0o644))
+	must(t, os.Rename(full, full+"a"))
+	if code, _, err := lithair("", "new", full+"a"); code == 0 {
+		t.Error("a folder that is not empty was written to", err)
+	}
+}
+
+// TestNewFiles: what each template has, and what the flags leave out.
+func TestNewFiles(t *testing.T) {
+	for _, c := range []struct {
+		args      []string
+		has, lack []string
+		inMod     string
+	}{
+		{nil, []string{"static/app.js", "AGENTS.md", ".github/workflows/ci.yml", "notes.service", "zz_lithair.go"}, nil, "module notes\n"},
+		{[]string{"-no-frontend", "-no-agents-md", "-module", "example.org/notes"}, []string{"Dockerfile", "main_test.go"}, []string{"static/app.js", "AGENTS.md"}, "module example.org/notes\n"},
+		{[]string{"-no-replace"}, []string{"main.go"}, nil, "require github.com/lithair/lithair-go v"},
+	} {
+		dir := filepath.Join(t.TempDir(), "notes")
+		if code, _, err := lithair("", append([]string{"new", dir}, c.args...)...); code != 0 {
+			t.Fatal(err)
+		}
+		for _, name := range c.has {
+			if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
+				t.Errorf("%q: %v", c.args, err)
+			}
+		}
+		for _, name := range c.lack {
+			if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
+				t.Errorf("%q: %s is there", c.args, name)
+			}
+		}
+		mod, err := os.ReadFile(filepath.Join(dir, "go.mod"))
+		must(t, err)
+		if !strings.Contains(string(mod), c.inMod) || strings.Contains(strings.Join(c.args, " "), "no-replace") == strings.Contains(string(mod), "replace") {
+			t.Errorf("%q: go.mod is\n%s", c.args, mod)
+		}
+		must(t, filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			b, err := os.ReadFile(path)
+			if strings.Contains(string(b), "[[.") || strings.HasSuffix(path, ".tmpl") {
+				t.Errorf("%s is not filled in", path)
+			}
+			return err
+		}))
+	}
+}
+
+// TestNewWorks: what new writes is vetted, passes its tests, offline, and has nothing to
+// generate; the tool works as the module's own.
+func TestNewWorks(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it builds two programs")
+	}
+	for _, kind := range templateNames {
+		dir := filepath.Join(t.TempDir(), "notes")
+		if code, _, err := lithair("", "new", dir, "-template", kind); code != 0 {
+			t.Fatal(err)
+		}
+		for _, line := range []string{"go vet ./...", "go test ./...", "gofmt -l .", "go generate ./...", "go tool lithair gen -check ./...", "go tool lithair vet ./..."} {
+			words := strings.Fields(line)
+			cmd := exec.CommandContext(t.Context(), words[0], words[1:]...)
+			cmd.Dir = dir
+			cmd.Env = append(os.Environ(), "GOPROXY=off", "GOFLAGS=")
+			out, err := cmd.CombinedOutput()
+			if err != nil || words[0] == "gofmt" && len(out) > 0 {
+				t.Errorf("%s: %s: %v\n%s", kind, line, err, out)
+			}
+		}
+	}
+}

@@ -65,8 +65,12 @@ func (s *simulation) running() (ids []consensus.NodeID) {
 	return ids
 }
 
-// replacing says whether a machine that lost its disk is still to be taken in again.
+// replacing says whether a machine that lost its disk is still to be taken in again, or one is
+// about to lose it when it finds the damage.
 func (o *operator) replacing() bool {
+	if len(o.rotten) > 0 {
+		return true
+	}
 	for _, id := range o.s.ids {
 		if o.s.machines[id].replace {
 			return true
@@ -145,7 +149,7 @@ func (o *operator) change() {
 // voters or more, and nobody is still to be taken in again. A cluster outlives one such loss at a time.
 func (o *operator) spare(m *machine) bool {
 	s := o.s
-	if len(o.rotten) > 0 || m.proc == nil || m.paused > s.world.now || o.replacing() || s.world.now < o.changed+5*time.Second {
+	if m.proc == nil || m.paused > s.world.now || o.replacing() || s.world.now < o.changed+5*time.Second {
 		return false
 	}
 	var known *consensus.Status

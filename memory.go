@@ -33,6 +33,8 @@ type memory struct {
 	live   atomic.Int64
 	full   atomic.Bool
 	before int64         // the collector's goal before; -1: left alone
+	pace   int           // GOGC as it was set here; 0: left alone
+	paced  int           // before that
 	stop   chan struct{} // nil: not started
 	ended  chan struct{}
 }
@@ -49,8 +51,39 @@ func (m *memory) start(configured int64) {
 	if m.budget > 0 && os.Getenv("GOMEMLIMIT") == "" {
 		m.before = debug.SetMemoryLimit(int64(collectAt * float64(m.budget)))
 	}
+	if m.pace = 0; os.Getenv("GOGC") == "" {
+		m.pace = 100
+		m.paced = debug.SetGCPercent(m.pace)
+	}
 	m.look()
 	go m.watch()
+}
+
+// garbage may gather between two collections where less than that is alive: with the runtime's
+// own rule a small application collects hundreds of times a second under load, to save a few
+// megabytes.
+const garbage = 64 << 20
+
+// paceFor returns the GOGC with which that much may gather beside live bytes, or as much as is
+// alive; a budget that is small gets an eighth of it.
+func paceFor(live, budget int64) int {
+	room := int64(garbage)
+	if budget > 0 {
+		room = min(room, budget/8)
+	}
+	return int(min(max(100*room/max(live, 1), 100), 800))
+}
+
+// setPace has the collector come as often as fits what is alive. Each change stops the
+// world for a moment, so small ones are left out.
+func (m *memory) setPace(live int64) {
+	if m.pace == 0 || live == 0 {
+		return
+	}
+	if want := paceFor(live, m.budget); want > m.pace+m.pace/4 || want < m.pace-m.pace/4 || want == 100 && m.pace != 100 {
+		m.pace = want
+		debug.SetGCPercent(want)
+	}
 }
 
 func (m *memory) watch() {
@@ -77,6 +110,7 @@ func (m *memory) look() {
 	}
 	live := int64(s[0].Value.Uint64())
 	m.live.Store(live)
+	m.setPace(live)
 	limit := writesBelow * float64(m.budget)
 	switch {
 	case m.budget == 0:
@@ -95,7 +129,7 @@ func (m *memory) room() error {
 	return fmt.Errorf("%w: %d of %d bytes are in use by live data", engine.ErrNoRoom, m.live.Load(), m.budget)
 }
 
-// close ends the watch, and gives the collector its goal back.
+// close ends the watch, and gives the collector its goal and pace back.
 func (m *memory) close() {
 	if m.stop == nil {
 		return
@@ -104,6 +138,9 @@ func (m *memory) close() {
 	<-m.ended
 	if m.stop = nil; m.before >= 0 {
 		debug.SetMemoryLimit(m.before)
+	}
+	if m.pace > 0 {
+		debug.SetGCPercent(m.paced)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"testing"
 	"time"
@@ -109,4 +110,44 @@ func TestCgroupLimit(t *testing.T) {
 	if got := cgroupLimit("/absent", "/absent"); got != 0 {
 		t.Errorf("without /proc: %d", got)
 	}
+}
+
+func TestPaceOfTheCollector(t *testing.T) {
+	const mib = 1 << 20
+	for _, c := range []struct {
+		live, budget int64
+		want         int
+	}{
+		{1 * mib, 0, 800}, {16 * mib, 0, 400}, {32 * mib, 0, 200}, {64 * mib, 0, 100}, {10 << 30, 0, 100},
+		{16 * mib, 1 << 30, 400}, {8 * mib, 128 * mib, 200}, {8 * mib, 40 * mib, 100}, {0, 0, 800},
+	} {
+		if got := paceFor(c.live, c.budget); got != c.want {
+			t.Errorf("%d alive of %d: %d, want %d", c.live, c.budget, got, c.want)
+		}
+	}
+	t.Setenv("GOGC", "")
+	before := debug.SetGCPercent(100)
+	defer debug.SetGCPercent(before)
+	m := memory{pace: 100}
+	m.setPace(16 * mib)
+	if got := debug.SetGCPercent(100); got != 400 {
+		t.Errorf("with 16 MiB alive GOGC is %d", got)
+	}
+	m.setPace(18 * mib) // little else
+	if m.pace != 400 {
+		t.Errorf("with 18 MiB alive it is set to %d", m.pace)
+	}
+	m = memory{}
+	m.start(0)
+	m.close()
+	if got := debug.SetGCPercent(100); got != 100 {
+		t.Errorf("behind the end GOGC is %d", got)
+	}
+	t.Setenv("GOGC", "50")
+	m = memory{}
+	m.start(0)
+	if got := debug.SetGCPercent(100); got != 100 {
+		t.Errorf("with GOGC given it was set to %d", got)
+	}
+	m.close()
 }

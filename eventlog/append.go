@@ -95,7 +95,12 @@ func (l *Log) Add(recs ...Record) (first uint64, err error) {
 //
 // What waits is held in memory, without a bound: whoever does not wait for done has to
 // know how much is under way.
-func (l *Log) AppendAsync(recs []Record, done func(error)) {
+func (l *Log) AppendAsync(recs []Record, done func(error)) { l.enqueue(recs, done, true) }
+
+// Enqueue is AppendAsync for a caller that goes on with [Log.Step]: it wakes nobody.
+func (l *Log) Enqueue(recs []Record, done func(error)) { l.enqueue(recs, done, false) }
+
+func (l *Log) enqueue(recs []Record, done func(error), rouse bool) {
 	var few [4]Sum
 	sums := l.digest(few[:0], recs)
 	l.mu.Lock()
@@ -106,7 +111,21 @@ func (l *Log) AppendAsync(recs []Record, done func(error)) {
 	}
 	p := l.take(recs, sums)
 	p.calls = append(p.calls, call{done: done})
-	l.rouse()
+	if rouse {
+		l.rouse()
+	}
+}
+
+// Step does what is queued, up to one batch, on the caller's goroutine, which spares two
+// switches to another one. Where somebody is at it, and for what is left then, that is the
+// log's. It does nothing in Manual mode.
+func (l *Log) Step() {
+	if l.cfg.Manual {
+		return
+	}
+	if w, ok := l.Begin(); ok {
+		l.End(w, w.Do())
+	}
 }
 
 // digest appends the digests of the payloads, zeros where there is no chain; they need no

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/lithair/lithair-go/eventlog"
 	"github.com/lithair/lithair-go/internal/disk"
@@ -190,4 +191,49 @@ func TestSpareIsMadeOnce(t *testing.T) {
 	if rep, err := eventlog.Verify(config(fs, &salt), nil); err != nil || rep.Last != 14 || rep.Segments != 3 {
 		t.Errorf("%+v, %v", rep, err)
 	}
+}
+
+// TestStep: what is enqueued is done by a step, whoever else is at the log meanwhile, and told once
+// and in order.
+func TestStep(t *testing.T) {
+	l := open(t, eventlog.Config{Dir: t.TempDir()})
+	const n = 2000
+	told, done := uint64(0), make(chan error, 1)
+	enqueue := func(index, want uint64) {
+		l.Enqueue([]eventlog.Record{{Index: index, Term: 1, Payload: []byte("x")}}, func(err error) {
+			if told++; told != want || err != nil {
+				t.Errorf("%d is told as number %d: %v", want, told, err)
+			}
+			if want == n {
+				done <- nil
+			}
+		})
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for i := range uint64(n) {
+			enqueue(i+1, i+1)
+			l.Step()
+		}
+	})
+	wg.Go(func() {
+		for range n {
+			l.Step()
+		}
+	})
+	wg.Wait()
+	select {
+	case <-done:
+	case <-time.After(20 * time.Second):
+		t.Fatal("what was enqueued is not done")
+	}
+	l.Enqueue([]eventlog.Record{{Index: n + 2}}, func(err error) { done <- err })
+	l.Step()
+	if err := <-done; !errors.Is(err, eventlog.ErrOrder) {
+		t.Errorf("a gap: %v", err)
+	}
+	if l.Durable() != n {
+		t.Errorf("%d durable, want %d", l.Durable(), n)
+	}
+	must(t, l.Close())
 }

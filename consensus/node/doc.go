@@ -37,7 +37,7 @@
 // # Concurrency
 //
 // All methods may be called by any goroutine, and none waits for disk or network but Close,
-// Compact and Read; an election, a change of the membership, or a snapshot that is installed,
+// Compact, Read and, on a follower, Receive; an election, a change of the membership, or a snapshot that is installed,
 // waits for one write of the identity. Pieces of snapshots are read, written and checked by a
 // goroutine that exists while there are any. The core is stepped under a lock by whoever has
 // something for it, so that a commit costs no hand-over between goroutines; what others bring

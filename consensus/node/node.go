@@ -112,6 +112,9 @@ type Node struct {
 	pumping bool              // somebody does what the core wants
 	records []eventlog.Record // memory for entries on their way to the log, of whoever pumps
 
+	writesHere bool // who pumps writes to the disk itself, when it has pumped
+	enqueued   bool // and has something to write
+
 	teller   *time.Timer // calls tellLate
 	telling  bool        // it runs
 	toldThen uint64      // how far all followers knew of the commit when it was started
@@ -185,19 +188,36 @@ func (n *Node) Propose(epoch uint64, kind uint8, time int64, payload []byte) (ti
 	return ticket, err
 }
 
-// Receive takes in messages of other nodes. Those that are not for this node are logged.
+// Receive takes in messages of other nodes. Those that are not for this node are logged. A
+// follower's disk may be waited for: whoever has more messages then brings them by another
+// goroutine.
 func (n *Node) Receive(messages ...consensus.Message) {
+	if n.take(messages) {
+		n.log.Step()
+	}
+}
+
+// take takes in messages; write says that entries were put into the log's queue, and nobody
+// was woken for them.
+func (n *Node) take(messages []consensus.Message) (write bool) {
 	n.mu.Lock()
 	defer n.leave()
 	if n.closed || n.dead != nil {
-		return
+		return false
 	}
 	for i := range messages {
 		if err := n.core.Step(messages[i]); err != nil {
 			n.cfg.Logger.Warn("a message of another node was refused", "from", messages[i].From, "kind", messages[i].Kind.String(), "error", err)
 		}
 	}
+	if n.pumping {
+		return false
+	}
+	leads, _, _, _ := n.core.Leadership()
+	n.writesHere = !leads && !n.cfg.Manual // a leader's disk must not keep answers waiting
 	n.pump()
+	write, n.writesHere, n.enqueued = n.enqueued, false, false
+	return write
 }
 
 // Tick tells that one tick has passed.

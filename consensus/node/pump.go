@@ -120,14 +120,16 @@ func (n *Node) handOver(rd *consensus.Ready) {
 	if k := len(rd.Entries); k > 0 {
 		replaces = rd.Entries[0].Index <= n.tail
 		n.tail = rd.Entries[k-1].Index
+		n.enqueued = n.writesHere
 	}
+	here := n.writesHere
 	n.mu.Unlock()
 	defer n.mu.Lock()
 	if len(rd.Messages) > 0 && n.cfg.Transport != nil {
 		n.cfg.Transport.Send(rd.Messages) // first: others need longer for them
 	}
 	if len(rd.Entries) > 0 {
-		n.append(rd.Number, rd.Entries, replaces)
+		n.append(rd.Number, rd.Entries, replaces, here)
 	}
 }
 
@@ -160,7 +162,7 @@ func (n *Node) keep(rd *consensus.Ready) error {
 }
 
 // append gives entries to the log; those in their place go first. Whoever pumps calls it.
-func (n *Node) append(number uint64, entries []consensus.Entry, replaces bool) {
+func (n *Node) append(number uint64, entries []consensus.Entry, replaces, here bool) {
 	if replaces {
 		n.log.TruncateAfterAsync(entries[0].Index-1, func(err error) {
 			if err != nil {
@@ -173,7 +175,12 @@ func (n *Node) append(number uint64, entries []consensus.Entry, replaces bool) {
 		e := &entries[i]
 		recs = append(recs, eventlog.Record{Index: e.Index, Term: e.Term, Time: e.Time, Kind: e.Kind, Payload: e.Data, Redacted: e.Redacted})
 	}
-	n.log.AppendAsync(recs, func(err error) { n.wrote(number, err) })
+	wrote := func(err error) { n.wrote(number, err) }
+	if here {
+		n.log.Enqueue(recs, wrote)
+	} else {
+		n.log.AppendAsync(recs, wrote)
+	}
 	clear(recs)
 	if n.records = recs; cap(recs) > maxKeptRecords {
 		n.records = nil

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/lithair/lithair-go/consensus"
@@ -90,11 +91,13 @@ type TCP struct {
 	mu        sync.Mutex
 	peers     map[consensus.NodeID]*outgoing
 	incoming  map[net.Conn]bool
+	reading   map[*incoming]bool
 	strangers int
 	streams   int
 	listeners map[string]*streamListener
 	closed    bool
 
+	rounds atomic.Uint64 // of watch
 	ctx    context.Context
 	cancel context.CancelFunc
 	done   sync.WaitGroup
@@ -124,7 +127,7 @@ func NewTCP(cfg TCPConfig) (*TCP, error) {
 	if err := cfg.setDefaults(); err != nil {
 		return nil, err
 	}
-	t := &TCP{cfg: cfg, peers: map[consensus.NodeID]*outgoing{}, incoming: map[net.Conn]bool{}, listeners: map[string]*streamListener{}}
+	t := &TCP{cfg: cfg, peers: map[consensus.NodeID]*outgoing{}, incoming: map[net.Conn]bool{}, reading: map[*incoming]bool{}, listeners: map[string]*streamListener{}}
 	t.ctx, t.cancel = context.WithCancel(context.Background())
 	return t, nil
 }
@@ -133,8 +136,9 @@ func NewTCP(cfg TCPConfig) (*TCP, error) {
 // process is dead, see [Node.LeaderLost]. It is called once.
 func (t *TCP) Serve(receive func(...consensus.Message), gone func(consensus.NodeID)) {
 	t.receive, t.gone = receive, gone
-	t.done.Add(1)
+	t.done.Add(2)
 	go t.accept()
+	go t.watch()
 }
 
 // Members implements [Transport]: peers come and go with their addresses. Nobody is told by an
@@ -501,20 +505,94 @@ func (t *TCP) forget(raw net.Conn) {
 
 // read hands over the messages of a connection, those that came together at once.
 func (t *TCP) read(c net.Conn, from consensus.NodeID) error {
-	br := bufio.NewReaderSize(c, 64<<10)
+	in := &incoming{t: t, from: from, br: bufio.NewReaderSize(c, 64<<10), ended: make(chan error, 1)}
+	t.mu.Lock()
+	t.reading[in] = true
+	t.mu.Unlock()
+	in.relieve()
+	err := <-in.ended
+	t.mu.Lock()
+	delete(t.reading, in)
+	t.mu.Unlock()
+	return err
+}
+
+// incoming is a connection that is read. What is received may be waited for, when a disk is slow:
+// then another goroutine goes on reading, since nobody would hear heartbeats otherwise.
+type incoming struct {
+	t     *TCP
+	from  consensus.NodeID
+	br    *bufio.Reader
+	turn  atomic.Pointer[turn] // of who reads
+	ended chan error
+}
+
+// turn is a goroutine's time of reading.
+type turn struct {
+	gives atomic.Bool   // it hands over messages; whoever unsets it reads on
+	since atomic.Uint64 // the watch's rounds when it began to
+}
+
+// relieve has another goroutine read.
+func (in *incoming) relieve() {
+	x := new(turn)
+	in.turn.Store(x)
+	in.t.done.Add(1)
+	go func() {
+		defer in.t.done.Done()
+		if err := in.read(x); err != nil {
+			in.ended <- err
+		}
+	}()
+}
+
+// read returns why the connection ends, or nil when another goroutine reads it.
+func (in *incoming) read(x *turn) error {
 	var list []consensus.Message
 	for {
-		m, err := t.readFrame(br)
+		m, err := in.t.readFrame(in.br)
 		if err != nil {
 			return err
 		}
-		if m.From != from {
-			return fmt.Errorf("%w: a message of node %d on the connection of node %d", ErrWrongNode, m.From, from)
+		if m.From != in.from {
+			return fmt.Errorf("%w: a message of node %d on the connection of node %d", ErrWrongNode, m.From, in.from)
 		}
-		if list = append(list, m); br.Buffered() < 8 || len(list) >= 64 {
-			t.receive(list...)
-			list = list[:0]
+		if list = append(list, m); in.br.Buffered() >= 8 && len(list) < 64 {
+			continue
 		}
+		x.since.Store(in.t.rounds.Load())
+		x.gives.Store(true)
+		in.t.receive(list...)
+		if !x.gives.CompareAndSwap(true, false) {
+			return nil
+		}
+		clear(list)
+		list = list[:0]
+	}
+}
+
+// watchEvery is how often connections are looked at whose reader waits.
+const watchEvery = 20 * time.Millisecond
+
+// watch has connections read by others whose readers wait for something.
+func (t *TCP) watch() {
+	defer t.done.Done()
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-t.ctx.Done():
+			return
+		case <-tick.C:
+		}
+		now := t.rounds.Add(1)
+		t.mu.Lock()
+		for in := range t.reading {
+			if x := in.turn.Load(); x.gives.Load() && x.since.Load()+1 < now && x.gives.CompareAndSwap(true, false) {
+				in.relieve()
+			}
+		}
+		t.mu.Unlock()
 	}
 }
 

@@ -141,6 +141,67 @@ func TestAPeerThatDoesNotReadGetsAllLater(t *testing.T) {
 	t.Logf("up to %d messages waited", waited)
 }
 
+// TestAReceiverThatWaitsDelaysNobody: while what a connection brought is waited for, as for a slow
+// disk, the rest of it is heard, and behind that the order is as before.
+func TestAReceiverThatWaitsDelaysNobody(t *testing.T) {
+	a, _, _ := newTCP(t, 1, nil)
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := NewTCP(TCPConfig{Listener: ln, ID: 2, Cluster: 42, Secret: []byte("s"), Logger: silent()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, disk := make(chan consensus.Message, 1000), make(chan struct{})
+	b.Serve(func(list ...consensus.Message) {
+		for _, m := range list {
+			got <- m
+			if m.Commit == 1 {
+				<-disk
+			}
+		}
+	}, func(consensus.NodeID) {})
+	t.Cleanup(func() {
+		if err := b.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	know(a, b)
+	m := consensus.Message{Kind: consensus.MsgAppend, From: 1, To: 2, Term: 3}
+	resend(t, a, got, m)
+	next := func(seq, commit uint64) {
+		t.Helper()
+		m.Seq, m.Commit = seq, commit
+		a.Send([]consensus.Message{m})
+		for {
+			select {
+			case r := <-got:
+				if r.Seq == 0 {
+					continue // of resend
+				}
+				if r.Seq != seq {
+					t.Fatalf("got %d, want %d", r.Seq, seq)
+				}
+				return
+			case <-time.After(20 * time.Second):
+				t.Fatalf("message %d is not heard", seq)
+			}
+		}
+	}
+	seq := uint64(1)
+	for range 3 { // each has its reader wait, and another one read on
+		next(seq, 1)
+		next(seq+1, 0)
+		seq += 2
+	}
+	close(disk)
+	for range 100 {
+		next(seq, 0)
+		seq++
+	}
+}
+
 func TestStrangersAreRefused(t *testing.T) {
 	for _, c := range []struct {
 		name   string

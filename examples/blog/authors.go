@@ -43,7 +43,7 @@ func (b *blog) showAuthors(w *wire.Response, r *wire.Request, status int, f form
 		}
 		for _, a := range all {
 			row := authorRow{Author: a}
-			for _, err := range b.articles.Where(s, "author_id", a.ID) {
+			for _, err := range b.Articles.ByAuthorID(s, a.ID) {
 				if err != nil {
 					return err
 				}
@@ -62,7 +62,7 @@ func (b *blog) showAuthors(w *wire.Response, r *wire.Request, status int, f form
 // allAuthors returns the authors by name.
 func (b *blog) allAuthors(r lithair.Reader) ([]Author, error) {
 	var all []Author
-	for a, err := range b.authors.Scan(r) {
+	for a, err := range b.Authors.Scan(r) {
 		if err != nil {
 			return nil, err
 		}
@@ -79,7 +79,7 @@ func (b *blog) createAuthor(w *wire.Response, r *wire.Request) error {
 	}
 	f := form{values: values}
 	a := Author{Name: strings.TrimSpace(f.Value("name")), Bio: strings.TrimSpace(f.Value("bio"))}
-	if err := b.change(r.Context(), &f, func(tx *lithair.Tx) error { return b.authors.Insert(tx, &a) }); err != nil {
+	if err := b.change(r.Context(), &f, func(tx *lithair.Tx) error { return b.Authors.Insert(tx, &a) }); err != nil {
 		return err
 	}
 	if f.Failed() {

@@ -18,21 +18,14 @@ var files embed.FS
 
 // blog is the application: three collections and the pages over them.
 type blog struct {
-	app      *lithair.App
-	pages    *web.Pages
-	articles *lithair.Collection[Article]
-	authors  *lithair.Collection[Author]
-	comments *lithair.Collection[Comment]
+	*Models
+	app   *lithair.App
+	pages *web.Pages
 }
 
 // newBlog puts the models, the REST API and the pages on an app.
 func newBlog(app *lithair.App) (*blog, error) {
-	b := &blog{
-		app:      app,
-		articles: lithair.Model[Article](app, "/api/articles"),
-		authors:  lithair.Model[Author](app, "/api/authors"),
-		comments: lithair.Model[Comment](app, "/api/comments"),
-	}
+	b := &blog{app: app, Models: Register(app)}
 	var err error
 	b.pages, err = web.ParsePages(files, template.FuncMap{
 		"date":  func(t time.Time) string { return t.Format("2 January 2006") },
@@ -106,13 +99,13 @@ func (b *blog) list(w *wire.Response, r *wire.Request) error {
 	p := listPage{frame: newFrame(q), Show: query.Get("show"), Pager: web.NewPager(query, perPage)}
 	err := b.app.View(func(s *lithair.Snapshot) error {
 		if id := query.Get("author"); id != "" {
-			a, err := b.authors.Get(s, id)
+			a, err := b.Authors.Collection.Get(s, id)
 			if err != nil {
 				return notFound(err)
 			}
 			p.Author = &a
 		}
-		p.Empty = b.articles.Len(s) == 0
+		p.Empty = b.Articles.Len(s) == 0
 		found, err := b.find(s, &p)
 		if err != nil {
 			return err
@@ -122,7 +115,7 @@ func (b *blog) list(w *wire.Response, r *wire.Request) error {
 			if l.AuthorName, err = b.authorName(s, a); err != nil {
 				return err
 			}
-			for _, err := range b.comments.Where(s, "article_id", a.ID) {
+			for _, err := range b.Comments.ByArticleID(s, a.ID) {
 				if err != nil {
 					return err
 				}
@@ -154,7 +147,7 @@ func (b *blog) find(s *lithair.Snapshot, p *listPage) ([]Article, error) {
 	if p.Author != nil {
 		query.Set("author_id", p.Author.ID.String())
 	}
-	return queryPage(b.articles, s, query, &p.Pager)
+	return queryPage(b.Articles.Collection, s, query, &p.Pager)
 }
 
 // search looks for the words in title and body. It reads every article, which is fine
@@ -162,7 +155,7 @@ func (b *blog) find(s *lithair.Snapshot, p *listPage) ([]Article, error) {
 func (b *blog) search(s *lithair.Snapshot, p *listPage) ([]Article, error) {
 	words := strings.Fields(strings.ToLower(p.Search))
 	var all []Article
-	for a, err := range b.articles.Scan(s) {
+	for a, err := range b.Articles.Scan(s) {
 		if err != nil {
 			return nil, err
 		}
@@ -210,7 +203,7 @@ func (b *blog) authorName(r lithair.Reader, a Article) (string, error) {
 	if a.AuthorID == nil {
 		return "", nil
 	}
-	author, err := b.authors.Get(r, *a.AuthorID)
+	author, err := b.Authors.Get(r, *a.AuthorID)
 	return author.Name, err
 }
 
@@ -230,13 +223,13 @@ func (b *blog) read(w *wire.Response, r *wire.Request) error {
 func (b *blog) showArticle(w *wire.Response, r *wire.Request, status int, f form) error {
 	p := readPage{frame: newFrame(r.Query()), Form: f}
 	err := b.app.View(func(s *lithair.Snapshot) (err error) {
-		if p.Article, err = b.articles.By(s, "slug", r.PathValue("slug")); err != nil {
+		if p.Article, err = b.Articles.BySlug(s, r.PathValue("slug")); err != nil {
 			return notFound(err)
 		}
 		if p.AuthorName, err = b.authorName(s, p.Article); err != nil {
 			return err
 		}
-		for c, err := range b.comments.Where(s, "article_id", p.Article.ID) {
+		for c, err := range b.Comments.ByArticleID(s, p.Article.ID) {
 			if err != nil {
 				return err
 			}

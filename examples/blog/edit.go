@@ -44,7 +44,7 @@ func (b *blog) create(w *wire.Response, r *wire.Request) error {
 	a := Article{}
 	f.into(&a)
 	if !f.Failed() {
-		err = b.change(r.Context(), &f, func(tx *lithair.Tx) error { return b.articles.Insert(tx, &a) })
+		err = b.change(r.Context(), &f, func(tx *lithair.Tx) error { return b.Articles.Insert(tx, &a) })
 		if err != nil {
 			return err
 		}
@@ -87,7 +87,7 @@ func (b *blog) change(ctx context.Context, f *form, fn func(tx *lithair.Tx) erro
 func (b *blog) edit(w *wire.Response, r *wire.Request) error {
 	var a Article
 	err := b.app.View(func(s *lithair.Snapshot) (err error) {
-		a, err = b.articles.By(s, "slug", r.PathValue("slug"))
+		a, err = b.Articles.BySlug(s, r.PathValue("slug"))
 		return notFound(err)
 	})
 	if err != nil {
@@ -118,7 +118,7 @@ func (b *blog) update(w *wire.Response, r *wire.Request) error {
 	slug := r.PathValue("slug")
 	var a Article
 	err = b.change(r.Context(), &f, func(tx *lithair.Tx) (err error) {
-		if a, err = b.articles.By(tx, "slug", slug); err != nil {
+		if a, err = b.Articles.BySlug(tx, slug); err != nil {
 			return notFound(err)
 		}
 		if f.Value("version") != version(a) {
@@ -127,7 +127,7 @@ func (b *blog) update(w *wire.Response, r *wire.Request) error {
 		if f.into(&a); f.Failed() {
 			return nil
 		}
-		return b.articles.Put(tx, &a)
+		return b.Articles.Put(tx, &a)
 	})
 	if errors.Is(err, errChangedMeanwhile) {
 		f.fail("", "Somebody changed this article while you were writing. Copy your text, open the article again and bring the two together.")
@@ -149,7 +149,7 @@ type deletePage struct {
 func (b *blog) confirmDelete(w *wire.Response, r *wire.Request) error {
 	p := deletePage{frame: newFrame(r.Query())}
 	err := b.app.View(func(s *lithair.Snapshot) (err error) {
-		p.Article, err = b.articles.By(s, "slug", r.PathValue("slug"))
+		p.Article, err = b.Articles.BySlug(s, r.PathValue("slug"))
 		return notFound(err)
 	})
 	if err != nil {
@@ -160,11 +160,11 @@ func (b *blog) confirmDelete(w *wire.Response, r *wire.Request) error {
 
 func (b *blog) delete(w *wire.Response, r *wire.Request) error {
 	err := b.app.Update(r.Context(), func(tx *lithair.Tx) error {
-		a, err := b.articles.By(tx, "slug", r.PathValue("slug"))
+		a, err := b.Articles.BySlug(tx, r.PathValue("slug"))
 		if err != nil {
 			return notFound(err)
 		}
-		return b.articles.Delete(tx, a.ID) // its comments go with it: on_delete=cascade
+		return b.Articles.Delete(tx, a.ID) // its comments go with it: on_delete=cascade
 	})
 	if err != nil {
 		return err
@@ -180,11 +180,11 @@ func (b *blog) comment(w *wire.Response, r *wire.Request) error {
 	f := form{values: values}
 	slug := r.PathValue("slug")
 	err = b.change(r.Context(), &f, func(tx *lithair.Tx) error {
-		a, err := b.articles.By(tx, "slug", slug)
+		a, err := b.Articles.BySlug(tx, slug)
 		if err != nil {
 			return notFound(err)
 		}
-		return b.comments.Insert(tx, &Comment{ArticleID: a.ID, AuthorName: strings.TrimSpace(f.Value("author_name")), Body: f.Value("body")})
+		return b.Comments.Insert(tx, &Comment{ArticleID: a.ID, AuthorName: strings.TrimSpace(f.Value("author_name")), Body: f.Value("body")})
 	})
 	if err != nil {
 		return err

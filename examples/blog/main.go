@@ -8,6 +8,8 @@
 // Kill it with kill -9, start it again: what it said it saved is there.
 package main
 
+//go:generate go run ../../cmd/lithair gen
+
 import (
 	"fmt"
 	"os"

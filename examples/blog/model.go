@@ -9,6 +9,8 @@ import (
 )
 
 // Article is one post, at /api/articles. A POST needs slug, title and body.
+//
+//lithair:model
 type Article struct {
 	ID        lithair.ID  `json:"id" lithair:"primary_key"`
 	Slug      string      `json:"slug" lithair:"unique" http:"validate=length(1,80);regex(\"^[a-z0-9]+(-[a-z0-9]+)*$\")"`
@@ -21,6 +23,8 @@ type Article struct {
 }
 
 // Author writes articles, at /api/authors.
+//
+//lithair:model
 type Author struct {
 	ID   lithair.ID `json:"id" lithair:"primary_key"`
 	Name string     `json:"name" lithair:"unique" http:"validate=non_empty;length(1,80)"`
@@ -28,6 +32,8 @@ type Author struct {
 }
 
 // Comment belongs to an article and goes with it, at /api/comments.
+//
+//lithair:model
 type Comment struct {
 	ID         lithair.ID `json:"id" lithair:"primary_key"`
 	ArticleID  lithair.ID `json:"article_id" lithair:"fk=Article,on_delete=cascade"`

@@ -59,16 +59,16 @@ func (c *catalog) loadBatch(ctx context.Context, batch []Item) (t tally, err err
 		t = tally{}
 		for i := range batch {
 			it := &batch[i]
-			old, err := c.items.Get(tx, it.Key)
+			old, err := c.Items.Get(tx, it.Key)
 			switch {
 			case errors.Is(err, lithair.ErrNotFound):
 				t.Added++
-				err = c.items.Insert(tx, it)
+				err = c.Items.Insert(tx, it)
 			case err == nil && reflect.DeepEqual(old, *it):
 				t.Same++
 			case err == nil:
 				t.Changed++
-				err = c.items.Put(tx, it)
+				err = c.Items.Put(tx, it)
 			}
 			if err != nil {
 				return fmt.Errorf("item %s: %w", it.Key, err)

@@ -10,6 +10,8 @@
 // -h lists them.
 package main
 
+//go:generate go run ../../cmd/lithair gen
+
 import (
 	"context"
 	"fmt"

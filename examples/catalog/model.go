@@ -4,6 +4,8 @@ import lithair "github.com/lithair/lithair-go"
 
 // Item is one entry of the catalog, at /api/items. The fields are those of a Debian
 // package; other files fill those they have, and the rest of a row goes to Extra.
+//
+//lithair:model
 type Item struct {
 	Key          string            `json:"key" lithair:"primary_key" http:"validate=length(1,200)"`
 	Name         string            `json:"name" lithair:"indexed" http:"validate=non_empty"`
@@ -20,11 +22,11 @@ type Item struct {
 
 // catalog is the application.
 type catalog struct {
+	*Models
 	app   *lithair.App
-	items *lithair.Collection[Item]
 	index indexCache
 }
 
 func newCatalog(app *lithair.App) *catalog {
-	return &catalog{app: app, items: lithair.Model[Item](app, "/api/items")}
+	return &catalog{app: app, Models: Register(app)}
 }

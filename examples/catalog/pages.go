@@ -165,7 +165,7 @@ func (p itemPage) Web() bool {
 func (s *site) item(w *wire.Response, r *wire.Request) error {
 	var p itemPage
 	err := s.app.View(func(snap *lithair.Snapshot) (err error) {
-		p.Item, err = s.items.Get(snap, r.PathValue("key"))
+		p.Item, err = s.Items.Get(snap, r.PathValue("key"))
 		return err
 	})
 	if err != nil {

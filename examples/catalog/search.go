@@ -38,8 +38,8 @@ func (c *catalog) entries(s *lithair.Snapshot) ([]entry, error) {
 	if c.index.entries != nil && c.index.seq == s.Seq() {
 		return c.index.entries, nil
 	}
-	list := make([]entry, 0, c.items.Len(s))
-	for it, err := range c.items.Scan(s) {
+	list := make([]entry, 0, c.Items.Len(s))
+	for it, err := range c.Items.Scan(s) {
 		if err != nil {
 			return nil, err
 		}

@@ -9,6 +9,8 @@
 //	     -d '{"cart_id":"...","email":"ada@example.org"}' http://127.0.0.1:8080/api/_command/place-order
 package main
 
+//go:generate go run ../../cmd/lithair gen
+
 import (
 	"context"
 	"fmt"

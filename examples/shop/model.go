@@ -9,6 +9,8 @@ import (
 
 // Product is something to buy, at /api/products. Prices are in cents, so that sums are
 // exact.
+//
+//lithair:model
 type Product struct {
 	ID          lithair.ID `json:"id" lithair:"primary_key"`
 	SKU         string     `json:"sku" lithair:"unique" http:"validate=length(1,40)"`
@@ -20,6 +22,8 @@ type Product struct {
 
 // Cart is what somebody is about to buy. Its id is the secret that opens it, so carts
 // are on no REST path of their own.
+//
+//lithair:model -
 type Cart struct {
 	ID        lithair.ID `json:"id" lithair:"primary_key"`
 	Lines     []Line     `json:"lines"`
@@ -36,6 +40,8 @@ type Line struct {
 }
 
 // Order is a cart that was paid for. It never changes.
+//
+//lithair:model -
 type Order struct {
 	ID         lithair.ID `json:"id" lithair:"primary_key"`
 	Email      string     `json:"email" lifecycle:"immutable" http:"validate=email"`

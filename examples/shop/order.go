@@ -37,7 +37,7 @@ func (e *soldOutError) Error() string {
 // state, so between reading the stock and taking from it nobody else can take; and all
 // of it becomes durable, or none.
 func (s *shop) place(tx *lithair.Tx, in placeOrder) (Order, error) {
-	cart, err := s.carts.Get(tx, in.CartID)
+	cart, err := s.Carts.Get(tx, in.CartID)
 	if errors.Is(err, lithair.ErrNotFound) || err == nil && len(cart.Lines) == 0 {
 		return Order{}, conflict(errEmptyCart)
 	}
@@ -46,7 +46,7 @@ func (s *shop) place(tx *lithair.Tx, in placeOrder) (Order, error) {
 	}
 	order := Order{Email: in.Email}
 	for _, line := range cart.Lines {
-		p, err := s.products.Get(tx, line.ProductID)
+		p, err := s.Products.Get(tx, line.ProductID)
 		if err != nil {
 			return Order{}, err
 		}
@@ -54,36 +54,36 @@ func (s *shop) place(tx *lithair.Tx, in placeOrder) (Order, error) {
 			return Order{}, conflict(&soldOutError{Product: p.Name, Left: p.Stock})
 		}
 		p.Stock -= line.Quantity
-		if err := s.products.Put(tx, &p); err != nil {
+		if err := s.Products.Put(tx, &p); err != nil {
 			return Order{}, err
 		}
 		order.Lines = append(order.Lines, Line{ProductID: p.ID, Name: p.Name, PriceCents: p.PriceCents, Quantity: line.Quantity})
 	}
 	order.TotalCents = total(order.Lines)
-	if err := s.orders.Insert(tx, &order); err != nil {
+	if err := s.Orders.Insert(tx, &order); err != nil {
 		return Order{}, err
 	}
-	return order, s.carts.Delete(tx, cart.ID)
+	return order, s.Carts.Delete(tx, cart.ID)
 }
 
 // change sets how many of a product are in a cart, or adds to that; the cart is made
 // when it is not there.
 func (s *shop) change(tx *lithair.Tx, cartID, productID lithair.ID, quantity int64, add bool) (Cart, error) {
-	cart, err := s.carts.Get(tx, cartID)
+	cart, err := s.Carts.Get(tx, cartID)
 	fresh := errors.Is(err, lithair.ErrNotFound)
 	if err != nil && !fresh {
 		return cart, err
 	}
-	p, err := s.products.Get(tx, productID)
+	p, err := s.Products.Get(tx, productID)
 	if err != nil {
 		return cart, err
 	}
 	cart.Lines = setLine(cart.Lines, p, quantity, add)
 	if fresh {
 		cart = Cart{ID: cartID, Lines: cart.Lines}
-		return cart, s.carts.Insert(tx, &cart)
+		return cart, s.Carts.Insert(tx, &cart)
 	}
-	return cart, s.carts.Put(tx, &cart)
+	return cart, s.Carts.Put(tx, &cart)
 }
 
 func setLine(lines []Line, p Product, quantity int64, add bool) []Line {

@@ -20,21 +20,14 @@ var files embed.FS
 
 // shop is the application: three collections, one command and the pages over them.
 type shop struct {
+	*Models
 	app      *lithair.App
 	pages    *web.Pages
-	products *lithair.Collection[Product]
-	carts    *lithair.Collection[Cart]
-	orders   *lithair.Collection[Order]
 	ordering *lithair.CommandOf[placeOrder, Order]
 }
 
 func newShop(app *lithair.App) (*shop, error) {
-	s := &shop{
-		app:      app,
-		products: lithair.Model[Product](app, "/api/products"),
-		carts:    lithair.Model[Cart](app, ""),
-		orders:   lithair.Model[Order](app, ""),
-	}
+	s := &shop{app: app, Models: Register(app)}
 	s.ordering = lithair.Command(app, "place-order", s.place)
 	var err error
 	if s.pages, err = web.ParsePages(files, template.FuncMap{"money": money}); err != nil {
@@ -81,7 +74,7 @@ func (s *shop) frame(r lithair.Reader, id lithair.ID, known bool) (f frame, cart
 	if !known {
 		return f, cart, nil
 	}
-	cart, err = s.carts.Get(r, id)
+	cart, err = s.Carts.Get(r, id)
 	if errors.Is(err, lithair.ErrNotFound) {
 		return f, Cart{ID: id}, nil
 	}
@@ -101,7 +94,7 @@ func (s *shop) front(w *wire.Response, r *wire.Request) error {
 		if p.frame, _, err = s.frame(snap, id, known); err != nil {
 			return err
 		}
-		for product, err := range s.products.Scan(snap) {
+		for product, err := range s.Products.Scan(snap) {
 			if err != nil {
 				return err
 			}
@@ -224,7 +217,7 @@ func (s *shop) showOrder(w *wire.Response, r *wire.Request) error {
 		if p.frame, _, err = s.frame(snap, id, known); err != nil {
 			return err
 		}
-		p.Order, err = s.orders.Get(snap, r.PathValue("id"))
+		p.Order, err = s.Orders.Collection.Get(snap, r.PathValue("id"))
 		return err
 	})
 	if err != nil {
@@ -248,11 +241,11 @@ var assortment = []Product{
 // stockUp fills an empty shop.
 func (s *shop) stockUp(ctx context.Context) error {
 	return s.app.Update(ctx, func(tx *lithair.Tx) error {
-		if s.products.Len(tx) > 0 {
+		if s.Products.Len(tx) > 0 {
 			return nil
 		}
 		for _, p := range assortment {
-			if err := s.products.Insert(tx, &p); err != nil {
+			if err := s.Products.Insert(tx, &p); err != nil {
 				return err
 			}
 		}

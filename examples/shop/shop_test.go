@@ -89,7 +89,7 @@ func (b *browser) post(path string, fields ...string) (int, string) {
 func (s *shop) bySKU(t *testing.T, sku string) (p Product) {
 	t.Helper()
 	err := s.app.View(func(snap *lithair.Snapshot) (err error) {
-		p, err = s.products.By(snap, "sku", sku)
+		p, err = s.Products.BySKU(snap, sku)
 		return err
 	})
 	if err != nil {
@@ -160,7 +160,7 @@ func TestNeverOversells(t *testing.T) {
 	carts := make([]lithair.ID, buyers)
 	err := s.app.Update(t.Context(), func(tx *lithair.Tx) error {
 		p = Product{SKU: "RACE", Name: "Raced for", PriceCents: 100, Stock: stock}
-		if err := s.products.Insert(tx, &p); err != nil {
+		if err := s.Products.Insert(tx, &p); err != nil {
 			return err
 		}
 		for i := range carts {
@@ -205,7 +205,7 @@ func TestNeverOversells(t *testing.T) {
 	}
 	orders, pieces := 0, int64(0)
 	err = s.app.View(func(snap *lithair.Snapshot) error {
-		for o, err := range s.orders.Scan(snap) {
+		for o, err := range s.Orders.Scan(snap) {
 			if err != nil {
 				return err
 			}

@@ -367,7 +367,7 @@ func (w *jsonWriter) value(x string, t types.Type, level int) {
 	case name == "model.ID":
 		w.pending += `"`
 		w.flush("")
-		w.try(x + ".AppendText(b)")
+		w.try(strings.TrimPrefix(x, "*") + ".AppendText(b)")
 		w.pending = `"`
 	case isInterface(u):
 		w.choice(x+" == nil", "null", func() {

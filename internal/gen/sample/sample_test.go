@@ -242,7 +242,7 @@ func (r *requests) some() string {
 		`"mail":` + r.one(`"a@b.org"`, `null`, `"nobody"`, `"ann@example.com"`), `"status":` + r.one(`"new"`, `"old"`, `""`, `7`), fmt.Sprintf(`"views":%d`, r.rand.IntN(104)),
 		fmt.Sprintf(`"size":%d`, r.rand.IntN(520)), `"ratio":` + r.one("0.25", "-0.5", "1e3", "-0.5000001", "1000.1", "1e-7"), `"small":` + r.one("null", "0", "1.5", "-1"), `"draft":` + r.one("true", "false"),
 		`"author_id":` + r.one("null", strconv.Itoa(r.rand.IntN(25))), `"lines":` + r.one("[]", "null", r.lines()), `"first":` + r.one("null", r.line()), `"tags":` + r.one(`["a","b"]`, `[]`, `["a","b","c","d"]`),
-		fmt.Sprintf(`"meta":{"k/%d":%s,"a~":%s}`, r.rand.IntN(3), r.line(), r.line()), `"counts":{"2":5,"-1":7}`, `"from":` + r.one(`"10.0.0.1"`, `"::1"`, `"elsewhere"`, `""`), `"took":1500`, `"raw":"AAEC"`,
+		fmt.Sprintf(`"meta":{"k/%d":%s,"a~":%s}`, r.rand.IntN(3), r.line(), r.line()), `"counts":{"2":5,"-1":7}`, `"from":` + r.one(`"10.0.0.1"`, `"::1"`, `"elsewhere"`, `""`), `"took":1500`, `"raw":"AAEC"`, `"next":` + r.one("null", `"01890a5d-ac96-774b-bcce-000000000001"`, `"x"`),
 		`"due":` + r.one("null", `"2026-03-01T12:00:00Z"`, `"2026-03-01T12:00:00.123456789+02:00"`), `"link":` + r.one(`"https://a.b"`, `"x"`, `""`),
 	}
 	if r.chance(30) {

@@ -115,6 +115,7 @@ var ArticleField = struct {
 	From      lithair.Field[Article, netip.Addr]
 	Took      lithair.Field[Article, time.Duration]
 	Due       lithair.OptionalField[Article, time.Time]
+	Next      lithair.OptionalField[Article, lithair.ID]
 	CreatedAt lithair.Field[Article, time.Time]
 	UpdatedAt lithair.Field[Article, time.Time]
 }{
@@ -134,6 +135,7 @@ var ArticleField = struct {
 	From:      "from",
 	Took:      "took",
 	Due:       lithair.OptionalField[Article, time.Time]{Field: "due"},
+	Next:      lithair.OptionalField[Article, lithair.ID]{Field: "next"},
 	CreatedAt: "created_at",
 	UpdatedAt: "updated_at",
 }
@@ -170,6 +172,7 @@ type ArticleUpdated struct {
 	Took      lithair.Changed[time.Duration]
 	Raw       lithair.Changed[[]byte]
 	Due       lithair.Changed[*time.Time]
+	Next      lithair.Changed[*lithair.ID]
 	CreatedAt lithair.Changed[time.Time]
 	UpdatedAt lithair.Changed[time.Time]
 }
@@ -220,6 +223,7 @@ func (c *Articles) OnCommit(name string, h ArticleEvents) {
 				Took:      lithair.To(&e, "took", e.Record.Took),
 				Raw:       lithair.To(&e, "raw", e.Record.Raw),
 				Due:       lithair.To(&e, "due", e.Record.Due),
+				Next:      lithair.To(&e, "next", e.Record.Next),
 				CreatedAt: lithair.To(&e, "created_at", e.Record.CreatedAt),
 				UpdatedAt: lithair.To(&e, "updated_at", e.Record.UpdatedAt),
 			})
@@ -231,7 +235,7 @@ func (c *Articles) OnCommit(name string, h ArticleEvents) {
 }
 
 // GeneratedModel says what state of Article this code was generated from.
-func (v *Article) GeneratedModel() (*Article, string) { return nil, "0357a3049dc6b145" }
+func (v *Article) GeneratedModel() (*Article, string) { return nil, "f446757be40a64fd" }
 
 // checkPart notes what rules of its tags a Part breaks.
 func checkPart(v *Part, c model.Checks) {
@@ -425,6 +429,7 @@ func (v *Article) GeneratedJSON() (*Article, []string) {
 		"took||int64|time.Duration",
 		"raw||slice|[]uint8",
 		"due|m|ptr|*time.Time",
+		"next|m|ptr|*model.ID",
 		"created_at|m|struct|time.Time",
 		"updated_at|m|struct|time.Time",
 	}
@@ -563,6 +568,15 @@ func (v *Article) AppendJSONX(b []byte, depth int) (_ []byte, err error) {
 		if b, err = jsonx.AppendTime(b, *v.Due); err != nil {
 			return b, err
 		}
+	}
+	if v.Next == nil {
+		b = append(b, `,"next":null`...)
+	} else {
+		b = append(b, `,"next":"`...)
+		if b, err = v.Next.AppendText(b); err != nil {
+			return b, err
+		}
+		b = append(b, `"`...)
 	}
 	b = append(b, `,"created_at":`...)
 	if b, err = jsonx.AppendTime(b, v.CreatedAt); err != nil {

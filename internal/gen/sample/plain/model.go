@@ -42,6 +42,7 @@ type Article struct {
 	Took      time.Duration   `json:"took"`
 	Raw       []byte          `json:"raw"`
 	Due       *time.Time      `json:"due"`
+	Next      *lithair.ID     `json:"next"`
 	CreatedAt time.Time       `json:"created_at" lithair:"created"`
 	UpdatedAt time.Time       `json:"updated_at" lithair:"updated"`
 	_         struct{}        `lithair:"index=status+created_at,unique=title+views" lifecycle:"versioned=3"`

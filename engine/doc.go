@@ -59,6 +59,10 @@
 // continues there. The hash of what was restored is computed behind the start: when it is
 // not the one that was carried along, the engine stops taking writes.
 //
+// Where snapshots are large and little changes, what has changed since the newest one is
+// written down in between, so that a start is short (changes.go). A file of changes is
+// never needed: nothing is let go of for it.
+//
 // How much of the log stays is a policy of [SnapshotConfig]: all of it, what the snapshots
 // need, an age, a size. It goes by whole segments that a snapshot stands in for and that
 // every Committed hook has dealt with; while history is kept by age or size, up to eight

@@ -243,12 +243,19 @@ func (e *Engine) scanKeys(left map[[16]byte]bool, found func(index uint64)) erro
 
 // eraseKeys writes the snapshots anew that hold one of the keys, without it.
 func (s *snapshots) eraseKeys(gone map[[16]byte]bool) error {
+	names, err := s.changesFiles(0, true)
 	for _, f := range s.kept() {
-		if err := s.eraseIn(f.name, func(id [16]byte) bool { return gone[id] }); err != nil {
-			return fmt.Errorf("snapshot: %w", err)
+		names = append(names, f.name)
+	}
+	for _, name := range names {
+		if err == nil {
+			err = s.eraseIn(name, func(id [16]byte) bool { return gone[id] })
 		}
 	}
-	return nil
+	if err != nil {
+		err = fmt.Errorf("snapshot: %w", err)
+	}
+	return err
 }
 
 func (s *snapshots) eraseIn(name string, gone func(id [16]byte) bool) (err error) {

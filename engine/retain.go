@@ -142,6 +142,9 @@ func (s *snapshots) remove(drop []snapshotFile) error {
 		if err := s.cfg.FS.Remove(f.name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
+		if err := s.dropChanges(f.index, ""); err != nil {
+			return err
+		}
 	}
 	return s.cfg.FS.SyncDir(s.cfg.Dir)
 }

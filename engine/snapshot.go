@@ -34,7 +34,9 @@ type SnapshotConfig struct {
 
 	// EveryBytes is how much log may gather before a snapshot is written; the size of
 	// the newest snapshot counts where it is larger, so that no more than twice the log
-	// is written in all. Default 32 MiB.
+	// is written in all. While little changes in a state whose snapshot is larger, what has
+	// changed is written every EveryBytes, and a whole snapshot when four times its size has
+	// gathered. Default 32 MiB.
 	EveryBytes int64
 
 	// Compact removes what lies in the log before the oldest snapshot kept, as far as
@@ -118,6 +120,7 @@ type snapshots struct {
 	pins    atomic.Int32               // exports that read snapshots and log: nothing is let go of
 	sending map[uint64]*openedSnapshot // by index, guarded by mu: they stay
 	bad     map[uint64]bool            // found damaged, guarded by mu: they are neither sent nor read
+	beyond  beyond
 	in      incoming
 	adopted incoming // in its place, and not shown yet; guarded by mu
 
@@ -135,7 +138,7 @@ func (s *snapshots) list() error {
 		return err
 	}
 	for _, n := range names {
-		if strings.HasSuffix(n, snapshotSuffix+".tmp") {
+		if strings.HasSuffix(n, snapshotSuffix+".tmp") || strings.HasSuffix(n, changesSuffix+".tmp") {
 			s.leftovers = append(s.leftovers, path.Join(s.cfg.Dir, n))
 			continue
 		}
@@ -153,7 +156,7 @@ func (s *snapshots) list() error {
 		s.files = append(s.files, f)
 	}
 	slices.SortFunc(s.files, byIndex)
-	return nil
+	return s.listStale()
 }
 
 // kept returns the snapshots there are, oldest first. It may be called by any goroutine.
@@ -314,6 +317,7 @@ func (s *snapshots) write(root *state.Root, at snapshotPlace) error {
 		return err
 	}
 	s.add(f, size)
+	s.hold(root, f.index, size)
 	return s.remove(s.surplus(s.kept()))
 }
 
@@ -399,7 +403,13 @@ func (w *fileWriter) Write(p []byte) (int, error) {
 }
 
 // due says whether enough log has gathered since the newest snapshot.
-func (s *snapshots) due(gathered int64) bool { return gathered >= max(s.cfg.EveryBytes, s.size.Load()) }
+func (s *snapshots) due(gathered int64) bool {
+	least := max(s.cfg.EveryBytes, s.size.Load())
+	if s.beyond.root != nil && s.beyond.index == s.newest() {
+		least *= seldomSnapshot
+	}
+	return gathered >= least
+}
 
 // KeepSnapshots makes Start read the newest snapshot in a directory and the engine write
 // new ones there. Without it a start replays the whole log. It comes before Start.
@@ -427,12 +437,19 @@ func (e *Engine) restore() error {
 	if err == nil {
 		root, e.held, err = s.load()
 	}
+	gathered := int64(0)
+	if err == nil && root != nil {
+		s.hold(root, e.held.Index, s.size.Load())
+		root, e.held, gathered, err = s.loadChanges(root, e.held)
+	}
 	if err != nil {
 		return fmt.Errorf("engine: snapshots: %w", err)
 	}
 	if root == nil {
 		return nil
 	}
+	s.beyond.told = gathered
+	e.stats.gathered.Store(gathered)
 	e.restored = root
 	e.stats.restoredSeq.Store(root.Seq())
 	e.stats.snapshotSeq.Store(root.Seq())
@@ -485,6 +502,14 @@ func (e *Engine) keepSnapshots(ctx context.Context, restored *state.Root) {
 		if rested && (e.snaps.due(e.stats.gathered.Load()) || e.snaps.stale(e.cfg.Clock) && e.point.Load().index != e.snaps.newest()) {
 			if err := e.snapshot(); err != nil {
 				e.log.Error("no snapshot could be written; a start takes longer until one is", "error", err)
+				rested = false
+				pause.Reset(snapshotRetry)
+			}
+			continue
+		}
+		if rested && e.snaps.changesDue(e.stats.gathered.Load()) {
+			if err := e.snapshotChanges(); err != nil {
+				e.log.Error("what has changed since the last snapshot could not be written; a start takes longer until it is", "error", err)
 				rested = false
 				pause.Reset(snapshotRetry)
 			}
@@ -592,10 +617,17 @@ func (e *Engine) stopSnapshots() error {
 	}
 	e.snapsStop()
 	<-e.snapsDone
-	if e.snaps == nil || e.Err() != nil || !e.snaps.due(closingWeight*e.stats.gathered.Load()) {
+	if e.snaps == nil || e.Err() != nil {
 		return nil
 	}
-	return e.snapshot()
+	gathered := e.stats.gathered.Load()
+	switch s := e.snaps; {
+	case s.changesDue(s.beyond.told + closingWeight*(gathered-s.beyond.told)):
+		return e.snapshotChanges()
+	case s.due(closingWeight * gathered):
+		return e.snapshot()
+	}
+	return nil
 }
 
 // closingWeight: at the end a quarter of EveryBytes is enough for a snapshot.

@@ -46,6 +46,12 @@
 // and no Diff. One that is destroyed leaves its id. [HoldsKey] and [DestroyKeys] look for
 // them in snapshots and take them out.
 //
+// # Snapshots
+//
+// [Root.WriteSnapshot] and [ReadSnapshot] write a root down and make it again, in parallel;
+// [Root.WriteChanges] and [ReadChanges] do so with what one root has beyond another, at
+// the cost of what they do not share. Either carries the hash.
+//
 // # Undo
 //
 // A batch remembers what its events replaced: Mark and Rollback take events back as if

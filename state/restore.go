@@ -56,6 +56,9 @@ func ReadSnapshot(src io.ReaderAt, size int64, opt RestoreOptions) (*Root, []byt
 	if err := s.readHeader(); err != nil {
 		return nil, nil, err
 	}
+	if s.beyond {
+		return nil, nil, s.corrupt(0, "this holds changes beyond another state, no whole one")
+	}
 	if err := s.restore(); err != nil {
 		return nil, nil, err
 	}
@@ -139,6 +142,10 @@ type restorer struct {
 	blocks []snapshotBlock
 	done   atomic.Int64
 
+	beyond   bool // it holds changes beyond a base
+	baseSeq  uint64
+	baseHash [16]byte
+
 	seq    uint64
 	time   int64
 	note   []byte
@@ -191,7 +198,7 @@ func (s *restorer) scan() error {
 		switch {
 		case uint32(n) != b.number:
 			return s.corrupt(off, "block %d stands where block %d is due", b.number, n)
-		case (b.kind == blockHeader) != (n == 0) || b.kind < blockHeader || b.kind > blockEnd:
+		case (b.kind == blockHeader) != (n == 0) || b.kind < blockHeader || b.kind > blockGone:
 			return s.corrupt(off, "a block of kind %d is out of place", b.kind)
 		case n > 0 && s.blocks[n-1].kind == blockEnd:
 			return s.corrupt(off, "something stands behind the end")
@@ -248,6 +255,11 @@ func (s *restorer) readHeader() error {
 		return err
 	}
 	b = b[blockHead:]
+	if bytes.HasPrefix(b, []byte(changesMagic)) {
+		if b, err = s.readBase(b); err != nil {
+			return err
+		}
+	}
 	if !bytes.HasPrefix(b, []byte(snapshotMagic)) {
 		return s.corrupt(0, "this is no snapshot")
 	}

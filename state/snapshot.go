@@ -157,31 +157,49 @@ func (s *snapshotWriter) list(kind, model, field uint32, first, count int) {
 }
 
 func (s *snapshotWriter) table(number uint32, t *table) {
-	first, n, last := 0, 0, ""
-	s.items = s.items[:0]
+	rows := rowsWriter{s: s, number: number}
 	for key, row := range t.rows.Ascend("") {
-		share := 0
-		for n > first && share < min(len(key), len(last)) && key[share] == last[share] {
-			share++
-		}
-		last = key
-		s.items = binenc.AppendUvarint(s.items, uint64(share))
-		s.items = binenc.AppendString(s.items, key[share:])
-		s.items = binenc.AppendUvarint(s.items, row.seq)
-		s.items = binenc.AppendBytes(s.items, row.Bytes())
-		if n++; len(s.items) >= blockTarget && (n-first)%leafRows == 0 {
-			s.list(blockRows, number, 0, first, n-first)
-			first = n
-		}
-		if s.err != nil {
+		if rows.add(key, row); s.err != nil {
 			return
 		}
 	}
-	if n > first {
-		s.list(blockRows, number, 0, first, n-first)
-	}
+	rows.end()
 	for i := range t.indexes {
 		s.order(number, t, &t.indexes[i])
+	}
+}
+
+// rowsWriter writes rows of one model, in order, as blocks.
+type rowsWriter struct {
+	s        *snapshotWriter
+	number   uint32
+	first, n int
+	last     string
+}
+
+func (w *rowsWriter) add(key string, row *Row) {
+	s, share := w.s, 0
+	if w.n == w.first {
+		s.items = s.items[:0]
+	}
+	for w.n > w.first && share < min(len(key), len(w.last)) && key[share] == w.last[share] {
+		share++
+	}
+	w.last = key
+	s.items = binenc.AppendUvarint(s.items, uint64(share))
+	s.items = binenc.AppendString(s.items, key[share:])
+	s.items = binenc.AppendUvarint(s.items, row.seq)
+	s.items = binenc.AppendBytes(s.items, row.Bytes())
+	if w.n++; len(s.items) >= blockTarget && (w.n-w.first)%leafRows == 0 {
+		w.end()
+	}
+}
+
+// end writes what is left.
+func (w *rowsWriter) end() {
+	if w.n > w.first {
+		w.s.list(blockRows, w.number, 0, w.first, w.n-w.first)
+		w.first = w.n
 	}
 }
 

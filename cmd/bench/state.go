@@ -20,7 +20,7 @@ type stateOptions struct {
 // and how long a replay takes.
 func runState(args []string) error {
 	fs := flag.NewFlagSet("bench state", flag.ExitOnError)
-	parts := fs.String("parts", "memory,read,write,replay", "what to measure, of memory, read, pause, write, replay")
+	parts := fs.String("parts", "memory,read,write,replay", "what to measure, of memory, read, pause, snapshot, write, replay")
 	var o stateOptions
 	fs.IntVar(&o.records, "records", 1_000_000, "records")
 	fs.IntVar(&o.rounds, "rounds", 3, "rounds of the timed cases; the median is reported")
@@ -43,6 +43,7 @@ var stateParts = []struct {
 	{"memory", measureMemory},
 	{"read", measureReads},
 	{"pause", measurePauses},
+	{"snapshot", measureSnapshots},
 	{"write", measureWrites},
 	{"replay", measureReplay},
 }

@@ -5,11 +5,11 @@ import "testing"
 // Every part gives figures that can be, on a state too small to say anything.
 func TestStateMeasures(t *testing.T) {
 	o := stateOptions{records: 3000, rounds: 1, dir: t.TempDir()}
-	rep, cols, err := measureState(o, []string{"memory", "replay"})
+	rep, cols, err := measureState(o, []string{"memory", "snapshot", "replay"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(rep.Tables) != 2 {
+	if len(rep.Tables) != 4 {
 		t.Fatalf("%d tables", len(rep.Tables))
 	}
 	for _, table := range rep.Tables {
@@ -17,7 +17,7 @@ func TestStateMeasures(t *testing.T) {
 			t.Errorf("%+v", table)
 		}
 	}
-	if f := rep.Tables[1].Rows[0].Figures["rate"]; f.Median <= 0 || f.Rounds != 1 {
+	if f := rep.Tables[3].Rows[0].Figures["rate"]; f.Median <= 0 || f.Rounds != 1 {
 		t.Errorf("%+v", f)
 	}
 	if f := rep.Tables[0].Rows[0].Figures["raw_mb"]; f.Median < 0.2 || f.Median > 0.4 {

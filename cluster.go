@@ -45,6 +45,9 @@ const httpStream = "http"
 // hopKey marks the context of a request that another node has handed on.
 type hopKey struct{}
 
+// raftFile is the file in the data directory that says who this node is and what it has promised.
+const raftFile = "raft"
+
 // openCluster starts this node as a member; its log is open already.
 func (a *App) openCluster(cc *clusterConfig, log *eventlog.Log, sink engine.Sink) (engine.Order, error) {
 	tcp, err := a.openPeers(cc)
@@ -57,7 +60,7 @@ func (a *App) openCluster(cc *clusterConfig, log *eventlog.Log, sink engine.Sink
 		first.Incarnation = max(1, rand.Uint64()) // of this disk: a new one has promised nothing
 	}
 	n, err := node.Start(node.Config{
-		Log: log, Sink: sink, Clock: a.cfg.Clock, FS: a.cfg.FS, Dir: a.cfg.Dir, File: "raft", Transport: tcp, Logger: a.log,
+		Log: log, Sink: sink, Clock: a.cfg.Clock, FS: a.cfg.FS, Dir: a.cfg.Dir, File: raftFile, Transport: tcp, Logger: a.log,
 		First: first,
 		Tick:  a.cfg.ElectionTimeout / electionTicks, MaxLagBytes: a.cfg.MaxLagBytes,
 		Raft: consensus.Config{ElectionTicks: electionTicks, FastFailover: !a.cfg.PatientFailover},

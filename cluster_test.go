@@ -21,7 +21,9 @@ import (
 	"time"
 
 	"github.com/lithair/lithair-go/consensus"
+	"github.com/lithair/lithair-go/consensus/node"
 	"github.com/lithair/lithair-go/engine"
+	"github.com/lithair/lithair-go/internal/disk"
 	"github.com/lithair/lithair-go/jsonx"
 	"github.com/lithair/lithair-go/wire"
 )
@@ -522,5 +524,83 @@ func TestClusterSettings(t *testing.T) {
 		if err := a.Start(t.Context()); err == nil || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: %v", c.name, err)
 		}
+	}
+}
+
+// TestALostQuorum: the directory of one node goes on as a cluster of its own, with all that it held; the
+// old members are refused by it, and it by them; a new node joins it.
+func TestALostQuorum(t *testing.T) {
+	m := startCluster(t, 3, notes)
+	if got := call(t, m.apps[m.follower()], "POST", "/api/notes", `{"text":"kept"}`); got.StatusCode != 201 {
+		t.Fatal(got.body)
+	}
+	m.equal()
+	recoverAt := func(dir, name string, agree error) (Recovery, error) {
+		return RecoverCluster(RecoverConfig{Dir: dir, Cluster: name, Address: m.cfgs[0].PeerAddr, Agree: func(Recovery) error { return agree }})
+	}
+	m.cfgs[0].PeerAddr = freeAddr(t)
+	var locked *disk.LockedError
+	if _, err := recoverAt(m.cfgs[0].Dir, "test2", nil); !errors.As(err, &locked) {
+		t.Errorf("a node that runs is recovered: %v", err)
+	}
+	for i := range m.apps {
+		m.stop(i)
+	}
+	no := errors.New("no")
+	if r, err := recoverAt(m.cfgs[0].Dir, "test2", no); !errors.Is(err, no) || r.Node != 1 || len(r.Members) != 3 || r.Last == 0 || r.Committed > r.Last {
+		t.Errorf("not agreed to: %+v %v", r, err)
+	}
+	if _, err := recoverAt(m.cfgs[0].Dir, "test", nil); !errors.Is(err, node.ErrSameCluster) {
+		t.Errorf("under the same name: %v", err)
+	}
+	if _, err := recoverAt(t.TempDir(), "test2", nil); !errors.Is(err, node.ErrNotInCluster) {
+		t.Errorf("an empty directory: %v", err)
+	}
+	r, err := recoverAt(m.cfgs[0].Dir, "test2", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(m.cfgs[0].Dir, fmt.Sprintf("recovery-%d.json", r.Last))); err != nil {
+		t.Error(err)
+	}
+	a := newApp(t, m.cfgs[0])
+	notes(a)
+	if err := a.Start(t.Context()); err == nil || !strings.Contains(err.Error(), "belongs to cluster") {
+		t.Errorf("under the old name: %v", err)
+	}
+	for i := range m.cfgs {
+		m.cfgs[i].Cluster, m.cfgs[i].Peers = "test2", ""
+	}
+	for range 2 { // also behind a restart
+		m.start(0)
+		m.leader()
+		if got := call(t, m.apps[0], "POST", "/api/notes", `{"text":"alone"}`); got.StatusCode != 201 {
+			t.Fatal(got.body)
+		}
+		if got := call(t, m.apps[0], "GET", "/api/notes", ""); !strings.Contains(got.body, "kept") {
+			t.Error(got.body)
+		}
+		m.stop(0)
+	}
+	m.start(0)
+	old := m.cfgs[1]
+	old.Join, old.PeerAddr = m.cfgs[0].PeerAddr, freeAddr(t)
+	a = newApp(t, old)
+	notes(a)
+	if err := a.Start(t.Context()); err == nil || !strings.Contains(err.Error(), "belongs to cluster") {
+		t.Errorf("an old directory joins: %v", err)
+	}
+	old.Dir = t.TempDir()
+	m.cfgs[1] = old
+	m.start(1)
+	for {
+		if x, _ := m.apps[0].cluster.Load().node.Status().Membership.Find(2); x.Role == consensus.Voter {
+			break
+		}
+		<-time.After(5 * time.Millisecond)
+	}
+	m.equal()
+	if n := len(m.apps[1].cluster.Load().node.Status().Membership.Members); n != 2 {
+		t.Errorf("the new cluster has %d members", n)
 	}
 }

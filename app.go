@@ -336,7 +336,7 @@ func (a *App) Start(ctx context.Context) error {
 	if a.log == nil {
 		a.log = a.cfg.logger(os.Stderr)
 	}
-	if err := errors.Join(append(a.errs, a.cfg.check())...); err != nil {
+	if err := errors.Join(append(a.errs, a.cfg.takeToken(), a.cfg.check())...); err != nil {
 		return &startError{err: err, kind: startConfig}
 	}
 	if err := errors.Join(a.mountTx(), a.mountDocs()); err != nil {

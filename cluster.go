@@ -2,6 +2,7 @@ package lithair
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -35,6 +36,9 @@ type cluster struct {
 	stop    context.CancelFunc
 	tended  chan struct{} // closed when tend has ended
 	engine  *engine.Engine
+
+	resolver Resolver
+	tls      bool // between nodes
 }
 
 // httpStream is the stream on which nodes hand requests to each other. Only nodes that know
@@ -54,7 +58,10 @@ func (a *App) openCluster(cc *clusterConfig, log *eventlog.Log, sink engine.Sink
 	if err != nil {
 		return nil, err
 	}
-	c := &cluster{cfg: cc, tcp: tcp, engine: a.engine, serving: make(chan error, 1)}
+	c := &cluster{cfg: cc, tcp: tcp, engine: a.engine, serving: make(chan error, 1), resolver: a.cfg.Resolver, tls: a.cfg.PeerTLSCert != ""}
+	if c.resolver == nil {
+		c.resolver = net.DefaultResolver
+	}
 	first := node.Identity{Cluster: clusterNumber(a.cfg.Cluster), ID: cc.id, Membership: cc.first}
 	if len(cc.join) > 0 {
 		first.Incarnation = max(1, rand.Uint64()) // of this disk: a new one has promised nothing
@@ -159,7 +166,7 @@ func (c *cluster) serveHTTP(a *App) error {
 		Proxies: wire.ProxyConfig{Trusted: everybody, Unix: true, Proto: true},
 		Handler: func(w *wire.Response, r *wire.Request) error {
 			if r.RawPath() == nodePath {
-				return a.serveNode(w, c)
+				return a.serveNode(w, r, c)
 			}
 			if r.RawPath() == changePath {
 				return a.serveChange(w, r)
@@ -184,11 +191,11 @@ func (c *cluster) serveHTTP(a *App) error {
 				return nil, err
 			}
 			if at, ok := strings.CutPrefix(host, joinHost); ok {
-				i, err := strconv.Atoi(at)
-				if err != nil || i >= len(c.cfg.join) {
+				address, err := hex.DecodeString(at)
+				if err != nil {
 					return nil, node.ErrUnknownNode
 				}
-				return c.tcp.DialAddress(ctx, c.cfg.join[i], httpStream)
+				return c.tcp.DialAddress(ctx, string(address), httpStream)
 			}
 			id, err := strconv.ParseUint(strings.TrimPrefix(host, nodeHost), 10, 64)
 			if err != nil {
@@ -210,6 +217,11 @@ const (
 	nodeHost = "node-"
 	joinHost = "join-"
 )
+
+// joinURL is where a node asks whoever is at an address to take it in.
+func joinURL(address string) string {
+	return "http://" + joinHost + hex.EncodeToString([]byte(address)) + changePath
+}
 
 func nodeURL(id consensus.NodeID, target string) string {
 	return "http://" + nodeHost + strconv.FormatUint(uint64(id), 10) + target

@@ -487,7 +487,7 @@ func TestNodesSpeakTLS(t *testing.T) {
 	m.cfgs, m.apps = append(m.cfgs, cfg), append(m.apps, nil)
 	m.start(3)
 	c := m.apps[3].cluster.Load()
-	if _, err := c.send(t.Context(), "http://"+joinHost+"0"+changePath, memberChange{Do: "join", ID: 4, Address: cfg.PeerAddr, Incarnation: 5}); err == nil {
+	if _, err := c.send(t.Context(), joinURL(cfg.Join), memberChange{Do: "join", ID: 4, Address: cfg.PeerAddr, Incarnation: 5}); err == nil {
 		t.Error("a stranger is let in")
 	}
 	if n := len(m.apps[0].cluster.Load().node.Status().Membership.Members); n != 3 {
@@ -603,4 +603,117 @@ func TestALostQuorum(t *testing.T) {
 	if n := len(m.apps[1].cluster.Load().node.Status().Membership.Members); n != 2 {
 		t.Errorf("the new cluster has %d members", n)
 	}
+}
+
+// records resolves names as a test says.
+type records struct {
+	hosts map[string][]string
+	srv   map[string][]*net.SRV
+}
+
+func (r records) LookupHost(_ context.Context, host string) ([]string, error) {
+	if a := r.hosts[host]; a != nil {
+		return a, nil
+	}
+	return nil, &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
+}
+
+func (r records) LookupSRV(_ context.Context, _, _, name string) (string, []*net.SRV, error) {
+	if a := r.srv[name]; a != nil {
+		return name, a, nil
+	}
+	return "", nil, &net.DNSError{Err: "no such host", Name: name, IsNotFound: true}
+}
+
+// TestTokensAndNames: a node joins by a token alone; not with one that has expired, is for another node or
+// was changed; and by names whose addresses and services a resolver knows.
+func TestTokensAndNames(t *testing.T) {
+	m := startCluster(t, 3, notes)
+	lead := m.apps[m.leader()]
+	make := func(node int64, expires time.Time) string {
+		secret, err := lead.cfg.secret()
+		if err != nil {
+			t.Fatal(err)
+		}
+		k := joinToken{Cluster: "test", Node: node, Members: []string{m.apps[m.follower()].cluster.Load().cfg.listen}, Secret: secret, pass: pass{Expires: expires.Unix(), Nonce: []byte("n")}}
+		k.Proof = k.prove(secret, "test", node)
+		text, err := k.text()
+		if err != nil {
+			t.Fatal(err)
+		}
+		name := filepath.Join(t.TempDir(), "token")
+		if err := os.WriteFile(name, []byte(text+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return name
+	}
+	c := lead.cluster.Load()
+	late, err := parseTokenFile(make(4, time.Now().Add(-time.Minute)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	good, err := parseTokenFile(make(4, time.Now().Add(time.Minute)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	longer := good.pass
+	longer.Expires += 1000
+	for _, x := range []struct {
+		id   uint64
+		p    pass
+		says string
+	}{{4, late.pass, "expired"}, {5, good.pass, "not one of this cluster for node 5"}, {4, longer, "not one of this cluster"}} {
+		wish := memberChange{Do: "join", ID: x.id, Address: "127.0.0.1:1", Incarnation: 9, Pass: &x.p}
+		if _, err := lead.change(t.Context(), c, wish); err == nil || !strings.Contains(err.Error(), x.says) {
+			t.Errorf("node %d is let in: %v", x.id, err)
+		}
+	}
+	cfg := Config{Dir: t.TempDir(), JoinTokenFile: make(4, time.Now().Add(time.Minute)), PeerAddr: freeAddr(t), ElectionTimeout: 100 * time.Millisecond}
+	for _, other := range []Config{{Cluster: "other"}, {NodeID: 7}, {Peers: "1=a:1"}, {ClusterSecretFile: "x"}} {
+		other.JoinTokenFile = cfg.JoinTokenFile
+		if err := other.takeToken(); err == nil {
+			t.Errorf("a token is taken beside %+v", other)
+		}
+	}
+	for _, text := range []string{"", "lithair1.", "lithair1.x", "lithair2." + "e30", "lithair1.e30"} {
+		if _, err := parseToken(text); err == nil {
+			t.Errorf("%q is a token", text)
+		}
+	}
+	_, port, err := net.SplitHostPort(m.apps[0].cluster.Load().cfg.listen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	number, err := strconv.Atoi(port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := records{hosts: map[string][]string{"nodes.test": {"127.0.0.1"}}, srv: map[string][]*net.SRV{"_lithair._tcp.test": {{Target: "localhost.", Port: uint16(number)}}}}
+	byHost, bySRV := m.cfgs[0], m.cfgs[0]
+	byHost.Dir, byHost.NodeID, byHost.Peers, byHost.PeerAddr, byHost.Join, byHost.Resolver = t.TempDir(), 5, "", freeAddr(t), "gone.test:1,nodes.test:"+port, known
+	bySRV.Dir, bySRV.NodeID, bySRV.Peers, bySRV.PeerAddr, bySRV.Join, bySRV.Resolver = t.TempDir(), 6, "", freeAddr(t), "srv:_lithair._tcp.test", known
+	for _, x := range []Config{cfg, byHost, bySRV} {
+		m.cfgs, m.apps = append(m.cfgs, x), append(m.apps, nil)
+		m.start(len(m.apps) - 1)
+		id := m.apps[len(m.apps)-1].cluster.Load().cfg.id
+		for {
+			if x, _ := m.apps[m.leader()].cluster.Load().node.Status().Membership.Find(id); x.Role == consensus.Voter {
+				break
+			}
+			<-time.After(5 * time.Millisecond)
+		}
+	}
+	m.equal()
+	a := m.apps[m.leader()].agreement(t.Context(), m.apps[m.leader()].cluster.Load())
+	if !a.Agree || len(a.Members) != 6 {
+		t.Errorf("%+v", a)
+	}
+}
+
+func parseTokenFile(name string) (joinToken, error) {
+	b, err := os.ReadFile(name)
+	if err != nil {
+		return joinToken{}, err
+	}
+	return parseToken(string(b))
 }

@@ -23,6 +23,7 @@ type memberChange struct {
 	Address     string `json:"address,omitempty"`     // join: where other nodes find it
 	Incarnation uint64 `json:"incarnation,omitempty"` // join: of its disk
 	Learner     bool   `json:"learner,omitempty"`     // join: it stays a learner
+	Pass        *pass  `json:"pass,omitempty"`        // join: with a token
 	Handed      bool   `json:"handed,omitempty"`      // from a node that does not lead: it goes no further
 }
 
@@ -46,11 +47,24 @@ func (a *App) change(ctx context.Context, c *cluster, m memberChange) (clusterSt
 		m.Handed = true
 		return c.send(ctx, nodeURL(v.Leader, changePath), m)
 	}
-	if err := c.propose(m); err != nil {
+	err := a.checkPass(m.ID, m.Pass)
+	if m.Do != "join" || c.member(m) {
+		err = nil // it was let in with it before
+	}
+	if err == nil {
+		err = c.propose(m)
+	}
+	if err != nil {
 		return clusterStatus{}, err
 	}
-	err := c.settled(ctx, m)
-	return a.clusterStatus(ctx, c), err
+	err = c.settled(ctx, m)
+	return a.clusterStatus(ctx, c, moment{}), err
+}
+
+// member says whether a node that asks to join is a member with that disk.
+func (c *cluster) member(m memberChange) bool {
+	have, ok := c.node.Status().Membership.Find(consensus.NodeID(m.ID))
+	return ok && have.Incarnation == m.Incarnation
 }
 
 // propose makes the change, unless it would leave the cluster without a quorum.
@@ -63,7 +77,7 @@ func (c *cluster) propose(m memberChange) error {
 	var err error
 	switch m.Do {
 	case "join":
-		if member && have.Incarnation == m.Incarnation && have.Address == m.Address {
+		if c.member(m) && have.Address == m.Address {
 			return nil // it asks again
 		}
 		if member && have.Incarnation != m.Incarnation && (id == c.cfg.id || answers(s, id)) {
@@ -225,7 +239,7 @@ func (a *App) serveStatus(w *wire.Response, r *wire.Request) error {
 	if c == nil {
 		return errNoCluster
 	}
-	return sendJSON(w, a.clusterStatus(r.Context(), c))
+	return sendJSON(w, a.clusterStatus(r.Context(), c, moment{}))
 }
 
 var errNoCluster = &wire.Error{Status: 404, Detail: "this node is not a member of a cluster"}
@@ -257,8 +271,8 @@ type memberStatus struct {
 	Error   string `json:"error,omitempty"` // why it does not answer
 }
 
-// clusterStatus asks every member.
-func (a *App) clusterStatus(ctx context.Context, c *cluster) clusterStatus {
+// clusterStatus asks every member how it was at a moment.
+func (a *App) clusterStatus(ctx context.Context, c *cluster, at moment) clusterStatus {
 	s := c.node.Status()
 	out := clusterStatus{Cluster: a.cfg.Cluster, Node: uint64(s.ID), Leader: uint64(s.Lead), Term: s.Term, Voters: len(voters(s))}
 	out.Quorum = out.Voters/2 + 1
@@ -267,9 +281,11 @@ func (a *App) clusterStatus(ctx context.Context, c *cluster) clusterStatus {
 	for i, m := range s.Membership.Members {
 		go func() {
 			defer func() { asked <- struct{}{} }()
-			info, err := a.about(c), error(nil)
-			if m.ID != s.ID {
-				info, err = c.ask(ctx, m.ID)
+			info, err := memberInfo{}, error(nil)
+			if m.ID == s.ID {
+				info, err = a.aboutAt(ctx, c, at)
+			} else {
+				info, err = c.ask(ctx, m.ID, at)
 			}
 			info.ID = uint64(m.ID)
 			out.Members[i] = memberStatus{memberInfo: info, Member: m.Role.String(), Address: m.Address}
@@ -287,20 +303,36 @@ func (a *App) clusterStatus(ctx context.Context, c *cluster) clusterStatus {
 // join asks, until this node is a member, one after the other of those it was told of to take
 // it in: as a learner, which becomes a voter when it has caught up unless it is to stay one.
 func (a *App) join(ctx context.Context, c *cluster, log *slog.Logger) {
+	said := map[string]string{} // the same is not said again and again
+	warn := func(asked string, err error) {
+		if text := err.Error(); text != said[asked] && ctx.Err() == nil {
+			said[asked] = text
+			log.Warn("this node was not taken in; it asks again", "asked", asked, "error", err)
+		}
+	}
+	wish := memberChange{Do: "join", Address: c.cfg.listen, Learner: c.cfg.learner}
+	if a.cfg.token != nil {
+		wish.Pass = &a.cfg.token.pass
+	}
 	for ctx.Err() == nil {
 		id := c.node.Identity()
 		me, member := c.node.Status().Membership.Find(id.ID)
 		if member && me.Incarnation == id.Incarnation {
 			return
 		}
-		for i, at := range c.cfg.join {
-			s, err := c.send(ctx, fmt.Sprintf("http://%s%d%s", joinHost, i, changePath), memberChange{Do: "join", ID: uint64(id.ID), Address: c.cfg.listen, Incarnation: id.Incarnation, Learner: c.cfg.learner})
+		wish.ID, wish.Incarnation = uint64(id.ID), id.Incarnation
+		targets, err := c.targets(ctx)
+		if err != nil {
+			warn("the resolver", err)
+		}
+		for _, at := range targets {
+			s, err := c.send(ctx, joinURL(at), wish)
 			if err == nil {
 				c.learn(s)
 				log.Info("the cluster takes this node in", "asked", at, "leader", s.Leader, "members", len(s.Members))
 				break
 			}
-			log.Warn("this node was not taken in", "asked", at, "error", err)
+			warn(at, err)
 		}
 		t := time.NewTimer(joinRetry)
 		select {

@@ -79,6 +79,9 @@ func (c *Config) clusterConfig() (*clusterConfig, error) {
 		return nil, errors.New("join, peers: a node begins a cluster or joins one, not both")
 	}
 	for _, at := range cc.join {
+		if name, srv := strings.CutPrefix(at, srvPrefix); srv && name != "" {
+			continue
+		}
 		if _, _, err := net.SplitHostPort(at); err != nil {
 			return nil, fmt.Errorf("join: %q is not host:port", at)
 		}
@@ -138,7 +141,7 @@ func clusterNumber(name string) uint64 {
 func (a *App) openPeers(cc *clusterConfig) (*node.TCP, error) {
 	cfg := node.TCPConfig{ID: cc.id, Cluster: clusterNumber(a.cfg.Cluster), Insecure: a.cfg.ClusterInsecure, Logger: a.log, RetryAfter: min(100*time.Millisecond, a.cfg.ElectionTimeout/10)}
 	var err error
-	if cfg.Secret, err = readSecret(a.cfg.ClusterSecretFile); err == nil {
+	if cfg.Secret, err = a.cfg.secret(); err == nil {
 		cfg.TLS, err = a.peerTLS()
 	}
 	if err != nil {

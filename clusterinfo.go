@@ -9,7 +9,6 @@ import (
 
 	"github.com/lithair/lithair-go/consensus"
 	"github.com/lithair/lithair-go/jsonx"
-	"github.com/lithair/lithair-go/wire"
 )
 
 // memberInfo is what a node says of itself to others of its cluster, and to operators.
@@ -21,8 +20,9 @@ type memberInfo struct {
 	Leader   uint64 `json:"leader"` // 0: none is known
 	Commit   uint64 `json:"commit"` // log index
 	Applied  uint64 `json:"applied"`
-	Seq      uint64 `json:"seq"`        // of the state
-	Hash     string `json:"state_hash"` // of the state at that sequence
+	Seq      uint64 `json:"seq"`             // of the state
+	Hash     string `json:"state_hash"`      // of the state at that sequence
+	Chain    string `json:"chain,omitempty"` // of the log, where it was asked for
 	Version  string `json:"version"`
 	LogBytes int64  `json:"log_bytes"`
 
@@ -63,23 +63,14 @@ func (a *App) publicURL() string {
 // nodePath is what nodes ask each other for, on the stream for requests alone.
 const nodePath = "/_cluster/node"
 
-// serveNode answers what another node asks of this one.
-func (a *App) serveNode(w *wire.Response, c *cluster) error {
-	b, err := jsonx.Marshal(a.about(c))
-	if err != nil {
-		return err
-	}
-	return w.Send(200, "application/json", b)
-}
-
 // maxNodeInfo bounds what another node says of itself.
 const maxNodeInfo = 64 << 10
 
 // ask has a node speak of itself.
-func (c *cluster) ask(ctx context.Context, id consensus.NodeID) (m memberInfo, err error) {
+func (c *cluster) ask(ctx context.Context, id consensus.NodeID, at moment) (m memberInfo, err error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	res, err := c.client.Get(ctx, nodeURL(id, nodePath))
+	res, err := c.client.Get(ctx, nodeURL(id, nodePath+at.query()))
 	if err != nil {
 		return m, err
 	}
@@ -88,7 +79,7 @@ func (c *cluster) ask(ctx context.Context, id consensus.NodeID) (m memberInfo, e
 		return m, err
 	}
 	if res.StatusCode() != 200 {
-		return m, fmt.Errorf("lithair: node %d answers %d", id, res.StatusCode())
+		return m, fmt.Errorf("lithair: node %d answers %d: %.300s", id, res.StatusCode(), b)
 	}
 	return m, jsonx.Unmarshal(b, &m)
 }

@@ -168,7 +168,7 @@ func TestJoinBehindCompaction(t *testing.T) {
 		}
 	}
 	m.equal()
-	status := m.apps[3].clusterStatus(t.Context(), m.apps[3].cluster.Load())
+	status := m.apps[3].clusterStatus(t.Context(), m.apps[3].cluster.Load(), moment{})
 	if len(status.Members) != 4 || status.Voters != 4 {
 		t.Errorf("%+v", status)
 	}

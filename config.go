@@ -54,7 +54,8 @@ type Config struct {
 	Cluster           string        `flag:"cluster" usage:"name of the cluster this node is a member of, the same on all its nodes; empty: it stands alone"`
 	PeerAddr          string        `flag:"peer-addr" usage:"address to listen on for other nodes; default: the one that peers has for this node"`
 	Peers             string        `flag:"peers" usage:"nodes that begin the cluster, ID=HOST:PORT each, separated by commas; the same on all of them, and of no effect later"`
-	Join              string        `flag:"join" usage:"addresses of members, HOST:PORT each, one of which is asked to take this node in; it becomes a voter when it has caught up"`
+	Join              string        `flag:"join" usage:"addresses of members, one of which is asked to take this node in: HOST:PORT, where HOST may have several addresses, or srv:NAME for the SRV records of a name, separated by commas; it becomes a voter when it has caught up"`
+	JoinTokenFile     string        `flag:"join-token-file" usage:"file with a token of lithair cluster join-token, which says which cluster this node joins, as which number, by which members, and the secret"`
 	Learner           bool          `flag:"learner" usage:"with join: stay a learner, which has everything and serves reads but does not vote, until cluster promote"`
 	ClusterSecretFile string        `flag:"cluster-secret-file" usage:"file with the secret that all nodes of the cluster know, and nobody else"`
 	ClusterInsecure   bool          `flag:"cluster-insecure" usage:"let nodes speak off loopback without cluster secret and TLS"`
@@ -84,10 +85,13 @@ type Config struct {
 	Logger *slog.Logger
 	// Clock, when set, is the time of transactions; for tests.
 	Clock func() time.Time
+	// Resolver, when set, finds the names in Join. Default: net.DefaultResolver.
+	Resolver Resolver
 	// FS, when set, is where the data directory lives; for tests.
 	FS disk.FS
 
 	origin  map[string]string // where each setting comes from, when not from the program
+	token   *joinToken        // of JoinTokenFile
 	envKeys bool              // keys are in the environment
 	verify  bool              // -check: read the log and exit
 }
@@ -345,7 +349,7 @@ func (c *Config) load(args, environ []string, out io.Writer) error {
 			}
 		}
 	}
-	if err := c.check(); err != nil {
+	if err := errors.Join(c.takeToken(), c.check()); err != nil {
 		return &usageError{err}
 	}
 	return nil

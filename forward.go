@@ -284,7 +284,7 @@ func (a *App) redirect(w *wire.Response, r *wire.Request, c *cluster) error {
 	if v.Leader == 0 {
 		return notMade("no node leads")
 	}
-	p, err := c.ask(r.Context(), v.Leader)
+	p, err := c.ask(r.Context(), v.Leader, moment{})
 	if err != nil {
 		return notMade("the leader does not answer")
 	}

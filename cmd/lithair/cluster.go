@@ -50,6 +50,9 @@ type clusterMember struct {
 	Applied uint64 `json:"applied"`
 	Seq     uint64 `json:"seq"`
 	Hash    string `json:"state_hash"`
+	Term    uint64 `json:"term"`
+	Leader  uint64 `json:"leader"`
+	Chain   string `json:"chain"`
 	Error   string `json:"error"`
 
 	Snapshot *struct { // that it is being fed with
@@ -108,37 +111,45 @@ func nodeNumber(text string) (uint64, error) {
 	return id, nil
 }
 
-// askCluster asks the running node; a refusal is an error with its reason.
+// askCluster asks the running node for its cluster.
 func askCluster(f clusterFlags, method string, body []byte) (b []byte, s clusterStatus, err error) {
-	if f.dir == "" {
-		return nil, s, &exitError{codeUsage, errors.New("-dir is required")}
+	if b, err = askOperator(f.dir, method, "/cluster", body); err == nil {
+		err = jsonx.Unmarshal(b, &s)
 	}
-	client, err := operatorClient(f.dir)
+	return b, s, err
+}
+
+// askOperator asks the running node; a refusal is an error with its reason.
+func askOperator(dir, method, path string, body []byte) (b []byte, err error) {
+	if dir == "" {
+		return nil, &exitError{codeUsage, errors.New("-dir is required")}
+	}
+	client, err := operatorClient(dir)
 	if err != nil {
-		return nil, s, err
+		return nil, err
 	}
-	away := &exitError{codeUnreachable, fmt.Errorf("no application answers in %s; start it first", f.dir)}
+	away := &exitError{codeUnreachable, fmt.Errorf("no application answers in %s; start it first", dir)}
 	if client == nil {
-		return nil, s, away
+		return nil, away
 	}
 	defer func() { err = errors.Join(err, client.Close()) }()
-	q := &wire.ClientRequest{Method: method, URL: "http://operator/cluster"}
+	q := &wire.ClientRequest{Method: method, URL: "http://operator" + path}
 	if body != nil {
 		q.Header, q.Body = [][2]string{{"Content-Type", "application/json"}}, strings.NewReader(string(body))
 	}
 	r, err := client.Do(context.Background(), q)
 	var failed *wire.ClientError
 	if errors.As(err, &failed) && failed.Stage == wire.StageDial {
-		return nil, s, away
+		return nil, away
 	}
 	if err != nil {
-		return nil, s, err
+		return nil, err
 	}
 	if b, err = r.ReadAll(1 << 20); err != nil {
-		return nil, s, err
+		return nil, err
 	}
 	if r.StatusCode() == 200 {
-		return b, s, jsonx.Unmarshal(b, &s)
+		return b, nil
 	}
 	var p struct {
 		Detail string `json:"detail"`
@@ -153,7 +164,7 @@ func askCluster(f clusterFlags, method string, body []byte) (b []byte, s cluster
 	case 409:
 		code = codeLocked
 	}
-	return nil, s, &exitError{code, errors.New(p.Detail)}
+	return nil, &exitError{code, errors.New(p.Detail)}
 }
 
 // cluster asks the node and prints the cluster as it answers.
@@ -194,7 +205,7 @@ func (c *console) printCluster(s clusterStatus) error {
 // setupClusterAdd prints how the next node is started.
 func setupClusterAdd(fs *flag.FlagSet) func(*console, input) error {
 	var f clusterFlags
-	fs.StringVar(&f.dir, "dir", "", "data directory of a running node (required)")
+	f.set(fs)
 	return func(c *console, in input) error {
 		id, err := nodeNumber(in.args[0])
 		if err != nil {
@@ -214,14 +225,19 @@ func setupClusterAdd(fs *flag.FlagSet) func(*console, input) error {
 		for _, m := range s.Members {
 			join = append(join, m.Address)
 		}
+		flags := fmt.Sprintf("-cluster %s -node-id %d -peer-addr %s -join %s -cluster-secret-file FILE", s.Cluster, id, in.args[1], strings.Join(join, ","))
+		if f.json {
+			return c.printJSON(map[string]any{"cluster": s.Cluster, "node": id, "flags": flags})
+		}
 		fmt.Fprintf(c.err, "Start node %d with these flags beside its own; it joins as a learner, and votes when it has caught up:\n", id)
-		_, err = fmt.Fprintf(c.out, "-cluster %s -node-id %d -peer-addr %s -join %s -cluster-secret-file FILE\n", s.Cluster, id, in.args[1], strings.Join(join, ","))
+		_, err = fmt.Fprintln(c.out, flags)
 		return err
 	}
 }
 
 // setupClusterInit makes a secret and prints how the first nodes are started.
 func setupClusterInit(fs *flag.FlagSet) func(*console, input) error {
+	json := fs.Bool("json", false, "print one JSON document")
 	secret := fs.String("secret", "cluster.secret", "file to put a new secret into; one that is there is kept")
 	return func(c *console, in input) error {
 		var peers []string
@@ -246,9 +262,16 @@ func setupClusterInit(fs *flag.FlagSet) func(*console, input) error {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(c.err, "The secret is in %s; every node needs a copy. Start one node with each of these, beside its own -addr and -data.\nOff loopback nodes also need certificates (-peer-tls-cert, -peer-tls-key, -peer-tls-ca) or -cluster-insecure.\n", at)
+		var flags []string
 		for i := range peers {
-			if _, err := fmt.Fprintf(c.out, "-cluster %s -node-id %d -peers %s -cluster-secret-file %s\n", in.args[0], i+1, strings.Join(peers, ","), *secret); err != nil {
+			flags = append(flags, fmt.Sprintf("-cluster %s -node-id %d -peers %s -cluster-secret-file %s", in.args[0], i+1, strings.Join(peers, ","), *secret))
+		}
+		if *json {
+			return c.printJSON(map[string]any{"cluster": in.args[0], "secret_file": at, "flags": flags})
+		}
+		fmt.Fprintf(c.err, "The secret is in %s; every node needs a copy. Start one node with each of these, beside its own -addr and -data.\nOff loopback nodes also need certificates (-peer-tls-cert, -peer-tls-key, -peer-tls-ca) or -cluster-insecure.\n", at)
+		for _, line := range flags {
+			if _, err := fmt.Fprintln(c.out, line); err != nil {
 				return err
 			}
 		}

@@ -40,6 +40,24 @@ func TestClusterCommands(t *testing.T) {
 		{"cluster transfer one -dir " + dir, codeUsage, "no number"},
 		{"cluster status", codeUsage, "-dir is required"},
 		{"cluster status -dir " + t.TempDir(), codeUnreachable, "no application answers"},
+		{"cluster add 2 10.0.0.2:7001 -json -dir " + dir, 0, `"node":2`},
+		{"cluster members -dir " + dir, 0, "1     voter   " + peer},
+		{"cluster members -json -dir " + dir, 0, `"member":"voter"`},
+		{"cluster hash -dir " + dir, 0, "all members have the same"},
+		{"cluster verify -dir " + dir, 0, "CHAIN"},
+		{"cluster verify -json -dir " + dir, 0, `"agree":true`},
+		{"cluster verify -dir " + t.TempDir(), codeUnreachable, "no application answers"},
+		{"cluster join-token -dir " + dir, 0, "./APP -join-token-file node2.token"},
+		{"cluster join-token -json -dir " + dir, 0, `"node":2`},
+		{"cluster join-token -valid 1000h -dir " + dir, codeFailed, "a token is good for"},
+		{"cluster join-token -o " + secret + ".token -dir " + dir, 0, secret + ".token"},
+		{"cluster join-token -o " + secret + ".token -dir " + dir, codeLocked, "exists"},
+		{"cluster recover other 127.0.0.1:7009 -yes -dir " + dir, codeLocked, "stop the application first"},
+		{"cluster recover other 127.0.0.1:7009 -yes -dir " + t.TempDir(), codeNotFound, "nothing to recover"},
+		{"cluster recover other nowhere -yes -dir " + dir, codeUsage, "HOST:PORT"},
+		{"cluster recover other 127.0.0.1:7009 -json -dir " + dir, codeUsage, "-yes or -dry-run"},
+		{"cluster recover other 127.0.0.1:7009", codeUsage, "-dir is required"},
+		{"cluster init towns a:1,b:2 -json -secret " + secret, 0, `"secret_file"`},
 		{"cluster init towns a:1,b:2 -secret " + secret, 0, "-node-id 2 -peers 1=a:1,2=b:2"},
 		{"cluster init towns a -secret " + secret, codeUsage, "HOST:PORT"},
 	} {
@@ -51,5 +69,32 @@ func TestClusterCommands(t *testing.T) {
 	b, err := os.ReadFile(secret)
 	if err != nil || len(b) < 20 {
 		t.Errorf("the secret is %q: %v", b, err)
+	}
+}
+
+// TestClusterRecover: what may be lost is said, the name is asked for, and the directory is that of a new cluster.
+func TestClusterRecover(t *testing.T) {
+	dir := t.TempDir()
+	app := framework.New(framework.Config{Dir: dir, Addr: "127.0.0.1:0", Cluster: "towns", NodeID: 1, PeerAddr: "127.0.0.1:17802", Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	framework.Model[town](app, "/towns")
+	must(t, app.Start(t.Context()))
+	must(t, app.Shutdown(context.Background()))
+	args := strings.Fields("cluster recover towns2 127.0.0.1:17802 -dir " + dir)
+	for _, c := range []struct {
+		in   string
+		more string
+		code int
+		says string
+	}{
+		{"", "-dry-run", 0, "LOST: whatever the others acknowledged behind that"},
+		{"", "-dry-run -json", 0, `"members":[1]`},
+		{"yes\n", "", codeFailed, "nothing was changed"},
+		{"towns2\n", "", 0, "-cluster towns2 -node-id 1"},
+		{"", "-yes", codeLocked, "under another number"},
+	} {
+		code, out, errs := lithair(c.in, append(args, strings.Fields(c.more)...)...)
+		if code != c.code || !strings.Contains(out+errs, c.says) {
+			t.Errorf("%q %s: exit %d, want %d with %q\n%s%s", c.in, c.more, code, c.code, c.says, out, errs)
+		}
 	}
 }

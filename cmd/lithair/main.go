@@ -8,6 +8,10 @@
 //	lithair cluster init NAME HOST:PORT,...  make a secret, and print how the first nodes are started
 //	lithair cluster status -dir DIR          print the members, who leads, and how far each is
 //	lithair cluster add ID HOST:PORT         print how the next node is started
+//	lithair cluster members -dir DIR         print who is a member, and where
+//	lithair cluster join-token -dir DIR      make a token for the next node, and print how it is started
+//	lithair cluster hash|verify -dir DIR     hold the states of all members, and their logs, against each other
+//	lithair cluster recover NAME HOST:PORT -dir DIR  go on from one directory when the quorum is lost for good
 //	lithair cluster promote|remove|transfer ID  make it a voter, take it out, make it the leader
 //	lithair log dump   DIR                   print what the log holds
 //	lithair log verify DIR                   read every byte and say whether the log is sound
@@ -108,6 +112,15 @@ var commands = []command{
 	{"cluster status", "print the members of a cluster, who leads, and how far each is", `  lithair cluster status -dir data
   lithair cluster status -dir data -json`, nil, setupClusterStatus},
 	{"cluster add", "print how the next node is started", `  lithair cluster add 4 10.0.0.4:7001 -dir data`, []string{"ID", "HOST:PORT"}, setupClusterAdd},
+	{"cluster members", "print the members of a cluster, and where other nodes find them", `  lithair cluster members -dir data
+  lithair cluster members -dir data -json`, nil, setupClusterMembers},
+	{"cluster join-token", "make a token for the next node, and print how that is started", `  lithair cluster join-token -dir data
+  lithair cluster join-token -dir data -valid 15m -o node4.token     the token into a file`, nil, setupJoinToken},
+	{"cluster hash", "compare the states of all members at one sequence", `  lithair cluster hash -dir data`, nil, setupClusterAgreement(false)},
+	{"cluster verify", "compare states and logs of all members, and whom they follow", `  lithair cluster verify -dir data
+  lithair cluster verify -dir data -json`, nil, setupClusterAgreement(true)},
+	{"cluster recover", "make a stopped node the only voter of a new cluster, when the quorum is lost for good", `  lithair cluster recover blog2 10.0.0.3:7001 -dir data -dry-run     say what may be lost, and change nothing
+  lithair cluster recover blog2 10.0.0.3:7001 -dir data              say it, ask, and do it`, []string{"NAME", "HOST:PORT"}, setupClusterRecover},
 	{"cluster promote", "make a learner a voter, when it has caught up", `  lithair cluster promote 4 -dir data`, []string{"ID"}, setupClusterChange("promote")},
 	{"cluster remove", "take a node out of its cluster", `  lithair cluster remove 2 -dir data
   lithair cluster remove 2 -dir data -yes     do not ask`, []string{"ID"}, setupClusterChange("remove")},

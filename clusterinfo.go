@@ -28,6 +28,8 @@ type memberInfo struct {
 
 	// Snapshot is the one that the node is being fed with; nil when it is not.
 	Snapshot *incomingInfo `json:"snapshot,omitempty"`
+	// Fenced says why the node answers nothing; empty when it does.
+	Fenced string `json:"fenced,omitempty"`
 }
 
 // incomingInfo is how far a snapshot has come.
@@ -45,9 +47,13 @@ func (a *App) about(c *cluster) memberInfo {
 	if p := c.node.Incoming(); p.Index > 0 {
 		incoming = &incomingInfo{p.Bytes, p.Size}
 	}
+	fenced := ""
+	if err := c.node.Fenced(); err != nil {
+		fenced = err.Error()
+	}
 	return memberInfo{
-		Snapshot: incoming,
-		ID:       uint64(s.ID), URL: a.publicURL(), Role: s.State.String(), Term: s.Term, Leader: uint64(s.Lead), Commit: s.Commit, Applied: a.engine.Stats().Applied,
+		Snapshot: incoming, Fenced: fenced,
+		ID: uint64(s.ID), URL: a.publicURL(), Role: s.State.String(), Term: s.Term, Leader: uint64(s.Lead), Commit: s.Commit, Applied: a.engine.Stats().Applied,
 		Seq: root.Seq(), Hash: fmt.Sprintf("%x", hash), Version: version, LogBytes: a.events.Size(),
 	}
 }
@@ -112,6 +118,9 @@ func (a *App) clusterInfo(c *cluster, info map[string]any) {
 
 // checkCluster says whether this node has a leader to ask, and is not far behind it.
 func (a *App) checkCluster(c *cluster) error {
+	if err := c.node.Fenced(); err != nil {
+		return err
+	}
 	v, _ := c.node.View()
 	if v.Leader == 0 {
 		return errors.New("no leader is known")

@@ -54,6 +54,13 @@ func (a *App) clusterStats(c *cluster) {
 	m.GaugeFunc("lithair_raft_snapshot_incoming_bytes", "Bytes that have come of the snapshot that this node is being fed with; 0 when it is not.", progress(func(p node.Progress) uint64 { return p.Bytes }))
 	m.GaugeFunc("lithair_raft_snapshot_incoming_size_bytes", "Size of that snapshot.", progress(func(p node.Progress) uint64 { return p.Size }))
 	m.CounterFunc("lithair_raft_snapshots_installed_total", "Snapshots of other nodes that have taken the place of log and state since the start.", progress(func(p node.Progress) uint64 { return p.Installed }))
+	m.GaugeFunc("lithair_raft_fenced", "1 while this node answers nothing, for its state is not that of the others.", func() float64 {
+		if c.node.Fenced() != nil {
+			return 1
+		}
+		return 0
+	})
+	m.GaugeFunc("lithair_raft_state_differs_index", "Log index at which this node, leading, has seen different states; 0 when it has not.", func() float64 { return float64(c.node.Differs()) })
 	m.GaugeFunc("lithair_raft_state_age_seconds", "How old the state of this node may be; -1 when nobody knows.", func() float64 {
 		age, known := a.stateAge()
 		if !known {

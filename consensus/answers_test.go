@@ -328,3 +328,35 @@ func TestNoopsAreBounded(t *testing.T) {
 		t.Fatalf("%d no-ops wait where 10 may", n)
 	}
 }
+
+// A replica whose caller has made something else of the log than others leads no more and never
+// stands, not even when it is told to; its log is sound, so it acknowledges and votes.
+func TestFenced(t *testing.T) {
+	r := lead(t, Config{}, Voters(1, 2, 3))
+	r.Fence()
+	stands := func(when string) {
+		t.Helper()
+		for range 5 * r.cfg.ElectionTicks {
+			r.Tick()
+		}
+		r.Campaign()
+		if s := r.Status(); s.State != Follower {
+			t.Fatalf("%s: it is %v", when, s.State)
+		}
+	}
+	stands("fenced")
+	term := r.term + 1
+	step(t, r, Message{Kind: MsgVote, From: 2, To: 1, Term: term, Index: r.log.last, LogTerm: r.log.lastTerm(), Transfer: true})
+	settleDisk(t, r)
+	if r.vote != 2 {
+		t.Error("it does not vote for another")
+	}
+	step(t, r, Message{Kind: MsgAppend, From: 2, To: 1, Term: term, Index: r.log.last, LogTerm: r.log.lastTerm(), Seq: 1,
+		Entries: []Entry{{Index: r.log.last + 1, Term: term, Kind: KindNoop}}})
+	settleDisk(t, r)
+	if r.log.durable != r.log.last || r.verified != r.log.last {
+		t.Error("it takes no entries")
+	}
+	step(t, r, Message{Kind: MsgTimeoutNow, From: 2, To: 1, Term: term})
+	stands("told to stand")
+}

@@ -77,7 +77,7 @@ type Message struct {
 
 	Snapshot *Snapshot
 	Offset   uint64
-	Data     []byte
+	Data     []byte // of a MsgChunk; in heartbeats and answers to them the callers may tell each other something, which is not read here
 	Checksum uint32
 	Last     bool
 

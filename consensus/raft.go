@@ -37,6 +37,7 @@ type Replica struct {
 	seq        uint64 // highest of this leader's messages; leader: of its own
 	owesAck    bool
 	leaderGone bool // the caller says that the leader's process is dead
+	fenced     bool // the caller says that what it makes of the log is wrong
 	promise    int  // ticks for which a lease may rest on this replica's answers
 	incoming   *incoming
 	forwarded  []forwarded // reads on their way to the leader
@@ -278,7 +279,7 @@ func (r *Replica) spreadTimeout() {
 // and none whose state is being replaced. A voter that a newer configuration leaves out is
 // still needed until that one is committed, for nobody else may have it (§4.2.2).
 func (r *Replica) mayStand() bool {
-	if r.install != nil || r.log.durable < r.log.before {
+	if r.fenced || r.install != nil || r.log.durable < r.log.before {
 		return false
 	}
 	for i := range r.log.configs {
@@ -308,6 +309,18 @@ func (r *Replica) LeaderLost(id NodeID) {
 		}
 	}
 	r.elapsed = max(0, r.timeout-1-2*rank)
+}
+
+// Fence ends the leadership of this replica and has it never stand again: what the caller has made
+// of the log is not what others have. The log itself is sound, so it votes and acknowledges.
+func (r *Replica) Fence() {
+	r.fenced = true
+	switch {
+	case r.role == Leader:
+		r.becomeFollower(r.term, 0)
+	case r.role != Follower:
+		r.becomeFollower(r.term, r.lead)
+	}
 }
 
 // Campaign stands for election at once, as if the timeout had passed, unless somebody's lease may

@@ -427,6 +427,7 @@ func (e *Engine) pass() (goesOn bool) {
 	e.execute()
 	e.confirm()
 	e.publish()
+	e.reportCheckpoints()
 	if err := e.ex.Failure(); err != nil {
 		e.stop(err)
 		return false

@@ -13,15 +13,16 @@ import (
 
 // ExecutorConfig holds the executor's limits. Zero fields take the defaults.
 type ExecutorConfig struct {
-	MaxTxBytes    int64         // events of one transaction; default 16 MiB
-	MaxBatch      int           // commands in one entry; default 1024
-	MaxBatchBytes int           // an entry is closed when its transactions pass this; default 1 MiB
-	MaxInflight   int           // entries proposed and not yet committed; default 4
-	MaxCascade    int           // records that one delete may delete or change besides its own; default 10,000
-	Entropy       func() uint64 // chance; required
-	Room          func() error  // says why no record may be added or grow now, as ErrNoRoom; may be nil
-	Secrets       io.Reader     // chance that nobody can guess, for keys; required when a model has sealed fields
-	Running       func(*Call)   // told before each function runs, and with nil after; may be nil
+	MaxTxBytes      int64         // events of one transaction; default 16 MiB
+	MaxBatch        int           // commands in one entry; default 1024
+	MaxBatchBytes   int           // an entry is closed when its transactions pass this; default 1 MiB
+	MaxInflight     int           // entries proposed and not yet committed; default 4
+	CheckpointEvery int           // records of the log between two hashes that nodes compare; default 1024
+	MaxCascade      int           // records that one delete may delete or change besides its own; default 10,000
+	Entropy         func() uint64 // chance; required
+	Room            func() error  // says why no record may be added or grow now, as ErrNoRoom; may be nil
+	Secrets         io.Reader     // chance that nobody can guess, for keys; required when a model has sealed fields
+	Running         func(*Call)   // told before each function runs, and with nil after; may be nil
 }
 
 func (c *ExecutorConfig) defaults() error {
@@ -40,7 +41,10 @@ func (c *ExecutorConfig) defaults() error {
 	if c.MaxCascade == 0 {
 		c.MaxCascade = 10_000
 	}
-	if c.MaxCascade < 0 || c.MaxTxBytes < 0 || c.MaxBatch < 0 || c.MaxBatchBytes < 0 || c.MaxInflight < 0 {
+	if c.CheckpointEvery == 0 {
+		c.CheckpointEvery = 1024
+	}
+	if c.CheckpointEvery < 0 || c.MaxCascade < 0 || c.MaxTxBytes < 0 || c.MaxBatch < 0 || c.MaxBatchBytes < 0 || c.MaxInflight < 0 {
 		return errors.New("engine: ExecutorConfig: a limit is negative")
 	}
 	if c.Entropy == nil {
@@ -86,6 +90,8 @@ type Executor struct {
 	applied   uint64      // log index of the newest record seen
 	schemaSeq uint64      // sequence of the newest schema declaration in head
 	kept      int64       // bytes of answers kept, about
+
+	checkpoints []Checkpoint // until taken
 
 	retired map[*Table]*retired
 	stuck   []*RetentionError // until taken
@@ -329,6 +335,7 @@ func (ex *Executor) Committed(records []eventlog.Record) {
 			ex.confirmed = max(ex.confirmed, f.round) // nobody else has led, or it would not be in the log
 		}
 		ex.applied = r.Index
+		ex.checkpointed(&r)
 		records = records[1:]
 	}
 	if len(records) > 0 && ex.failure == nil {

@@ -81,6 +81,11 @@ func (ex *Executor) applyTo(f *following, records []eventlog.Record) error {
 			f.batch.Forget() // facts are not taken back
 		}
 		ex.applied = r.Index
+		if ex.replay == nil && r.Index%uint64(ex.cfg.CheckpointEvery) == 0 {
+			ex.settle(f)
+			*f = *ex.follow()
+			ex.checkpointed(&r)
+		}
 	}
 	return nil
 }

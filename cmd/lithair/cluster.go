@@ -14,6 +14,9 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	app "github.com/lithair/lithair-go"
+	"github.com/lithair/lithair-go/consensus/node"
+	"github.com/lithair/lithair-go/internal/disk"
 	"github.com/lithair/lithair-go/jsonx"
 	"github.com/lithair/lithair-go/wire"
 )
@@ -55,6 +58,7 @@ type clusterMember struct {
 	Chain   string `json:"chain"`
 	Error   string `json:"error"`
 
+	Fenced   string    `json:"fenced"` // why it answers nothing
 	Snapshot *struct { // that it is being fed with
 		Bytes uint64 `json:"bytes"`
 		Size  uint64 `json:"size"`
@@ -63,7 +67,10 @@ type clusterMember struct {
 
 // doing is what a member is, and how far it has come with a snapshot.
 func (m *clusterMember) doing() string {
-	if m.Snapshot == nil {
+	switch {
+	case m.Fenced != "":
+		return m.Role + ", fenced: its state is not that of the others"
+	case m.Snapshot == nil:
 		return m.Role
 	}
 	return fmt.Sprintf("%s, gets a snapshot: %d of %d bytes", m.Role, m.Snapshot.Bytes, m.Snapshot.Size)
@@ -200,6 +207,36 @@ func (c *console) printCluster(s clusterStatus) error {
 		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%d\t%d\t%s\n", m.ID, m.Member, m.doing(), m.Address, m.URL, m.Seq, last-m.Applied, m.Hash)
 	}
 	return t.Flush()
+}
+
+// setupClusterReseed empties a node, for the others to feed it anew.
+func setupClusterReseed(fs *flag.FlagSet) func(*console, input) error {
+	var f clusterFlags
+	fs.StringVar(&f.dir, "dir", "", "data directory of a member that does not run (required)")
+	fs.BoolVar(&f.yes, "yes", false, "do not ask")
+	return func(c *console, in input) error {
+		if f.dir == "" {
+			return &exitError{codeUsage, errors.New("-dir is required")}
+		}
+		if !f.yes {
+			fmt.Fprintf(c.out, "Log and state in %s will be removed; the node gets them anew from the others when it starts.\n", f.dir)
+			if err := c.agree("Remove them?"); err != nil {
+				return err
+			}
+		}
+		err := app.Reseed(f.dir)
+		var locked *disk.LockedError
+		switch {
+		case errors.As(err, &locked), errors.Is(err, node.ErrNeeded):
+			return &exitError{codeLocked, err}
+		case errors.Is(err, node.ErrNoMember):
+			return &exitError{codeNotFound, err}
+		case err != nil:
+			return err
+		}
+		_, err = fmt.Fprintln(c.out, "removed; start the node, and it is taken in again")
+		return err
+	}
 }
 
 // setupClusterAdd prints how the next node is started.

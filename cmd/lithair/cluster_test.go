@@ -39,6 +39,8 @@ func TestClusterCommands(t *testing.T) {
 		{"cluster transfer 1 -dir " + dir, 0, "node 1 leads"},
 		{"cluster transfer one -dir " + dir, codeUsage, "no number"},
 		{"cluster status", codeUsage, "-dir is required"},
+		{"cluster reseed -yes -dir " + dir, codeLocked, "locked"},
+		{"cluster reseed -yes", codeUsage, "-dir is required"},
 		{"cluster status -dir " + t.TempDir(), codeUnreachable, "no application answers"},
 		{"cluster add 2 10.0.0.2:7001 -json -dir " + dir, 0, `"node":2`},
 		{"cluster members -dir " + dir, 0, "1     voter   " + peer},

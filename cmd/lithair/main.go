@@ -12,6 +12,7 @@
 //	lithair cluster join-token -dir DIR      make a token for the next node, and print how it is started
 //	lithair cluster hash|verify -dir DIR     hold the states of all members, and their logs, against each other
 //	lithair cluster recover NAME HOST:PORT -dir DIR  go on from one directory when the quorum is lost for good
+//	lithair cluster reseed -dir DIR          have a node that does not run get all it has anew from the others
 //	lithair cluster promote|remove|transfer ID  make it a voter, take it out, make it the leader
 //	lithair log dump   DIR                   print what the log holds
 //	lithair log verify DIR                   read every byte and say whether the log is sound
@@ -124,6 +125,8 @@ var commands = []command{
 	{"cluster promote", "make a learner a voter, when it has caught up", `  lithair cluster promote 4 -dir data`, []string{"ID"}, setupClusterChange("promote")},
 	{"cluster remove", "take a node out of its cluster", `  lithair cluster remove 2 -dir data
   lithair cluster remove 2 -dir data -yes     do not ask`, []string{"ID"}, setupClusterChange("remove")},
+	{"cluster reseed", "remove log and state of a node that does not run: it gets them anew from the others when it starts", `  lithair cluster reseed -dir data
+  lithair cluster reseed -dir data -yes     do not ask`, nil, setupClusterReseed},
 	{"cluster transfer", "hand leadership to a node", `  lithair cluster transfer 3 -dir data`, []string{"ID"}, setupClusterChange("transfer")},
 	{"log dump", "print what the log holds", `  lithair log dump data
   lithair log dump -from 120 -to 130 data

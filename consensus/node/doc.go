@@ -18,6 +18,8 @@
 //	installs.go   a snapshot takes the place of log and state
 //	compact.go    what is kept for members that are behind
 //	node.go       calls from outside, and the sink
+//	compare.go    whether all nodes have the same state
+//	renew.go      a node is to begin anew
 //	view.go       who leads
 //	transport.go  messages over TCP
 //	now_unix.go   writes that do not wait

@@ -73,19 +73,7 @@ func openIdentity(fs disk.FS, dir, name string) (f *identityFile, id Identity, f
 	f = &identityFile{buf: make([]byte, slotBytes)}
 	f.file, err = fs.Open(name, disk.ReadWrite)
 	if errors.Is(err, os.ErrNotExist) {
-		if f.file, err = fs.Open(name, disk.Create); err == nil {
-			err = f.file.Allocate(0, 2*slotBytes)
-		}
-		if err == nil {
-			err = f.file.Sync()
-		}
-		if err == nil {
-			err = fs.SyncDir(dir)
-		}
-		if err != nil {
-			return nil, id, false, fmt.Errorf("node: %s: %w", name, err)
-		}
-		return f, id, false, nil
+		f.file, err = fs.Open(name, disk.Create)
 	}
 	if err != nil {
 		return nil, id, false, fmt.Errorf("node: %s: %w", name, err)
@@ -94,11 +82,25 @@ func openIdentity(fs disk.FS, dir, name string) (f *identityFile, id Identity, f
 		// It may stand in the page cache only: the process may have ended between write
 		// and sync, or a sync may have failed. Nothing is said on it before it is durable.
 		err = f.write(id)
+	} else if err == nil {
+		err = f.make(fs, dir)
 	}
 	if err != nil {
 		return nil, id, false, errors.Join(fmt.Errorf("node: %s: %w", name, err), f.file.Close())
 	}
 	return f, id, found, nil
+}
+
+// make gives a file that holds nothing yet its room and its name, durably. It may have been begun
+// by an earlier start, which found no room.
+func (f *identityFile) make(fs disk.FS, dir string) error {
+	if err := f.file.Allocate(0, 2*slotBytes); err != nil {
+		return err
+	}
+	if err := f.file.Sync(); err != nil {
+		return err
+	}
+	return fs.SyncDir(dir)
 }
 
 // read returns the newer whole slot. Where one is empty and the other not whole, the first

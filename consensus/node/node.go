@@ -140,6 +140,9 @@ type Node struct {
 	arriving     *arriving                 // has arrived whole, and is not installed yet
 	installs     uint64
 
+	marks  marks
+	fenced atomic.Pointer[FencedError]
+
 	stop    chan struct{}
 	ticking sync.WaitGroup
 }
@@ -206,6 +209,7 @@ func (n *Node) take(messages []consensus.Message) (write bool) {
 		return false
 	}
 	for i := range messages {
+		n.detach(&messages[i])
 		if err := n.core.Step(messages[i]); err != nil {
 			n.cfg.Logger.Warn("a message of another node was refused", "from", messages[i].From, "kind", messages[i].Kind.String(), "error", err)
 		}

@@ -116,6 +116,7 @@ func (n *Node) handOver(rd *consensus.Ready) {
 	if len(rd.Entries) == 0 && len(rd.Messages) == 0 {
 		return
 	}
+	n.attach(rd.Messages)
 	replaces := false
 	if k := len(rd.Entries); k > 0 {
 		replaces = rd.Entries[0].Index <= n.tail

@@ -43,6 +43,7 @@ func Start(cfg Config) (*Node, error) {
 	}
 	n := &Node{cfg: cfg, log: cfg.Log, sink: cfg.Sink, stop: make(chan struct{}), opened: map[uint64]*openSnapshot{}, feeding: map[consensus.NodeID]bool{}}
 	n.snaps, _ = cfg.Sink.(Snapshots)
+	n.marks.own, n.marks.heard = map[uint64][16]byte{}, map[uint64]map[consensus.NodeID][16]byte{}
 	n.changed.L = &n.mu
 	n.teller = time.AfterFunc(time.Hour, n.tellLate)
 	n.teller.Stop()

@@ -261,6 +261,12 @@ func (c *checker) observe(p *process) {
 		c.s.tell(p.m.id, "membership of entry %d, committed %v: %s", now.MembershipIndex, now.MembershipCommitted, describe(now.Membership))
 	}
 	p.status = now
+	if err := p.n.Fenced(); err != nil {
+		violated("node %d is fenced, and no state was altered: %v", p.m.id, err)
+	}
+	if p.n.Differs() > 0 {
+		violated("node %d takes states for different at index %d", p.m.id, p.n.Differs())
+	}
 	c.durable(p)
 }
 

@@ -154,7 +154,7 @@ func (p *process) open() (err error) {
 	chance := m.chance()
 	logger := s.logger(m.id)
 	p.e, err = engine.New(engine.Config{
-		ExecutorConfig: engine.ExecutorConfig{Entropy: chance, MaxBatch: s.mood.maxBatch, MaxInflight: s.mood.maxInflight},
+		ExecutorConfig: engine.ExecutorConfig{Entropy: chance, CheckpointEvery: s.mood.checkpoint, MaxBatch: s.mood.maxBatch, MaxInflight: s.mood.maxInflight},
 		Manual:         true, Logger: logger, Clock: m.clock.read,
 		Open: func(sink engine.Sink) (engine.Order, error) {
 			if err := m.disk.MkdirAll("data/log"); err != nil {

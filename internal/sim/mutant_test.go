@@ -75,6 +75,7 @@ var mutants = []struct{ name, file, old, new string }{
 	{"the name of what arrived is not durable", "engine/install.go", "	if err == nil {\n		err = snaps.cfg.FS.SyncDir(snaps.cfg.Dir)\n	}\n	snaps.mu.Lock()", "	snaps.mu.Lock()"},
 	{"a log that begins anew forgets the chain", "eventlog/reset.go", "salt: l.cfg.Salt(), chain: begin.Chain}", "salt: l.cfg.Salt()}"},
 	{"a piece that is lost is not asked for again", "consensus/snapshot.go", "again && in.quiet < in.patience {", "again {"},
+	{"a checkpoint is of the state before", "engine/follow.go", "			ex.settle(f)\n			*f = *ex.follow()\n			ex.checkpointed(&r)\n", "			ex.checkpointed(&r)\n			ex.settle(f)\n			*f = *ex.follow()\n"},
 	{"one snapshot is offered, and then none", "consensus/node/snapshots.go", "	n.preparing = false\n", ""},
 }
 

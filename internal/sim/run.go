@@ -51,6 +51,7 @@ type mood struct {
 	snapshots, compact    bool  // compact: they let go of the log before them
 	keep                  int   // snapshots
 	lag                   int64 // bytes of log that are kept for members that are behind
+	checkpoint            int   // records between hashes that nodes compare
 	hungry                bool  // most who were away need a snapshot
 	down                  time.Duration
 	raft                  consensus.Config
@@ -124,6 +125,7 @@ func (s *simulation) draw(seed uint64) {
 	m.maxBatch, m.maxInflight = pick(w, 1, 3, 100), pick(w, 1, 2, 4)
 	m.snapshots, m.compact, m.keep = !w.oneIn(4), !w.oneIn(3), 1+w.rng.IntN(2)
 	m.lag = pick(w, int64(1), 1, 32<<10, 1<<30)
+	m.checkpoint = pick(w, 1, 7, 32)
 	m.hungry = m.snapshots && m.compact && w.oneIn(2)
 	if m.hungry {
 		m.segmentBytes, m.lag, m.think = 8<<10, 1, min(m.think, 60*time.Millisecond)

@@ -1,0 +1,54 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+	"path"
+
+	"github.com/lithair/lithair-go/consensus"
+	"github.com/lithair/lithair-go/internal/disk"
+)
+
+// Errors of Renew.
+var (
+	// ErrNoMember: the file holds no member of a cluster.
+	ErrNoMember = errors.New("node: this is no member of a cluster")
+	// ErrNeeded: without what this node has, the others are no majority.
+	ErrNeeded = errors.New("node: the other voters are no majority without this node: what it has is needed")
+)
+
+// Renew makes a new incarnation of a node that does not run, so that its log and state can be
+// removed: nothing that it has promised counts any more, and the cluster takes it in again, as
+// a learner that is fed with all it needs and becomes a voter when it has caught up. The
+// caller removes log and state afterwards, not before. It may be repeated.
+//
+// incarnation is drawn by chance and not 0.
+//
+// Errors: [ErrNoMember], [ErrNeeded], those of the disk.
+func Renew(fs disk.FS, dir, file string, incarnation uint64) (err error) {
+	name := path.Join(dir, file)
+	if _, err := disk.ReadFile(fs, name); err != nil {
+		return fmt.Errorf("%w: %w", ErrNoMember, err)
+	}
+	f, id, found, err := openIdentity(fs, dir, name)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.close()) }()
+	if !found || len(id.Membership.Members) == 0 {
+		return ErrNoMember
+	}
+	voters, others := 0, 0
+	for _, x := range id.Membership.Members {
+		if x.Role == consensus.Learner {
+			continue
+		}
+		if voters++; x.ID != id.ID {
+			others++
+		}
+	}
+	if others < voters/2+1 {
+		return ErrNeeded
+	}
+	return f.write(Identity{Cluster: id.Cluster, ID: id.ID, Incarnation: incarnation, Term: id.Term, Vote: id.Vote, Membership: id.Membership})
+}

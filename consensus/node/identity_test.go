@@ -130,3 +130,32 @@ func TestIdentityAtEachPowerFailure(t *testing.T) {
 	}
 	t.Logf("%d power failures", runs)
 }
+
+// TestIdentityFoundNoRoom: the first start finds no room for the file and leaves it empty; the next
+// has its name made durable before anything is promised in it.
+func TestIdentityFoundNoRoom(t *testing.T) {
+	for k := range uint64(16) {
+		fs := disk.NewSim(3 + k)
+		if err := fs.MkdirAll("d"); err != nil {
+			t.Fatal(err)
+		}
+		fs.SetCapacity(fs.Used() + slotBytes)
+		if _, _, _, err := openIdentity(fs, "d", "d/node"); !disk.IsFull(err) {
+			t.Fatal(err)
+		}
+		fs.SetCapacity(0)
+		f, _, _, err := openIdentity(fs, "d", "d/node")
+		if err != nil {
+			t.Fatal(err)
+		}
+		promised := Identity{Cluster: 1, ID: 2, Term: 14, Vote: 3, Membership: consensus.Voters(1, 2, 3)}
+		if err := f.write(promised); err != nil {
+			t.Fatal(err)
+		}
+		fs.PowerOff()
+		_, id, found, err := openIdentity(fs.Crash(k), "d", "d/node")
+		if err != nil || !found || id.Term != 14 {
+			t.Fatalf("pattern %d: promised in term 14, found %v, term %d, %v", k, found, id.Term, err)
+		}
+	}
+}

@@ -371,6 +371,9 @@ func (a *App) Start(ctx context.Context) error {
 	background, cancel := context.WithCancel(context.Background())
 	a.background = cancel
 	a.behind.Go(func() { a.collectBlobs(background) })
+	if c := a.cluster.Load(); c != nil && a.holdsBlobs() {
+		a.behind.Go(func() { a.keepBlobs(background, c) })
+	}
 	if a.cfg.ScrubInterval > 0 {
 		a.behind.Go(func() { a.scrubLog(background) })
 	}
@@ -411,9 +414,6 @@ func (a *App) openState(ctx context.Context, dir string) error {
 		return &startError{err: err, kind: startData, dir: dir, name: a.cfg.Name}
 	}
 	if a.cfg.Cluster != "" {
-		if err := a.checkReplicated(); err != nil {
-			return &startError{err: err, kind: startConfig}
-		}
 		a.engine.InCluster()
 	}
 	if err := a.engine.Start(ctx); err != nil {
@@ -514,6 +514,9 @@ func (a *App) Shutdown(ctx context.Context) error {
 		err = errors.Join(err, op.close(ctx))
 	}
 	a.memory.close()
+	if c := a.cluster.Load(); c != nil {
+		c.fetches.end()
+	}
 	if a.background != nil {
 		a.background()
 		a.behind.Wait()

@@ -49,9 +49,10 @@ func (a *App) openBlobs() error {
 }
 
 // PutBlob keeps a file, durably. The result names it: it goes into a field of a record
-// within an hour, or the file is removed. Only the last element of name is kept.
+// within an hour, or the file is removed. Only the last element of name is kept. In a cluster
+// it is durable on a majority of the voters.
 //
-// Errors: those of r and of the disk; *blob.TooLargeError.
+// Errors: those of r and of the disk; *blob.TooLargeError; *wire.Error (503) without a majority.
 func (a *App) PutBlob(r io.Reader, name, contentType string) (Blob, error) {
 	s := a.blobs.Load()
 	if s == nil {
@@ -61,6 +62,9 @@ func (a *App) PutBlob(r io.Reader, name, contentType string) (Blob, error) {
 		contentType = "application/octet-stream"
 	}
 	ref, err := s.Put(r)
+	if c := a.cluster.Load(); c != nil && err == nil {
+		err = a.spread(c, ref)
+	}
 	return Blob{ID: ref.Hash, Size: ref.Size, ContentType: contentType, Name: fileName(name)}, err
 }
 
@@ -70,13 +74,23 @@ func fileName(name string) string {
 	return strings.ToValidUTF8(name[:min(len(name), 255)], "")
 }
 
-// OpenBlob opens the file that a blob names. The caller closes it.
+// OpenBlob opens the file that a blob names. The caller closes it. A file that another node of the cluster
+// has, and this one not yet, is fetched, which may take RequestTimeout.
 //
-// Errors: blob.ErrNotFound, blob.ErrDamaged, those of the disk.
+// Errors: blob.ErrNotFound, blob.ErrDamaged, those of the disk and of the fetch.
 func (a *App) OpenBlob(b Blob) (*blob.File, error) {
 	s := a.blobs.Load()
 	if s == nil {
 		return nil, errUnusable
+	}
+	f, err := s.Open(b.ID)
+	if !errors.Is(err, blob.ErrNotFound) || !blob.ValidHash(b.ID) {
+		return f, err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), a.cfg.RequestTimeout)
+	defer cancel()
+	if err := a.haveBlob(ctx, b.ID); err != nil {
+		return nil, err
 	}
 	return s.Open(b.ID)
 }
@@ -191,6 +205,9 @@ func (a *App) checkBlobs(t *engine.Table, fields []*model.Field, c *engine.Chang
 			continue
 		}
 		size, there := a.blobs.Load().Use(b.ID)
+		if !there && blob.ValidHash(b.ID) && a.wantBlob(b.ID) {
+			return errBlobUnder(b.ID)
+		}
 		if !there {
 			bad = append(bad, model.Violation{Field: f.Name, Pointer: "/" + f.Name + "/id", Code: "blob", Message: "must name a file that was uploaded"})
 		}

@@ -37,6 +37,7 @@ type cluster struct {
 	tended  chan struct{} // closed when tend has ended
 	engine  *engine.Engine
 
+	fetches  fetches
 	resolver Resolver
 	tls      bool // between nodes
 }
@@ -59,6 +60,7 @@ func (a *App) openCluster(cc *clusterConfig, log *eventlog.Log, sink engine.Sink
 		return nil, err
 	}
 	c := &cluster{cfg: cc, tcp: tcp, engine: a.engine, serving: make(chan error, 1), resolver: a.cfg.Resolver, tls: a.cfg.PeerTLSCert != ""}
+	c.fetches.ctx, c.fetches.stop = context.WithCancel(context.Background())
 	if c.resolver == nil {
 		c.resolver = net.DefaultResolver
 	}
@@ -108,6 +110,7 @@ type clusterOrder struct {
 // Close implements engine.Order.
 func (o clusterOrder) Close() error {
 	o.c.stop()
+	o.c.fetches.end()
 	<-o.c.tended
 	err := o.c.server.Close()
 	if e := <-o.c.serving; !errors.Is(e, wire.ErrServerClosed) {
@@ -170,6 +173,9 @@ func (c *cluster) serveHTTP(a *App) error {
 			}
 			if r.RawPath() == changePath {
 				return a.serveChange(w, r)
+			}
+			if strings.HasPrefix(r.RawPath(), blobPath) || r.RawPath() == blobList {
+				return a.serveBlobPeer(w, r)
 			}
 			if r.RawPath() == erasePath {
 				return a.serveErase(w, r)
@@ -345,14 +351,3 @@ func (c *cluster) stepDown(ctx context.Context, log *slog.Logger) {
 
 // handOver bounds how long a node that stops waits for another to lead.
 const handOver = 2 * time.Second
-
-// checkReplicated refuses what other nodes would not have: files beside the log do not travel
-// yet.
-func (a *App) checkReplicated() error {
-	for _, t := range a.engine.Tables() {
-		if len(t.Model().Blobs()) > 0 {
-			return fmt.Errorf("model %s has files (blob fields), which are not copied to other nodes yet: it cannot be part of a cluster", t.Name())
-		}
-	}
-	return nil
-}

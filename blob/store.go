@@ -227,6 +227,14 @@ func (s *Store) Use(hash string) (size int64, ok bool) {
 	return e.size, f.Close() == nil
 }
 
+// Has says whether a file is there; unlike Use it does not keep it there.
+func (s *Store) Has(hash string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, ok := s.files[hash]
+	return ok
+}
+
 // Len returns how many files there are.
 func (s *Store) Len() int {
 	s.mu.Lock()

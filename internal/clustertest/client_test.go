@@ -217,8 +217,8 @@ func (c *client) session() {
 // value reads a register; one that is not there is 0.
 func (c *client) value(register, query string) (value int64, at uint64, ok bool) {
 	status, answer, header, err := c.do("GET", "/api/registers/"+register+query, nil, "")
-	if err != nil || status == 503 || status == 504 {
-		return 0, 0, false
+	if err != nil || status == 503 || status == 504 || status == 412 && strings.Contains(query, "min_index") {
+		return 0, 0, false // 412: the node did not come that far in time
 	}
 	var r Register
 	if status != 404 && (status != 200 || json.Unmarshal(answer, &r) != nil) {

@@ -69,7 +69,7 @@ func TestNetworkFaults(t *testing.T) {
 		f.start(i)
 	}
 	f.leader()
-	r := f.record(6, pace)
+	r := f.record(16, pace) // many wait while a node hears nobody
 	counts := map[string]int{}
 	var moments []time.Duration
 	for k := 0; r.now() < runs || k < len(faults); k++ {

@@ -1,0 +1,98 @@
+package lithair
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lithair/lithair-go/consensus"
+)
+
+// TestFilesFollow: a file is on a majority of the voters when its upload is acknowledged, is read through every node, is
+// named by a record after its uploader is gone, and comes to a node that joins; one that nobody has cannot be named, and
+// without a majority none is taken.
+func TestFilesFollow(t *testing.T) {
+	m := startCluster(t, 3, func(a *App) { Model[photo](a, "/api/photos") }, func(c *Config) { c.MaxBlobBytes = 8 << 20 })
+	content := bytes.Repeat([]byte("a picture "), 300_000) // more than a request that is kept to be sent again
+	upload := func(a *App, what []byte) Blob {
+		t.Helper()
+		res := send(t, a, "POST", "/api/_blobs", "image/png", what)
+		var b Blob
+		if err := json.Unmarshal([]byte(res.body), &b); err != nil || res.StatusCode != 201 {
+			t.Fatalf("%d %s", res.StatusCode, res.body)
+		}
+		return b
+	}
+	holders := func(b Blob) (n int) {
+		for _, a := range m.apps {
+			if a != nil && a.blobs.Load().Has(b.ID) {
+				n++
+			}
+		}
+		return n
+	}
+	record := func(a *App, id string) answer {
+		t.Helper()
+		for {
+			res := call(t, a, "POST", "/api/photos", fmt.Sprintf(`{"title":"x","image":{"id":%q}}`, id))
+			if res.StatusCode != 503 {
+				return res
+			}
+		}
+	}
+	b := upload(m.apps[m.follower()], content)
+	if n := holders(b); n < 2 {
+		t.Errorf("an acknowledged file is on %d nodes", n)
+	}
+	res := record(m.apps[m.follower()], b.ID)
+	if res.StatusCode != 201 {
+		t.Fatalf("%d %s", res.StatusCode, res.body)
+	}
+	m.equal()
+	for i, a := range m.apps {
+		if got := call(t, a, "GET", res.Header.Get("Location")+"/image", ""); got.StatusCode != 200 || got.body != string(content) {
+			t.Errorf("node %d: %d with %d bytes", i+1, got.StatusCode, len(got.body))
+		}
+	}
+	if got := record(m.apps[m.follower()], strings.Repeat("a", 64)); got.StatusCode != 422 {
+		t.Errorf("a file that nobody has is named: %d %s", got.StatusCode, got.body)
+	}
+
+	// One that lacks a file leads when a record is to name it.
+	lead, other := m.leader(), m.follower()
+	ref, err := m.apps[lead].blobs.Load().Put(strings.NewReader("only where it was put"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.apps[lead].change(t.Context(), m.apps[lead].cluster.Load(), memberChange{Do: "transfer", ID: uint64(other + 1)}); err != nil {
+		t.Fatal(err)
+	}
+	if got := record(m.apps[lead], ref.Hash); got.StatusCode != 201 {
+		t.Errorf("the new leader does not fetch a file: %d %s", got.StatusCode, got.body)
+	}
+
+	cfg := m.cfgs[0]
+	cfg.Dir, cfg.NodeID, cfg.Peers, cfg.PeerAddr, cfg.Join = t.TempDir(), 4, "", freeAddr(t), m.apps[0].cluster.Load().cfg.listen
+	m.cfgs, m.apps = append(m.cfgs, cfg), append(m.apps, nil)
+	m.start(3)
+	for {
+		if x, _ := m.apps[m.leader()].cluster.Load().node.Status().Membership.Find(4); x.Role == consensus.Voter && m.apps[3].blobs.Load().Has(b.ID) && m.apps[3].blobs.Load().Has(ref.Hash) {
+			break
+		}
+		<-time.After(5 * time.Millisecond)
+	}
+	m.equal()
+	keep := m.leader()
+	for i := range m.apps {
+		if i != keep {
+			m.stop(i)
+		}
+	}
+	m.apps[keep].cfg.RequestTimeout = 300 * time.Millisecond
+	if _, err := m.apps[keep].PutBlob(strings.NewReader("alone"), "x", "text/plain"); err == nil || !strings.Contains(err.Error(), "must be on 3") {
+		t.Errorf("a file without a majority: %v", err)
+	}
+}

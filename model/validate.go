@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/lithair/lithair-go/binenc"
 )
 
 // Violation is a field that breaks one of its rules.
@@ -312,7 +314,7 @@ func (m *Model) Validate(ptr any) []Violation {
 
 func validateFields(out []Violation, fields []*Field, v reflect.Value, top, pointer string) []Violation {
 	for _, f := range fields {
-		if len(f.validators) == 0 && f.nested == nil && f.GoType.Kind() != reflect.String {
+		if len(f.validators) == 0 && f.nested == nil && f.Type.Kind != binenc.KindString {
 			continue
 		}
 		fv := v.FieldByIndex(f.Index)

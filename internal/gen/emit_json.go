@@ -214,26 +214,37 @@ func (m *member) present(v string) (cond string, ok bool) {
 		}
 	}
 	if m.omitZero {
-		switch u := m.t.Underlying().(type) {
-		case *types.Basic:
-			if lookupMethod(m.t, "IsZero") {
-				return "", false
-			}
-			parts = append(parts, nonZero(x, u))
-		case *types.Slice, *types.Map, *types.Pointer, *types.Interface:
-			if lookupMethod(m.t, "IsZero") {
-				return "", false
-			}
-			parts = append(parts, x+" != nil")
-		default:
-			name, _, _ := reflectName(m.t)
-			if name != "time.Time" && name != "model.ID" {
-				return "", false
-			}
-			parts = append(parts, "!"+x+".IsZero()")
+		zero, ok := m.zero(x)
+		if !ok {
+			return "", false
 		}
+		parts = append(parts, zero...)
 	}
-	return strings.Join(parts, " && "), true
+	return strings.Join(slices.Compact(parts), " && "), true
+}
+
+// zero are the conditions under which omitzero leaves a member in: that it is not the zero
+// value of its type, or what its method IsZero says.
+func (m *member) zero(x string) (parts []string, ok bool) {
+	elem, pointer := m.t, false
+	if p, is := m.t.Underlying().(*types.Pointer); is {
+		elem, pointer = p.Elem(), true
+		parts = append(parts, x+" != nil")
+	}
+	name, _, _ := reflectName(elem)
+	switch u := m.t.Underlying().(type) {
+	case *types.Basic:
+		return []string{nonZero(x, u)}, !lookupMethod(m.t, "IsZero")
+	case *types.Slice, *types.Map, *types.Interface:
+		return []string{x + " != nil"}, !lookupMethod(m.t, "IsZero")
+	}
+	switch {
+	case name == "time.Time" || name == "model.ID":
+		return append(parts, "!"+x+".IsZero()"), true
+	case pointer:
+		return parts, name != "binenc.Decimal" && !lookupMethod(elem, "IsZero")
+	}
+	return nil, false
 }
 
 func lookupMethod(t types.Type, name string) bool {
@@ -249,8 +260,6 @@ func nonZero(x string, b *types.Basic) string {
 		return x + ` != ""`
 	case b.Info()&types.IsBoolean != 0:
 		return x
-	case b.Info()&types.IsFloat != 0:
-		return "(" + x + " != 0 || 1/" + x + " < 0)" // -0 is not zero
 	}
 	return x + " != 0"
 }

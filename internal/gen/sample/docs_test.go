@@ -164,3 +164,32 @@ func TestDocumentIsValid(t *testing.T) {
 		t.Errorf("%v\n%s", err, out)
 	}
 }
+
+// TestDocsInBrowser has the page shown by a real browser under its policy, where one is
+// installed: every route is on it.
+func TestDocsInBrowser(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it starts a browser")
+	}
+	path, err := exec.LookPath("chromium")
+	if err != nil {
+		t.Skip("NOT CHECKED: chromium is not installed")
+	}
+	p := described(t)
+	defer p.stop(t)
+	cmd := exec.CommandContext(t.Context(), path, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--user-data-dir="+t.TempDir(),
+		"--virtual-time-budget=10000", "--dump-dom", "http://"+p.app.Addr()+"/docs")
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := string(out)
+	for _, r := range p.app.Routes() {
+		if path := strings.ReplaceAll(r.Path, "...}", "}"); !strings.Contains(page, "<code>"+path+"</code>") {
+			t.Errorf("%s is not on the page", r.Pattern)
+		}
+	}
+	if strings.Count(page, "<details") != len(p.app.Routes()) || !strings.Contains(page, "<title>sample API</title>") {
+		t.Errorf("%d routes are shown, and there are %d\n%.2000s", strings.Count(page, "<details"), len(p.app.Routes()), page)
+	}
+}

@@ -371,8 +371,11 @@ func (a *App) Start(ctx context.Context) error {
 	background, cancel := context.WithCancel(context.Background())
 	a.background = cancel
 	a.behind.Go(func() { a.collectBlobs(background) })
-	if c := a.cluster.Load(); c != nil && a.holdsBlobs() {
-		a.behind.Go(func() { a.keepBlobs(background, c) })
+	if c := a.cluster.Load(); c != nil {
+		a.behind.Go(func() { a.sound(background, c) })
+		if a.holdsBlobs() {
+			a.behind.Go(func() { a.keepBlobs(background, c) })
+		}
 	}
 	if a.cfg.ScrubInterval > 0 {
 		a.behind.Go(func() { a.scrubLog(background) })

@@ -37,9 +37,11 @@ type cluster struct {
 	tended  chan struct{} // closed when tend has ended
 	engine  *engine.Engine
 
-	fetches  fetches
-	resolver Resolver
-	tls      bool // between nodes
+	fetches   fetches
+	soundings soundings
+	failed    atomic.Uint64 // proposals that were not taken
+	resolver  Resolver
+	tls       bool // between nodes
 }
 
 // httpStream is the stream on which nodes hand requests to each other. Only nodes that know
@@ -105,6 +107,14 @@ const electionTicks = 10
 type clusterOrder struct {
 	*node.Node
 	c *cluster
+}
+
+// Propose implements engine.Order; it counts what is not taken.
+func (o clusterOrder) Propose(epoch uint64, kind uint8, time int64, payload []byte) (ticket uint64, err error) {
+	if ticket, err = o.Node.Propose(epoch, kind, time, payload); err != nil {
+		o.c.failed.Add(1)
+	}
+	return ticket, err
 }
 
 // Close implements engine.Order.

@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -716,4 +717,70 @@ func parseTokenFile(name string) (joinToken, error) {
 		return joinToken{}, err
 	}
 	return parseToken(string(b))
+}
+
+// TestAWrongClockDoesNotLead: a leader whose clock is two minutes off hands over, and says by how much it is off.
+func TestAWrongClockDoesNotLead(t *testing.T) {
+	var ahead [3]atomic.Int64
+	m := startCluster(t, 3, notes, func(c *Config) {
+		id := c.NodeID - 1
+		c.Clock = func() time.Time { return time.Now().Add(time.Duration(ahead[id].Load())) }
+	})
+	lead := m.leader()
+	ahead[lead].Store(int64(2 * time.Minute))
+	for m.leader() == lead {
+		<-time.After(5 * time.Millisecond)
+	}
+	drift, known := m.apps[lead].cluster.Load().soundings.judge()
+	if !known || drift < 115*time.Second || drift > 125*time.Second {
+		t.Errorf("the clock is %v off, known %v", drift, known)
+	}
+	now := m.leader()
+	figures := call(t, m.apps[now], "GET", "/metrics", "").body
+	for _, want := range []string{"lithair_raft_proposals_failed_total 0\n", "lithair_raft_clock_drift_seconds ", fmt.Sprintf("lithair_raft_peer_lag_bytes{peer=\"%d\"} 0\n", lead+1), fmt.Sprintf("lithair_raft_peer_lag_seconds{peer=\"%d\"} 0\n", lead+1)} {
+		if !strings.Contains(figures, want) {
+			t.Errorf("/metrics has no %q", want)
+		}
+	}
+	for m.apps[now].cluster.Load().soundings.get(consensus.NodeID(lead+1)).rtt == 0 {
+		<-time.After(5 * time.Millisecond)
+	}
+	figures = call(t, m.apps[now], "GET", "/metrics", "").body
+	_, rest, _ := strings.Cut(figures, fmt.Sprintf("lithair_raft_peer_rtt_seconds{peer=\"%d\"} ", lead+1))
+	text, _, _ := strings.Cut(rest, "\n")
+	if rtt, err := strconv.ParseFloat(text, 64); err != nil || rtt <= 0 {
+		t.Errorf("the way to the other node and back takes %q", text)
+	}
+	third := 3 - lead - now
+	for _, a := range []int{lead, third} {
+		m.stop(a)
+		if a == lead {
+			if got := call(t, m.apps[now], "POST", "/api/notes", `{"text":"without one"}`); got.StatusCode != 201 {
+				t.Fatal(got.body)
+			}
+		}
+	}
+}
+
+// TestLagOfAPeer: what a node that is away lacks is told in entries, bytes and seconds.
+func TestLagOfAPeer(t *testing.T) {
+	m := startCluster(t, 3, notes)
+	lead, away := m.leader(), m.follower()
+	m.stop(away)
+	for range 20 {
+		if got := call(t, m.apps[lead], "POST", "/api/notes", `{"text":"it lacks this"}`); got.StatusCode != 201 {
+			t.Fatal(got.body)
+		}
+	}
+	for _, name := range []string{"entries", "bytes", "seconds"} {
+		want := fmt.Sprintf("lithair_raft_peer_lag_%s{peer=\"%d\"} ", name, away+1)
+		for {
+			_, rest, _ := strings.Cut(call(t, m.apps[lead], "GET", "/metrics", "").body, want)
+			text, _, _ := strings.Cut(rest, "\n")
+			if v, err := strconv.ParseFloat(text, 64); err == nil && (name == "seconds" && v > 0 || name == "entries" && v >= 20 || name == "bytes" && v > 1000) {
+				break
+			}
+			<-time.After(5 * time.Millisecond)
+		}
+	}
 }

@@ -194,7 +194,7 @@ func (c *cluster) send(ctx context.Context, url string, m memberChange) (s clust
 	}
 	res, err := c.client.Post(ctx, url, "application/json", bytes.NewReader(body))
 	if err != nil {
-		return s, err
+		return s, cause(err)
 	}
 	b, err := res.ReadAll(maxNodeInfo)
 	if err = errors.Join(err, res.Close()); err != nil {

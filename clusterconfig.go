@@ -148,7 +148,7 @@ func (a *App) openPeers(cc *clusterConfig) (*node.TCP, error) {
 		return nil, err
 	}
 	if cfg.Listener, err = net.Listen("tcp", cc.listen); err != nil {
-		return nil, &startError{err: err, kind: startListen, addr: cc.listen}
+		return nil, &startError{err: err, kind: startListen, addr: cc.listen, flag: "-peer-addr"}
 	}
 	t, err := node.NewTCP(cfg)
 	if err != nil {

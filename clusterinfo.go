@@ -9,6 +9,7 @@ import (
 
 	"github.com/lithair/lithair-go/consensus"
 	"github.com/lithair/lithair-go/jsonx"
+	"github.com/lithair/lithair-go/wire"
 )
 
 // memberInfo is what a node says of itself to others of its cluster, and to operators.
@@ -24,6 +25,7 @@ type memberInfo struct {
 	Hash     string `json:"state_hash"`      // of the state at that sequence
 	Chain    string `json:"chain,omitempty"` // of the log, where it was asked for
 	Version  string `json:"version"`
+	Clock    int64  `json:"clock"` // of the node, Unix ns
 	LogBytes int64  `json:"log_bytes"`
 
 	// Snapshot is the one that the node is being fed with; nil when it is not.
@@ -54,7 +56,7 @@ func (a *App) about(c *cluster) memberInfo {
 	return memberInfo{
 		Snapshot: incoming, Fenced: fenced,
 		ID: uint64(s.ID), URL: a.publicURL(), Role: s.State.String(), Term: s.Term, Leader: uint64(s.Lead), Commit: s.Commit, Applied: a.engine.Stats().Applied,
-		Seq: root.Seq(), Hash: fmt.Sprintf("%x", hash), Version: version, LogBytes: a.events.Size(),
+		Seq: root.Seq(), Hash: fmt.Sprintf("%x", hash), Version: version, LogBytes: a.events.Size(), Clock: a.cfg.now().UnixNano(),
 	}
 }
 
@@ -78,7 +80,7 @@ func (c *cluster) ask(ctx context.Context, id consensus.NodeID, at moment) (m me
 	defer cancel()
 	res, err := c.client.Get(ctx, nodeURL(id, nodePath+at.query()))
 	if err != nil {
-		return m, err
+		return m, cause(err)
 	}
 	b, err := res.ReadAll(maxNodeInfo)
 	if err = errors.Join(err, res.Close()); err != nil {
@@ -88,6 +90,15 @@ func (c *cluster) ask(ctx context.Context, id consensus.NodeID, at moment) (m me
 		return m, fmt.Errorf("lithair: node %d answers %d: %.300s", id, res.StatusCode(), b)
 	}
 	return m, jsonx.Unmarshal(b, &m)
+}
+
+// cause is what went wrong with a request between nodes, without the request: its URL is no address.
+func cause(err error) error {
+	var failed *wire.ClientError
+	if errors.As(err, &failed) && failed.Err != nil {
+		return failed.Err
+	}
+	return err
 }
 
 // askTimeout bounds how long a node waits for what another says of itself.

@@ -47,6 +47,14 @@ func (a *App) clusterStats(c *cluster) {
 	m.GaugeFunc("lithair_raft_proposals_committed", "Log index up to which everything is committed.", figure(func(s consensus.Status) uint64 { return s.Commit }))
 	m.GaugeFunc("lithair_raft_proposals_applied", "Log index up to which everything is in the state.", func() float64 { return float64(a.engine.Stats().Applied) })
 	m.GaugeFunc("lithair_raft_proposals_pending_bytes", "Bytes that the leader has proposed and that are not committed.", figure(func(s consensus.Status) uint64 { return uint64(s.UncommittedBytes) }))
+	m.CounterFunc("lithair_raft_proposals_failed_total", "Entries of this node that were not taken: it did not lead any more, or too much was under way.", func() float64 { return float64(c.failed.Load()) })
+	m.GaugeFunc("lithair_raft_clock_drift_seconds", "How far the clock of this node is off the median of the members'; 0 while fewer than three are known. A leader that is a minute off hands over.", func() float64 {
+		drift, known := c.soundings.judge()
+		if !known {
+			return 0
+		}
+		return drift.Seconds()
+	})
 	m.CounterFunc("lithair_raft_leader_changes_total", "How often this node has come to know of another leader.", func() float64 { return float64(c.changes.Load()) })
 	progress := func(fn func(p node.Progress) uint64) func() float64 {
 		return func() float64 { return float64(fn(c.node.Incoming())) }
@@ -81,6 +89,21 @@ func (a *App) clusterStats(c *cluster) {
 			}
 			return 0
 		}), label)
+		lag := func(fn func(match, last uint64) float64) func() float64 {
+			return func() float64 {
+				s := cache.get(c)
+				for _, p := range s.Peers {
+					if p.ID == x.ID && s.Last > p.Match {
+						return fn(p.Match, s.Last)
+					}
+				}
+				return 0
+			}
+		}
+		m.GaugeFunc("lithair_raft_peer_lag_bytes", "About how many bytes of log the leader has and a peer has not made durable; of the members at the start.", lag(func(match, _ uint64) float64 { return float64(a.events.SizeFrom(match + 1)) }), label)
+		m.GaugeFunc("lithair_raft_peer_lag_seconds", "Age of the oldest entry that the leader has and a peer has not made durable; of the members at the start.", lag(func(match, last uint64) float64 { return a.lagSeconds(match, last) }), label)
+		m.GaugeFunc("lithair_raft_peer_rtt_seconds", "How long a peer took to answer a question beside Raft's, the last time it did; of the members at the start.", func() float64 { return c.soundings.get(x.ID).rtt.Seconds() }, label)
+		m.CounterFunc("lithair_raft_peer_probes_failed_total", "Such questions that a peer did not answer; of the members at the start.", func() float64 { return float64(c.soundings.get(x.ID).failed) }, label)
 		m.GaugeFunc("lithair_raft_peer_snapshot", "1 while the leader feeds a peer with a snapshot; of the members at the start.", figure(func(s consensus.Status) uint64 {
 			for _, p := range s.Peers {
 				if p.ID == x.ID && p.Snapshot.Index > 0 {

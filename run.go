@@ -2,6 +2,7 @@ package lithair
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -40,6 +41,7 @@ type startError struct {
 	err  error
 	kind int
 	addr string
+	flag string // that sets addr; empty: -addr
 	dir  string
 	name string // of the program
 }
@@ -53,7 +55,7 @@ func (e *startError) Error() string {
 	case errors.As(e.err, &tag):
 		return e.err.Error()
 	case e.kind == startListen && errors.Is(e.err, syscall.EADDRINUSE):
-		return fmt.Sprintf("address %s is in use%s; choose another, such as -addr %s", e.addr, holder(e.addr), otherPort(e.addr))
+		return fmt.Sprintf("address %s is in use%s; choose another, such as %s %s", e.addr, holder(e.addr), cmp.Or(e.flag, "-addr"), otherPort(e.addr))
 	case e.kind == startListen:
 		return fmt.Sprintf("cannot listen on %s: %v", e.addr, e.err)
 	case errors.As(e.err, &locked):

@@ -312,6 +312,24 @@ func (l *Log) Size() (n int64) {
 	return n
 }
 
+// SizeFrom returns about how many bytes the records from an index on take: those of the place that
+// it is in (64 KiB, or a larger batch) by its share of the records.
+func (l *Log) SizeFrom(index uint64) (n int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := len(l.im.places) - 1; i >= 0; i-- {
+		p := &l.im.places[i]
+		switch {
+		case p.last < index:
+			return n
+		case p.first < index:
+			return n + p.size*int64(p.last-index+1)/int64(p.last-p.first+1)
+		}
+		n += p.size
+	}
+	return n
+}
+
 // Err returns why the log takes nothing more; nil while it does.
 func (l *Log) Err() error {
 	l.mu.Lock()

@@ -424,7 +424,7 @@ func (a *App) openState(ctx context.Context, dir string) error {
 		if errors.As(err, &known) {
 			return known // the address for other nodes
 		}
-		return &startError{err: err, kind: startData, dir: dir, name: a.cfg.Name}
+		return &startError{err: err, kind: startData, dir: dir, name: a.cfg.Name, member: a.cfg.Cluster != ""}
 	}
 	id, err := loadIdentity(a.cfg.FS, dir, time.Now())
 	if err != nil {

@@ -16,6 +16,7 @@ import (
 	"syscall"
 
 	"github.com/lithair/lithair-go/backup"
+	"github.com/lithair/lithair-go/consensus/node"
 	"github.com/lithair/lithair-go/eventlog"
 	"github.com/lithair/lithair-go/internal/disk"
 	"github.com/lithair/lithair-go/model"
@@ -38,12 +39,13 @@ const (
 
 // startError is why an application could not start.
 type startError struct {
-	err  error
-	kind int
-	addr string
-	flag string // that sets addr; empty: -addr
-	dir  string
-	name string // of the program
+	err    error
+	kind   int
+	addr   string
+	flag   string // that sets addr; empty: -addr
+	dir    string
+	name   string // of the program
+	member bool   // of a cluster, whose other nodes have what is missing
 }
 
 // Error says what happened and what to do.
@@ -64,6 +66,8 @@ func (e *startError) Error() string {
 			who = fmt.Sprintf("process %d", locked.PID)
 		}
 		return fmt.Sprintf("data directory %s is in use by %s; stop that, or choose another with -data", e.dir, who)
+	case e.member && (errors.As(e.err, &corrupt) || errors.Is(e.err, node.ErrMissing)):
+		return fmt.Sprintf("what data directory %s holds is damaged: %v. The other nodes have it all: run lithair cluster reseed -dir %s, then start this node again", e.dir, e.err, e.dir)
 	case errors.As(e.err, &corrupt):
 		return fmt.Sprintf("the log is damaged: %v. To see whether a restored directory is sound, run: %s -data %s -check", corrupt, e.name, e.dir)
 	case e.kind == startData && disk.IsFull(e.err):

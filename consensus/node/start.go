@@ -167,21 +167,25 @@ func (n *Node) identify() (found bool, err error) {
 // replayChunk is how many records are handed to the sink at once.
 const replayChunk = 512
 
+// ErrMissing: log and snapshots on this disk do not make the whole. A member of a cluster can be
+// fed anew, see [Renew].
+var ErrMissing = errors.New("node: log and snapshots do not fit together")
+
 // joins says whether the log continues what the sink holds.
 func (n *Node) joins(at eventlog.Position) error {
 	first, last := n.log.First(), n.log.Durable()
 	switch {
 	case at.Index+1 < first:
-		return fmt.Errorf("node: the log begins at index %d, what is held ends at %d: the entries between are missing", first, at.Index)
+		return fmt.Errorf("%w: the log begins at index %d, what is held ends at %d: the entries between are missing", ErrMissing, first, at.Index)
 	case at.Index > last:
-		return fmt.Errorf("node: the log ends at index %d, before what a snapshot holds (%d): entries that were committed are missing", last, at.Index)
+		return fmt.Errorf("%w: the log ends at index %d, before what a snapshot holds (%d): entries that were committed are missing", ErrMissing, last, at.Index)
 	}
 	sum, err := n.log.ChainAt(at.Index)
 	if err != nil {
 		return fmt.Errorf("node: chain at index %d: %w", at.Index, err)
 	}
 	if sum != at.Chain {
-		return fmt.Errorf("node: the snapshot at index %d is of another log: chain %x there, %x here", at.Index, at.Chain[:8], sum[:8])
+		return fmt.Errorf("%w: the snapshot at index %d is of another log: chain %x there, %x here", ErrMissing, at.Index, at.Chain[:8], sum[:8])
 	}
 	return nil
 }

@@ -277,6 +277,7 @@ func (c *checker) leads(p *process, st *consensus.Status) {
 	}
 	c.leaders[st.Term] = p.m.id
 	c.s.stats["leader"]++
+	c.s.snapshotSoon()
 	n := len(c.log)
 	for i := max(0, n-100); i < n; i++ {
 		r := &c.log[i]

@@ -162,6 +162,19 @@ func (m *machine) empty() {
 	}
 }
 
+// snapshotSoon has some machine write a snapshot amid what has just begun: another membership or another
+// leader.
+func (s *simulation) snapshotSoon() {
+	if !s.mood.hungry || !s.faulty || s.world.oneIn(2) {
+		return
+	}
+	s.world.after(s.world.about(10*time.Millisecond), func() {
+		if m := s.victim(); m.proc != nil {
+			m.proc.snapshot()
+		}
+	})
+}
+
 // snapshot writes the state down and lets go of what lies before, if the log is not busy.
 func (p *process) snapshot() {
 	p.run(func() {

@@ -141,6 +141,7 @@ func (o *operator) change() {
 			o.changed = w.now
 			s.stats["membership changed"]++
 			s.tell(l.id, "membership: is to change %v", list)
+			s.snapshotSoon()
 		}
 	})
 }

@@ -56,6 +56,7 @@ type App struct {
 	takesBlobs   bool
 	named        map[string]bool    // files that history names; guarded by copying
 	namedFrom    uint64             // where the log began then
+	starting     context.Context    // of Start, for what waits for other nodes
 	background   context.CancelFunc // ends collectBlobs and scrubLog
 	behind       sync.WaitGroup     // until they have ended
 	scrub        scrub
@@ -358,6 +359,7 @@ func (a *App) Start(ctx context.Context) error {
 	if err := a.serve(l); err != nil {
 		return errors.Join(err, l.Close())
 	}
+	a.starting = ctx
 	if err := a.openData(ctx); err != nil {
 		return errors.Join(err, a.stopServing((*wire.Server).Close))
 	}

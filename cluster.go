@@ -32,6 +32,7 @@ type cluster struct {
 	server  *wire.Server // answers them
 	serving chan error
 	contact contact
+	runs    atomic.Bool   // node is set
 	changes atomic.Uint64 // of the leader, as far as seen
 	stop    context.CancelFunc
 	tended  chan struct{} // closed when tend has ended
@@ -66,8 +67,14 @@ func (a *App) openCluster(cc *clusterConfig, log *eventlog.Log, sink engine.Sink
 	if c.resolver == nil {
 		c.resolver = net.DefaultResolver
 	}
+	founders, greeted, err := a.founded(c)
+	if err != nil {
+		return nil, errors.Join(err, tcp.Close())
+	}
 	first := node.Identity{Cluster: clusterNumber(a.cfg.Cluster), ID: cc.id, Membership: cc.first}
-	if len(cc.join) > 0 {
+	if len(founders.Members) > 0 {
+		first.Membership = founders
+	} else if len(cc.join) > 0 {
 		first.Incarnation = max(1, rand.Uint64()) // of this disk: a new one has promised nothing
 	}
 	n, err := node.Start(node.Config{
@@ -77,16 +84,19 @@ func (a *App) openCluster(cc *clusterConfig, log *eventlog.Log, sink engine.Sink
 		Raft: consensus.Config{ElectionTicks: electionTicks, FastFailover: !a.cfg.PatientFailover},
 	})
 	if err != nil {
-		return nil, errors.Join(err, tcp.Close())
+		return nil, errors.Join(err, greeted(), tcp.Close())
 	}
 	c.node = n
+	c.runs.Store(true)
+	if err := greeted(); err != nil {
+		return nil, errors.Join(err, n.Close(), tcp.Close())
+	}
 	if err := a.checkReached(log.Last()); err != nil { // it has begun anew, if it was about to
 		return nil, errors.Join(err, n.Close(), tcp.Close())
 	}
 	if err := c.serveHTTP(a); err != nil {
 		return nil, errors.Join(err, n.Close(), tcp.Close())
 	}
-	tcp.Serve(c.receive, n.LeaderLost)
 	ctx, cancel := context.WithCancel(context.Background())
 	c.stop, c.tended = cancel, make(chan struct{})
 	go func() {
@@ -245,6 +255,9 @@ func nodeURL(id consensus.NodeID, target string) string {
 
 // receive takes in Raft's messages.
 func (c *cluster) receive(messages ...consensus.Message) {
+	if !c.runs.Load() {
+		return // they are sent again
+	}
 	v, _ := c.node.View()
 	for i := range messages {
 		if m := &messages[i]; m.Kind == consensus.MsgAppend && m.Term >= v.Term {
@@ -252,6 +265,13 @@ func (c *cluster) receive(messages ...consensus.Message) {
 		}
 	}
 	c.node.Receive(messages...)
+}
+
+// gone takes in that a peer's process is dead.
+func (c *cluster) gone(id consensus.NodeID) {
+	if c.runs.Load() {
+		c.node.LeaderLost(id)
+	}
 }
 
 // contact is how old the state of a node that follows may be: it held all that the leader

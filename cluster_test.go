@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -781,6 +782,79 @@ func TestLagOfAPeer(t *testing.T) {
 				break
 			}
 			<-time.After(5 * time.Millisecond)
+		}
+	}
+}
+
+// TestNodesThatMeet: nodes that are started alike, in any order, begin one cluster; a restart changes nothing; one
+// that comes later joins; one that expects another number is not waited for.
+func TestNodesThatMeet(t *testing.T) {
+	m := &members{T: t, set: notes}
+	var join []string
+	for range 4 {
+		join = append(join, freeAddr(t))
+	}
+	for i := range 4 {
+		m.cfgs = append(m.cfgs, Config{Dir: t.TempDir(), NodeID: int64(i + 1), Cluster: "test", PeerAddr: join[i], Join: strings.Join(join, ","), BootstrapExpect: 3, ElectionTimeout: 100 * time.Millisecond})
+		m.apps = append(m.apps, nil)
+	}
+	t.Cleanup(func() {
+		for i := range m.apps {
+			m.stop(i)
+		}
+	})
+	other := m.cfgs[3]
+	other.BootstrapExpect = 2
+	var started sync.WaitGroup
+	var up atomic.Int32
+	for _, i := range []int{2, 1} {
+		started.Go(func() { m.start(i); up.Add(1) })
+	}
+	for _, x := range []struct {
+		cfg    Config
+		within time.Duration
+	}{{m.cfgs[0], 0}, {other, 300 * time.Millisecond}} { // one more, and one that expects other numbers: nothing begins with them
+		ctx, cancel := context.WithTimeout(t.Context(), x.within)
+		if err := newApp(t, x.cfg).Start(ctx); !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("a start that is given up: %v", err)
+		}
+		cancel()
+	}
+	if n := up.Load(); n > 0 {
+		t.Errorf("%d nodes began without the third", n)
+	}
+	m.start(0)
+	started.Wait()
+	voters := func(want int) {
+		t.Helper()
+		for {
+			n := 0
+			for _, x := range m.apps[m.leader()].cluster.Load().node.Status().Membership.Members {
+				if x.Role == consensus.Voter {
+					n++
+				}
+			}
+			if n == want {
+				return
+			}
+			<-time.After(5 * time.Millisecond)
+		}
+	}
+	voters(3)
+	if got := call(t, m.apps[m.follower()], "POST", "/api/notes", `{"text":"met"}`); got.StatusCode != 201 {
+		t.Fatal(got.body)
+	}
+	m.start(3) // it finds a cluster
+	voters(4)
+	m.stop(0)
+	m.start(0)
+	m.equal()
+	if got := call(t, m.apps[0], "GET", "/api/notes", ""); !strings.Contains(got.body, "met") {
+		t.Error(got.body)
+	}
+	for _, c := range []Config{{Cluster: "x", NodeID: 1, PeerAddr: "127.0.0.1:1", BootstrapExpect: 3}, {Cluster: "x", NodeID: 1, PeerAddr: "127.0.0.1:1", Join: "127.0.0.1:2", BootstrapExpect: -1}} {
+		if err := newApp(t, c).Start(t.Context()); err == nil || !strings.Contains(err.Error(), "bootstrap-expect:") {
+			t.Errorf("%+v: %v", c, err)
 		}
 	}
 }

@@ -46,7 +46,7 @@ func (c *Config) clusterConfig() (*clusterConfig, error) {
 		for _, f := range []struct {
 			name string
 			set  bool
-		}{{"node-id", c.NodeID != 0}, {"peer-addr", c.PeerAddr != ""}, {"peers", c.Peers != ""}, {"join", c.Join != ""}, {"learner", c.Learner}, {"cluster-secret-file", c.ClusterSecretFile != ""}, {"peer-tls-cert", c.PeerTLSCert != ""}} {
+		}{{"node-id", c.NodeID != 0}, {"peer-addr", c.PeerAddr != ""}, {"peers", c.Peers != ""}, {"join", c.Join != ""}, {"learner", c.Learner}, {"bootstrap-expect", c.BootstrapExpect != 0}, {"cluster-secret-file", c.ClusterSecretFile != ""}, {"peer-tls-cert", c.PeerTLSCert != ""}} {
 			if f.set {
 				return nil, fmt.Errorf("%s: needs cluster, the name of the cluster", f.name)
 			}
@@ -88,6 +88,9 @@ func (c *Config) clusterConfig() (*clusterConfig, error) {
 	}
 	if cc.learner = c.Learner; c.Learner && len(cc.join) == 0 {
 		return nil, errors.New("learner: is for a node that joins; set join")
+	}
+	if c.BootstrapExpect < 0 || c.BootstrapExpect > 0 && (len(cc.join) == 0 || c.Learner) {
+		return nil, errors.New("bootstrap-expect: is the number of nodes that begin the cluster, each with join and none with learner")
 	}
 	if c.Peers == "" && len(cc.join) == 0 {
 		cc.first = consensus.Membership{Members: []consensus.Member{{ID: cc.id, Role: consensus.Voter, Address: cc.listen}}}

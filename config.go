@@ -55,6 +55,7 @@ type Config struct {
 	PeerAddr          string        `flag:"peer-addr" usage:"address to listen on for other nodes; default: the one that peers has for this node"`
 	Peers             string        `flag:"peers" usage:"nodes that begin the cluster, ID=HOST:PORT each, separated by commas; the same on all of them, and of no effect later"`
 	Join              string        `flag:"join" usage:"addresses of members, one of which is asked to take this node in: HOST:PORT, where HOST may have several addresses, or srv:NAME for the SRV records of a name, separated by commas; it becomes a voter when it has caught up"`
+	BootstrapExpect   int64         `flag:"bootstrap-expect" usage:"with join, the same on nodes that are new: when so many of them are there, the one with the lowest number begins the cluster and the others join it; 0: somebody else begins it. Of no effect later"`
 	JoinTokenFile     string        `flag:"join-token-file" usage:"file with a token of lithair cluster join-token, which says which cluster this node joins, as which number, by which members, and the secret"`
 	Learner           bool          `flag:"learner" usage:"with join: stay a learner, which has everything and serves reads but does not vote, until cluster promote"`
 	ClusterSecretFile string        `flag:"cluster-secret-file" usage:"file with the secret that all nodes of the cluster know, and nobody else"`

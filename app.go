@@ -333,7 +333,7 @@ func (a *App) startOrder(log *eventlog.Log, sink engine.Sink) (engine.Order, err
 // Start opens the data directory, replays it and serves. It returns when requests are
 // answered, or with what is wrong. Until then operations endpoints are answered already,
 // and other requests wait. Flags and environment are left alone; see Run.
-func (a *App) Start(ctx context.Context) error {
+func (a *App) Start(ctx context.Context) (err error) {
 	if a.log == nil {
 		a.log = a.cfg.logger(os.Stderr)
 	}
@@ -352,10 +352,11 @@ func (a *App) Start(ctx context.Context) error {
 		return &startError{err: err, kind: startConfig}
 	}
 	a.started = time.Now()
-	l, err := net.Listen("tcp", a.cfg.Addr)
+	inherited, l, err := a.listen()
 	if err != nil {
 		return &startError{err: err, kind: startListen, addr: a.cfg.Addr}
 	}
+	defer func() { err = errors.Join(err, inherited.Close()) }()
 	if err := a.serve(l); err != nil {
 		return errors.Join(err, l.Close())
 	}
@@ -384,7 +385,27 @@ func (a *App) Start(ctx context.Context) error {
 	}
 	a.ready.Store(true)
 	close(a.opened)
+	if err := inherited.Ready(); err != nil {
+		a.log.Warn("whoever started this process does not hear that it serves", "error", err)
+	}
 	return nil
+}
+
+// listen returns the listener called http that this process was started with, by systemd or
+// by who hands over to it, or one of its own.
+func (a *App) listen() (*wire.Inherited, net.Listener, error) {
+	in, err := wire.Inherit()
+	if err != nil {
+		return nil, nil, err
+	}
+	if l := in.Listener("http"); l != nil {
+		return in, l, nil
+	}
+	l, err := net.Listen("tcp", a.cfg.Addr)
+	if err != nil {
+		return nil, nil, errors.Join(err, in.Close())
+	}
+	return in, l, nil
 }
 
 // openData makes the state ready.

@@ -235,7 +235,7 @@ func terminal(f *os.File) bool {
 const envPrefix = "LITHAIR_"
 
 // ignoredEnv are variables with the prefix that belong to others: tests, tools.
-var ignoredEnv = []string{"LITHAIR_LONG"}
+var ignoredEnv = []string{"LITHAIR_LONG", envPrefix + "INHERIT"}
 
 // keysVariable holds keys itself. It is no setting: settings are shown.
 const keysVariable = envPrefix + "ENCRYPTION_KEY"

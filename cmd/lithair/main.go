@@ -19,6 +19,7 @@
 //	lithair log repair DIR                   cut a damaged log back to its sound beginning
 //	lithair log prove INDEX DIR              print the Merkle proof of a record
 //	lithair new NAME                         begin a project
+//	lithair dev [DIR]                        build and start a program whenever its source changes
 //	lithair vet [DIR...]                     say what is wrong with models and APIs
 //	lithair routes                           list the routes of a running application
 //	lithair version                          print what this program was made of
@@ -141,6 +142,8 @@ var commands = []command{
 	{"new", "begin a project", `  lithair new notes                          with a page
   lithair new notes -no-frontend -module example.org/notes
   lithair new notes -dry-run                 print the names of the files`, []string{"NAME"}, setupNew},
+	{"dev", "build and start a program, and again whenever its source changes", `  lithair dev
+  lithair dev -addr 127.0.0.1:9000 -run 'npm run dev'`, []string{"[DIR...]"}, setupDev},
 	{"gen", "write the code that //lithair: directives ask for", `  lithair gen                 the package in this folder
   lithair gen ./...           all packages from here on
   lithair gen -check ./...    write nothing, print what would change, and fail if anything would

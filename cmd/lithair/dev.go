@@ -1,0 +1,247 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"hash/fnv"
+	"io/fs"
+	"net"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// dev is a program that is built and started anew when its source changes.
+//
+// The listening socket belongs to this process and is handed to each program in turn, so that
+// it is there while none runs: connections wait, and are not refused. The old program has
+// stopped, and let go of its data directory, before the next one begins.
+type dev struct {
+	c    *console
+	dir  string // of the package
+	addr string
+	data string // -data of the program; empty: its own default
+	poll time.Duration
+
+	listener *net.TCPListener
+	binary   string
+	child    *exec.Cmd
+	ended    chan error // of child
+}
+
+// stopWait is how long a program may take to stop before it is killed: it gives itself 20 s.
+const stopWait = 25 * time.Second
+
+// startWait is how long a program may take to read its data.
+const startWait = 10 * time.Minute
+
+func setupDev(fs *flag.FlagSet) func(*console, input) error {
+	addr := fs.String("addr", "127.0.0.1:8080", "address to listen on")
+	data := fs.String("data", "", "data directory of the program (default: its own)")
+	poll := fs.Duration("poll", 250*time.Millisecond, "how often to look for changes")
+	beside := fs.String("run", "", "a command to run beside it, such as 'npm run dev'")
+	return func(c *console, in input) error {
+		if len(in.args) > 1 {
+			return &exitError{codeUsage, errors.New("one package at a time")}
+		}
+		d := &dev{c: c, dir: ".", addr: *addr, data: *data, poll: *poll}
+		if len(in.args) == 1 {
+			d.dir = in.args[0]
+		}
+		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+		defer stop()
+		if *beside != "" {
+			end, err := d.beside(*beside)
+			if err != nil {
+				return err
+			}
+			defer end()
+		}
+		return d.run(ctx)
+	}
+}
+
+// beside starts a front-end's process.
+func (d *dev) beside(line string) (end func(), err error) {
+	shell := []string{"sh", "-c", line}
+	if runtime.GOOS == "windows" {
+		shell = []string{"cmd", "/C", line}
+	}
+	cmd := exec.Command(shell[0], shell[1:]...)
+	cmd.Dir, cmd.Stdout, cmd.Stderr = d.dir, d.c.out, d.c.err
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	return func() {
+		if err := errors.Join(cmd.Process.Kill(), cmd.Wait()); err != nil {
+			fmt.Fprintf(d.c.err, "lithair dev: %s: %v\n", line, err)
+		}
+	}, nil
+}
+
+// run goes on until ctx ends.
+func (d *dev) run(ctx context.Context) (err error) {
+	tmp, err := os.MkdirTemp("", "lithair-dev-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(tmp)) }()
+	d.binary = filepath.Join(tmp, "program")
+	l, err := net.Listen("tcp", d.addr)
+	if err != nil {
+		return err
+	}
+	d.listener = l.(*net.TCPListener)
+	defer func() { err = errors.Join(err, d.listener.Close()) }()
+	defer func() { err = errors.Join(err, d.stop()) }()
+	fmt.Fprintf(d.c.err, "  http://%s   the API at /docs\n", l.Addr())
+	tick := time.NewTicker(d.poll)
+	defer tick.Stop()
+	for seen := uint64(0); ; {
+		now, err := fingerprint(d.dir)
+		if err != nil {
+			return err
+		}
+		if now != seen {
+			if err := d.renew(ctx); err != nil {
+				fmt.Fprintf(d.c.err, "lithair dev: %v\n", err)
+			}
+			if seen, err = fingerprint(d.dir); err != nil { // what was generated is no change
+				return err
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case err := <-d.ended: // nil where nothing runs
+			d.child, d.ended = nil, nil
+			fmt.Fprintf(d.c.err, "lithair dev: the program ended: %v; waiting for a change\n", err)
+		case <-tick.C:
+		}
+	}
+}
+
+// fingerprint is of names, sizes and times of all files that may matter to the program.
+func fingerprint(dir string) (uint64, error) {
+	h := fnv.New64a()
+	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err != nil {
+			if errors.Is(err, fs.ErrNotExist) {
+				return nil // it went while we looked
+			}
+			return err
+		}
+		name := e.Name()
+		if path != dir && (name[0] == '.' || e.IsDir() && (name == "node_modules" || name == "data" || name == "testdata")) {
+			if e.IsDir() {
+				return filepath.SkipDir
+			}
+			return nil
+		}
+		if e.IsDir() || strings.HasSuffix(name, "~") {
+			return nil
+		}
+		info, err := e.Info()
+		if err != nil {
+			return nil // the same
+		}
+		fmt.Fprintln(h, path, info.Size(), info.ModTime().UnixNano())
+		return nil
+	})
+	return h.Sum64(), err
+}
+
+// renew generates, builds and starts the program. When that fails the old one goes on.
+func (d *dev) renew(ctx context.Context) error {
+	began := time.Now()
+	g := &genRun{c: d.c}
+	if err := g.dir(d.dir); err != nil {
+		return err
+	}
+	if g.mistakes > 0 {
+		return fmt.Errorf("%d mistakes", g.mistakes)
+	}
+	build := exec.CommandContext(ctx, "go", "build", "-o", d.binary+".new", ".")
+	build.Dir, build.Stdout, build.Stderr = d.dir, d.c.err, d.c.err
+	if err := build.Run(); err != nil {
+		return fmt.Errorf("go build: %w", err)
+	}
+	if err := d.stop(); err != nil {
+		return err
+	}
+	if err := os.Rename(d.binary+".new", d.binary); err != nil {
+		return err
+	}
+	if err := d.start(ctx); err != nil {
+		return err
+	}
+	fmt.Fprintf(d.c.err, "  ready in %d ms\n", time.Since(began).Milliseconds())
+	return nil
+}
+
+// start runs the program with the socket, and waits until it serves.
+func (d *dev) start(ctx context.Context) error {
+	socket, err := d.listener.File()
+	if err != nil {
+		return err
+	}
+	defer socket.Close()
+	ready, tell, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer ready.Close()
+	args := []string{"-addr", d.listener.Addr().String()}
+	if d.data != "" {
+		args = append(args, "-data", d.data)
+	}
+	cmd := exec.Command(d.binary, args...)
+	cmd.Dir, cmd.Stdout, cmd.Stderr = d.dir, d.c.out, d.c.err
+	cmd.Env = append(os.Environ(), "LITHAIR_INHERIT=http")
+	cmd.ExtraFiles = []*os.File{socket, tell}
+	err = cmd.Start()
+	tell.Close() // the program's copy alone is left, so that its end is seen
+	if err != nil {
+		return err
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	d.child, d.ended = cmd, ended
+	ctx, cancel := context.WithTimeout(ctx, startWait)
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { ready.SetReadDeadline(time.Now()) })()
+	if n, err := ready.Read(make([]byte, 1)); n == 0 {
+		return fmt.Errorf("the program did not start: %w", errors.Join(err, ctx.Err()))
+	}
+	return nil
+}
+
+// stop ends the program, if one runs, and waits for that.
+func (d *dev) stop() error {
+	if d.child == nil {
+		return nil
+	}
+	child, ended := d.child, d.ended
+	d.child, d.ended = nil, nil
+	if err := child.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		if err := child.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+			return err
+		}
+	}
+	select {
+	case <-ended:
+		return nil
+	case <-time.After(stopWait):
+	}
+	fmt.Fprintf(d.c.err, "lithair dev: the program does not stop, and is killed\n")
+	err := child.Process.Kill()
+	<-ended
+	return err
+}

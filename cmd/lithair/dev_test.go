@@ -1,0 +1,148 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// screen is an output that is read while it is written.
+type screen struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *screen) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *screen) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}
+
+// await waits for a condition, and says what is on the screen when it does not come.
+func (s *screen) await(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(2 * time.Minute); !ok(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%s does not come; on the screen:\n%s", what, s)
+		}
+	}
+}
+
+// TestDev changes a program while it is asked without a pause: each request is answered, by the
+// old program or the new one, data stays, and source that does not build changes nothing.
+func TestDev(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it builds a program three times")
+	}
+	dir := filepath.Join(t.TempDir(), "notes")
+	if code, _, err := lithair("", "new", dir, "-no-frontend"); code != 0 {
+		t.Fatal(err)
+	}
+	t.Setenv("GOPROXY", "off")
+	out := &screen{}
+	d := &dev{c: &console{out: out, err: out}, dir: dir, addr: "127.0.0.1:0", poll: 50 * time.Millisecond}
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- d.run(ctx) }()
+	ended := false
+	end := func() {
+		if !ended {
+			ended = true
+			stop()
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	defer end()
+	readies := func(n int) func() bool { return func() bool { return strings.Count(out.String(), "ready in") >= n } }
+	out.await(t, "the first program", readies(1))
+	base := regexp.MustCompile(`http://[0-9.:]+`).FindString(out.String())
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: time.Minute}
+	get := func(method, path, body string) (int, string, error) {
+		req, err := http.NewRequest(method, base+path, strings.NewReader(body))
+		if err != nil {
+			return 0, "", err
+		}
+		req.Header.Set("Content-Type", "application/json")
+		res, err := client.Do(req)
+		if err != nil {
+			return 0, "", err
+		}
+		defer res.Body.Close()
+		b, err := io.ReadAll(res.Body)
+		return res.StatusCode, string(b), err
+	}
+	if status, body, err := get("POST", "/api/notes", `{"text":"stays"}`); status != 201 {
+		t.Fatal(status, body, err)
+	}
+	var asked, failed atomic.Int64
+	var last atomic.Value
+	pause := make(chan struct{})
+	var clients sync.WaitGroup
+	for range 2 {
+		clients.Go(func() {
+			for {
+				select {
+				case <-pause:
+					return
+				default:
+				}
+				asked.Add(1)
+				if status, body, err := get("GET", "/api/notes", ""); status != 200 || err != nil {
+					failed.Add(1)
+					last.Store(fmt.Sprint(status, body, err))
+				}
+			}
+		})
+	}
+	model := filepath.Join(dir, "model.go")
+	source, err := os.ReadFile(model)
+	must(t, err)
+	change := func(old, new string) {
+		t.Helper()
+		must(t, os.WriteFile(model, []byte(strings.Replace(string(source), old, new, 1)), 0o644))
+	}
+	change(`json:"text"`, `json:"body"`)
+	out.await(t, "the second program", readies(2))
+	if status, body, err := get("GET", "/openapi.json", ""); status != 200 || !strings.Contains(body, `"body":{"type":"string"`) {
+		t.Errorf("the old program answers: %d %.200s %v", status, body, err)
+	}
+	change("func (d *Desk) Tick(", "func (d *Desk) Tick(?")
+	out.await(t, "what is wrong", func() bool { return strings.Contains(out.String(), "model.go:36:21: ") })
+	if status, body, err := get("GET", "/api/left", ""); status != 200 {
+		t.Errorf("nobody answers after a build that failed: %d %s %v", status, body, err)
+	}
+	change("", "")
+	out.await(t, "the third program", readies(3))
+	close(pause)
+	clients.Wait()
+	if n := failed.Load(); n > 0 {
+		t.Errorf("%d of %d requests failed, the last: %v\n%s", n, asked.Load(), last.Load(), out)
+	}
+	if _, body, err := get("GET", "/api/notes", ""); !strings.Contains(body, `"text":"stays"`) {
+		t.Errorf("the data is gone: %s %v", body, err)
+	}
+	t.Logf("%d requests, none failed; %v", asked.Load(), regexp.MustCompile(`ready in \d+ ms`).FindAllString(out.String(), -1))
+	end()
+	if _, err := net.Dial("tcp", strings.TrimPrefix(base, "http://")); err == nil {
+		t.Error("something listens still")
+	}
+}

@@ -21,7 +21,7 @@ import (
 var mutants = []struct{ name, file, old, new string }{
 	// The driver.
 	{"entries are reported before they are committed", "consensus/node/pump.go", "		n.report(rd.Committed)\n", "		n.report(rd.Entries)\n"},
-	{"an acknowledgement before the sync", "consensus/node/pump.go", "done: len(rd.Entries) == 0}", "done: true}"},
+	{"an acknowledgement before the sync", "consensus/node/pump.go", "done: len(rd.Entries) == 0 && rd.Install == nil}", "done: rd.Install == nil}"},
 	{"term and vote are not kept", "consensus/node/pump.go", "	if !changed || n.file == nil {", "	if !changed || n.file == nil || len(rd.Committed) == 0 {"},
 	{"term and vote are not synced", "consensus/node/identity.go", "		if err := f.file.Sync(); err != nil {\n			return err\n		}\n", ""},
 	{"term and vote of a failed sync are believed", "consensus/node/identity.go", "err == nil && found {\n", "err == nil && found && id.ID == 0 {\n"},
@@ -29,7 +29,7 @@ var mutants = []struct{ name, file, old, new string }{
 	{"the leader's commit index stands in the identity", "consensus/node/pump.go", "n.identity.Commit = n.reported", "n.identity.Commit = rd.Commit"},
 	{"a restart takes all of the log for committed", "consensus/node/start.go", "	if n.alone() {\n		commit = n.log.Durable()\n	}\n	re = ", "	commit = n.log.Durable()\n	re = "},
 	{"a committed membership is not kept", "consensus/node/pump.go", "n.identity.Membership, n.identity.MembershipIndex, changed = m, e.Index, true", "_, changed = m, true"},
-	{"a membership in the log is not found again", "consensus/node/start.go", "r.Kind == consensus.KindConfig && r.Index > n.identity.MembershipIndex {", "r.Kind == consensus.KindConfig && r.Index > 1<<40 {"},
+	{"a membership in the log is not found again", "consensus/node/start.go", "			if r.Index > n.identity.MembershipIndex {\n", "			if r.Index > 1<<40 {\n"},
 	{"leadership is taken up before the term's first entry is applied", "consensus/node/pump.go", "if n.epoch == 0 && ready && n.reported >= start {", "if n.epoch == 0 && leads && (ready || start > 0) {"},
 	{"leadership goes on after it was lost", "consensus/node/pump.go", "if n.epoch != 0 && (!leads || term != n.term) {", "if n.epoch != 0 && leads && term != n.term {"},
 	{"what leadership leaves open is said to have failed", "consensus/node/pump.go", "n.endEpoch(false, ErrDeposed)", "n.endEpoch(true, ErrDeposed)"},
@@ -37,7 +37,7 @@ var mutants = []struct{ name, file, old, new string }{
 	{"a linearizable read asks nobody", "consensus/node/node.go", "case level < levelLinearizable:", "case level <= levelLinearizable:"},
 	{"a strong read is answered by another leader's entry", "consensus/node/pump.go", "if len(n.strong) > 0 && (!leads || term != n.strong[0].term) {", "if len(n.strong) > 0 && term < n.strong[0].term {"},
 	{"what a snapshot holds is sent to nobody any more", "consensus/node/start.go", "	if err := n.older(held, &re); err != nil {\n		return re, err\n	}\n", "	re.BeforeIndex, re.BeforeTerm = held.Index, held.Term\n"},
-	{"conflicting entries stay on disk", "consensus/node/pump.go", "n.log.TruncateAfterAsync(first-1, func", "n.log.TruncateAfterAsync(n.tail, func"},
+	{"conflicting entries stay on disk", "consensus/node/pump.go", "n.log.TruncateAfterAsync(entries[0].Index-1, func", "n.log.TruncateAfterAsync(n.log.Last(), func"},
 	// The log.
 	{"no sync of what was written", "eventlog/commit.go", "	return seg.file.Sync()\n}\n\n// refused marks", "	return nil\n}\n\n// refused marks"},
 	{"a failed sync is not noticed", "eventlog/commit.go", "	return seg.file.Sync()\n}\n\n// refused marks", "	if err := seg.file.Sync(); errors.Is(err, disk.ErrPower) {\n		return err\n	}\n	return nil\n}\n\n// refused marks"},
@@ -57,8 +57,8 @@ var mutants = []struct{ name, file, old, new string }{
 	{"a transaction that failed leaves what it wrote", "engine/batch.go", "		b.batch.Rollback(mark)\n", "		_ = mark\n"},
 	{"a read is served before what it must see is applied", "engine/wait.go", "return e.stats.applied.Load() >= index }", "return e.stats.applied.Load()+2 >= index }"},
 	{"time is the clock's", "engine/executor.go", "now: max(ex.head.Time()+1, clock)", "now: clock"},
-	{"a follower passes over the end of a batch", "engine/follow.go", "				f.seq = s\n				changed, err := applyTx(f.batch, s, msg)\n", "				f.seq = s\n				if s == h.first+h.count-1 && h.count > 2 {\n					return nil\n				}\n				changed, err := applyTx(f.batch, s, msg)\n"},
-	{"a snapshot names an earlier place than it holds", "engine/snapshot.go", "	at, err := e.order.Position(p.index)\n", "	at, err := e.order.Position(max(p.index-1, e.order.First()))\n"},
+	{"a follower passes over the end of a batch", "engine/follow.go", "				f.seq = s\n				done, err := applyTx(f.batch, s, msg)\n", "				f.seq = s\n				if s == h.first+h.count-1 && h.count > 2 {\n					return nil\n				}\n				done, err := applyTx(f.batch, s, msg)\n"},
+	{"a snapshot names an earlier place than it holds", "engine/snapshot.go", "at.Position, err = e.order.Position(p.index); err", "at.Position, err = e.order.Position(max(p.index-1, e.order.First())); err"},
 	{"a snapshot is renamed before it is durable", "engine/snapshot.go", "	if err == nil {\n		err = file.Sync()\n	}\n", ""},
 	{"sessions are missing from a snapshot", "state/snapshot.go", "	header := r.appendSnapshotHeader(nil, note)\n", "	lost := *r\n	lost.tables = append([]*table(nil), r.tables...)\n	for i, t := range lost.tables {\n		if t != nil && t.schema.Model == \"_idempotency\" {\n			c := t.clone()\n			for k, row := range r.Scan(uint32(i), Range{}) {\n				if err := c.set(k, row, nil, &scratch{}); err != nil {\n					return err\n				}\n			}\n			c.freeze()\n			lost.tables[i] = c\n		}\n	}\n	r = &lost\n	header := r.appendSnapshotHeader(nil, note)\n"},
 	// Snapshots between nodes.
@@ -73,10 +73,24 @@ var mutants = []struct{ name, file, old, new string }{
 	{"the applied index is past that of the snapshot", "engine/install.go", "	ex.head, ex.applied = root, index\n", "	ex.head, ex.applied = root, index+3\n"},
 	{"what arrived is renamed before it is durable", "engine/install.go", "	if err == nil {\n		err = in.file.Sync()\n	}\n", ""},
 	{"the name of what arrived is not durable", "engine/install.go", "	if err == nil {\n		err = snaps.cfg.FS.SyncDir(snaps.cfg.Dir)\n	}\n	snaps.mu.Lock()", "	snaps.mu.Lock()"},
-	{"a log that begins anew forgets the chain", "eventlog/reset.go", "salt: l.cfg.Salt(), chain: begin.Chain}", "salt: l.cfg.Salt()}"},
+	{"a log that begins anew forgets the chain", "eventlog/reset.go", "salt: l.cfg.Salt(), chain: begin.Chain, loose", "salt: l.cfg.Salt(), loose"},
 	{"a piece that is lost is not asked for again", "consensus/snapshot.go", "again && in.quiet < in.patience {", "again {"},
 	{"a checkpoint is of the state before", "engine/follow.go", "			ex.settle(f)\n			*f = *ex.follow()\n			ex.checkpointed(&r)\n", "			ex.checkpointed(&r)\n			ex.settle(f)\n			*f = *ex.follow()\n"},
 	{"one snapshot is offered, and then none", "consensus/node/snapshots.go", "	n.preparing = false\n", ""},
+}
+
+// TestMutantsFit: each bug has its place in the code as it is now.
+func TestMutantsFit(t *testing.T) {
+	for _, m := range mutants {
+		b, err := os.ReadFile(filepath.Join("../..", filepath.FromSlash(m.file)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := strings.Count(string(b), m.old); n != 1 {
+			t.Errorf("%s: %s has %d places for it, not one", m.name, m.file, n)
+		}
+	}
+	t.Logf("%d bugs", len(mutants))
 }
 
 // within is how many runs each bug must be found in.

@@ -36,7 +36,6 @@ var mutants = []struct{ name, file, old, new string }{
 	{"writes that found no room count as durable", "consensus/node/pump.go", "	case n.refused == nil:\n", "	case n.refused == nil || k > 0:\n		n.refused = nil\n"},
 	{"a linearizable read asks nobody", "consensus/node/node.go", "case level < levelLinearizable:", "case level <= levelLinearizable:"},
 	{"a strong read is answered by another leader's entry", "consensus/node/pump.go", "if len(n.strong) > 0 && (!leads || term != n.strong[0].term) {", "if len(n.strong) > 0 && term < n.strong[0].term {"},
-	{"what a snapshot holds is sent to nobody any more", "consensus/node/start.go", "	if err := n.older(held, &re); err != nil {\n		return re, err\n	}\n", "	re.BeforeIndex, re.BeforeTerm = held.Index, held.Term\n"},
 	{"conflicting entries stay on disk", "consensus/node/pump.go", "n.log.TruncateAfterAsync(entries[0].Index-1, func", "n.log.TruncateAfterAsync(n.log.Last(), func"},
 	// The log.
 	{"no sync of what was written", "eventlog/commit.go", "	return seg.file.Sync()\n}\n\n// refused marks", "	return nil\n}\n\n// refused marks"},

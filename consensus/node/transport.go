@@ -572,7 +572,7 @@ func (in *incoming) read(x *turn) error {
 }
 
 // watchEvery is how often connections are looked at whose reader waits.
-const watchEvery = 20 * time.Millisecond
+const watchEvery = 50 * time.Millisecond
 
 // watch has connections read by others whose readers wait for something.
 func (t *TCP) watch() {

@@ -16,7 +16,8 @@ import (
 // maxMarks is how many checkpoints are remembered.
 const maxMarks = 64
 
-// markBytes: a checkpoint in Message.Data is index(8) hash(16), little-endian.
+// markBytes: a checkpoint in Message.Data is index(8) hash(16), little-endian. Another length is
+// of a release that computes hashes in another way, and says nothing here.
 const markBytes = 8 + 16
 
 type mark struct {

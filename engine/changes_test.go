@@ -86,7 +86,9 @@ func TestChangesBesideSnapshots(t *testing.T) {
 	if err := s.e.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	closed := sim
 	for _, how := range []string{"", "damaged", "gone"} {
+		sim := closed.Kill() // a copy
 		for _, name := range filesOf(sim, ".diff") {
 			switch how {
 			case "damaged":

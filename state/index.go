@@ -176,10 +176,13 @@ func (x *index) holder(value string) (key string, ok bool) {
 	return primaryOf(entry, n), true
 }
 
-// add puts the record of key into the index, by its value.
-func (x *index) add(value []byte, key string) {
-	entry := append(make([]byte, 0, len(value)+len(key)), value...)
-	x.tree.Set(string(append(entry, key...)), uint32(len(key)))
+// add puts the record of key into the index, by its value. It returns the key as it stands in
+// the entry.
+func (x *index) add(value []byte, key string) string {
+	entry := make([]byte, 0, 64) // on the stack, as a rule
+	whole := string(append(append(entry, value...), key...))
+	x.tree.Set(whole, uint32(len(key)))
+	return primaryOf(whole, uint32(len(key)))
 }
 
 // remove takes the record of key out of the index. value may be appended to.

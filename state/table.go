@@ -85,7 +85,10 @@ func (t *table) set(key string, old, new *Row, s *scratch) error {
 			t.indexes[i].remove(s.old.of(i), key)
 		}
 		if s.new.parts[i].in {
-			t.indexes[i].add(s.new.of(i), key)
+			inEntry := t.indexes[i].add(s.new.of(i), key)
+			if old == nil { // a new record's key needs no memory of its own
+				key = inEntry
+			}
 		}
 	}
 	if old != nil {

@@ -3,6 +3,7 @@ package btree
 const (
 	maxEntries = 64
 	minEntries = maxEntries / 4
+	growBy     = 16 // entries; so many words and strings are sizes of the allocator
 )
 
 // owner is the identity of one period between two Clones. It has a size, so that two
@@ -121,13 +122,14 @@ func (n *node[V]) ownKeys() {
 // roomy copies a slice with room for at least one more, so that the insert that follows
 // does not copy again.
 func roomy[T any](s []T) []T {
-	return append(make([]T, 0, min(len(s)+8, maxEntries)), s...)
+	return append(make([]T, 0, min((len(s)+growBy)&^(growBy-1), maxEntries)), s...)
 }
 
-// insertAt puts v at place i. Slices grow by doubling up to exactly maxEntries.
+// insertAt puts v at place i. Slices grow by growBy up to exactly maxEntries: doubling would
+// leave a third of all places empty where keys come in no order.
 func insertAt[T any](s []T, i int, v T) []T {
 	if len(s) == cap(s) {
-		s = append(make([]T, 0, min(max(2*cap(s), 4), maxEntries)), s...)
+		s = roomy(s)
 	}
 	s = s[:len(s)+1]
 	copy(s[i+1:], s[i:])

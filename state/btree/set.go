@@ -95,16 +95,22 @@ func (t *Tree[V]) cut(n *node[V], i int) *node[V] {
 		for _, k := range right.kids {
 			right.size += k.size
 		}
-		clear(n.kids[i:])
-		n.kids = n.kids[:i]
+		n.kids = fitting(n.kids, i)
 	} else {
 		right.vals = roomy(n.vals[i:])
 		right.size = len(right.vals)
-		clear(n.vals[i:])
-		n.vals = n.vals[:i]
+		n.vals = fitting(n.vals, i)
 	}
-	clear(n.keys[i:])
-	n.keys = n.keys[:i]
+	n.keys = fitting(n.keys, i)
 	n.size -= right.size
 	return right
+}
+
+// fitting cuts s to n, in memory of its own where much would stay empty.
+func fitting[T any](s []T, n int) []T {
+	if cap(s)-n > 2*growBy {
+		return roomy(s[:n])
+	}
+	clear(s[n:])
+	return s[:n]
 }

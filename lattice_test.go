@@ -71,6 +71,7 @@ var coreFiles = []string{
 	"binenc/append.go", "binenc/reader.go", "binenc/head.go", "binenc/message.go", "binenc/errors.go",
 	"wire/token.go", "wire/head.go", "wire/framing.go", "wire/chunked.go", "wire/responsehead.go", "wire/responseparser.go", "wire/clientrequest.go", "wire/redirect.go", "wire/query.go", "wire/router.go", "wire/forwarded.go", "wire/origin.go",
 	"wire/coding.go", "wire/byterange.go", "wire/multipart.go", "wire/parameter.go",
+	"ws/opcode.go", "ws/header.go", "ws/mask.go", "ws/utf8.go", "ws/closecode.go", "ws/message.go", "ws/handshake.go", "ws/huffman.go", "ws/inflate.go", "ws/deflate.go",
 	"eventlog/format.go", "eventlog/envelope.go", "eventlog/index.go", "eventlog/merkle.go", "eventlog/pack.go", "eventlog/scan.go",
 	"state/btree/*.go", "state/batch.go", "state/event.go", "state/root.go", "state/table.go",
 	"engine/executor.go", "engine/call.go", "engine/batch.go", "engine/follow.go", "engine/entry.go",

@@ -1,0 +1,137 @@
+package ws
+
+import (
+	"sync"
+	"time"
+)
+
+// clock keeps the time of all connections, so that none needs a timer of its own and a
+// busy one reads no clock: in a ring of slots, each connection stands where it is to be
+// looked at next. Without connections no timer runs.
+type clock struct {
+	mu      sync.Mutex
+	origin  time.Time
+	at      int64 // the last tick that was looked at
+	slots   [clockSlots]ring
+	members int
+	timer   *time.Timer
+	busy    bool    // sweep is at work, and will see to the timer
+	due     []*Conn // scratch of sweep
+}
+
+const (
+	clockTick  = 25 * time.Millisecond
+	clockSlots = 1024 // ticks; a power of two: half a minute
+)
+
+// theClock serves everything: a second one would only tick beside it.
+var theClock = &clock{}
+
+// ring is a doubly linked list; its nodes are connections.
+type ring struct{ first *Conn }
+
+// watched is a connection's place with the clock, under the clock's lock.
+type watched struct {
+	prev, next *Conn
+	slot       *ring // nil: nowhere
+	when       int64 // tick at which to look
+}
+
+func (c *clock) now() int64 { return int64(time.Since(c.origin) / clockTick) }
+
+func ticks(d time.Duration) int64 { return max(int64((d+clockTick-1)/clockTick), 1) }
+
+// watch has a connection looked at after a time. One that is watched already is looked at
+// at the earlier time.
+func (c *clock) watch(n *Conn, after time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.origin.IsZero() {
+		c.origin = time.Now()
+	}
+	now := c.now()
+	when := now + ticks(after)
+	if n.slot != nil {
+		if n.when <= when {
+			return
+		}
+		c.remove(n)
+	}
+	if c.members == 0 && !c.busy {
+		c.at = now
+		c.arm()
+	}
+	c.insert(n, when)
+}
+
+func (c *clock) arm() {
+	if c.timer == nil {
+		c.timer = time.AfterFunc(clockTick, c.sweep)
+		return
+	}
+	c.timer.Reset(clockTick)
+}
+
+func (c *clock) insert(n *Conn, when int64) {
+	s := &c.slots[when%clockSlots]
+	n.when, n.slot = when, s
+	n.prev, n.next = nil, s.first
+	if s.first != nil {
+		s.first.prev = n
+	}
+	s.first = n
+	c.members++
+}
+
+func (c *clock) remove(n *Conn) {
+	if n.prev != nil {
+		n.prev.next = n.next
+	} else {
+		n.slot.first = n.next
+	}
+	if n.next != nil {
+		n.next.prev = n.prev
+	}
+	n.prev, n.next, n.slot = nil, nil, nil
+	c.members--
+}
+
+// forget ends the watch over a connection.
+func (c *clock) forget(n *Conn) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if n.slot != nil {
+		c.remove(n)
+	}
+}
+
+// sweep is the timer's function.
+func (c *clock) sweep() {
+	c.mu.Lock()
+	now := c.now()
+	due := c.due[:0]
+	for t := max(c.at+1, now-clockSlots+1); t <= now; t++ {
+		for n := c.slots[t%clockSlots].first; n != nil; {
+			next := n.next
+			if n.when <= now {
+				c.remove(n)
+				due = append(due, n)
+			}
+			n = next
+		}
+	}
+	c.at, c.busy = now, true
+	c.mu.Unlock()
+	for _, n := range due {
+		if after := n.look(time.Duration(now) * clockTick); after > 0 {
+			c.watch(n, after)
+		}
+	}
+	clear(due)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.due, c.busy = due[:0], false
+	if c.members > 0 {
+		c.arm()
+	}
+}

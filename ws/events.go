@@ -1,0 +1,227 @@
+package ws
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+)
+
+// Handler is called with what comes on a connection, in order and one call after the other.
+// Each function may be nil. Handlers are shared by any number of connections.
+type Handler struct {
+	// Open is called once, before anything is received.
+	Open func(c *Conn)
+
+	// Message is called for each message. data is valid until it returns and may be changed
+	// until then. What it does, Write included, keeps the connection's next message waiting,
+	// and with it, before long, the other side. An error closes the connection: with the
+	// code of a *[CloseError], else with 1011. So does a panic, which is logged.
+	Message func(c *Conn, op Opcode, data []byte) error
+
+	// Close is called once, at the end, with what [Conn.Err] returns.
+	Close func(c *Conn, err error)
+}
+
+// Handle has h called for what comes on the connection, from now on and until it ends. It
+// returns at once. A connection that is handled is not read by [Conn.Read]: Handle is
+// called before that, and once.
+//
+// While messages come, a goroutine is there. When none come for a while, TCP and Unix
+// sockets of a [Server] on Linux are waited for together and without one; other connections
+// wait in a goroutine that holds no buffer.
+func (c *Conn) Handle(h *Handler) {
+	c.handler = h
+	c.life.patience.Store(1)
+	c.wake = c.wakened
+	c.awake.Store(true)
+	go c.run(true)
+}
+
+const (
+	lookTick    = 50 * time.Millisecond
+	maxPatience = 40          // looks
+	wakefulness = time.Second // who is woken before that was sent to rest too early
+)
+
+var longAgo = time.Unix(1, 0)
+
+// parkable says whether the connection can wait without a goroutine.
+func (c *Conn) parkable() bool { return c.parker != nil && c.raw != nil }
+
+type step uint8
+
+const (
+	stepEnd step = iota
+	stepRest
+)
+
+// run receives until the connection ends or rests.
+func (c *Conn) run(first bool) {
+	defer c.recovered()
+	if c.parkable() {
+		c.set.clock.watch(c, lookTick)
+	}
+	if first {
+		if c.handler.Open != nil {
+			c.handler.Open(c)
+		}
+		if c.from < c.to && !c.digest() {
+			c.end()
+			return
+		}
+	}
+	for {
+		if c.attend() == stepEnd {
+			c.awake.Store(false)
+			c.end()
+			return
+		}
+		if c.rest() {
+			return
+		}
+	}
+}
+
+// recovered ends a connection whose handler panicked.
+func (c *Conn) recovered() {
+	v := recover()
+	if v == nil {
+		return
+	}
+	c.set.log.Error("a WebSocket handler panicked", "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+	c.awake.Store(false)
+	c.fail(errors.New("ws: the handler panicked"))
+	c.sayClose(CloseInternalError, "")
+	c.guarded(c.end)
+}
+
+// guarded calls a handler's Close function, or what calls it.
+func (c *Conn) guarded(f func()) {
+	defer func() {
+		if v := recover(); v != nil {
+			c.set.log.Error("a WebSocket handler panicked at the end", "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+		}
+	}()
+	f()
+}
+
+// attend receives and handles what comes.
+func (c *Conn) attend() step {
+	if c.raw == nil {
+		for !c.dead.Load() {
+			n, err := c.receivePlainly()
+			if err != nil {
+				c.lost(err)
+				return stepEnd
+			}
+			if !c.received(n) {
+				return stepEnd
+			}
+			c.unspace()
+		}
+		return stepEnd
+	}
+	err := c.raw.Read(c.readFn)
+	switch {
+	case err == nil:
+	case isTimeout(err) && !c.dead.Load():
+		return stepRest
+	default:
+		c.lost(err)
+	}
+	return stepEnd
+}
+
+// rest lets go of the goroutine until something comes. false: it is needed.
+func (c *Conn) rest() bool {
+	if c.nc.SetReadDeadline(time.Time{}) != nil {
+		return false // the next read will say why
+	}
+	c.unspace()
+	c.rested = time.Now()
+	c.awake.Store(false)
+	if c.parkable() && c.parker.Park(c.wake) {
+		return true
+	}
+	c.awake.Store(true)
+	return false
+}
+
+// wakened goes on with a connection that rested. One that is woken soon after is given
+// more patience.
+func (c *Conn) wakened() {
+	p := int32(1)
+	if time.Since(c.rested) < wakefulness {
+		p = min(4*c.life.patience.Load(), maxPatience)
+	}
+	c.life.patience.Store(p)
+	c.awake.Store(true)
+	c.run(false)
+}
+
+// received handles n bytes that were received into space, and says whether to go on.
+func (c *Conn) received(n int) bool {
+	ev := c.noteReceived(n)
+	if c.handler == nil {
+		c.pending = ev
+		return true
+	}
+	c.turns.Add(1)
+	ok := c.deliver(ev) && c.digest()
+	c.turns.Add(1)
+	return ok
+}
+
+// digest handles everything that was received whole.
+func (c *Conn) digest() bool {
+	for {
+		ev := c.nextEvent()
+		if ev == needMore {
+			if c.corked {
+				c.uncork()
+			}
+			return !c.dead.Load()
+		}
+		if !c.deliver(ev) {
+			return false
+		}
+	}
+}
+
+// deliver hands an event to the handler, or does what is to be done without.
+func (c *Conn) deliver(ev event) bool {
+	if ev != gotMessage {
+		return c.serve(ev)
+	}
+	if c.dead.Load() {
+		return false
+	}
+	if c.handler.Message == nil || c.closing.Load() {
+		return true
+	}
+	if err := c.handler.Message(c, c.in.op, c.in.data); err != nil {
+		return c.failed(err)
+	}
+	return !c.dead.Load()
+}
+
+// failed closes the connection because the handler failed. Until the other side has
+// answered, what comes is dropped.
+func (c *Conn) failed(err error) bool {
+	if errors.Is(err, context.Canceled) && c.dead.Load() {
+		return false
+	}
+	c.fail(err)
+	code, reason := CloseInternalError, ""
+	var e *CloseError
+	if errors.As(err, &e) && e.Code.sendable() {
+		code, reason = e.Code, e.Reason
+	}
+	if err := c.Close(code, reason); err != nil {
+		c.cut(err)
+		return false
+	}
+	return true
+}

@@ -1,0 +1,256 @@
+package ws
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/lithair/lithair-go/wire"
+)
+
+// Server turns requests of package wire into WebSocket connections and keeps account of
+// them. Its methods are safe for concurrent use.
+type Server struct {
+	cfg     Config
+	origins *wire.Origins
+	set     *settings
+
+	mu     sync.Mutex
+	conns  []*Conn
+	coming int // handshakes under way
+	closed bool
+	gone   chan struct{} // closed when the last connection of a closed server ends
+}
+
+// NewServer returns a server, or says what is wrong with its configuration.
+func NewServer(cfg Config) (*Server, error) {
+	if err := errors.Join(cfg.Limits.defaults(), cfg.Compression.defaults()); err != nil {
+		return nil, err
+	}
+	if cfg.MaxConns < 0 {
+		return nil, errors.New("ws: Config.MaxConns is negative")
+	}
+	cfg.MaxConns = cmp.Or(cfg.MaxConns, 100_000)
+	if cfg.Logger == nil {
+		cfg.Logger = slog.Default()
+	}
+	for _, p := range cfg.Subprotocols {
+		if !token(p) {
+			return nil, fmt.Errorf("ws: Config.Subprotocols: %q is no token", p)
+		}
+	}
+	origins, err := wire.NewOrigins(cfg.Origins...)
+	if err != nil {
+		return nil, fmt.Errorf("ws: Config.Origins: %w", err)
+	}
+	s := &Server{cfg: cfg, origins: origins}
+	s.set = &settings{Limits: cfg.Limits, minPacked: cfg.Compression.MinBytes, log: cfg.Logger, clock: theClock, server: s}
+	return s, nil
+}
+
+// Handler returns a handler for wire that upgrades each request and has h called for what
+// comes on the connections.
+func (s *Server) Handler(h *Handler) wire.Handler {
+	return func(w *wire.Response, r *wire.Request) error {
+		c, err := s.Upgrade(w, r)
+		if err != nil {
+			return err
+		}
+		c.Handle(h)
+		return nil
+	}
+}
+
+// Func returns a handler for wire that upgrades each request and calls f in a goroutine of
+// the connection's, which may Read there. The connection is cut when f returns, so f closes
+// it before, if it should end in good order.
+func (s *Server) Func(f func(c *Conn)) wire.Handler {
+	return func(w *wire.Response, r *wire.Request) error {
+		c, err := s.Upgrade(w, r)
+		if err != nil {
+			return err
+		}
+		go func() { // wire's goroutine ends, and what the request held goes with it
+			defer c.CloseNow()
+			f(c)
+		}()
+		return nil
+	}
+}
+
+// Upgrade completes the opening handshake (RFC 6455 §4.2) and takes the connection over.
+// Fields that were set on w are sent along. Whoever is let in is decided before: an error
+// that a handler or middleware returns in its stead is an ordinary response.
+//
+// An error is a *[wire.Error] for the client, to be returned: 400 what is malformed, 403
+// another origin's page, 405, 426 another version or no WebSocket request at all, 503 too
+// many connections, or a server that was shut down.
+func (s *Server) Upgrade(w *wire.Response, r *wire.Request) (*Conn, error) {
+	o, status, detail := readOpening(r.Method(), r.Proto(), r.Headers())
+	if status != 101 {
+		return nil, refusal(status, detail)
+	}
+	if !s.origins.Allow(r) {
+		return nil, &wire.Error{Status: 403, Code: "cross_origin", Detail: "a page of another origin may not connect"}
+	}
+	if err := s.admit(); err != nil {
+		return nil, err
+	}
+	reply := "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: " + acceptOf(o.key) + "\r\n"
+	protocol := chooseProtocol(s.cfg.Subprotocols, o.protocols)
+	if protocol != "" {
+		reply += "Sec-WebSocket-Protocol: " + protocol + "\r\n"
+	}
+	var p packing
+	if !s.cfg.Compression.Off {
+		var e string
+		if p, e = agree(o.extensions, s.cfg.Compression.Takeover); e != "" {
+			reply += "Sec-WebSocket-Extensions: " + e + "\r\n"
+		}
+	}
+	for name, value := range w.Headers() {
+		if !strings.HasPrefix(strings.ToLower(name), "sec-websocket-") {
+			reply += name + ": " + value + "\r\n"
+		}
+	}
+	nc, buffered, err := r.Hijack()
+	if err != nil {
+		s.unadmit()
+		return nil, err
+	}
+	c := newConn(nc, s.set, p, false, buffered)
+	c.protocol = protocol
+	s.add(c)
+	if err := c.sendReply(reply + "\r\n"); err != nil {
+		c.cut(err)
+		return nil, err
+	}
+	return c, nil
+}
+
+func refusal(status int, detail string) error {
+	e := &wire.Error{Status: status, Detail: detail}
+	switch status {
+	case 405:
+		e.Header = [][2]string{{"Allow", "GET"}}
+	case 426:
+		e.Header = [][2]string{{"Upgrade", "websocket"}, {"Connection", "Upgrade"}, {"Sec-WebSocket-Version", version}}
+	}
+	return e
+}
+
+// sendReply sends the response of the handshake.
+func (c *Conn) sendReply(reply string) error {
+	ctx := context.Background()
+	if err := c.out.acquire(ctx, forMessage); err != nil {
+		return err
+	}
+	defer c.out.release(c, true)
+	return c.sendAll(ctx, []byte(reply), nil)
+}
+
+// admit makes room for one more connection.
+func (s *Server) admit() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return &wire.Error{Status: 503, Detail: "the server is shutting down", Close: true, Err: ErrServerClosed}
+	}
+	if len(s.conns)+s.coming >= s.cfg.MaxConns {
+		return &wire.Error{Status: 503, Detail: "too many connections", Header: [][2]string{{"Retry-After", "1"}}}
+	}
+	s.coming++
+	return nil
+}
+
+func (s *Server) unadmit() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.coming--
+	s.checkGone()
+}
+
+func (s *Server) add(c *Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.coming--
+	c.index = len(s.conns)
+	s.conns = append(s.conns, c)
+}
+
+func (s *Server) forget(c *Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c.index < 0 {
+		return
+	}
+	last := s.conns[len(s.conns)-1]
+	s.conns[c.index], last.index = last, c.index
+	s.conns[len(s.conns)-1] = nil
+	s.conns, c.index = s.conns[:len(s.conns)-1], -1
+	s.checkGone()
+}
+
+func (s *Server) checkGone() {
+	if len(s.conns)+s.coming == 0 && s.gone != nil {
+		close(s.gone)
+		s.gone = nil
+	}
+}
+
+// Conns returns the open connections, in no order.
+func (s *Server) Conns() []*Conn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.conns)
+}
+
+// Len returns the number of open connections.
+func (s *Server) Len() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.conns)
+}
+
+// WindowBytes returns what open connections hold between messages for Compression.Takeover.
+func (s *Server) WindowBytes() (n int) {
+	for _, c := range s.Conns() {
+		c.out.mu.Lock()
+		n += cap(c.out.window)
+		c.out.mu.Unlock()
+		n += int(c.windowHeld.Load())
+	}
+	return n
+}
+
+// Shutdown refuses new connections, closes the open ones with 1001 and returns when all
+// have ended. When ctx ends first, the rest are cut and its error is returned.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.mu.Lock()
+	s.closed = true
+	if s.gone == nil {
+		s.gone = make(chan struct{})
+	}
+	gone := s.gone
+	s.checkGone()
+	s.mu.Unlock()
+	for _, c := range s.Conns() {
+		if c.sayClose(CloseGoingAway, "the server is shutting down") {
+			c.set.clock.watch(c, clockTick)
+		}
+	}
+	select {
+	case <-gone:
+		return nil
+	case <-ctx.Done():
+	}
+	for _, c := range s.Conns() {
+		c.cut(ErrServerClosed)
+	}
+	return context.Cause(ctx)
+}

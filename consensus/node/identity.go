@@ -49,6 +49,7 @@ type Identity struct {
 type identityFile struct {
 	file    disk.File
 	counter uint64
+	newer   int64 // slot that was found to be the newer whole one
 	buf     []byte
 }
 
@@ -118,7 +119,7 @@ func (f *identityFile) read() (id Identity, found bool, err error) {
 			continue
 		}
 		if got, counter, err := parseIdentity(b); err == nil && counter > f.counter {
-			id, f.counter, found = got, counter, true
+			id, f.counter, f.newer, found = got, counter, slot, true
 		}
 	}
 	if !found && empty == 0 {
@@ -148,7 +149,8 @@ func parseIdentity(b []byte) (id Identity, counter uint64, err error) {
 	return id, v(0), err
 }
 
-// write makes an identity durable.
+// write makes an identity durable. The newer slot is overwritten last: the other may be torn or
+// damaged, and then it is all there is.
 func (f *identityFile) write(id Identity) error {
 	magic := identityMagic
 	if id.Install != (eventlog.Position{}) {
@@ -170,7 +172,7 @@ func (f *identityFile) write(id Identity) error {
 	order.PutUint32(b[8:], crc32.Checksum(b[12:], castagnoli))
 	f.counter++
 	f.buf = b
-	for slot := range int64(2) {
+	for _, slot := range [...]int64{1 - f.newer, f.newer} {
 		if _, err := f.file.WriteAt(b, slot*slotBytes); err != nil {
 			return err
 		}

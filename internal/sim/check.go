@@ -187,8 +187,12 @@ func (c *checker) answered(p *process, request string, res engine.Result) {
 	}
 }
 
-// fresh is that an answer without a write shows a state that was not past when it was asked for.
+// fresh is that an answer without a write shows a state that was not past when it was asked for,
+// and that is final.
 func (c *checker) fresh(p *process, call *pendingCall) {
+	if seq := call.call.Result.Seq; seq > c.committedSeq() {
+		violated("node %d answers %s from the state of sequence %d, which is not committed", p.m.id, call.request, seq)
+	}
 	if call.call.Result.Seq < call.asked {
 		violated("node %d answers %s from the state of sequence %d; when it came, %d was committed", p.m.id, call.request, call.call.Result.Seq, call.asked)
 	}
@@ -260,6 +264,7 @@ func (c *checker) observe(p *process) {
 	if c.s.trace != nil && (was.MembershipIndex != now.MembershipIndex || was.MembershipCommitted != now.MembershipCommitted) {
 		c.s.tell(p.m.id, "membership of entry %d, committed %v: %s", now.MembershipIndex, now.MembershipCommitted, describe(now.Membership))
 	}
+	telling := was.Term != now.Term || was.State != now.State || was.Vote != now.Vote || was.MembershipIndex != now.MembershipIndex || was.MembershipCommitted != now.MembershipCommitted
 	p.status = now
 	if err := p.n.Fenced(); err != nil {
 		violated("node %d is fenced, and no state was altered: %v", p.m.id, err)
@@ -268,6 +273,9 @@ func (c *checker) observe(p *process) {
 		violated("node %d takes states for different at index %d", p.m.id, p.n.Differs())
 	}
 	c.durable(p)
+	if telling {
+		c.s.telling(p)
+	}
 }
 
 // leads is election safety and leader completeness.

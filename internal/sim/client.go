@@ -78,7 +78,7 @@ func (c *client) draw() *intent {
 		i.op = linear.Operation{Do: linear.Put, Arg: int64(w.rng.IntN(20))}
 	case k < 66:
 		i.level, i.tx = engine.Linearizable, true
-	case k < 80:
+	case k < 76:
 		i.level = engine.Linearizable
 	case k < 86:
 		i.level = engine.Strong
@@ -100,6 +100,9 @@ func (i *intent) try() {
 	request := fmt.Sprintf("%s/%d", i.name, attempt)
 	if c.target == 0 || w.oneIn(8) || i.op.Do == linear.Read && w.oneIn(2) {
 		c.target = pick(w, c.s.ids...)
+		if leads := c.s.believers(); len(leads) > 0 && w.oneIn(2) {
+			c.target = pick(w, leads...)
+		}
 	}
 	m := c.s.machines[c.target]
 	c.s.net.carry(clients, m.id, func() { m.serve(i, attempt, request) })
@@ -111,6 +114,16 @@ func (i *intent) try() {
 		c.target = 0
 		i.try()
 	})
+}
+
+// believers returns the machines that take themselves for the leader: those of the past are asked as well.
+func (s *simulation) believers() (ids []consensus.NodeID) {
+	for _, id := range s.ids {
+		if p := s.machines[id].proc; p != nil && p.status.State == consensus.Leader {
+			ids = append(ids, id)
+		}
+	}
+	return ids
 }
 
 // answer is what comes back from a node.
@@ -264,11 +277,19 @@ func (p *process) perform(tx *engine.Tx, i *intent) (engine.Answer, error) {
 	case linear.Replace:
 		other, value = value != i.op.Old, i.op.Arg
 	}
-	err = tx.Upsert(p.table, &register{ID: i.register, Value: value})
+	err = tx.Upsert(p.table, &register{ID: i.register, Value: value, Pad: i.c.s.padding()})
 	if other { // it is refused behind its write, which must leave no trace
 		err = errOther
 	}
 	return engine.Answer{Status: 200, Body: binary.LittleEndian.AppendUint64(nil, uint64(value))}, err
+}
+
+// padding is about as long as the run has it, and changes with each write.
+func (s *simulation) padding() string {
+	if s.mood.padding == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%0*d", 1+s.world.rng.IntN(2*s.mood.padding), s.world.rng.Uint32())
 }
 
 func (p *process) moveMoney(tx *engine.Tx, i *intent) error {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/lithair/lithair-go/consensus"
+	"github.com/lithair/lithair-go/internal/disk"
 )
 
 // fault is something that goes wrong now and then.
@@ -121,6 +122,80 @@ func (f *fault) begin(s *simulation, every time.Duration) {
 		f.do(s)
 		f.begin(s, every)
 	})
+}
+
+// telling is called when a node's term, role, vote or membership has changed: much hangs on
+// what is durable just then, and on who hears of it, so that many a run lets something go wrong.
+func (s *simulation) telling(p *process) {
+	w, m := s.world, p.m
+	if !s.faulty || s.mood.moments == 0 || m.dark || m.proc != p || !w.oneIn(s.mood.moments) {
+		return
+	}
+	s.stats["telling moment"]++
+	soon := func(do func()) {
+		w.after(w.about(2*s.mood.sync), func() {
+			if m.proc == p && s.faulty {
+				do()
+			}
+		})
+	}
+	what := w.rng.IntN(7)
+	if p.status.State == consensus.Leader && w.oneIn(2) {
+		what = 6
+	}
+	switch what {
+	case 0, 1:
+		if m.fuse == 0 {
+			m.fuse = 1 + w.rng.IntN(8)
+		}
+	case 2:
+		soon(func() {
+			s.tell(m.id, "loses power")
+			m.crashed(true)
+		})
+	case 3:
+		soon(func() {
+			s.tell(m.id, "killed, and a bit of its identity flips")
+			m.crashed(false)
+			m.flipIdentity()
+		})
+	case 4:
+		m.slow = max(m.slow, w.now+w.about(time.Second))
+		s.tell(m.id, "its disk is slow")
+	case 5:
+		m.paused = max(m.paused, w.now+w.about(time.Second))
+		s.tell(m.id, "does not run for a while")
+	case 6:
+		s.net.isolate(m.id)
+		s.tell(m.id, "is alone")
+		if w.oneIn(2) { // when it goes on, the others have gone their way
+			m.paused = max(m.paused, w.now+w.between(500*time.Millisecond, 2*time.Second))
+		}
+		w.after(w.between(500*time.Millisecond, 4*time.Second), func() {
+			s.net.heal()
+			s.tell(clients, "partitions heal")
+		})
+	}
+}
+
+// flipIdentity damages one of the two copies of what a machine that is down has promised.
+func (m *machine) flipIdentity() {
+	slot, bit := m.s.world.rng.Int64N(2), m.s.world.rng.Int64N(100*8)
+	f, err := m.disk.Open(identityFile, disk.ReadOnly)
+	if err != nil {
+		violated("opening %s: %v", identityFile, err)
+	}
+	size, err := f.Size()
+	if err != nil {
+		violated("size of %s: %v", identityFile, err)
+	}
+	if m.s.operator.rotten[m.id] != "" {
+		return // one damage at a time
+	}
+	if err := m.disk.Flip(identityFile, slot*size*4+bit); err != nil {
+		violated("%v", err)
+	}
+	m.s.stats["bit of an identity flipped"]++
 }
 
 // victim chooses a machine, often the leader's.

@@ -25,7 +25,7 @@ var mutants = []struct{ name, file, old, new string }{
 	{"term and vote are not kept", "consensus/node/pump.go", "	if !changed || n.file == nil {", "	if !changed || n.file == nil || len(rd.Committed) == 0 {"},
 	{"term and vote are not synced", "consensus/node/identity.go", "		if err := f.file.Sync(); err != nil {\n			return err\n		}\n", ""},
 	{"term and vote of a failed sync are believed", "consensus/node/identity.go", "err == nil && found {\n", "err == nil && found && id.ID == 0 {\n"},
-	{"term and vote stand in one slot alone", "consensus/node/identity.go", "	for slot := range int64(2) {\n		if _, err := f.file.WriteAt", "	for slot := int64(f.counter % 2); slot >= 0; slot = -1 {\n		if _, err := f.file.WriteAt"},
+	{"term and vote stand in one slot alone", "consensus/node/identity.go", "	for _, slot := range [...]int64{1 - f.newer, f.newer} {\n		if _, err := f.file.WriteAt", "	for _, slot := range [...]int64{int64(f.counter % 2)} {\n		if _, err := f.file.WriteAt"},
 	{"the leader's commit index stands in the identity", "consensus/node/pump.go", "n.identity.Commit = n.reported", "n.identity.Commit = rd.Commit"},
 	{"a restart takes all of the log for committed", "consensus/node/start.go", "	if n.alone() {\n		commit = n.log.Durable()\n	}\n	re = ", "	commit = n.log.Durable()\n	re = "},
 	{"a committed membership is not kept", "consensus/node/pump.go", "n.identity.Membership, n.identity.MembershipIndex, changed = m, e.Index, true", "_, changed = m, true"},

@@ -116,11 +116,7 @@ func (n *network) partition() string {
 		if lead := s.leader(); lead != nil && w.oneIn(2) {
 			a = lead.id
 		}
-		for _, b := range ids {
-			if a != b {
-				both(a, b)
-			}
-		}
+		n.isolate(a)
 		return "one alone"
 	case 4: // everybody hears one that hears nobody, or the other way round
 		a, deaf := pick(w, ids...), w.oneIn(2)
@@ -136,6 +132,15 @@ func (n *network) partition() string {
 		a, b := pick(w, ids...), pick(w, ids...)
 		n.flap(a, b, 4+w.rng.IntN(20))
 		return "flapping"
+	}
+}
+
+// isolate cuts a machine off from all others; clients reach it.
+func (n *network) isolate(a consensus.NodeID) {
+	for _, b := range n.s.running() {
+		if a != b {
+			n.cut[link{a, b}], n.cut[link{b, a}] = true, true
+		}
 	}
 }
 

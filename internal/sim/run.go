@@ -41,6 +41,7 @@ func (r *Result) Replay() string {
 type mood struct {
 	voters, learners      int
 	clients, registers    int
+	padding               int           // bytes in a record, about
 	think                 time.Duration // between a client's operations, about
 	sync, slowSync        time.Duration // of a disk, about
 	apply                 time.Duration // until the engine makes a pass, about
@@ -54,6 +55,7 @@ type mood struct {
 	checkpoint            int   // records between hashes that nodes compare
 	hungry                bool  // most who were away need a snapshot
 	down                  time.Duration
+	moments               int // one of so many moments that matter is a bad one, see telling; 0: none
 	raft                  consensus.Config
 	faulty                time.Duration // how long things go wrong
 }
@@ -117,11 +119,12 @@ func (s *simulation) draw(seed uint64) {
 	m.voters = []int{3, 3, 5, 3, 1, 3, 7, 3, 5, 3, 3, 11}[seed%12]
 	m.learners = pick(w, 0, 0, 1, 2)
 	m.clients, m.registers = 2+w.rng.IntN(4), 1+w.rng.IntN(4)
+	m.padding = pick(w, 0, 0, 300, 1200)
 	m.think = pick(w, 20*time.Millisecond, 60*time.Millisecond, 150*time.Millisecond)
 	m.sync, m.slowSync = pick(w, 200*time.Microsecond, time.Millisecond, 8*time.Millisecond), pick(w, 50*time.Millisecond, 800*time.Millisecond)
 	m.apply = pick(w, 20*time.Microsecond, 300*time.Microsecond, 5*time.Millisecond)
 	m.skew, m.drift = pick(w, 0, 20*time.Millisecond, 5*time.Second), pick(w, 0, 0.001, 0.1)
-	m.segmentBytes = pick(w, int64(8<<10), 16<<10, 64<<10)
+	m.segmentBytes = pick(w, int64(8<<10), 8<<10, 16<<10, 64<<10)
 	m.maxBatch, m.maxInflight = pick(w, 1, 3, 100), pick(w, 1, 2, 4)
 	m.snapshots, m.compact, m.keep = !w.oneIn(4), !w.oneIn(3), 1+w.rng.IntN(2)
 	m.lag = pick(w, int64(1), 1, 32<<10, 1<<30)
@@ -133,8 +136,9 @@ func (s *simulation) draw(seed uint64) {
 	m.down = pick(w, 100*time.Millisecond, time.Second, 4*time.Second)
 	m.raft = consensus.Config{
 		MaxMessageBytes: pick(w, 300, 4<<10, 1<<20), MaxInflight: pick(w, 2, 16, 256), MaxTailBytes: pick(w, 1<<10, 1<<20),
-		MaxChunkBytes: pick(w, 512, 8<<10), MaxUnappliedBytes: pick(w, 1<<10, 1<<20), FastFailover: w.oneIn(2), LazyCommit: w.oneIn(2),
+		MaxChunkBytes: pick(w, 512, 8<<10), MaxUnappliedBytes: pick(w, 1<<10, 1<<20), MaxUncommittedBytes: pick(w, 300, 1<<20, 1<<20), FastFailover: w.oneIn(2), LazyCommit: w.oneIn(2),
 	}
+	m.moments = pick(w, 0, 4, 20)
 	m.faulty = 20*time.Second + w.between(0, 20*time.Second)
 	s.net = &network{s: s, delay: pick(w, 200*time.Microsecond, 2*time.Millisecond, 15*time.Millisecond), drop: pick(w, 0, 0, 1, 5, 15), repeat: pick(w, 0, 2, 10), reorder: w.oneIn(2),
 		cut: map[link]bool{}, slow: map[link]time.Duration{}, last: map[link]time.Duration{}}

@@ -86,7 +86,7 @@ func (p *process) finish() {
 
 // breakWork does a part of the work that a crash finds the disk busy with, or none of it.
 func (m *machine) breakWork(p *process) {
-	if p.work == nil || m.dark || m.s.world.oneIn(2) {
+	if p.work == nil || m.dark || m.s.world.oneIn(4) {
 		return
 	}
 	m.fuse = 1 + m.s.world.rng.IntN(5)

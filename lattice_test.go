@@ -30,7 +30,6 @@ internal/clustertest . wire internal/...                         : drives cluste
 internal/linear                                                 : judges histories; knows no cluster, so that simulated and real ones are judged alike
 internal/sim    internal/linear engine model state consensus consensus/node eventlog internal/disk : whole nodes in one goroutine: on top of what they are made of; nothing but programs and tests imports it
 internal/gen    model binenc jsonx                              : reads source and writes code; what it knows of structs is what model says of them, and what it writes uses the front door
-internal/gen/sample . model jsonx                               : packages as users write them
 internal/crashtest . wire jsonx model internal/...              : drives whole programs from outside, so it may see the front door and nothing behind it
 eventlog        binenc internal/disk internal/crypt             : durable order on one disk; knows neither models nor consensus
 model           binenc jsonx                                    : what a struct says about itself; never where it is stored

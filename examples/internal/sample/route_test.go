@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	lithair "github.com/lithair/lithair-go"
-	"github.com/lithair/lithair-go/internal/gen/sample"
+	"github.com/lithair/lithair-go/examples/internal/sample"
 )
 
 // TestRoutes goes through the routes of an API: what is bound, what is refused, and how errors

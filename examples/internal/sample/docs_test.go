@@ -12,7 +12,7 @@ import (
 	"testing"
 
 	lithair "github.com/lithair/lithair-go"
-	"github.com/lithair/lithair-go/internal/gen/sample"
+	"github.com/lithair/lithair-go/examples/internal/sample"
 	"github.com/lithair/lithair-go/openapi"
 	"github.com/lithair/lithair-go/wire"
 )

@@ -227,7 +227,9 @@ func (a *App) founded(c *cluster) (first consensus.Membership, close func() erro
 	c.tcp.Serve(c.receive, c.gone) // not before: who finds no lobby takes it for a cluster
 	begin, err := a.meet(a.starting, c, y)
 	if err != nil {
-		return first, none, errors.Join(err, y.close())
+		// In this order: a node that answers and has no lobby is taken for a cluster, and the others
+		// would wait for ever to be let in.
+		return first, none, errors.Join(err, c.tcp.Close(), y.close())
 	}
 	if begin {
 		first.Members = []consensus.Member{{ID: c.cfg.id, Role: consensus.Voter, Address: c.cfg.advertised()}}

@@ -22,14 +22,23 @@ func runServe(args []string) error {
 	addr := fs.String("addr", "127.0.0.1:9000", "address to listen on")
 	profile := fs.String("profile", "cases", `what to serve:
 cases  /echo /empty /notmod /stream /drop and a mirror of the request elsewhere;
-       /plaintext, /json?bytes=N, /bytes?n=N
-peers  /plain, /json, /echo; ends with its standard input
+       /plaintext, /json?bytes=N, /bytes?n=N; /ws (WebSocket echo)
+peers  /plain, /json, /echo; / (WebSocket echo, what begins with B to all); ends with its standard input
 app    /items, durable; ends with its standard input where that is a pipe`)
 	data := fs.String("data", "", "folder of the app profile; default a fresh temporary one")
 	parse(fs, args)
 	switch *profile {
 	case "cases":
-		return serveWire(*addr, casesHandler)
+		echo, err := echoHandler(false)
+		if err != nil {
+			return err
+		}
+		return serveWire(*addr, func(w *wire.Response, r *wire.Request) error {
+			if r.Path() == "/ws" {
+				return echo(w, r)
+			}
+			return casesHandler(w, r)
+		})
 	case "peers":
 		go exitWithInput()
 		h, err := peersHandler()

@@ -11,8 +11,13 @@ import (
 // value encoded for each request, and a record decoded and encoded back.
 func peersHandler() (wire.Handler, error) {
 	plain, value := []byte("Hello, World!"), newPage()
+	echo, err := echoHandler(true)
+	if err != nil {
+		return nil, err
+	}
 	r := wire.NewRouter()
 	for pattern, h := range map[string]wire.Handler{
+		"GET /{$}": echo,
 		"GET /plain": func(w *wire.Response, r *wire.Request) error {
 			return w.Send(200, "text/plain", plain)
 		},

@@ -19,9 +19,9 @@ import (
 
 	lithair "github.com/lithair/lithair-go"
 	"github.com/lithair/lithair-go/eventlog"
-	"github.com/lithair/lithair-go/internal/gen"
 	"github.com/lithair/lithair-go/examples/internal/sample"
 	"github.com/lithair/lithair-go/examples/internal/sample/plain"
+	"github.com/lithair/lithair-go/internal/gen"
 	"github.com/lithair/lithair-go/jsonx"
 	"github.com/lithair/lithair-go/model"
 )

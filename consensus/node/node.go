@@ -139,6 +139,8 @@ type Node struct {
 	feeding      map[consensus.NodeID]bool // a piece is being read for that one
 	arriving     *arriving                 // has arrived whole, and is not installed yet
 	installs     uint64
+	unwritten    int                // pieces of a snapshot that wait for the disk
+	wanting      *consensus.Message // asks for the next one, and waits for them
 
 	marks  marks
 	fenced atomic.Pointer[FencedError]

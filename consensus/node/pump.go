@@ -113,6 +113,7 @@ func (n *Node) tellLate() {
 // handOver gives entries to the log and messages to the network; n.mu is held, but not
 // meanwhile.
 func (n *Node) handOver(rd *consensus.Ready) {
+	rd.Messages = n.holdWant(rd.Messages)
 	if len(rd.Entries) == 0 && len(rd.Messages) == 0 {
 		return
 	}

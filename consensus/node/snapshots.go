@@ -206,8 +206,43 @@ func (n *Node) receive(writes []consensus.ChunkWrite) {
 		if n.arriving != nil {
 			n.arriving = nil // another one has taken its place
 		}
-		n.job(func() { n.takeChunk(w) })
+		n.unwritten++
+		n.job(func() {
+			n.takeChunk(w)
+			n.tookChunk()
+		})
 	}
+}
+
+// maxUnwritten pieces of a snapshot wait for the disk at most before the next is asked for: a
+// network that is faster than the disk must not fill the memory.
+const maxUnwritten = 4
+
+// holdWant takes the wish for the next piece out of messages while the disk is behind. n.mu is
+// held.
+func (n *Node) holdWant(messages []consensus.Message) []consensus.Message {
+	if n.unwritten < maxUnwritten {
+		return messages
+	}
+	return slices.DeleteFunc(messages, func(m consensus.Message) bool {
+		if m.Kind != consensus.MsgChunkWant {
+			return false
+		}
+		n.wanting = &m // a later wish takes the place of an earlier one
+		return true
+	})
+}
+
+// tookChunk asks for the next piece, if that has been waiting for the disk.
+func (n *Node) tookChunk() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.unwritten--
+	if n.wanting == nil || n.unwritten >= maxUnwritten || n.closed || n.dead != nil || n.cfg.Transport == nil {
+		return
+	}
+	n.cfg.Transport.Send([]consensus.Message{*n.wanting})
+	n.wanting = nil
 }
 
 func (n *Node) takeChunk(w consensus.ChunkWrite) {

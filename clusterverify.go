@@ -64,19 +64,29 @@ type agreement struct {
 
 // agreement asks all members twice: how far they are, and what they had at the earliest of it.
 func (a *App) agreement(ctx context.Context, c *cluster) agreement {
-	now := a.clusterStatus(ctx, c, moment{})
-	var at moment
-	first := true
-	for _, m := range now.Members {
-		if m.Error != "" {
-			continue
-		}
-		if first {
-			at, first = moment{m.Seq, m.Applied}, false
-		}
-		at = moment{min(at.seq, m.Seq), min(at.index, m.Applied)}
-	}
+	at := earliest(a.clusterStatus(ctx, c, moment{}).Members)
 	out := agreement{clusterStatus: a.clusterStatus(ctx, c, at), Sequence: at.seq, LogIndex: at.index, Problems: []string{}}
+	out.compare()
+	return out
+}
+
+// earliest is the newest moment that all members have come to that have anything: a new one that
+// has nothing yet says so when it is asked, and the others are compared all the same.
+func earliest(members []memberStatus) (at moment) {
+	for _, m := range members {
+		switch {
+		case m.Error != "" || m.Applied == 0:
+		case at == (moment{}):
+			at = moment{m.Seq, m.Applied}
+		default:
+			at = moment{min(at.seq, m.Seq), min(at.index, m.Applied)}
+		}
+	}
+	return at
+}
+
+// compare notes what the members do not agree on.
+func (out *agreement) compare() {
 	var model *memberStatus
 	note := func(format string, args ...any) { out.Problems = append(out.Problems, fmt.Sprintf(format, args...)) }
 	for i := range out.Members {
@@ -87,6 +97,9 @@ func (a *App) agreement(ctx context.Context, c *cluster) agreement {
 		case m.Leader != out.Leader || m.Term != out.Term:
 			note("node %d knows node %d as the leader of term %d, node %d says it is node %d, of term %d", m.ID, m.Leader, m.Term, out.Node, out.Leader, out.Term)
 		}
+		if m.Fenced != "" { // it may differ behind the moment alone
+			note("node %d is fenced: %s", m.ID, m.Fenced)
+		}
 		if m.Error != "" || model == nil {
 			if m.Error == "" {
 				model = m
@@ -94,14 +107,13 @@ func (a *App) agreement(ctx context.Context, c *cluster) agreement {
 			continue
 		}
 		if m.Hash != model.Hash {
-			note("node %d and node %d have different states at sequence %d: %s and %s", model.ID, m.ID, at.seq, model.Hash, m.Hash)
+			note("node %d and node %d have different states at sequence %d: %s and %s", model.ID, m.ID, out.Sequence, model.Hash, m.Hash)
 		}
 		if m.Chain != model.Chain {
-			note("node %d and node %d have different logs up to index %d: chain %s and %s", model.ID, m.ID, at.index, model.Chain, m.Chain)
+			note("node %d and node %d have different logs up to index %d: chain %s and %s", model.ID, m.ID, out.LogIndex, model.Chain, m.Chain)
 		}
 	}
 	out.Agree = len(out.Problems) == 0
-	return out
 }
 
 // serveAgreement answers GET /cluster/agreement on the operator's socket.

@@ -22,7 +22,7 @@ import (
 // it out of theirs as they hear of it, one that is away when it comes back.
 //
 // Backups made before, or under way, still hold the key: destroy those. So do segments that
-// were archived or put aside as damaged, and, for a while, a medium that keeps what was
+// were archived, files put aside as damaged or by a restore, and, for a while, a medium that keeps what was
 // overwritten, unless data is encrypted (Config.EncryptionKeyFile).
 //
 // Errors: ErrNotFound when nothing was ever sealed for the subject; as Update; those of the

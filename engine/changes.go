@@ -114,11 +114,12 @@ func readChangesFile(cfg *SnapshotConfig, name string, base *state.Root) (root *
 // snapshotChanges writes down what the newest committed state has beyond the newest snapshot.
 // The goroutine that owns the snapshots calls it.
 func (e *Engine) snapshotChanges() error {
-	if err := e.eraseKeys(); err != nil { // as for a snapshot
+	s := e.snaps
+	begun, gathered := e.cfg.Clock(), e.stats.gathered.Load()
+	p, err := e.erasedPoint()
+	if err != nil {
 		return err
 	}
-	s := e.snaps
-	begun, gathered, p := e.cfg.Clock(), e.stats.gathered.Load(), e.point.Load()
 	if p.index <= s.beyond.index {
 		s.beyond.told = gathered
 		return nil

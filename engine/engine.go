@@ -200,9 +200,7 @@ func (e *Engine) Start(ctx context.Context) error {
 		close(e.idle)
 		return err
 	}
-	e.store.Publish(ex.Root())
 	e.setPoint(ex.Root())
-	e.noteErased()
 	if e.cfg.Manual {
 		return e.startManual()
 	}
@@ -536,10 +534,10 @@ func (e *Engine) isSettled() bool {
 	}
 }
 
-// setPoint notes where the published root stands, and holds it for reads of the past.
+// setPoint publishes a root, notes where it stands, and holds it for reads of the past.
 func (e *Engine) setPoint(root *state.Root) {
 	p := point{root, e.ex.Applied()}
-	e.point.Store(&p)
+	e.show(p)
 	e.past.hold(p, e.stats.logged, e.cfg.Room != nil && e.cfg.Room() != nil)
 }
 
@@ -548,9 +546,8 @@ func (e *Engine) publish() {
 	root := e.ex.Root()
 	old, applied := e.store.Load(), e.ex.Applied()
 	if root != old {
-		e.store.Publish(root)
-		if root.Seq() == old.Seq() { // local records alone have changed
-			e.point.Store(&point{root, e.ex.Applied()})
+		if root.Seq() == old.Seq() { // local records, or keys, alone have changed
+			e.show(point{root, applied})
 		} else {
 			e.stats.transactions.Add(root.Seq() - old.Seq())
 			e.stats.entries.Add(1)
@@ -566,7 +563,6 @@ func (e *Engine) publish() {
 	if e.ex.Settled() && !e.isSettled() {
 		close(e.settled)
 	}
-	e.noteErased()
 	done := e.ex.TakeFinished()
 	e.mu.Lock()
 	e.queued -= len(done)

@@ -24,7 +24,8 @@ import (
 // this node holds the key any more; other nodes see to theirs as they hear of it. It may be
 // repeated.
 //
-// Copies of log and snapshots that were made before still hold the key.
+// Copies of log and snapshots that were made before still hold the key, and so may a damaged
+// snapshot, which is put aside as a start would.
 //
 // Errors: [ErrNotFound] when nothing was ever sealed for it; as [Engine.Do]; those of the
 // disk, behind which the key is destroyed but may still stand in a file: the engine tries
@@ -79,18 +80,37 @@ func (tx *Tx) erase(subject string) error {
 	return tx.record(state.KeyDestroyed(id))
 }
 
-// noteErased takes over from the executor which keys are to be taken off the disk.
-func (e *Engine) noteErased() {
+// show publishes a root together with which keys are to be taken off the disk for it: whoever
+// sees that a key is destroyed finds it among them, or it is off the disk already.
+func (e *Engine) show(p point) {
 	ids := e.ex.TakeErased()
+	e.mu.Lock()
+	e.store.Publish(p.root)
+	e.point.Store(&p)
+	e.erasing = append(e.erasing, ids...)
+	e.mu.Unlock()
 	if len(ids) == 0 {
 		return
 	}
-	e.mu.Lock()
-	e.erasing = append(e.erasing, ids...)
-	e.mu.Unlock()
 	select {
 	case e.eraseAsk <- struct{}{}:
 	default: // somebody has asked
+	}
+}
+
+// erasedPoint returns the newest committed root for a snapshot, once all keys that it has
+// destroyed are off the disk: a start looks for erasures behind the newest snapshot only.
+func (e *Engine) erasedPoint() (*point, error) {
+	for {
+		if err := e.eraseKeys(); err != nil {
+			return nil, err
+		}
+		e.mu.Lock()
+		p, due := e.point.Load(), len(e.erasing)
+		e.mu.Unlock()
+		if due == 0 {
+			return p, nil
+		}
 	}
 }
 
@@ -116,7 +136,10 @@ func (e *Engine) eraseKeys() error {
 	}
 	err := e.eraseFromLog(gone)
 	if err == nil && e.snaps != nil {
-		err = e.snaps.eraseKeys(gone)
+		before := len(e.snaps.kept())
+		if err = e.snaps.eraseKeys(gone); len(e.snaps.kept()) < before {
+			e.stats.gathered.Add(max(e.snaps.cfg.EveryBytes, e.snaps.size.Load())) // another one is due
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("engine: a key that was destroyed still stands on the disk: %w", err)
@@ -248,14 +271,31 @@ func (s *snapshots) eraseKeys(gone map[[16]byte]bool) error {
 		names = append(names, f.name)
 	}
 	for _, name := range names {
-		if err == nil {
-			err = s.eraseIn(name, func(id [16]byte) bool { return gone[id] })
+		if err != nil {
+			break
+		}
+		err = s.eraseIn(name, func(id [16]byte) bool { return gone[id] })
+		var damage *state.SnapshotError
+		if errors.As(err, &damage) {
+			s.log.Error("a snapshot is damaged and cannot be written anew without a key that was destroyed; it is put aside", "file", name+".damaged", "error", err)
+			err = s.putAside(name)
 		}
 	}
 	if err != nil {
 		err = fmt.Errorf("snapshot: %w", err)
 	}
 	return err
+}
+
+// putAside does with a damaged file what a start would do, so that it holds up no erasure.
+func (s *snapshots) putAside(name string) error {
+	if err := s.cfg.FS.Rename(name, name+".damaged"); err != nil {
+		return err
+	}
+	s.change(func(files []snapshotFile) []snapshotFile {
+		return slices.DeleteFunc(files, func(f snapshotFile) bool { return f.name == name })
+	})
+	return s.cfg.FS.SyncDir(s.cfg.Dir)
 }
 
 func (s *snapshots) eraseIn(name string, gone func(id [16]byte) bool) (err error) {

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/lithair/lithair-go/consensus/node"
 	"github.com/lithair/lithair-go/engine"
@@ -51,10 +52,15 @@ func startSealed(t *testing.T, sim *disk.Sim, keys eventlog.KeyProvider) *sealed
 // is not started.
 func newSealed(t *testing.T, sim *disk.Sim, keys eventlog.KeyProvider) (*sealed, error) {
 	t.Helper()
+	return newSealedAt(t, sim, keys, nil)
+}
+
+func newSealedAt(t *testing.T, sim *disk.Sim, keys eventlog.KeyProvider, clock func() time.Time) (*sealed, error) {
+	t.Helper()
 	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
 	s := &sealed{t: t}
 	var err error
-	s.e, err = engine.New(engine.Config{Logger: quiet, Open: func(sink engine.Sink) (engine.Order, error) {
+	s.e, err = engine.New(engine.Config{Logger: quiet, Clock: clock, Open: func(sink engine.Sink) (engine.Order, error) {
 		l, err := eventlog.Open(eventlog.Config{Dir: "log", FS: sim, Keys: keys, SegmentBytes: 64 << 10, Logger: quiet})
 		if err != nil {
 			return nil, err

@@ -546,16 +546,15 @@ const snapshotRetry = 10 * time.Second
 // snapshot writes the newest committed state down, then compacts. The goroutine that
 // owns the snapshots calls it.
 func (e *Engine) snapshot() error {
-	if err := e.eraseKeys(); err != nil { // a start looks for erasures behind the newest snapshot
+	begun, gathered := e.cfg.Clock(), e.stats.gathered.Load()
+	p, err := e.erasedPoint()
+	if err != nil {
 		return err
 	}
-	begun, gathered := e.cfg.Clock(), e.stats.gathered.Load()
-	p := e.point.Load()
 	if p.index == e.snaps.newest() {
 		return nil // nothing has happened
 	}
 	at := snapshotPlace{note: e.order.Note(p.index)}
-	var err error
 	if at.Position, err = e.order.Position(p.index); err == nil {
 		err = e.snaps.write(p.root, at)
 	}

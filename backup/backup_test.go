@@ -192,6 +192,32 @@ func TestTime(t *testing.T) {
 	}
 }
 
+// TestTimeBesideAnotherClock: an entry that begins a term bears the time of a clock that was
+// ahead; what came behind it, by another clock, is restored to its time all the same.
+func TestTimeBesideAnotherClock(t *testing.T) {
+	sim := disk.NewSim(1)
+	a := start(t, sim, "data", engine.SnapshotConfig{})
+	a.put(1)
+	a.close()
+	a, err := tryStartAt(t, sim, "data", engine.SnapshotConfig{}, 2_000_000) // the term begins
+	must(t, err)
+	a.clock.Store(1_000_010)
+	want := a.put(2)
+	a.put(3)
+	file := a.hot()
+	a.close()
+	done, err := backup.Restore(bytes.NewReader(file), backup.Options{Dir: "back", FS: sim, Time: time.Unix(1_000_011, 0)})
+	must(t, err)
+	if done.At != want {
+		t.Errorf("restored to %d, want %d", done.At, want)
+	}
+	b := start(t, sim, "back", engine.SnapshotConfig{})
+	if got := b.e.Root().Seq(); got != want {
+		t.Errorf("the restored directory is at %d, want %d", got, want)
+	}
+	b.close()
+}
+
 // TestUnderLoad takes backups while writers write: each is the state of one moment.
 func TestUnderLoad(t *testing.T) {
 	dir := t.TempDir()

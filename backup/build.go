@@ -162,7 +162,7 @@ func (b *builder) record(r *eventlog.Record, at eventlog.Position) error {
 			return b.split(r)
 		}
 	}
-	if b.root == nil && r.Time <= b.when {
+	if b.root == nil && (r.Kind < engine.KindBatch || r.Time <= b.when) { // times of the order's own come from another clock
 		if err := b.append(*r); err != nil {
 			return err
 		}

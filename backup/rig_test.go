@@ -57,9 +57,15 @@ func start(t testing.TB, files disk.FS, dir string, cfg engine.SnapshotConfig) *
 
 func tryStart(t testing.TB, files disk.FS, dir string, cfg engine.SnapshotConfig) (*app, error) {
 	t.Helper()
+	return tryStartAt(t, files, dir, cfg, 1_000_000)
+}
+
+// tryStartAt starts with the clock at a Unix time.
+func tryStartAt(t testing.TB, files disk.FS, dir string, cfg engine.SnapshotConfig, clockAt int64) (*app, error) {
+	t.Helper()
 	must(t, backup.Finish(files, dir))
 	a := &app{t: t, keys: cfg.Keys}
-	a.clock.Store(1_000_000)
+	a.clock.Store(clockAt)
 	clock := func() time.Time { return time.Unix(a.clock.Load(), 0) }
 	var err error
 	a.e, err = engine.New(engine.Config{Logger: quiet, Clock: clock, Open: func(sink engine.Sink) (engine.Order, error) {

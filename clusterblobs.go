@@ -327,8 +327,15 @@ func (a *App) keepBlobs(ctx context.Context, c *cluster) {
 	}
 }
 
-// compareBlobs fetches what a node has and this one lacks.
+// maxFailedInARow is after how many files that did not come, one behind the other, no more are asked
+// for: it is the network or the other node then. One that is damaged there holds up no other.
+const maxFailedInARow = 16
+
+// compareBlobs fetches what a node has and this one lacks. Its error is that of the first file that did not
+// come; others were fetched all the same.
 func (a *App) compareBlobs(ctx context.Context, c *cluster, from consensus.NodeID) (got int, err error) {
+	var first error
+	failed := 0 // in a row
 	for after := ""; ; {
 		res, err := c.client.Get(ctx, nodeURL(from, blobList+"?after="+after))
 		if err != nil {
@@ -350,12 +357,18 @@ func (a *App) compareBlobs(ctx context.Context, c *cluster, from consensus.NodeI
 				continue
 			}
 			if err := a.haveBlob(ctx, hash); err != nil && !errors.Is(err, blob.ErrNotFound) { // gone meanwhile
-				return got, err
+				if first == nil {
+					first = fmt.Errorf("file %s: %w", hash, err)
+				}
+				if failed++; failed == maxFailedInARow || ctx.Err() != nil {
+					return got, first
+				}
+				continue
 			}
-			got++
+			failed, got = 0, got+1
 		}
 		if len(list) < maxListed {
-			return got, nil
+			return got, first
 		}
 		after = list[len(list)-1]
 	}

@@ -3,7 +3,10 @@ package lithair
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -94,5 +97,40 @@ func TestFilesFollow(t *testing.T) {
 	m.apps[keep].cfg.RequestTimeout = 300 * time.Millisecond
 	if _, err := m.apps[keep].PutBlob(strings.NewReader("alone"), "x", "text/plain"); err == nil || !strings.Contains(err.Error(), "must be on 3") {
 		t.Errorf("a file without a majority: %v", err)
+	}
+}
+
+// TestDamagedFileHoldsUpNoOther: the first file of a node's list is damaged there, and nobody else has it; a
+// node that lacks all of them gets the others, and says which did not come.
+func TestDamagedFileHoldsUpNoOther(t *testing.T) {
+	m := startCluster(t, 3, func(a *App) { Model[photo](a, "/api/photos") })
+	odd, lacks := m.follower(), m.leader() // nobody fetches from a follower unasked
+	damaged := strings.Repeat("0", 64)
+	m.stop(odd)
+	dir := filepath.Join(m.cfgs[odd].Dir, "blobs", "00")
+	if err := errors.Join(os.MkdirAll(dir, 0o700), os.WriteFile(filepath.Join(dir, damaged), []byte("something else"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	m.start(odd)
+	sound := []string{}
+	for i := range 5 {
+		ref, err := m.apps[odd].blobs.Load().Put(strings.NewReader(fmt.Sprintf("picture %d", i)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		sound = append(sound, ref.Hash)
+	}
+	a := m.apps[lacks]
+	got, err := a.compareBlobs(t.Context(), a.cluster.Load(), m.apps[odd].cluster.Load().cfg.id)
+	if err == nil || !strings.Contains(err.Error(), damaged) || got != len(sound) {
+		t.Errorf("%d files came, error %v", got, err)
+	}
+	if a.blobs.Load().Has(damaged) {
+		t.Error("a damaged file is taken")
+	}
+	for _, hash := range sound {
+		if !a.blobs.Load().Has(hash) {
+			t.Errorf("file %s is not there", hash)
+		}
 	}
 }

@@ -41,6 +41,7 @@ type cluster struct {
 	fetches   fetches
 	soundings soundings
 	failed    atomic.Uint64 // proposals that were not taken
+	numbered  atomic.Int64  // the last number that a token was made for here
 	resolver  Resolver
 	tls       bool // between nodes
 }

@@ -144,6 +144,17 @@ type newToken struct {
 // maxTokenAge bounds how long a token is good for.
 const maxTokenAge = 7 * 24 * time.Hour
 
+// nextNumber is the number for the next token: behind those of the members, and of the tokens made here
+// before, for two new nodes with one number would put each other out.
+func (c *cluster) nextNumber(members int64) int64 {
+	for {
+		last := c.numbered.Load()
+		if next := max(last, members) + 1; c.numbered.CompareAndSwap(last, next) {
+			return next
+		}
+	}
+}
+
 // serveToken answers POST /cluster/token on the operator's socket: a token for the next node.
 func (a *App) serveToken(w *wire.Response, r *wire.Request) error {
 	c := a.cluster.Load()
@@ -170,7 +181,7 @@ func (a *App) serveToken(w *wire.Response, r *wire.Request) error {
 		t.Node = max(t.Node, int64(m.ID))
 		t.Members = append(t.Members, m.Address)
 	}
-	t.Node++
+	t.Node = c.nextNumber(t.Node)
 	t.Proof = t.prove(t.Secret, t.Cluster, t.Node)
 	text, err := t.text()
 	if err != nil {

@@ -50,7 +50,7 @@ func TestClusterCommands(t *testing.T) {
 		{"cluster verify -json -dir " + dir, 0, `"agree":true`},
 		{"cluster verify -dir " + t.TempDir(), codeUnreachable, "no application answers"},
 		{"cluster join-token -dir " + dir, 0, "./APP -join-token-file node2.token"},
-		{"cluster join-token -json -dir " + dir, 0, `"node":2`},
+		{"cluster join-token -json -dir " + dir, 0, `"node":3`},
 		{"cluster join-token -valid 1000h -dir " + dir, codeFailed, "a token is good for"},
 		{"cluster join-token -o " + secret + ".token -dir " + dir, 0, secret + ".token"},
 		{"cluster join-token -o " + secret + ".token -dir " + dir, codeLocked, "exists"},

@@ -256,10 +256,13 @@ func (s sink) AdoptIncoming() error {
 	if err == nil {
 		err = snaps.cfg.FS.SyncDir(snaps.cfg.Dir)
 	}
+	if err != nil {
+		return err
+	}
 	snaps.mu.Lock()
 	defer snaps.mu.Unlock()
-	snaps.adopted, snaps.in = snaps.in, incoming{} // another may arrive before this one is shown
-	return err
+	snaps.adopted, snaps.in = append(snaps.adopted, snaps.in), incoming{} // another may get its place before this one is shown
+	return nil
 }
 
 // DropIncoming implements [Sink].
@@ -275,8 +278,8 @@ func (s sink) DropIncoming() error {
 func (s sink) Installed() {
 	e, snaps := s.e, s.e.snaps
 	snaps.mu.Lock()
-	in := snaps.adopted
-	snaps.adopted = incoming{}
+	in := snaps.adopted[0]
+	snaps.adopted = slices.Delete(snaps.adopted, 0, 1)
 	snaps.mu.Unlock()
 	e.tell(event{install: &point{in.root, in.at.Index}})
 	old := snaps.kept()

@@ -173,6 +173,48 @@ func TestInstall(t *testing.T) {
 	}
 }
 
+// TestInstallTwice: a second snapshot may have its place before the first one is shown. Each is shown in
+// its turn.
+func TestInstallTwice(t *testing.T) {
+	var out engine.Sink
+	from := startTimed(t, disk.NewSim(1), time.Unix(1e9, 0), engine.SnapshotConfig{Keep: 1}, func(s engine.Sink) { out = s })
+	sim := disk.NewSim(2)
+	e, in := startFollowing(t, sim, nil)
+	var indexes, seqs []uint64
+	for d := range 2 {
+		from.day(d)
+		index := out.NewestSnapshot()
+		_, _, size, sum, err := out.OpenSnapshot(index)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := make([]byte, size)
+		if err := errors.Join(out.ReadSnapshot(index, b, 0), out.CloseSnapshot(index)); err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(check(in, feed(in, b, 777), size, sum), in.AdoptIncoming()); err != nil {
+			t.Fatal(err)
+		}
+		indexes, seqs = append(indexes, index), append(seqs, from.e.Stats().SnapshotSeq)
+	}
+	if indexes[0] == indexes[1] {
+		t.Fatal("there is only one snapshot")
+	}
+	for i, index := range indexes {
+		in.Installed()
+		root, err := e.Wait(t.Context(), seqs[i])
+		if err != nil || root.Seq() != seqs[i] || e.Stats().Applied != index {
+			t.Fatalf("sequence %d at index %d is shown in the place of %d at %d, %v", root.Seq(), e.Stats().Applied, seqs[i], index, err)
+		}
+	}
+	if e.Root().Hash() != from.e.Root().Hash() || in.NewestSnapshot() != indexes[1] {
+		t.Errorf("snapshot %d, sequence %d; there %d", in.NewestSnapshot(), e.Root().Seq(), from.e.Root().Seq())
+	}
+	if err := from.e.Close(context.Background()); err != nil {
+		t.Error(err)
+	}
+}
+
 func check(in engine.Sink, err error, size int64, sum [32]byte) error {
 	if err == nil {
 		_, _, err = in.CheckIncoming(size, sum)

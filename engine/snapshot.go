@@ -122,7 +122,7 @@ type snapshots struct {
 	bad     map[uint64]bool            // found damaged, guarded by mu: they are neither sent nor read
 	beyond  beyond
 	in      incoming
-	adopted incoming // in its place, and not shown yet; guarded by mu
+	adopted []incoming // in their places, and not shown yet, oldest first; guarded by mu
 
 	leftovers []string // of writes that were interrupted
 	damaged   []string

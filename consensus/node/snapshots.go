@@ -40,7 +40,8 @@ type Snapshots interface {
 	AdoptIncoming() error
 	// DropIncoming lets go of it.
 	DropIncoming() error
-	// Installed says that its state is the node's now. It comes in turn with Committed.
+	// Installed says that its state is the node's now. It comes in turn with Committed, once for
+	// each AdoptIncoming and in their order; another may have been adopted meanwhile.
 	Installed()
 }
 

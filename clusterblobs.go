@@ -293,23 +293,31 @@ func (a *App) holdsBlobs() bool {
 }
 
 // How often a node compares its files with the leader's: soon after it lacked some, or knows of another leader.
+// Where none of what it lacks comes, it waits longer each time.
 const (
 	compareSoon  = time.Second
+	compareRetry = time.Minute // at most
 	compareEvery = 10 * time.Minute
 )
 
 // keepBlobs is the goroutine that fetches what the leader has and this node lacks.
 func (a *App) keepBlobs(ctx context.Context, c *cluster) {
+	retry := compareSoon // longer while nothing comes: a damaged file is sent whole each time it is asked for
 	for ctx.Err() == nil {
 		v, changed := c.node.View()
 		pause := compareEvery
 		if v.Leader != 0 && v.Leader != c.cfg.id {
 			switch got, err := a.compareBlobs(ctx, c, v.Leader); {
 			case err != nil && ctx.Err() == nil:
-				a.log.Warn("files of the leader could not be fetched; they are asked for again", "leader", uint64(v.Leader), "error", err)
-				pause = compareSoon
+				a.log.Warn("files of the leader could not be fetched; they are asked for again", "leader", uint64(v.Leader), "in", retry, "error", err)
+				pause = retry
+				if retry = min(2*retry, compareRetry); got > 0 {
+					retry = compareSoon
+				}
 			case got > 0:
-				pause = compareSoon
+				pause, retry = compareSoon, compareSoon
+			default:
+				retry = compareSoon
 			}
 		}
 		t, last := time.NewTimer(pause), v.Leader

@@ -51,8 +51,8 @@ func RecoverCluster(cfg RecoverConfig) (r Recovery, err error) {
 	if cfg.FS == nil {
 		cfg.FS = disk.Real()
 	}
-	if cfg.Cluster == "" || len(cfg.Address) > consensus.MaxAddressBytes {
-		return r, errors.New("lithair: RecoverConfig: a name of the new cluster and an address are required")
+	if cfg.Cluster == "" || cfg.Address == "" || len(cfg.Address) > consensus.MaxAddressBytes || cfg.Agree == nil {
+		return r, fmt.Errorf("lithair: RecoverConfig: Cluster, Address, of at most %d bytes, and Agree are required", consensus.MaxAddressBytes)
 	}
 	if err := backup.Finish(cfg.FS, cfg.Dir); err != nil {
 		return r, err

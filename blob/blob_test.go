@@ -87,6 +87,24 @@ func TestStore(t *testing.T) {
 	}
 }
 
+// TestPutHeals: a file that has rotted is whole again when its bytes come once more.
+func TestPutHeals(t *testing.T) {
+	sim := disk.NewSim(1)
+	s, err := blob.Open(blob.Config{Dir: "blobs", FS: sim})
+	must(t, err)
+	content := bytes.Repeat([]byte("0123456789"), 1000)
+	hash := hashOf(content)
+	for range 2 {
+		ref, err := s.Put(bytes.NewReader(content))
+		must(t, err)
+		must(t, s.Verify(ref.Hash))
+		must(t, sim.Flip("blobs/"+hash[:2]+"/"+hash, 8*5000))
+		if err := s.Verify(ref.Hash); err == nil {
+			t.Fatal("the file was not damaged")
+		}
+	}
+}
+
 type broken struct{}
 
 func (broken) Read([]byte) (int, error) { return 0, os.ErrDeadlineExceeded }

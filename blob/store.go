@@ -147,8 +147,8 @@ func ValidHash(text string) bool {
 
 func (s *Store) path(hash string) string { return path.Join(s.cfg.Dir, hash[:2], hash) }
 
-// Put stores what r holds. It is durable on return. What is there already is not written
-// again.
+// Put stores what r holds. It is durable on return. A file that is there already is
+// replaced, so that one which was damaged is whole again; who reads it reads on.
 //
 // Errors: those of r and of the disk; *[TooLargeError]. Then nothing is left.
 func (s *Store) Put(r io.Reader) (ref Ref, err error) {
@@ -189,10 +189,6 @@ func (s *Store) place(temp string, ref Ref) error {
 	}
 	s.mu.Lock() // held over the renaming, so that Collect does not remove what it names
 	defer s.mu.Unlock()
-	if _, there := s.files[ref.Hash]; there {
-		s.files[ref.Hash] = entry{ref.Size, s.cfg.Clock()}
-		return s.cfg.FS.Remove(temp)
-	}
 	if err := s.cfg.FS.Rename(temp, s.path(ref.Hash)); err != nil {
 		return err
 	}

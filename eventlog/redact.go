@@ -34,8 +34,10 @@ func (l *Log) Redact(indexes ...uint64) error {
 		if err != nil || seg == nil {
 			return err
 		}
-		err = l.redactIn(seg, wanted)
-		if err = errors.Join(err, l.release(seg)); err != nil && !errors.Is(err, errReplaced) {
+		if err = l.redactIn(seg, wanted); errors.Is(err, errReplaced) {
+			err = nil // what took its place is looked at next
+		}
+		if err = errors.Join(err, l.release(seg)); err != nil {
 			return err
 		}
 	}

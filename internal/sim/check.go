@@ -237,6 +237,12 @@ func (c *checker) started(p *process) {
 	if p.status.Term < p.m.claimed {
 		violated("node %d starts in term %d, it has spoken of term %d", p.m.id, p.status.Term, p.m.claimed)
 	}
+	if p.status.Last < p.m.holds {
+		violated("node %d has had entry %d, which is committed, on its disk, and starts with %d", p.m.id, p.m.holds, p.status.Last)
+	}
+	if p.log.Recovery().CutBytes > 0 {
+		c.s.stats["torn tail"]++
+	}
 	c.observe(p)
 	c.published(p)
 }
@@ -300,6 +306,11 @@ func (c *checker) leads(p *process, st *consensus.Status) {
 
 // durable is log matching: what has been made durable, by the chain over all of it.
 func (c *checker) durable(p *process) {
+	if i := min(p.status.Durable, uint64(len(c.log))); i > p.m.holds {
+		if term, ok := p.n.Term(i); ok && term == c.log[i-1].Term {
+			p.m.holds = i
+		}
+	}
 	last, sum := p.log.Chain()
 	if last != p.status.Durable || last == 0 || sum == p.chain {
 		return // an older log is still in the place of what the core has

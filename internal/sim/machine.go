@@ -55,6 +55,7 @@ type machine struct {
 	dark     bool  // it has failed, in the middle of a call
 
 	claimed uint64 // highest term that it has spoken of
+	holds   uint64 // highest committed entry that has been on its disk
 }
 
 // process is a node that runs.

@@ -260,7 +260,7 @@ func (o *operator) replaceNow(m *machine) {
 		return
 	}
 	delete(o.rotten, m.id)
-	m.replace, m.claimed = false, 0
+	m.replace, m.claimed, m.holds = false, 0, 0
 	m.disk, m.first = disk.NewSim(o.s.world.rng.Uint64()), o.s.identity(m.id)
 	o.s.tell(m.id, "has an empty disk, and is incarnation %x", m.first.Incarnation)
 	m.start()

@@ -119,7 +119,7 @@ func (s *simulation) draw(seed uint64) {
 	m.voters = []int{3, 3, 5, 3, 1, 3, 7, 3, 5, 3, 3, 11}[seed%12]
 	m.learners = pick(w, 0, 0, 1, 2)
 	m.clients, m.registers = 2+w.rng.IntN(4), 1+w.rng.IntN(4)
-	m.padding = pick(w, 0, 0, 300, 1200)
+	m.padding = pick(w, 0, 300, 1200, 2400)
 	m.think = pick(w, 20*time.Millisecond, 60*time.Millisecond, 150*time.Millisecond)
 	m.sync, m.slowSync = pick(w, 200*time.Microsecond, time.Millisecond, 8*time.Millisecond), pick(w, 50*time.Millisecond, 800*time.Millisecond)
 	m.apply = pick(w, 20*time.Microsecond, 300*time.Microsecond, 5*time.Millisecond)

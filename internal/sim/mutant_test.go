@@ -71,7 +71,7 @@ var mutants = []struct{ name, file, old, new string }{
 	{"the state of a snapshot is not shown", "engine/install.go", "	e.tell(event{install: &point{in.root, in.at.Index}})\n", ""},
 	{"the applied index is past that of the snapshot", "engine/install.go", "	ex.head, ex.applied = root, index\n", "	ex.head, ex.applied = root, index+3\n"},
 	{"what arrived is renamed before it is durable", "engine/install.go", "	if err == nil {\n		err = in.file.Sync()\n	}\n", ""},
-	{"the name of what arrived is not durable", "engine/install.go", "	if err == nil {\n		err = snaps.cfg.FS.SyncDir(snaps.cfg.Dir)\n	}\n	snaps.mu.Lock()", "	snaps.mu.Lock()"},
+	{"the name of what arrived is not durable", "engine/install.go", "	if err == nil {\n		err = snaps.cfg.FS.SyncDir(snaps.cfg.Dir)\n	}\n	if err != nil {\n		return err\n	}\n	snaps.mu.Lock()", "	if err != nil {\n		return err\n	}\n	snaps.mu.Lock()"},
 	{"a log that begins anew forgets the chain", "eventlog/reset.go", "salt: l.cfg.Salt(), chain: begin.Chain, loose", "salt: l.cfg.Salt(), loose"},
 	{"a piece that is lost is not asked for again", "consensus/snapshot.go", "again && in.quiet < in.patience {", "again {"},
 	{"a checkpoint is of the state before", "engine/follow.go", "			ex.settle(f)\n			*f = *ex.follow()\n			ex.checkpointed(&r)\n", "			ex.checkpointed(&r)\n			ex.settle(f)\n			*f = *ex.follow()\n"},

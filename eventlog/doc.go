@@ -42,7 +42,8 @@
 // [Log.Reset] does so with a log that is open, and lets go of what it held.
 //
 // A damaged log can be opened with [Config.Salvage]: read only, it serves what is whole
-// and says what is not.
+// and says what is not. [Log.Mend] fills the damaged ranges with records of another log, and
+// takes none that the chain does not prove to be those that stood there.
 //
 // One window is left: damage to the last batch, before a batch or a mark follows it
 // (50 ms after the last append, and at Close), looks as if it had been torn.

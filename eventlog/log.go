@@ -87,6 +87,7 @@ type Log struct {
 	lock     io.Closer
 	recovery Recovery
 	survey   Survey // of a log opened for salvage
+	gaps     []gap  // of its damaged ranges
 
 	mu          sync.Mutex
 	wake        sync.Cond  // of the log's goroutine

@@ -26,11 +26,11 @@ func OpenReadOnly(cfg Config) (*Log, error) {
 	if err != nil {
 		return nil, fmt.Errorf("eventlog: %w", err)
 	}
-	im, found, err := look(&cfg)
+	im, found, gaps, err := look(&cfg)
 	if err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
-	l := &Log{cfg: cfg, lock: lock, im: *im, survey: found, next: im.last + 1, failed: ErrReadOnly, ended: make(chan struct{})}
+	l := &Log{cfg: cfg, lock: lock, im: *im, survey: found, gaps: gaps, next: im.last + 1, failed: ErrReadOnly, ended: make(chan struct{})}
 	l.wake.L = &l.mu
 	l.recovery = Recovery{Segments: len(im.segments), Records: im.last - im.base}
 	close(l.ended)
@@ -38,11 +38,11 @@ func OpenReadOnly(cfg Config) (*Log, error) {
 }
 
 // look reads the log, with Salvage over damage.
-func look(cfg *Config) (*image, Survey, error) {
+func look(cfg *Config) (*image, Survey, []gap, error) {
 	if cfg.Salvage {
 		return salvage(cfg)
 	}
 	s := &scanner{fs: cfg.FS, dir: cfg.Dir, keys: cfg.Keys, readOnly: true, readAll: cfg.CheckAll}
 	im, err := s.scan()
-	return im, Survey{}, err
+	return im, Survey{}, nil, err
 }

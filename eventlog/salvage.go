@@ -10,13 +10,13 @@ import (
 // reading what lies before and behind goes on as ever.
 
 // salvage surveys the log and returns what is whole as an image.
-func salvage(cfg *Config) (*image, Survey, error) {
+func salvage(cfg *Config) (*image, Survey, []gap, error) {
 	s := &surveyor{scanner: scanner{fs: cfg.FS, dir: cfg.Dir, keys: cfg.Keys, readOnly: true}}
 	if err := s.survey(); err != nil {
-		return nil, Survey{}, errors.Join(err, s.close())
+		return nil, Survey{}, nil, errors.Join(err, s.close())
 	}
 	s.im.holes = s.found.Damaged
-	return &s.im, s.found, nil
+	return &s.im, s.found, s.gaps, nil
 }
 
 // Damaged returns the ranges that cannot be read, in order, of a log that was opened with

@@ -3,6 +3,7 @@ package eventlog
 import (
 	"context"
 	"errors"
+	"os"
 	"time"
 )
 
@@ -14,9 +15,20 @@ import (
 //
 // Errors: ctx's, [ErrClosed], *[CorruptError].
 func (l *Log) Scrub(ctx context.Context, bytesPerSecond int64) (bytes int64, err error) {
+	return l.scrub(ctx, l.First(), bytesPerSecond)
+}
+
+// CheckFrom is Scrub of the records from an index on, as fast as it goes: for who is about to read
+// them all and must not stop in the middle.
+func (l *Log) CheckFrom(from uint64) error {
+	_, err := l.scrub(context.Background(), max(from, l.First()), 0)
+	return err
+}
+
+func (l *Log) scrub(ctx context.Context, next uint64, bytesPerSecond int64) (bytes int64, err error) {
 	var m memory
 	begun, last := time.Now(), l.Durable()
-	for next := l.First(); next <= last; {
+	for next <= last {
 		p, err := l.find(next)
 		switch {
 		case errors.Is(err, ErrCompacted):
@@ -27,7 +39,7 @@ func (l *Log) Scrub(ctx context.Context, bytesPerSecond int64) (bytes int64, err
 		case err != nil:
 			return bytes, err
 		}
-		err = p.each(&m, p.first, func(f *frame) (bool, error) { return true, nil })
+		err = p.each(&m, max(next, p.first), func(f *frame) (bool, error) { return true, nil })
 		if err = errors.Join(err, l.release(p.seg)); err != nil {
 			return bytes, err
 		}
@@ -52,4 +64,18 @@ func pace(ctx context.Context, begun time.Time, bytes, perSecond int64) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
+}
+
+// Suspect has the next Open read the segment that a *[CorruptError] names, instead of believing its
+// index file. Another error is passed over.
+func (l *Log) Suspect(err error) error {
+	var corrupt *CorruptError
+	if !errors.As(err, &corrupt) || corrupt.Segment == "" {
+		return nil
+	}
+	gone := l.cfg.FS.Remove(indexName(corrupt.Segment))
+	if errors.Is(gone, os.ErrNotExist) {
+		return nil
+	}
+	return errors.Join(gone, l.cfg.FS.SyncDir(l.cfg.Dir))
 }

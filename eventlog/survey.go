@@ -61,6 +61,8 @@ type surveyor struct {
 	frame   uint64  // number of the next frame
 	last    uint64
 	chain   Sum
+	gap     gap   // of the open range
+	gaps    []gap // of found.Damaged
 }
 
 func (s *surveyor) survey() error {
@@ -105,7 +107,7 @@ func (s *surveyor) damaged(d *Damage) {
 	if len(s.found.Damaged) == 0 {
 		s.found.soundSeg = s.openSeg
 	}
-	s.found.Damaged = append(s.found.Damaged, *d)
+	s.found.Damaged, s.gaps = append(s.found.Damaged, *d), append(s.gaps, s.gap)
 	s.open = nil
 }
 
@@ -119,14 +121,17 @@ func (s *surveyor) begin(seg *segment, off int64, reason string) {
 	}
 	s.im.breakOff()
 	s.openSeg = len(s.im.segments) - 1
+	s.beginGap(s.openSeg, off)
 	s.open = &Damage{Segment: seg.name, Offset: off, End: seg.size, First: s.last + 1, Reason: reason}
 }
 
-// resume notes that damage ends before something whole that follows index before.
-func (s *surveyor) resume(off int64, seg *segment, before uint64) {
+// resume notes that damage ends before something whole that follows index before: a frame, or
+// a segment's header.
+func (s *surveyor) resume(off int64, seg *segment, before uint64, f *frame, h *segmentHeader) {
 	if s.open == nil {
 		return
 	}
+	s.endGap(off, before, f, h)
 	if s.open.Segment == seg.name {
 		s.open.End = off
 	}
@@ -168,7 +173,7 @@ func (s *surveyor) segment(seg *segment) error {
 	if h.frame != s.frame || h.first != s.last+1 || h.chain != s.chain {
 		s.begin(seg, 0, "the segment does not continue the one before; a segment is missing or foreign")
 	}
-	s.resume(0, seg, h.first-1)
+	s.resume(0, seg, h.first-1, nil, h)
 	s.frame, s.last, s.chain = h.frame, h.first-1, h.chain
 	return s.frames(&w, seg)
 }
@@ -221,7 +226,7 @@ func (s *surveyor) take(seg *segment, off int64, f *frame) error {
 	if s.open == nil && (f.number != s.frame || before != s.last) {
 		s.begin(seg, off, "frame numbers do not continue")
 	}
-	s.resume(off, seg, before)
+	s.resume(off, seg, before, f, nil)
 	s.frame = f.number + 1
 	seg.end = off + f.size
 	s.chain = f.chain

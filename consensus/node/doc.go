@@ -22,6 +22,11 @@
 //	renew.go      a node is to begin anew
 //	view.go       who leads
 //	transport.go  messages over TCP
+//	handshake.go  who is on the other side
+//	groups.go     several groups in a process: whose a message is
+//	group.go      their parts in a transport
+//	inbox.go      what has come for a group
+//	refusal.go    groups that are not there
 //	now_unix.go   writes that do not wait
 //	stream.go     other connections between nodes
 //
@@ -35,6 +40,16 @@
 //     Proposals still open may yet be committed, unless known says that they are not in
 //     the log: so it is when a lone node's disk is full.
 //   - After a failed sync, whose outcome nobody knows, the node says nothing more.
+//
+// # Several groups
+//
+// A process may hold replicas of several groups on one transport, each a Raft cluster of its own with its
+// log, directory, identity, leader and members, see [TCP.Group]. A group holds the whole state of an
+// application; nothing orders what happens in two of them. The number of the group stands in
+// each message and in the identity: a directory of another group is not opened, a message of
+// another group is not taken. A group that fails, waits for its disk or is closed does not hold up the
+// others; what comes for one that is not there is refused, counted, and said to who sent it. The groups
+// tick together, and heartbeats leave together. Releases before groups take part in group 0 alone.
 //
 // # Concurrency
 //

@@ -15,6 +15,7 @@ import (
 // Identity is what a node must find again besides its log: who it is, and what it has
 // promised (Raft dissertation §3.8).
 type Identity struct {
+	Group       uint64 // which of the groups on its transport, see Config.Group
 	Cluster     uint64 // drawn at the bootstrap; nodes of another cluster are refused
 	ID          consensus.NodeID
 	Incarnation uint64 // of this disk, see consensus.Config; 0 for nodes of the bootstrap
@@ -42,10 +43,12 @@ type Identity struct {
 //
 //	magic(8) sum(4: CRC-32C of what follows) length(4) counter(8)
 //	cluster(8) id(8) incarnation(8) term(8) vote(8) commit(8) membershipIndex(8)
-//	if the magic is LTHNODE2: install(56: a position of eventlog)
+//	if the magic is LTHNODE3: group(8)
+//	if the magic is LTHNODE2 or LTHNODE3: install(56: a position of eventlog)
 //	membership
 //
-// Integers are little-endian.
+// Integers are little-endian. LTHNODE3 is of groups other than 0 alone, so that releases which
+// know no groups read the identities that are theirs, and take no other's for one.
 type identityFile struct {
 	file    disk.File
 	counter uint64
@@ -57,6 +60,7 @@ const (
 	slotBytes     = 64 << 10
 	identityMagic = "LTHNODE1"
 	installMagic  = "LTHNODE2" // while a snapshot is being installed
+	groupMagic    = "LTHNODE3" // of another group than 0
 	identityHead  = 16
 	identityFixed = 8 * 8
 )
@@ -129,10 +133,15 @@ func (f *identityFile) read() (id Identity, found bool, err error) {
 }
 
 func parseIdentity(b []byte) (id Identity, counter uint64, err error) {
-	n, head := int(order.Uint32(b[12:])), identityFixed
-	if string(b[:8]) == installMagic {
+	n, head, place := int(order.Uint32(b[12:])), identityFixed, identityFixed // place: of an installation
+	switch string(b[:8]) {
+	case identityMagic:
+	case installMagic:
 		head += eventlog.PositionBytes
-	} else if string(b[:8]) != identityMagic {
+	case groupMagic:
+		place += 8
+		head += 8 + eventlog.PositionBytes
+	default:
 		return id, 0, ErrNoIdentity
 	}
 	if n < head || n > len(b)-identityHead || crc32.Checksum(b[12:identityHead+n], castagnoli) != order.Uint32(b[8:]) {
@@ -140,8 +149,11 @@ func parseIdentity(b []byte) (id Identity, counter uint64, err error) {
 	}
 	v := func(i int) uint64 { return order.Uint64(b[identityHead+8*i:]) }
 	id = Identity{Cluster: v(1), ID: consensus.NodeID(v(2)), Incarnation: v(3), Term: v(4), Vote: consensus.NodeID(v(5)), Commit: v(6), MembershipIndex: v(7)}
-	if head > identityFixed {
-		if id.Install, err = eventlog.ParsePosition(b[identityHead+identityFixed : identityHead+head]); err != nil {
+	if place > identityFixed {
+		id.Group = order.Uint64(b[identityHead+identityFixed:])
+	}
+	if head > place {
+		if id.Install, err = eventlog.ParsePosition(b[identityHead+place : identityHead+head]); err != nil {
 			return id, 0, err
 		}
 	}
@@ -153,7 +165,10 @@ func parseIdentity(b []byte) (id Identity, counter uint64, err error) {
 // damaged, and then it is all there is.
 func (f *identityFile) write(id Identity) error {
 	magic := identityMagic
-	if id.Install != (eventlog.Position{}) {
+	switch {
+	case id.Group != 0:
+		magic = groupMagic
+	case id.Install != (eventlog.Position{}):
 		magic = installMagic
 	}
 	b := append(f.buf[:0], magic...)
@@ -161,12 +176,16 @@ func (f *identityFile) write(id Identity) error {
 	for _, v := range [...]uint64{f.counter + 1, id.Cluster, uint64(id.ID), id.Incarnation, id.Term, uint64(id.Vote), id.Commit, id.MembershipIndex} {
 		b = order.AppendUint64(b, v)
 	}
-	if magic == installMagic {
+	if magic == groupMagic {
+		b = order.AppendUint64(b, id.Group)
+	}
+	if magic != identityMagic {
 		b = id.Install.Append(b)
 	}
+	head := len(b)
 	b = consensus.AppendMembership(b, id.Membership)
 	if len(b) > slotBytes {
-		return fmt.Errorf("node: a membership of %d bytes is more than the identity holds (%d)", len(b)-identityHead-identityFixed, slotBytes-identityHead-identityFixed)
+		return fmt.Errorf("node: a membership of %d bytes is more than the identity holds (%d)", len(b)-head, slotBytes-head)
 	}
 	order.PutUint32(b[12:], uint32(len(b)-identityHead))
 	order.PutUint32(b[8:], crc32.Checksum(b[12:], castagnoli))

@@ -10,6 +10,12 @@ import (
 )
 
 func TestIdentitySurvivesTornWrites(t *testing.T) {
+	for _, group := range []uint64{0, 3} {
+		testTornWrites(t, group)
+	}
+}
+
+func testTornWrites(t *testing.T, group uint64) {
 	fs := disk.NewSim(1)
 	if err := fs.MkdirAll("d"); err != nil {
 		t.Fatal(err)
@@ -20,7 +26,7 @@ func TestIdentitySurvivesTornWrites(t *testing.T) {
 	}
 	var wrote []Identity
 	for i := range uint64(4) {
-		id := Identity{Cluster: 7, ID: 2, Incarnation: 9, Term: 10 + i, Vote: consensus.NodeID(i), MembershipIndex: i, Membership: consensus.Voters(1, 2, 3), Commit: 5 * i}
+		id := Identity{Group: group, Cluster: 7, ID: 2, Incarnation: 9, Term: 10 + i, Vote: consensus.NodeID(i), MembershipIndex: i, Membership: consensus.Voters(1, 2, 3), Commit: 5 * i}
 		if i%2 == 1 { // while a snapshot is being installed
 			id.Install = eventlog.Position{Index: 70 + i, Term: 3, Time: -1, Chain: eventlog.Sum{byte(i)}}
 		}

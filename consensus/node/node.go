@@ -72,9 +72,12 @@ type Config struct {
 	First Identity
 
 	Transport Transport
+	// Group is which of several groups of a cluster the node is a replica of; default 0. Each has
+	// its own log, directory and identity; a transport may be shared, see [TCP.Group].
+	Group uint64
 	// Tick is the unit of Raft's time; default 50 ms. Elections begin after 10 to 20.
 	Tick time.Duration
-	// Raft holds limits and choices; ID, Incarnation, Storage, Seed and Now are set here.
+	// Raft holds limits and choices; ID, Group, Incarnation, Storage, Seed and Now are set here.
 	Raft   consensus.Config
 	Manual bool // no ticker: the owner calls Tick
 	// MaxLagBytes is how large the log may be while it is kept for members that are behind;
@@ -457,9 +460,22 @@ func (n *Node) tell(c *call) {
 	}
 }
 
+// inStep is what a transport says whose nodes tick together, so that what they have to say
+// then goes out together: how long it is until the next tick.
+type inStep interface {
+	untilTick(every time.Duration) time.Duration
+}
+
 // tick runs the clock until the node is closed.
 func (n *Node) tick() {
 	defer n.ticking.Done()
+	if s, ok := n.cfg.Transport.(inStep); ok {
+		select {
+		case <-n.stop:
+			return
+		case <-time.After(s.untilTick(n.cfg.Tick)):
+		}
+	}
 	t := time.NewTicker(n.cfg.Tick)
 	defer t.Stop()
 	for {

@@ -50,5 +50,5 @@ func Renew(fs disk.FS, dir, file string, incarnation uint64) (err error) {
 	if others < voters/2+1 {
 		return ErrNeeded
 	}
-	return f.write(Identity{Cluster: id.Cluster, ID: id.ID, Incarnation: incarnation, Term: id.Term, Vote: id.Vote, Membership: id.Membership})
+	return f.write(Identity{Group: id.Group, Cluster: id.Cluster, ID: id.ID, Incarnation: incarnation, Term: id.Term, Vote: id.Vote, Membership: id.Membership})
 }

@@ -82,7 +82,7 @@ func (n *Node) begin() error {
 		}
 	}
 	rc := n.cfg.Raft
-	rc.ID, rc.Incarnation, rc.Storage = n.identity.ID, n.identity.Incarnation, n
+	rc.ID, rc.Group, rc.Incarnation, rc.Storage = n.identity.ID, n.cfg.Group, n.identity.Incarnation, n
 	rc.Now = func() int64 { return n.cfg.Clock().UnixNano() }
 	if !n.cfg.Manual {
 		rc.LazyCommit = true
@@ -137,6 +137,7 @@ func (n *Node) alone() bool {
 // identify finds out who this node is.
 func (n *Node) identify() (found bool, err error) {
 	first := n.cfg.First
+	first.Group = n.cfg.Group
 	if first.ID == 0 {
 		first.ID = 1
 	}
@@ -155,6 +156,8 @@ func (n *Node) identify() (found bool, err error) {
 	case !found:
 		n.identity = first
 		return false, n.file.write(first)
+	case id.Group != first.Group:
+		return false, fmt.Errorf("node: this directory is that of group %d, not of group %d", id.Group, first.Group)
 	case first.Cluster != 0 && id.Cluster != first.Cluster:
 		return false, fmt.Errorf("node: this directory belongs to cluster %x, not %x", id.Cluster, first.Cluster)
 	case n.cfg.First.ID != 0 && id.ID != first.ID:

@@ -6,10 +6,10 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"log/slog"
 	"net"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -31,9 +31,9 @@ type TCPConfig struct {
 	Insecure bool
 
 	MaxFrameBytes int           // of one message; default 80 MiB
-	MaxQueueBytes int           // waiting for one peer, beyond which messages are dropped; default 64 MiB
+	MaxQueueBytes int           // waiting for one peer or one group, beyond which messages are dropped; default 64 MiB
 	MaxStrangers  int           // connections in their handshake; default 64
-	MaxStreams    int           // named streams that others have opened; default 1024
+	MaxStreams    int           // named streams that others have opened, for each group; default 1024
 	DialTimeout   time.Duration // of a connection and its handshake; default 2 s
 	WriteTimeout  time.Duration // default 10 s
 	RetryAfter    time.Duration // between attempts to reach a peer; default 100 ms
@@ -83,18 +83,22 @@ func loopback(a net.Addr) bool {
 // TCP is a [Transport]: a connection to each peer for what is sent to it, and one from each for
 // what it sends; pieces of snapshots have a connection of their own, so that no heartbeat waits
 // behind one. Frames are length(4) sum(4: CRC-32C) and an encoded message.
+//
+// It is the transport of group 0, and carries others as well, see [TCP.Group].
 type TCP struct {
-	cfg     TCPConfig
-	receive func(...consensus.Message)
-	gone    func(consensus.NodeID)
+	cfg    TCPConfig
+	newest uint8 // version of the protocol
+	began  time.Time
+	zero   *Group
+	served Groups // those whose Serve was called
+	stats  tcpStats
 
 	mu        sync.Mutex
-	peers     map[consensus.NodeID]*outgoing
+	groups    map[uint32]*Group
+	conns     map[place]*outgoing
 	incoming  map[net.Conn]bool
 	reading   map[*incoming]bool
 	strangers int
-	streams   int
-	listeners map[string]*streamListener
 	closed    bool
 
 	rounds atomic.Uint64 // of watch
@@ -105,15 +109,16 @@ type TCP struct {
 
 // outgoing is what waits for one peer.
 type outgoing struct {
-	t       *TCP
-	id      consensus.NodeID
-	address string
-	stream  string    // "" for all messages but pieces of snapshots
-	chunks  *outgoing // for those
-	wake    chan struct{}
-	stop    context.CancelFunc
+	t *TCP
+	place
+	stream string    // "" for all messages but pieces of snapshots
+	chunks *outgoing // for those
+	wake   chan struct{}
+	stop   context.CancelFunc
+	groups int // that use it; t.mu guards it
 
 	mu      sync.Mutex
+	version uint8 // that the peer speaks
 	queue   []consensus.Message
 	bytes   int
 	dropped int
@@ -127,79 +132,56 @@ func NewTCP(cfg TCPConfig) (*TCP, error) {
 	if err := cfg.setDefaults(); err != nil {
 		return nil, err
 	}
-	t := &TCP{cfg: cfg, peers: map[consensus.NodeID]*outgoing{}, incoming: map[net.Conn]bool{}, reading: map[*incoming]bool{}, listeners: map[string]*streamListener{}}
+	t := &TCP{cfg: cfg, newest: newestVersion, began: time.Now(), groups: map[uint32]*Group{}, conns: map[place]*outgoing{}, incoming: map[net.Conn]bool{}, reading: map[*incoming]bool{}}
+	t.zero = t.newGroup(0)
 	t.ctx, t.cancel = context.WithCancel(context.Background())
 	return t, nil
 }
 
-// Serve begins to take connections: their messages go to receive; gone is told when a peer's
-// process is dead, see [Node.LeaderLost]. It is called once.
+// Serve begins to take connections: messages of group 0 go to receive; gone is told when a peer's
+// process is dead, see [Node.LeaderLost]. Both are nil where there is no group 0. It is called
+// once.
 func (t *TCP) Serve(receive func(...consensus.Message), gone func(consensus.NodeID)) {
-	t.receive, t.gone = receive, gone
+	if receive != nil {
+		if err := t.zero.Serve(receive, gone); err != nil {
+			return // it was closed meanwhile
+		}
+	}
 	t.done.Add(2)
 	go t.accept()
 	go t.watch()
 }
 
-// Members implements [Transport]: peers come and go with their addresses. Nobody is told by an
-// empty membership: a node that waits to be taken in keeps whom it knows.
-func (t *TCP) Members(m consensus.Membership) {
-	if len(m.Members) == 0 {
-		return
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.closed {
-		return
-	}
-	for id, o := range t.peers {
-		if x, ok := m.Find(id); !ok || x.Address != o.address {
-			o.stop()
-			delete(t.peers, id)
-		}
-	}
-	for _, x := range m.Members {
-		if x.ID == t.cfg.ID || x.Address == "" || t.peers[x.ID] != nil {
-			continue
-		}
-		ctx, stop := context.WithCancel(t.ctx)
-		o := &outgoing{t: t, id: x.ID, address: x.Address, wake: make(chan struct{}, 1), stop: stop}
-		o.chunks = &outgoing{t: t, id: x.ID, address: x.Address, stream: chunkStream, wake: make(chan struct{}, 1), stop: stop}
-		t.peers[x.ID] = o
-		t.done.Add(2)
-		go o.run(ctx)
-		go o.chunks.run(ctx)
-	}
+// Send implements [Transport], for group 0.
+func (t *TCP) Send(messages []consensus.Message) { t.zero.Send(messages) }
+
+// Members implements [Transport], for group 0.
+func (t *TCP) Members(m consensus.Membership) { t.zero.Members(m) }
+
+func (t *TCP) untilTick(every time.Duration) time.Duration { return t.zero.untilTick(every) }
+
+// TCPStats counts since the transport was made.
+type TCPStats struct {
+	Messages, Writes uint64 // sent: messages of all groups, and writes that carried them
+	Dropped          uint64 // messages to a peer that did not keep up
+	Unsent           uint64 // messages of groups other than 0 to peers whose release knows none
+	Unknown          uint64 // arrived for groups that are not here
+	Refused          uint64 // times that a peer has said that it does not have a group
+}
+
+type tcpStats struct{ messages, writes, dropped, unsent, unknown, refused atomic.Uint64 }
+
+// Stats returns what the transport has done.
+func (t *TCP) Stats() TCPStats {
+	s := &t.stats
+	return TCPStats{s.messages.Load(), s.writes.Load(), s.dropped.Load(), s.unsent.Load(), s.unknown.Load(), s.refused.Load()}
 }
 
 // chunkStream is the name of the connections that pieces of snapshots travel on.
 const chunkStream = "raft-chunks"
 
-// maxChunks may wait for one peer: it asks for one after the other, and again for what is late.
+// maxChunks may wait for one peer and each group: it asks for one after the other, and again for what is late.
 const maxChunks = 2
-
-// Send implements [Transport]. What the connection takes at once is written by the caller, which
-// spares a switch to another goroutine; the rest waits for the peer's own.
-func (t *TCP) Send(messages []consensus.Message) {
-	chunk := func(i int) bool { return messages[i].Kind == consensus.MsgChunk }
-	for len(messages) > 0 {
-		k := 1
-		for k < len(messages) && messages[k].To == messages[0].To && chunk(k) == chunk(0) {
-			k++
-		}
-		t.mu.Lock()
-		o := t.peers[messages[0].To]
-		t.mu.Unlock()
-		switch {
-		case o == nil:
-		case chunk(0):
-			o.chunks.put(messages[:k])
-		default:
-			o.put(messages[:k])
-		}
-		messages = messages[k:]
-	}
-}
 
 func sizeOf(m *consensus.Message) int {
 	n := 128 + len(m.Data)
@@ -217,8 +199,9 @@ func (o *outgoing) put(list []consensus.Message) {
 	for i := range list {
 		total += sizeOf(&list[i])
 	}
+	groups := o.t.served.Len()
 	o.mu.Lock()
-	if o.now != nil && !o.writing && len(o.queue) == 0 && len(o.left) == 0 && total <= maxNowBytes {
+	if o.now != nil && !o.writing && len(o.queue) == 0 && len(o.left) == 0 && total <= maxNowBytes && (groups < 2 || brings(list)) {
 		o.writeNow(list)
 		waits := len(o.left) > 0
 		o.mu.Unlock()
@@ -229,7 +212,11 @@ func (o *outgoing) put(list []consensus.Message) {
 	}
 	for i := range list {
 		n := sizeOf(&list[i])
-		if o.bytes+n > o.t.cfg.MaxQueueBytes && len(o.queue) > 0 || o.stream != "" && len(o.queue) == maxChunks {
+		room := o.t.cfg.MaxQueueBytes
+		if len(list[i].Entries) == 0 {
+			room += reservedBytes // what a group floods the queue with costs no other its heartbeats
+		}
+		if o.bytes+n > room && len(o.queue) > 0 || o.stream != "" && len(o.queue) >= maxChunks*groups {
 			o.dropped++ // the protocol sends again what matters
 			continue
 		}
@@ -239,13 +226,41 @@ func (o *outgoing) put(list []consensus.Message) {
 	o.rouse()
 }
 
+// reservedBytes of a queue are for messages without entries.
+const reservedBytes = 1 << 20
+
+// brings says whether there are entries in messages. Those without, mostly heartbeats and answers to
+// them, are left to the peer's goroutine where there are several groups: it writes together what
+// they have to say.
+func brings(list []consensus.Message) bool {
+	for i := range list {
+		if len(list[i].Entries) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// encode appends messages; those of groups that the peer cannot know are left out.
+func (o *outgoing) encode(b []byte, list []consensus.Message, version uint8) []byte {
+	sent := uint64(0)
+	for i := range list {
+		if list[i].Group != 0 && version < groupsVersion {
+			o.t.stats.unsent.Add(1)
+			continue
+		}
+		b = appendFrame(b, &list[i])
+		sent++
+	}
+	o.t.stats.messages.Add(sent)
+	return b
+}
+
 // writeNow writes what the connection has room for. What went wrong, if something did, the
 // peer's goroutine learns when it writes the rest. o.mu is held.
 func (o *outgoing) writeNow(list []consensus.Message) {
-	b := o.left[:0]
-	for i := range list {
-		b = appendFrame(b, &list[i])
-	}
+	b := o.encode(o.left[:0], list, o.version)
+	o.t.stats.writes.Add(1)
 	n := o.now.writeNow(b)
 	o.left = b[:copy(b, b[n:])]
 }
@@ -266,19 +281,17 @@ func (o *outgoing) take(b []byte) (frames []byte, dropped int) {
 	dropped = o.dropped
 	o.queue, o.bytes, o.dropped, o.left = nil, 0, 0, o.left[:0]
 	o.writing = len(b) > 0 || len(list) > 0
+	version := o.version
 	o.mu.Unlock()
-	for i := range list {
-		b = appendFrame(b, &list[i])
-	}
-	return b, dropped
+	return o.encode(b, list, version), dropped
 }
 
 // connected says how the connection is written to; nil when there is none, and what waited is
 // old by the time there is another.
-func (o *outgoing) connected(now nowWriter) {
+func (o *outgoing) connected(now nowWriter, version uint8) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.now, o.writing = now, false
+	o.now, o.version, o.writing = now, version, false
 	if now == nil {
 		o.queue, o.bytes, o.dropped, o.left = nil, 0, 0, nil
 	}
@@ -297,13 +310,13 @@ func (o *outgoing) run(ctx context.Context) {
 		if o.stream != "" && !o.awaited(ctx) {
 			return
 		}
-		c, err := o.t.dial(ctx, o.address, o.id, o.stream)
+		c, version, err := o.t.dial(ctx, o.address, o.id, streamKey{name: o.stream})
 		if err == nil {
 			said, had = "", true
 			if o.stream == "" {
-				log.Info("peer connected")
+				log.Info("peer connected", "version", version)
 			}
-			err = o.write(ctx, c)
+			err = o.write(ctx, c, version)
 			if cerr := c.Close(); err == nil {
 				err = cerr
 			}
@@ -312,14 +325,14 @@ func (o *outgoing) run(ctx context.Context) {
 			return
 		}
 		if had && o.stream == "" && refused(err) {
-			o.t.gone(o.id) // its connection broke, and nobody listens where it did
+			o.t.lost(o) // its connection broke, and nobody listens where it did
 			had = false
 		}
 		if err != nil && err.Error() != said {
 			said = err.Error()
 			log.Warn("peer cannot be reached", "error", err)
 		}
-		o.connected(nil)
+		o.connected(nil, 0)
 		select {
 		case <-ctx.Done():
 		case <-time.After(o.pause(had)):
@@ -352,12 +365,11 @@ func (o *outgoing) pause(had bool) time.Duration {
 }
 
 // dial makes a connection and its handshake.
-func (t *TCP) dial(ctx context.Context, address string, id consensus.NodeID, stream string) (net.Conn, error) {
+func (t *TCP) dial(ctx context.Context, address string, id consensus.NodeID, stream streamKey) (c net.Conn, version uint8, err error) {
 	ctx, stop := context.WithTimeout(ctx, t.cfg.DialTimeout)
 	defer stop()
-	c, err := t.cfg.Dial(ctx, address)
-	if err != nil {
-		return nil, err
+	if c, err = t.cfg.Dial(ctx, address); err != nil {
+		return nil, 0, err
 	}
 	deadline, _ := ctx.Deadline()
 	if err = c.SetDeadline(deadline); err == nil {
@@ -370,30 +382,23 @@ func (t *TCP) dial(ctx context.Context, address string, id consensus.NodeID, str
 			err, c = s.HandshakeContext(ctx), s
 		}
 		if err == nil {
-			err = t.greet(c, id, stream)
+			version, err = t.greet(c, id, stream)
 		}
 	}
 	if err == nil {
 		err = c.SetDeadline(time.Time{})
 	}
 	if err != nil {
-		return nil, errors.Join(err, c.Close())
+		return nil, 0, errors.Join(err, c.Close())
 	}
-	return c, nil
+	return c, version, nil
 }
 
-// write sends what waits, all at once. The peer says nothing on this connection: an end or
-// any byte of it ends it, and is noticed at once.
-func (o *outgoing) write(ctx context.Context, c net.Conn) error {
+// write sends what waits, all at once. An end of the connection is noticed at once.
+func (o *outgoing) write(ctx context.Context, c net.Conn, version uint8) error {
 	ended := make(chan error, 1)
-	go func() {
-		_, err := c.Read(make([]byte, 1))
-		if err == nil {
-			err = ErrNotANode
-		}
-		ended <- err
-	}()
-	o.connected(newNowWriter(c))
+	go func() { ended <- o.heed(c, version) }()
+	o.connected(newNowWriter(c), version)
 	o.rouse() // for what came meanwhile
 	for {
 		select {
@@ -413,8 +418,12 @@ func (o *outgoing) write(ctx context.Context, c net.Conn) error {
 func (o *outgoing) writeAll(c net.Conn) error {
 	var b []byte
 	for {
+		if o.t.served.Len() > 1 {
+			runtime.Gosched() // other groups that have just ticked, or heard, have something to say as well
+		}
 		var dropped int
 		if b, dropped = o.take(b[:0]); dropped > 0 {
+			o.t.stats.dropped.Add(uint64(dropped))
 			o.t.cfg.Logger.Warn("messages dropped: the peer does not keep up", "peer", uint64(o.id), "messages", dropped)
 		}
 		if len(b) == 0 {
@@ -423,6 +432,7 @@ func (o *outgoing) writeAll(c net.Conn) error {
 		if err := c.SetWriteDeadline(time.Now().Add(o.t.cfg.WriteTimeout)); err != nil {
 			return err
 		}
+		o.t.stats.writes.Add(1)
 		if _, err := c.Write(b); err != nil {
 			return err
 		}
@@ -431,10 +441,7 @@ func (o *outgoing) writeAll(c net.Conn) error {
 
 func appendFrame(b []byte, m *consensus.Message) []byte {
 	at := len(b)
-	b = consensus.AppendMessage(append(b, 0, 0, 0, 0, 0, 0, 0, 0), m)
-	order.PutUint32(b[at:], uint32(len(b)-at-8))
-	order.PutUint32(b[at+4:], crc32.Checksum(b[at+8:], castagnoli))
-	return b
+	return seal(consensus.AppendMessage(append(b, 0, 0, 0, 0, 0, 0, 0, 0), m), at)
 }
 
 func (t *TCP) accept() {
@@ -472,9 +479,10 @@ func (t *TCP) serve(raw net.Conn) {
 		err, c = s.HandshakeContext(t.ctx), s
 	}
 	var from consensus.NodeID
-	stream := ""
+	var stream streamKey
+	var version uint8
 	if err == nil {
-		from, stream, err = t.welcome(c)
+		from, stream, version, err = t.welcome(c)
 	}
 	t.mu.Lock()
 	t.strangers--
@@ -482,13 +490,13 @@ func (t *TCP) serve(raw net.Conn) {
 	if err == nil {
 		err = c.SetDeadline(time.Time{})
 	}
-	if err == nil && stream != "" && stream != chunkStream {
+	if err == nil && stream.name != "" && stream.name != chunkStream {
 		if err = t.open(stream, &Stream{Conn: c, t: t, raw: raw, from: from}); err == nil {
 			return // it is its owner's now
 		}
 	}
 	if err == nil {
-		err = t.read(c, from)
+		err = t.read(c, from, version)
 	}
 	if t.ctx.Err() == nil && !errors.Is(err, io.EOF) {
 		t.cfg.Logger.Warn("a peer's connection ended", "peer", uint64(from), "remote", raw.RemoteAddr().String(), "error", err)
@@ -504,8 +512,8 @@ func (t *TCP) forget(raw net.Conn) {
 }
 
 // read hands over the messages of a connection, those that came together at once.
-func (t *TCP) read(c net.Conn, from consensus.NodeID) error {
-	in := &incoming{t: t, from: from, br: bufio.NewReaderSize(c, 64<<10), ended: make(chan error, 1)}
+func (t *TCP) read(c net.Conn, from consensus.NodeID, version uint8) error {
+	in := &incoming{t: t, c: c, from: from, version: version, br: bufio.NewReaderSize(c, 64<<10), ended: make(chan error, 1), refused: map[uint64]time.Time{}}
 	t.mu.Lock()
 	t.reading[in] = true
 	t.mu.Unlock()
@@ -520,11 +528,16 @@ func (t *TCP) read(c net.Conn, from consensus.NodeID) error {
 // incoming is a connection that is read. What is received may be waited for, when a disk is slow:
 // then another goroutine goes on reading, since nobody would hear heartbeats otherwise.
 type incoming struct {
-	t     *TCP
-	from  consensus.NodeID
-	br    *bufio.Reader
-	turn  atomic.Pointer[turn] // of who reads
-	ended chan error
+	t       *TCP
+	c       net.Conn
+	from    consensus.NodeID
+	version uint8
+	br      *bufio.Reader
+	turn    atomic.Pointer[turn] // of who reads
+	ended   chan error
+
+	mu      sync.Mutex
+	refused map[uint64]time.Time // groups, and when
 }
 
 // turn is a goroutine's time of reading.
@@ -562,7 +575,12 @@ func (in *incoming) read(x *turn) error {
 		}
 		x.since.Store(in.t.rounds.Load())
 		x.gives.Store(true)
-		in.t.receive(list...)
+		unknown := in.t.served.Receive(list...)
+		if len(unknown) > 0 {
+			if err := in.refuse(unknown); err != nil && x.gives.CompareAndSwap(true, false) {
+				return err
+			}
+		}
 		if !x.gives.CompareAndSwap(true, false) {
 			return nil
 		}
@@ -592,25 +610,17 @@ func (t *TCP) watch() {
 				in.relieve()
 			}
 		}
+		for _, g := range t.groups {
+			g.in.relieve(now)
+		}
 		t.mu.Unlock()
 	}
 }
 
 func (t *TCP) readFrame(r io.Reader) (m consensus.Message, err error) {
-	var head [8]byte
-	if _, err := io.ReadFull(r, head[:]); err != nil {
+	b, err := readSealed(r, t.cfg.MaxFrameBytes) // the message keeps it
+	if err != nil {
 		return m, err
-	}
-	n := order.Uint32(head[:])
-	if uint64(n) > uint64(t.cfg.MaxFrameBytes) {
-		return m, fmt.Errorf("node: a frame of %d bytes, more than %d", n, t.cfg.MaxFrameBytes)
-	}
-	b := make([]byte, n) // the message keeps it
-	if _, err := io.ReadFull(r, b); err != nil {
-		return m, fmt.Errorf("node: cut frame: %w", err)
-	}
-	if crc32.Checksum(b, castagnoli) != order.Uint32(head[4:]) {
-		return m, errors.New("node: a frame with a wrong sum")
 	}
 	return consensus.ParseMessage(b)
 }

@@ -116,7 +116,7 @@ func TestAPeerThatDoesNotReadGetsAllLater(t *testing.T) {
 	for i := range uint64(n) {
 		m.Seq, m.Entries = 1000+i, []consensus.Entry{{Index: 1, Term: 3, Kind: consensus.FirstKind, Data: data}}
 		a.Send([]consensus.Message{m})
-		o := a.peers[2]
+		o := a.zero.peers[2]
 		o.mu.Lock()
 		waited = max(waited, len(o.queue))
 		o.mu.Unlock()
@@ -220,7 +220,7 @@ func TestStrangersAreRefused(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := a.greet(conn, c.to, ""); !errors.Is(err, c.want) {
+		if _, err := a.greet(conn, c.to, streamKey{}); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", c.name, err, c.want)
 		}
 		if err := conn.Close(); err != nil {
@@ -250,7 +250,7 @@ func TestGarbageEndsTheConnection(t *testing.T) {
 			t.Fatal(err)
 		}
 		if name != "no handshake" {
-			if err := a.greet(conn, 2, ""); err != nil {
+			if _, err := a.greet(conn, 2, streamKey{}); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -27,6 +27,7 @@ ws              wire                                            : stands on the 
 internal/disk                                                   : files, real and simulated; knows no format
 internal/...    internal/...                                    : simulation and test support; each such folder is listed when it needs more
 internal/clustertest . wire internal/...                         : drives clusters of whole programs from outside, as crashtest does one
+internal/devtools ws wire jsonx                                   : drives a browser from tests; the connection is a client of ws, and wire serves the pages of its own test
 internal/linear                                                 : judges histories; knows no cluster, so that simulated and real ones are judged alike
 internal/sim    internal/linear engine model state consensus consensus/node eventlog internal/disk : whole nodes in one goroutine: on top of what they are made of; nothing but programs and tests imports it
 internal/gen    model binenc jsonx                              : reads source and writes code; what it knows of structs is what model says of them, and what it writes uses the front door

@@ -5,12 +5,12 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/lithair/lithair-go/internal/devtools"
 	"github.com/lithair/lithair-go/wire"
 )
 
@@ -24,18 +24,6 @@ es.addEventListener('named', e => tell('named ' + e.lastEventId + ' ' + JSON.str
 es.addEventListener('last', e => tell('last ' + e.lastEventId + ' ' + JSON.stringify(e.data)));
 es.onerror = () => tell(es.readyState === EventSource.CONNECTING ? 'reconnecting' : 'given up');
 </script>`
-
-// headless returns the command that opens a page in a headless browser.
-func headless(ctx context.Context, t *testing.T, url string) *exec.Cmd {
-	t.Helper()
-	for _, program := range []string{"chromium", "chromium-headless-shell"} {
-		if _, err := exec.LookPath(program); err == nil {
-			return exec.CommandContext(ctx, program, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--remote-debugging-port=0", "--user-data-dir="+t.TempDir(), url)
-		}
-	}
-	t.Skip("chromium is not installed")
-	return nil
-}
 
 // streamEvents sends what follows the last event that the client saw: two streams that end
 // and a third that ends with the event "last".
@@ -113,17 +101,10 @@ func TestServerSentEventsInBrowser(t *testing.T) {
 
 	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
 	defer cancel()
-	browser := headless(ctx, t, fmt.Sprintf("http://%s/", l.Addr()))
-	var said strings.Builder
-	browser.Stderr = &said
-	browser.WaitDelay = time.Second
-	if err := browser.Start(); err != nil {
+	page, err := devtools.New(t).Open(ctx, fmt.Sprintf("http://%s/", l.Addr()))
+	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() {
-		cancel()
-		browser.Wait()
-	}()
 	want := strings.Join([]string{
 		`message 1 "one"`, `named 2 "two\nlines, é"`, "reconnecting",
 		`message 3 "behind a break"`, "reconnecting", // the one without data is not seen; its ID counts
@@ -135,7 +116,6 @@ func TestServerSentEventsInBrowser(t *testing.T) {
 			t.Errorf("the page saw\n%s\nwant\n%s", got, want)
 		}
 	case <-ctx.Done():
-		browser.Wait() // it was killed
-		t.Errorf("the page saw no end; the browser said %s", said.String())
+		t.Errorf("the page saw no end; its console says %q", page.Console())
 	}
 }

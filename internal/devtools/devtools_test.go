@@ -1,0 +1,107 @@
+package devtools
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"image/png"
+	"net"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lithair/lithair-go/wire"
+)
+
+const document = `<!doctype html><title>first</title><body style="background:#f00"><script>
+console.log('hello', 42, {a: 1}); setTimeout(() => { document.title = 'second'; throw new Error('planned'); }, 20);
+</script>`
+
+// TestPage walks through everything a page can be asked.
+func TestPage(t *testing.T) {
+	b := New(t)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	s, err := wire.NewServer(wire.Config{Handler: func(w *wire.Response, r *wire.Request) error {
+		return w.Send(200, "text/html; charset=utf-8", []byte(document))
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	go s.Serve(l)
+	defer s.Close()
+
+	p, err := b.Open(ctx, "http://"+l.Addr().String()+"/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Wait(ctx, "document.title == 'second'"); err != nil {
+		t.Fatal(err)
+	}
+	var got struct {
+		Sum  int      `json:"sum"`
+		List []string `json:"list"`
+	}
+	if err := p.Evaluate(ctx, "Promise.resolve({sum: 1 + 2, list: ['é', '\\u0000']})", &got); err != nil || got.Sum != 3 || !slices.Equal(got.List, []string{"é", "\x00"}) {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if err := p.Evaluate(ctx, "undefinedName", nil); err == nil || !strings.Contains(err.Error(), "ReferenceError") {
+		t.Errorf("an exception: %v", err)
+	}
+	if err := p.Evaluate(ctx, "undefined", new(int)); err == nil {
+		t.Error("a value where there is none")
+	}
+	shot, err := p.Screenshot(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	img, err := png.Decode(bytes.NewReader(shot))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r, g, _, _ := img.At(img.Bounds().Dx()/2, img.Bounds().Dy()/2).RGBA(); r != 0xFFFF || g != 0 {
+		t.Errorf("the page is not red: %x %x", r, g)
+	}
+	for console := p.Console(); len(console) < 2; console = p.Console() {
+		if err := p.Evaluate(ctx, "1", nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if c := p.Console(); len(c) != 2 || c[0] != "log: hello 42 Object" || !strings.HasPrefix(c[1], "exception: ") || !strings.Contains(c[1], "planned") {
+		t.Errorf("console: %q", c)
+	}
+	if err := p.Navigate(ctx, "http://127.0.0.1:1/"); err == nil {
+		t.Error("a page where nothing is served")
+	}
+	short, stop := context.WithTimeout(ctx, 50*time.Millisecond)
+	defer stop()
+	if err := p.Wait(short, "false"); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Wait: %v", err)
+	}
+	if err := p.Close(ctx); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestEnded: calls of a browser that is gone end.
+func TestEnded(t *testing.T) {
+	b := New(t)
+	kill(b.cmd)
+	<-b.heard
+	if _, err := b.Open(t.Context(), "about:blank"); err == nil {
+		t.Error("a page of a browser that is gone")
+	}
+}
+
+// TestNotInstalled: that no browser is there is told apart.
+func TestNotInstalled(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	if _, err := Launch(t.Context()); !errors.Is(err, ErrNotInstalled) {
+		t.Errorf("%v", err)
+	}
+}

@@ -14,10 +14,10 @@ import (
 // checklists are the packages with a CHECKLIST.md, and how many numbered lines its tables have.
 var checklists = map[string][]int{
 	"binenc":    {27},
-	"consensus": {18, 32},
-	"eventlog":  {28},    // the usual 27, and erasure
-	"jsonx":     {15, 0}, // the second goes by letters
-	"wire":      {33, 0}, // the second has no numbers
+	"consensus": {18, 32, 6}, // the usual ones, and several groups
+	"eventlog":  {28},        // the usual 27, and erasure
+	"jsonx":     {15, 0},     // the second goes by letters
+	"wire":      {33, 0},     // the second has no numbers
 }
 
 // heldBy is what a line of a checklist may name: a test, of another package with its folder before it, a
@@ -32,6 +32,7 @@ var heldBy = []struct {
 	{regexp.MustCompile(`^case (\S+)$`), "testdata/http1/cases.txt", "\ncase $1\n"},
 	{regexp.MustCompile(`^scenario ([a-z0-9-]+)$`), "testdata/$1.txt", ""},
 	{regexp.MustCompile(`^mutant ("[^"]+")$`), "mutant_test.go", "$1"},
+	{regexp.MustCompile(`^(\S+) mutant ("[^"]+")$`), "$1/mutant_test.go", "$2"},
 }
 
 // TestChecklists: the lines of each list are all there, and each has a reason or names what exists.

@@ -12,9 +12,10 @@ import (
 	"github.com/lithair/lithair-go/state"
 )
 
-// checker knows what has ever been said to be committed, and holds everything against it.
+// checker knows what has ever been said to be committed in a group, and holds everything against it.
 type checker struct {
 	s       *simulation
+	g       *group
 	log     []eventlog.Record // committed, by index-1
 	configs []uint64          // indexes of the memberships among them
 	time    int64             // of the newest batch
@@ -38,9 +39,9 @@ type ballot struct {
 // place is an entry: no two differ in anything else (log matching).
 type place struct{ index, term uint64 }
 
-func newChecker(s *simulation) *checker {
+func newChecker(s *simulation, g *group) *checker {
 	return &checker{
-		s: s, replay: engine.NewReplay(state.Empty(), 0), roots: map[uint64]*state.Root{0: state.Empty()}, made: map[string]uint64{}, never: map[string]bool{},
+		s: s, g: g, replay: engine.NewReplay(state.Empty(), 0), roots: map[uint64]*state.Root{0: state.Empty()}, made: map[string]uint64{}, never: map[string]bool{},
 		leaders: map[uint64]consensus.NodeID{}, votes: map[ballot]consensus.NodeID{}, chains: map[place]eventlog.Sum{},
 	}
 }
@@ -48,12 +49,12 @@ func newChecker(s *simulation) *checker {
 // tap stands between a node and its engine, and hears all.
 type tap struct {
 	engine.Sink
-	p *process
+	p *part
 }
 
 // Replay implements node.Sink.
 func (t tap) Replay(records []eventlog.Record) error {
-	t.p.m.s.check.committed(t.p, records, true)
+	t.p.g.check.committed(t.p, records, true)
 	return t.Sink.Replay(records)
 }
 
@@ -62,7 +63,7 @@ func (t tap) Committed(records []eventlog.Record) {
 	if t.p.m.dark {
 		return
 	}
-	t.p.m.s.check.committed(t.p, records, false)
+	t.p.g.check.committed(t.p, records, false)
 	t.Sink.Committed(records)
 }
 
@@ -71,24 +72,24 @@ func (t tap) Installed() {
 	if t.p.m.dark {
 		return
 	}
-	t.p.m.s.check.installed(t.p)
+	t.p.g.check.installed(t.p)
 	t.Sink.Installed()
 }
 
 // Leading implements node.Sink.
 func (t tap) Leading(epoch uint64) {
-	t.p.m.s.tell(t.p.m.id, "takes writes")
+	t.p.tell("takes writes")
 	t.Sink.Leading(epoch)
 }
 
 // Lost implements node.Sink.
 func (t tap) Lost(epoch uint64, known bool, cause error) {
-	t.p.m.s.tell(t.p.m.id, "takes no writes any more: %v", cause)
+	t.p.tell("takes no writes any more: %v", cause)
 	t.Sink.Lost(epoch, known, cause)
 }
 
 // committed takes note of what a node says is final: state machine safety.
-func (c *checker) committed(p *process, records []eventlog.Record, passing bool) {
+func (c *checker) committed(p *part, records []eventlog.Record, passing bool) {
 	for i := range records {
 		r := &records[i]
 		n := uint64(len(c.log))
@@ -107,10 +108,10 @@ func (c *checker) committed(p *process, records []eventlog.Record, passing bool)
 }
 
 // installed is that a snapshot stands for what is committed, with the membership in force there.
-func (c *checker) installed(p *process) {
+func (c *checker) installed(p *part) {
 	st := p.n.Status()
 	c.s.stats["snapshot installed"]++
-	c.s.tell(p.m.id, "a snapshot takes the place of log and state; the log begins at %d", p.log.First())
+	p.tell("a snapshot takes the place of log and state; the log begins at %d", p.log.First())
 	if last := p.log.First() - 1; last > uint64(len(c.log)) || last > st.Commit {
 		violated("node %d installs a snapshot of entries up to %d, %d are known to be committed", p.m.id, last, len(c.log))
 	}
@@ -130,7 +131,7 @@ func (c *checker) installed(p *process) {
 }
 
 // add is the first word of an entry being committed.
-func (c *checker) add(p *process, r eventlog.Record, passing bool) {
+func (c *checker) add(p *part, r eventlog.Record, passing bool) {
 	if passing {
 		r.Payload = bytes.Clone(r.Payload)
 	}
@@ -180,7 +181,7 @@ func (c *checker) once(t *engine.Transaction) {
 }
 
 // answered is what a client is told of a write.
-func (c *checker) answered(p *process, request string, res engine.Result) {
+func (c *checker) answered(p *part, request string, res engine.Result) {
 	op, _, _ := strings.Cut(request, "/")
 	if seq, ok := c.made[op]; !ok || seq != res.Seq {
 		violated("node %d acknowledges %s at sequence %d; committed it is at %d (%v)", p.m.id, request, res.Seq, seq, ok)
@@ -189,7 +190,7 @@ func (c *checker) answered(p *process, request string, res engine.Result) {
 
 // fresh is that an answer without a write shows a state that was not past when it was asked for,
 // and that is final.
-func (c *checker) fresh(p *process, call *pendingCall) {
+func (c *checker) fresh(p *part, call *pendingCall) {
 	if seq := call.call.Result.Seq; seq > c.committedSeq() {
 		violated("node %d answers %s from the state of sequence %d, which is not committed", p.m.id, call.request, seq)
 	}
@@ -199,19 +200,19 @@ func (c *checker) fresh(p *process, call *pendingCall) {
 }
 
 // failed is that a client was told that an attempt has had no effect and will have none.
-func (c *checker) failed(p *process, request string, err error) {
+func (c *checker) failed(p *part, request string, err error) {
 	op, _, _ := strings.Cut(request, "/")
 	c.never[request] = true
-	if seq, ok := c.made[op]; ok && c.s.history.only(op, request) {
+	if seq, ok := c.made[op]; ok && c.g.history.only(op, request) {
 		violated("node %d says of %s that it has failed (%v), but it is committed at sequence %d", p.m.id, request, err, seq)
 	}
 }
 
 // sent looks at what a node says to another.
-func (c *checker) sent(p *process, m *consensus.Message) {
+func (c *checker) sent(p *part, m *consensus.Message) {
 	mc := p.m
 	if m.Kind != consensus.MsgPreVote && m.Kind != consensus.MsgPreVoteResp {
-		mc.claimed = max(mc.claimed, m.Term)
+		mc.claimed[c.g.number] = max(mc.claimed[c.g.number], m.Term)
 	}
 	switch {
 	case m.Kind == consensus.MsgVote:
@@ -223,7 +224,7 @@ func (c *checker) sent(p *process, m *consensus.Message) {
 	}
 }
 
-func (c *checker) vote(p *process, term uint64, to consensus.NodeID) {
+func (c *checker) vote(p *part, term uint64, to consensus.NodeID) {
 	b := ballot{p.m.id, p.m.first.Incarnation, term}
 	if was, ok := c.votes[b]; ok && was != to {
 		violated("node %d votes twice in term %d: for %d and for %d", p.m.id, term, was, to)
@@ -232,13 +233,13 @@ func (c *checker) vote(p *process, term uint64, to consensus.NodeID) {
 }
 
 // started looks at what a process found.
-func (c *checker) started(p *process) {
+func (c *checker) started(p *part) {
 	p.status = p.n.Status()
-	if p.status.Term < p.m.claimed {
-		violated("node %d starts in term %d, it has spoken of term %d", p.m.id, p.status.Term, p.m.claimed)
+	if p.status.Term < p.m.claimed[c.g.number] {
+		violated("node %d starts in term %d, it has spoken of term %d", p.m.id, p.status.Term, p.m.claimed[c.g.number])
 	}
-	if p.status.Last < p.m.holds {
-		violated("node %d has had entry %d, which is committed, on its disk, and starts with %d", p.m.id, p.m.holds, p.status.Last)
+	if p.status.Last < p.m.holds[c.g.number] {
+		violated("node %d has had entry %d, which is committed, on its disk, and starts with %d", p.m.id, p.m.holds[c.g.number], p.status.Last)
 	}
 	if p.log.Recovery().CutBytes > 0 {
 		c.s.stats["torn tail"]++
@@ -248,7 +249,7 @@ func (c *checker) started(p *process) {
 }
 
 // observe looks at a node after each call.
-func (c *checker) observe(p *process) {
+func (c *checker) observe(p *part) {
 	was, now := &p.status, p.n.Status()
 	if now.Term < was.Term || now.Commit < was.Commit || now.Applied < was.Applied {
 		violated("node %d goes back: term %d to %d, commit %d to %d, applied %d to %d", p.m.id, was.Term, now.Term, was.Commit, now.Commit, was.Applied, now.Applied)
@@ -265,10 +266,10 @@ func (c *checker) observe(p *process) {
 		c.leads(p, &now)
 	}
 	if c.s.trace != nil && (was.State != now.State || was.Term != now.Term) {
-		c.s.tell(p.m.id, "%v in term %d", now.State, now.Term)
+		p.tell("%v in term %d", now.State, now.Term)
 	}
 	if c.s.trace != nil && (was.MembershipIndex != now.MembershipIndex || was.MembershipCommitted != now.MembershipCommitted) {
-		c.s.tell(p.m.id, "membership of entry %d, committed %v: %s", now.MembershipIndex, now.MembershipCommitted, describe(now.Membership))
+		p.tell("membership of entry %d, committed %v: %s", now.MembershipIndex, now.MembershipCommitted, describe(now.Membership))
 	}
 	telling := was.Term != now.Term || was.State != now.State || was.Vote != now.Vote || was.MembershipIndex != now.MembershipIndex || was.MembershipCommitted != now.MembershipCommitted
 	p.status = now
@@ -285,7 +286,7 @@ func (c *checker) observe(p *process) {
 }
 
 // leads is election safety and leader completeness.
-func (c *checker) leads(p *process, st *consensus.Status) {
+func (c *checker) leads(p *part, st *consensus.Status) {
 	if was, ok := c.leaders[st.Term]; ok && was != p.m.id {
 		violated("election safety: term %d is led by node %d and by node %d", st.Term, was, p.m.id)
 	}
@@ -305,10 +306,10 @@ func (c *checker) leads(p *process, st *consensus.Status) {
 }
 
 // durable is log matching: what has been made durable, by the chain over all of it.
-func (c *checker) durable(p *process) {
-	if i := min(p.status.Durable, uint64(len(c.log))); i > p.m.holds {
+func (c *checker) durable(p *part) {
+	if i := min(p.status.Durable, uint64(len(c.log))); i > p.m.holds[c.g.number] {
 		if term, ok := p.n.Term(i); ok && term == c.log[i-1].Term {
-			p.m.holds = i
+			p.m.holds[c.g.number] = i
 		}
 	}
 	last, sum := p.log.Chain()
@@ -328,9 +329,9 @@ func (c *checker) durable(p *process) {
 }
 
 // published is that equal sequences have equal states.
-func (c *checker) published(p *process) {
+func (c *checker) published(p *part) {
 	root := p.e.Root()
-	if root.Seq() == p.published || p.m.dark || p.m.proc != p {
+	if root.Seq() == p.published || p.m.dark || p.m.proc != p.process {
 		return
 	}
 	if root.Seq() < p.published {

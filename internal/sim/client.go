@@ -17,6 +17,7 @@ import (
 // wants to see again.
 type client struct {
 	s      *simulation
+	g      *group // whose state it writes and reads
 	id     int
 	ops    int
 	seen   uint64 // highest sequence it was told of
@@ -56,7 +57,7 @@ func (c *client) next() {
 		c.ops++
 		i := c.draw()
 		i.c, i.name, i.op.Begin, i.op.End = c, fmt.Sprintf("c%d.%d", c.id, c.ops), c.s.world.now, linear.Forever
-		c.s.history.begin(i)
+		c.g.history.begin(i)
 		i.try()
 	})
 }
@@ -72,7 +73,7 @@ func (c *client) draw() *intent {
 	case k < 40:
 		i.op = linear.Operation{Do: linear.Add, Arg: 1}
 	case k < 50:
-		i.op = linear.Operation{Do: linear.Replace, Arg: value, Old: c.s.history.likely(i.register)}
+		i.op = linear.Operation{Do: linear.Replace, Arg: value, Old: c.g.history.likely(i.register)}
 	case k < 58:
 		i.move, i.register = accountName(w.rng.IntN(accounts)), accountName(w.rng.IntN(accounts))
 		i.op = linear.Operation{Do: linear.Put, Arg: int64(w.rng.IntN(20))}
@@ -100,7 +101,7 @@ func (i *intent) try() {
 	request := fmt.Sprintf("%s/%d", i.name, attempt)
 	if c.target == 0 || w.oneIn(8) || i.op.Do == linear.Read && w.oneIn(2) {
 		c.target = pick(w, c.s.ids...)
-		if leads := c.s.believers(); len(leads) > 0 && w.oneIn(2) {
+		if leads := c.s.believers(c.g); len(leads) > 0 && w.oneIn(2) {
 			c.target = pick(w, leads...)
 		}
 	}
@@ -117,9 +118,9 @@ func (i *intent) try() {
 }
 
 // believers returns the machines that take themselves for the leader: those of the past are asked as well.
-func (s *simulation) believers() (ids []consensus.NodeID) {
+func (s *simulation) believers(g *group) (ids []consensus.NodeID) {
 	for _, id := range s.ids {
-		if p := s.machines[id].proc; p != nil && p.status.State == consensus.Leader {
+		if p := s.part(id, g); p != nil && p.status.State == consensus.Leader {
 			ids = append(ids, id)
 		}
 	}
@@ -155,7 +156,7 @@ func (i *intent) answered(attempt int, a answer) {
 	default:
 		i.op.End, i.op.Result, i.op.Refused = w.now, a.value, a.refused
 		if i.op.Do == linear.Read || !a.refused {
-			c.s.history.session(i, a.seq)
+			c.g.history.session(i, a.seq)
 		}
 		i.end(fmt.Sprintf("ends: value %d at sequence %d, refused %v", a.value, a.seq, a.refused))
 	}
@@ -169,7 +170,7 @@ func (i *intent) retry() {
 
 func (i *intent) end(how string) {
 	i.over = true
-	i.c.s.history.end(i)
+	i.c.g.history.end(i)
 	i.c.s.tell(clients, "%s (%s of %s) %s", i.name, i.verb(), i.register, how)
 	i.c.next()
 }
@@ -207,7 +208,7 @@ type pendingRead struct {
 
 // serve takes a request in, on the machine.
 func (m *machine) serve(i *intent, attempt int, request string) {
-	p := m.proc
+	p := m.s.part(m.id, i.c.g)
 	if p == nil {
 		m.reply(i, attempt, answer{err: errRefused, failed: true})
 		return
@@ -231,7 +232,7 @@ func (m *machine) reply(i *intent, attempt int, a answer) {
 	m.s.net.carry(m.id, clients, func() { i.answered(attempt, a) })
 }
 
-func (p *process) serveWrite(i *intent, attempt int, request string) {
+func (p *part) serveWrite(i *intent, attempt int, request string) {
 	hash := [32]byte{}
 	copy(hash[:], i.name)
 	cmd := engine.Command{
@@ -242,7 +243,7 @@ func (p *process) serveWrite(i *intent, attempt int, request string) {
 		cmd.IdemKey = "" // the answer is not to be kept: it would be a change
 	}
 	call := engine.NewCall(context.Background(), cmd)
-	c := pendingCall{call, i, attempt, request, p.m.s.check.committedSeq()}
+	c := pendingCall{call, i, attempt, request, p.g.check.committedSeq()}
 	if err := p.e.Submit(call); err != nil {
 		call.Err = err
 		p.done(c)
@@ -255,7 +256,7 @@ func (p *process) serveWrite(i *intent, attempt int, request string) {
 var errOther = errors.New("another value")
 
 // perform is the transaction.
-func (p *process) perform(tx *engine.Tx, i *intent) (engine.Answer, error) {
+func (p *part) perform(tx *engine.Tx, i *intent) (engine.Answer, error) {
 	if i.move != "" {
 		if err := p.moveMoney(tx, i); err != nil {
 			return engine.Answer{}, err
@@ -292,7 +293,7 @@ func (s *simulation) padding() string {
 	return fmt.Sprintf("%0*d", 1+s.world.rng.IntN(2*s.mood.padding), s.world.rng.Uint32())
 }
 
-func (p *process) moveMoney(tx *engine.Tx, i *intent) error {
+func (p *part) moveMoney(tx *engine.Tx, i *intent) error {
 	for n := range accounts {
 		name := accountName(n)
 		money, err := p.load(tx, name, accountMoney)
@@ -313,7 +314,7 @@ func (p *process) moveMoney(tx *engine.Tx, i *intent) error {
 }
 
 // load returns a register's value in a transaction.
-func (p *process) load(tx *engine.Tx, name string, absent int64) (int64, error) {
+func (p *part) load(tx *engine.Tx, name string, absent int64) (int64, error) {
 	key, err := p.table.Codec().Key(&register{ID: name})
 	if err != nil {
 		return 0, err
@@ -326,7 +327,7 @@ func (p *process) load(tx *engine.Tx, name string, absent int64) (int64, error) 
 }
 
 // look returns a register's value in a state.
-func (p *process) look(root *state.Root, name string, absent int64) int64 {
+func (p *part) look(root *state.Root, name string, absent int64) int64 {
 	codec := p.table.Codec()
 	if codec == nil {
 		return absent
@@ -346,8 +347,8 @@ func (p *process) look(root *state.Root, name string, absent int64) int64 {
 	return r.Value
 }
 
-func (p *process) serveRead(i *intent, attempt int) {
-	asked := p.m.s.check.committedSeq()
+func (p *part) serveRead(i *intent, attempt int) {
+	asked := p.g.check.committedSeq()
 	read, err := p.e.Ask(i.level)
 	if err != nil {
 		p.m.reply(i, attempt, answer{err: err, failed: true})
@@ -358,7 +359,7 @@ func (p *process) serveRead(i *intent, attempt int) {
 }
 
 // poll answers what has come to an end.
-func (p *process) poll() {
+func (p *part) poll() {
 	k := 0
 	for _, c := range p.calls {
 		if c.call.Done() {
@@ -382,27 +383,28 @@ func (p *process) poll() {
 }
 
 // done answers a write.
-func (p *process) done(c pendingCall) {
+func (p *part) done(c pendingCall) {
 	s := p.m.s
 	a := answer{seq: c.call.Result.Seq}
 	var lost *engine.LostError
 	var broken *engine.PanicError
 	switch err := c.call.Err; {
 	case err == nil && c.i.tx:
-		s.check.fresh(p, &c)
+		p.g.check.fresh(p, &c)
 		a.value = int64(binary.LittleEndian.Uint64(c.call.Result.Body))
 		s.stats["read"]++
 	case err == nil:
-		s.check.answered(p, c.request, c.call.Result)
+		p.g.check.answered(p, c.request, c.call.Result)
 		a.value = int64(binary.LittleEndian.Uint64(c.call.Result.Body))
 		s.stats["write"]++
+		p.g.written++
 		if c.call.Result.Replayed {
 			s.stats["write answered again"]++
 		}
 	case errors.Is(err, errOther):
 		a.refused = true
-		s.check.fresh(p, &c)
-		s.check.failed(p, c.request, err)
+		p.g.check.fresh(p, &c)
+		p.g.check.failed(p, c.request, err)
 	case errors.As(err, &broken):
 		violated("a transaction panics on node %d: %v\n%s", p.m.id, broken.Value, broken.Stack)
 	case errors.As(err, &lost) && lost.Unknown:
@@ -410,13 +412,13 @@ func (p *process) done(c pendingCall) {
 		s.stats["write lost, outcome unknown"]++
 	default:
 		a.err, a.failed, a.leader = err, true, p.status.Lead
-		s.check.failed(p, c.request, err)
+		p.g.check.failed(p, c.request, err)
 	}
 	p.m.reply(c.i, c.attempt, a)
 }
 
 // served answers a read, if it can be answered by now.
-func (p *process) served(r *pendingRead) bool {
+func (p *part) served(r *pendingRead) bool {
 	s := p.m.s
 	root, done, err := r.read.Poll()
 	if done && err != nil {
@@ -440,14 +442,14 @@ func (p *process) served(r *pendingRead) bool {
 		}
 		s.stats["read"]++
 	}
-	s.check.published(p)
+	p.g.check.published(p)
 	p.balanced(root)
 	p.m.reply(r.i, r.attempt, answer{value: p.look(root, r.i.register, 0), seq: root.Seq()})
 	return true
 }
 
 // balanced is that a transaction over several records is seen whole or not at all.
-func (p *process) balanced(root *state.Root) {
+func (p *part) balanced(root *state.Root) {
 	sum := int64(0)
 	for n := range accounts {
 		sum += p.look(root, accountName(n), accountMoney)
@@ -458,7 +460,7 @@ func (p *process) balanced(root *state.Root) {
 }
 
 // reset is the end of a process for those who wait for it: they are told so, or hear nothing.
-func (p *process) reset() {
+func (p *part) reset() {
 	for _, c := range p.calls {
 		if p.m.s.world.oneIn(2) {
 			p.m.reply(c.i, c.attempt, answer{err: errReset})

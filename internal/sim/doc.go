@@ -13,6 +13,7 @@
 //
 //	run.go      a run: what it is like, how long, what becomes of it
 //	world.go    simulated time, what happens next, and chance
+//	group.go    groups, each a cluster of its own on the same machines
 //	machine.go  a machine and the processes that run on it, one after the other
 //	storage.go  the log's writes over time, and power failures in the middle of them
 //	network.go  messages on their way
@@ -37,6 +38,10 @@
 // moved always have the same sum. Then the faults stop, and everything
 // must be well again within a bounded simulated time.
 //
+// In every fifth run each process has nodes of two groups, on the same network and the same disk; all of
+// this is checked, and all must be well, for each group, and a failed sync in one must leave the node of
+// the other alive.
+//
 // # What is not simulated
 //
 // A call of the driver, the engine or the file system takes no simulated time but for the log's
@@ -44,5 +49,5 @@
 // pauses add. Messages do not arrive damaged: the carrier's checksum is taken for granted.
 //
 // Not here yet: snapshots over the network, which the driver does not send (so in runs with snapshots nobody
-// joins or loses a disk), reads by lease, several groups in a process, nodes of another version.
+// joins or loses a disk), reads by lease, nodes of another version.
 package sim

@@ -33,20 +33,20 @@ func TestEveryStep(t *testing.T) {
 				quiet(s)
 				s.setUp()
 				s.machines[victim].fuse = call
-				act := func(at time.Duration, do func(l *machine)) {
+				act := func(at time.Duration, do func(l *part)) {
 					s.world.at(at, func() {
-						if l := s.leader(); l != nil {
+						if l := s.leader(s.groups[0]); l != nil {
 							do(l)
 						}
 					})
 				}
-				act(2*time.Second, func(l *machine) {
-					l.proc.run(func() {
-						_ = l.proc.n.Change(consensus.Change{Member: consensus.Member{ID: l.id%3 + 1, Promote: true}}) // if it cannot be, then not
+				act(2*time.Second, func(l *part) {
+					l.run(func() {
+						_ = l.n.Change(consensus.Change{Member: consensus.Member{ID: l.m.id%3 + 1, Promote: true}}) // if it cannot be, then not
 					})
 				})
 				for _, at := range []time.Duration{3500 * time.Millisecond, 4 * time.Second} {
-					act(at, func(*machine) {
+					act(at, func(*part) {
 						for _, id := range s.ids {
 							if p := s.machines[id].proc; p != nil {
 								p.snapshot()
@@ -54,7 +54,7 @@ func TestEveryStep(t *testing.T) {
 						}
 					})
 				}
-				act(5*time.Second, func(l *machine) { _ = l.proc.n.Transfer(l.id%3 + 1) })
+				act(5*time.Second, func(l *part) { _ = l.n.Transfer(l.m.id%3 + 1) })
 				for s.world.step(6 * time.Second) {
 				}
 				burnt = s.machines[victim].fuse == 0

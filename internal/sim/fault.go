@@ -84,7 +84,7 @@ var faults = []fault{
 		if m := s.victim(); m != nil && m.proc != nil {
 			m.failSync = true
 			s.world.after(s.world.between(time.Second, 3*time.Second), func() {
-				if m.proc != nil && m.proc.ill {
+				if m.proc != nil && m.proc.ill() {
 					s.tell(m.id, "killed, for its disk failed")
 					m.crashed(false)
 				}
@@ -97,12 +97,12 @@ var faults = []fault{
 		}
 	}},
 	{"transfer", 5 * time.Second, func(s *simulation) {
-		if l := s.leader(); l != nil {
+		if l := s.leader(s.some()); l != nil {
 			to := pick(s.world, s.ids...)
-			l.proc.run(func() {
-				if err := l.proc.n.Transfer(to); err == nil {
+			l.run(func() {
+				if err := l.n.Transfer(to); err == nil {
 					s.stats["transfer"]++
-					s.tell(l.id, "is to hand leadership to n%d", to)
+					l.tell("is to hand leadership to n%d", to)
 				}
 			})
 		}
@@ -126,15 +126,15 @@ func (f *fault) begin(s *simulation, every time.Duration) {
 
 // telling is called when a node's term, role, vote or membership has changed: much hangs on
 // what is durable just then, and on who hears of it, so that many a run lets something go wrong.
-func (s *simulation) telling(p *process) {
+func (s *simulation) telling(p *part) {
 	w, m := s.world, p.m
-	if !s.faulty || s.mood.moments == 0 || m.dark || m.proc != p || !w.oneIn(s.mood.moments) {
+	if !s.faulty || s.mood.moments == 0 || m.dark || m.proc != p.process || !w.oneIn(s.mood.moments) {
 		return
 	}
 	s.stats["telling moment"]++
 	soon := func(do func()) {
 		w.after(w.about(2*s.mood.sync), func() {
-			if m.proc == p && s.faulty {
+			if m.proc == p.process && s.faulty {
 				do()
 			}
 		})
@@ -180,19 +180,19 @@ func (s *simulation) telling(p *process) {
 
 // flipIdentity damages one of the two copies of what a machine that is down has promised.
 func (m *machine) flipIdentity() {
-	slot, bit := m.s.world.rng.Int64N(2), m.s.world.rng.Int64N(100*8)
-	f, err := m.disk.Open(identityFile, disk.ReadOnly)
+	slot, bit, name := m.s.world.rng.Int64N(2), m.s.world.rng.Int64N(100*8), m.s.some().identity()
+	f, err := m.disk.Open(name, disk.ReadOnly)
 	if err != nil {
-		violated("opening %s: %v", identityFile, err)
+		violated("opening %s: %v", name, err)
 	}
 	size, err := f.Size()
 	if err != nil {
-		violated("size of %s: %v", identityFile, err)
+		violated("size of %s: %v", name, err)
 	}
 	if m.s.operator.rotten[m.id] != "" {
 		return // one damage at a time
 	}
-	if err := m.disk.Flip(identityFile, slot*size*4+bit); err != nil {
+	if err := m.disk.Flip(name, slot*size*4+bit); err != nil {
 		violated("%v", err)
 	}
 	m.s.stats["bit of an identity flipped"]++
@@ -200,8 +200,8 @@ func (m *machine) flipIdentity() {
 
 // victim chooses a machine, often the leader's.
 func (s *simulation) victim() *machine {
-	if l := s.leader(); l != nil && s.world.oneIn(3) {
-		return l
+	if l := s.leader(s.some()); l != nil && s.world.oneIn(3) {
+		return l.m
 	}
 	return s.machines[pick(s.world, s.ids...)]
 }
@@ -250,13 +250,16 @@ func (s *simulation) snapshotSoon() {
 	})
 }
 
+// snapshot has one of the nodes write a snapshot.
+func (p *process) snapshot() { p.parts[p.m.s.some().number].snapshot() }
+
 // snapshot writes the state down and lets go of what lies before, if the log is not busy.
-func (p *process) snapshot() {
+func (p *part) snapshot() {
 	p.run(func() {
 		if p.work != nil {
 			p.finish()
 		}
-		if p.m.dark || p.m.proc != p {
+		if p.m.dark || p.m.proc != p.process {
 			return
 		}
 		armed := p.m.s.faulty && p.m.fuse == 0 && p.m.s.world.oneIn(4)
@@ -276,7 +279,7 @@ func (p *process) snapshot() {
 			if p.log.First() > before {
 				p.m.s.stats["log compacted"]++
 			}
-			p.m.s.tell(p.m.id, "snapshot; the log begins at %d", p.log.First())
+			p.tell("snapshot; the log begins at %d", p.log.First())
 		}
 	})
 }
@@ -289,8 +292,11 @@ func (s *simulation) refusedDials(m *machine) {
 	for _, id := range s.ids {
 		if o := s.machines[id]; o != m && o.proc != nil && !s.net.cut[link{id, m.id}] && !s.net.cut[link{m.id, id}] {
 			o.proc.later(s.world.about(2*time.Millisecond), func() {
-				if m.proc == nil && o.proc != nil {
-					o.proc.n.LeaderLost(consensus.NodeID(m.id))
+				if m.proc != nil || o.proc == nil {
+					return
+				}
+				for _, p := range o.proc.parts {
+					p.n.LeaderLost(consensus.NodeID(m.id))
 				}
 			})
 		}

@@ -9,16 +9,17 @@ import (
 	"github.com/lithair/lithair-go/internal/linear"
 )
 
-// history is what clients did and saw.
+// history is what the clients of a group did and saw.
 type history struct {
 	s         *simulation
+	g         *group
 	intents   map[string]*intent // under way, or of unknown outcome
 	registers map[string][]linear.Operation
 	recent    map[string]int64 // about what a register holds
 }
 
-func newHistory(s *simulation) *history {
-	return &history{s: s, intents: map[string]*intent{}, registers: map[string][]linear.Operation{}, recent: map[string]int64{}}
+func newHistory(s *simulation, g *group) *history {
+	return &history{s: s, g: g, intents: map[string]*intent{}, registers: map[string][]linear.Operation{}, recent: map[string]int64{}}
 }
 
 func (h *history) begin(i *intent) {
@@ -75,7 +76,7 @@ func (h *history) judge() {
 	sort.Strings(names)
 	for _, name := range names {
 		i := h.intents[name]
-		if _, made := h.s.check.made[name]; made && i.move == "" {
+		if _, made := h.g.check.made[name]; made && i.move == "" {
 			i.op.Refused = false
 			h.registers[i.register] = append(h.registers[i.register], i.op)
 		}

@@ -36,7 +36,7 @@ func fed(t *testing.T, seed uint64, n int) (burnt bool) {
 	if r.Failed() {
 		t.Fatalf("power fails in call %d: %s\n%s", n, r.Failure, r.Stack)
 	}
-	if m.proc.log.First() == 1 { // it writes no snapshot itself
+	if m.proc.parts[0].log.First() == 1 { // it writes no snapshot itself
 		t.Errorf("power fails in call %d: no snapshot was installed", n)
 	}
 	return burnt

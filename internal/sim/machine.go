@@ -54,13 +54,22 @@ type machine struct {
 	fuse     int   // so many writing calls until the power fails; 0: it does not
 	dark     bool  // it has failed, in the middle of a call
 
-	claimed uint64 // highest term that it has spoken of
-	holds   uint64 // highest committed entry that has been on its disk
+	// Of each group:
+	claimed [maxGroups]uint64 // highest term that it has spoken of
+	holds   [maxGroups]uint64 // highest committed entry that has been on its disk
 }
 
-// process is a node that runs.
+// process runs on a machine: a node of each group.
 type process struct {
-	m     *machine
+	m      *machine
+	groups node.Groups
+	parts  []*part
+}
+
+// part is a node of one group, that runs.
+type part struct {
+	*process
+	g     *group
 	log   *eventlog.Log
 	n     *node.Node
 	e     *engine.Engine
@@ -114,13 +123,17 @@ func (m *machine) start() {
 		m.refused(err)
 		return
 	}
-	m.s.tell(m.id, "started: term %d, log to %d, %d of it committed, snapshot at sequence %d", p.n.Status().Term, p.log.Durable(), p.n.Status().Commit, p.e.Stats().RestoredSeq)
-	m.s.check.started(p)
+	for _, x := range p.parts {
+		x.tell("started: term %d, log to %d, %d of it committed, snapshot at sequence %d", x.n.Status().Term, x.log.Durable(), x.n.Status().Commit, x.e.Stats().RestoredSeq)
+		x.g.check.started(x)
+	}
 	if m.scrubs() {
 		delete(m.s.operator.rotten, m.id) // what flipped means nothing
 	}
 	p.tick()
-	p.tend()
+	for _, x := range p.parts {
+		x.tend()
+	}
 	p.settle()
 }
 
@@ -151,24 +164,38 @@ var errSync = errors.New("input/output error")
 
 func (m *machine) failedSync(err error) bool { return errors.Is(err, errSync) }
 
-func (p *process) open() (err error) {
-	m, s := p.m, p.m.s
+func (p *process) open() error {
+	for _, g := range p.m.s.groups {
+		x := &part{process: p, g: g}
+		p.parts = append(p.parts, x)
+		if err := x.open(); err != nil {
+			return err
+		}
+		if err := p.groups.Join(uint64(g.number), x.n.Receive); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *part) open() (err error) {
+	m, s, dir := p.m, p.m.s, p.g.dir()
 	chance := m.chance()
-	logger := s.logger(m.id)
+	logger := s.logger(m.id, p.g)
 	p.e, err = engine.New(engine.Config{
 		ExecutorConfig: engine.ExecutorConfig{Entropy: chance, CheckpointEvery: s.mood.checkpoint, MaxBatch: s.mood.maxBatch, MaxInflight: s.mood.maxInflight},
 		Manual:         true, Logger: logger, Clock: m.clock.read,
 		Open: func(sink engine.Sink) (engine.Order, error) {
-			if err := m.disk.MkdirAll("data/log"); err != nil {
+			if err := m.disk.MkdirAll(dir + "/log"); err != nil {
 				return nil, err
 			}
-			if p.log, err = eventlog.Open(eventlog.Config{Dir: "data/log", FS: m.disk, Manual: true, SegmentBytes: s.mood.segmentBytes, Salt: chance, CheckAll: m.scrubs(), Logger: logger}); err != nil {
+			if p.log, err = eventlog.Open(eventlog.Config{Dir: dir + "/log", FS: m.disk, Manual: true, SegmentBytes: s.mood.segmentBytes, Salt: chance, CheckAll: m.scrubs(), Logger: logger}); err != nil {
 				return nil, err
 			}
 			raft := s.mood.raft
 			raft.Seed = chance()
 			p.n, err = node.Start(node.Config{
-				Log: p.log, Sink: tap{sink, p}, Clock: m.clock.read, FS: m.disk, Dir: "data", File: "node", First: m.first,
+				Log: p.log, Sink: tap{sink, p}, Clock: m.clock.read, FS: m.disk, Group: uint64(p.g.number), Dir: dir, File: "node", First: m.first,
 				Transport: p, Tick: tick, Raft: raft, Manual: true, Logger: logger, MaxLagBytes: s.mood.lag,
 			})
 			return p.n, err
@@ -180,7 +207,7 @@ func (p *process) open() (err error) {
 	if p.table, err = p.e.Register(registers); err != nil {
 		return err
 	}
-	if err := p.e.KeepSnapshots(engine.SnapshotConfig{Dir: "data/snapshots", FS: m.disk, Keep: s.mood.keep, Compact: s.mood.compact}); err != nil {
+	if err := p.e.KeepSnapshots(engine.SnapshotConfig{Dir: dir + "/snapshots", FS: m.disk, Keep: s.mood.keep, Compact: s.mood.compact}); err != nil {
 		return err
 	}
 	p.e.InCluster()
@@ -188,17 +215,17 @@ func (p *process) open() (err error) {
 }
 
 // Send implements node.Transport.
-func (p *process) Send(messages []consensus.Message) {
+func (p *part) Send(messages []consensus.Message) {
 	m, s := p.m, p.m.s
 	for i := range messages {
-		if m.dark || m.proc != p {
+		if m.dark || m.proc != p.process {
 			return
 		}
 		msg := &messages[i]
-		s.check.sent(p, msg)
+		p.g.check.sent(p, msg)
 		b, kind := consensus.AppendMessage(nil, msg), msg.Kind
 		if s.traceMessages {
-			s.tell(m.id, "-> %d %v term %d index %d/%d entries %d commit %d match %d reject %v", msg.To, kind, msg.Term, msg.Index, msg.LogTerm, len(msg.Entries), msg.Commit, msg.Match, msg.Reject)
+			p.tell("-> %d %v term %d index %d/%d entries %d commit %d match %d reject %v", msg.To, kind, msg.Term, msg.Index, msg.LogTerm, len(msg.Entries), msg.Commit, msg.Match, msg.Reject)
 		}
 		to := s.machines[msg.To]
 		if to == nil {
@@ -209,7 +236,7 @@ func (p *process) Send(messages []consensus.Message) {
 }
 
 // Members implements node.Transport.
-func (p *process) Members(consensus.Membership) {}
+func (p *part) Members(consensus.Membership) {}
 
 // receive hands a message to the process that runs, if one does.
 func (m *machine) receive(b []byte) {
@@ -225,7 +252,9 @@ func (m *machine) receive(b []byte) {
 		if w := p.m.s.world; msg.Last && p.m.s.faulty && p.m.fuse == 0 && w.oneIn(3) {
 			p.m.fuse = 1 + w.rng.IntN(40) // amid what makes of a snapshot the state
 		}
-		p.n.Receive(msg)
+		if unknown := p.groups.Receive(msg); len(unknown) > 0 {
+			violated("node %d has no group %d", m.id, unknown[0])
+		}
 	})
 }
 
@@ -248,7 +277,9 @@ func (p *process) later(d time.Duration, do func()) { p.m.s.world.after(d, func(
 
 func (p *process) tick() {
 	p.later(p.m.clock.span(tick), func() {
-		p.n.Tick()
+		for _, x := range p.parts {
+			x.n.Tick()
+		}
 		p.tick()
 	})
 }
@@ -261,26 +292,42 @@ func (p *process) settle() {
 		m.crashed(true)
 		return
 	}
-	if m.proc != p {
-		return
+	for _, x := range p.parts {
+		if m.proc != p {
+			return
+		}
+		x.settle()
 	}
+}
+
+func (p *part) settle() {
 	if err := p.n.Err(); err != nil && !p.ill {
 		p.died(err)
 		return
 	}
-	m.s.check.observe(p)
+	p.g.check.observe(p)
 	p.write()
 	p.step()
 	p.poll()
 }
 
+// ill says whether a sync of some group has failed.
+func (p *process) ill() bool {
+	for _, x := range p.parts {
+		if x.ill {
+			return true
+		}
+	}
+	return false
+}
+
 // died judges why a node takes no part any more.
-func (p *process) died(err error) {
+func (p *part) died(err error) {
 	m := p.m
 	if m.s.operator.rotten[m.id] == "" {
 		violated("node %d has given up: %v", m.id, err)
 	}
-	m.s.tell(m.id, "gives up, as it must: %v", err)
+	p.tell("gives up, as it must: %v", err)
 	m.s.stats["rot found"]++
 	m.crashed(false)
 	m.replace = true
@@ -288,7 +335,7 @@ func (p *process) died(err error) {
 }
 
 // step lets the engine make a pass, a little later, if there is something to do.
-func (p *process) step() {
+func (p *part) step() {
 	if p.stepping || !p.e.Due() {
 		return
 	}
@@ -298,7 +345,7 @@ func (p *process) step() {
 		if !p.e.Step() && !p.ill && !p.m.dark {
 			violated("the engine of node %d has stopped: %v", p.m.id, p.e.Err())
 		}
-		p.m.s.check.published(p)
+		p.g.check.published(p)
 	})
 }
 
@@ -308,8 +355,10 @@ func (m *machine) crashed(power bool) {
 	if p == nil {
 		return
 	}
-	m.breakWork(p)
-	p.reset()
+	for _, x := range p.parts {
+		m.breakWork(x)
+		x.reset()
+	}
 	if power {
 		m.lose()
 	} else {
@@ -338,32 +387,43 @@ func (m *machine) stop() {
 	if p == nil {
 		return
 	}
-	if p.work != nil {
-		p.finish()
+	for _, x := range p.parts {
+		if x.work != nil {
+			x.finish()
+		}
+		if m.proc != p || m.dark {
+			p.settle()
+			return
+		}
 	}
-	if m.proc != p || m.dark {
-		p.settle()
-		return
-	}
-	err := p.e.Close(context.Background())
-	m.s.tell(m.id, "stopped")
-	p.reset()
-	if m.dark {
-		m.crashed(true)
-		return
-	}
-	if err != nil && !p.ill && !m.full {
-		violated("node %d does not close: %v", m.id, err)
+	for _, x := range p.parts {
+		err := x.e.Close(context.Background())
+		x.tell("stopped")
+		x.reset()
+		if m.dark {
+			m.crashed(true)
+			return
+		}
+		if err != nil && !x.ill && !m.full {
+			violated("node %d does not close: %v", m.id, err)
+		}
 	}
 	m.proc = nil
 	m.disk = m.disk.Kill()
 	m.s.refusedDials(m)
 }
 
-// logger returns what a node's log goes to: the story, when it is told.
-func (s *simulation) logger(id consensus.NodeID) *slog.Logger {
+// tell adds a line about a node to the story.
+func (p *part) tell(format string, args ...any) {
+	if p.m.s.trace != nil {
+		p.m.s.tell(p.m.id, "%s"+format, append([]any{p.g.prefix()}, args...)...)
+	}
+}
+
+// logger returns what the log of a group's node goes to: the story, when it is told.
+func (s *simulation) logger(id consensus.NodeID, g *group) *slog.Logger {
 	if s.trace == nil {
 		return slog.New(slog.DiscardHandler)
 	}
-	return slog.New(&storyHandler{s: s, id: id})
+	return slog.New(&storyHandler{s: s, id: id, prefix: g.prefix()})
 }

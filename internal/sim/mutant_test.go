@@ -37,6 +37,11 @@ var mutants = []struct{ name, file, old, new string }{
 	{"a linearizable read asks nobody", "consensus/node/node.go", "case level < levelLinearizable:", "case level <= levelLinearizable:"},
 	{"a strong read is answered by another leader's entry", "consensus/node/pump.go", "if len(n.strong) > 0 && (!leads || term != n.strong[0].term) {", "if len(n.strong) > 0 && term < n.strong[0].term {"},
 	{"conflicting entries stay on disk", "consensus/node/pump.go", "n.log.TruncateAfterAsync(entries[0].Index-1, func", "n.log.TruncateAfterAsync(n.log.Last(), func"},
+	// Several groups.
+	{"the group is lost on the way: group 0 hears what is said in group 1", "consensus/codec.go", "range [...]uint64{m.Group, uint64(m.From)", "range [...]uint64{0, uint64(m.From)"},
+	{"messages of group 1 are handed to group 0", "consensus/node/groups.go", "if receive := here[group]; receive != nil {", "if receive := here[0]; receive != nil {"},
+	{"term and vote of one group are written in the file of another", "consensus/node/start.go", "	n.file, id, found, err = openIdentity(n.cfg.FS, n.cfg.Dir, path.Join(n.cfg.Dir, n.cfg.File))\n	switch {\n	case err != nil:\n		return false, err\n	case !found:\n		n.identity = first\n		return false, n.file.write(first)\n	case id.Group != first.Group:\n", "	n.file, id, found, err = openIdentity(n.cfg.FS, n.cfg.Dir, path.Join(\"data\", n.cfg.File))\n	switch {\n	case err != nil:\n		return false, err\n	case !found:\n		n.identity = first\n		return false, n.file.write(first)\n	case id.Group != first.Group && id.Term > 1<<40:\n"},
+	{"an identity does not say whose it is", "consensus/node/identity.go", "	case id.Group != 0:\n		magic = groupMagic\n", ""},
 	// The log.
 	{"no sync of what was written", "eventlog/commit.go", "	return seg.file.Sync()\n}\n\n// refused marks", "	return nil\n}\n\n// refused marks"},
 	{"a failed sync is not noticed", "eventlog/commit.go", "	return seg.file.Sync()\n}\n\n// refused marks", "	if err := seg.file.Sync(); errors.Is(err, disk.ErrPower) {\n		return err\n	}\n	return nil\n}\n\n// refused marks"},

@@ -113,8 +113,8 @@ func (n *network) partition() string {
 		return "bridge"
 	case 3: // one alone, often who leads
 		a := pick(w, ids...)
-		if lead := s.leader(); lead != nil && w.oneIn(2) {
-			a = lead.id
+		if lead := s.leader(s.some()); lead != nil && w.oneIn(2) {
+			a = lead.m.id
 		}
 		n.isolate(a)
 		return "one alone"

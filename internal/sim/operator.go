@@ -10,9 +10,6 @@ import (
 	"github.com/lithair/lithair-go/internal/disk"
 )
 
-// identityFile is where a node keeps term and vote.
-const identityFile = "data/node"
-
 // cluster is the cluster's number.
 const cluster = 7
 
@@ -44,12 +41,12 @@ func (s *simulation) identity(id consensus.NodeID) node.Identity {
 	return node.Identity{Cluster: cluster, ID: id, Incarnation: s.world.rng.Uint64()>>1 + 1}
 }
 
-// leader returns the machine whose process leads the newest term; nil when none does.
-func (s *simulation) leader() (best *machine) {
+// leader returns the node that leads the newest term of a group; nil when none does.
+func (s *simulation) leader(g *group) (best *part) {
 	for _, id := range s.ids {
-		m := s.machines[id]
-		if m.proc != nil && m.proc.status.State == consensus.Leader && (best == nil || m.proc.status.Term > best.proc.status.Term) {
-			best = m
+		p := s.part(id, g)
+		if p != nil && p.status.State == consensus.Leader && (best == nil || p.status.Term > best.status.Term) {
+			best = p
 		}
 	}
 	return best
@@ -76,13 +73,15 @@ func (o *operator) replacing() bool {
 			return true
 		}
 	}
-	l := o.s.leader()
-	if l == nil {
-		return true
-	}
-	for _, x := range l.proc.status.Membership.Members {
-		if x.Incarnation != o.s.machines[x.ID].first.Incarnation {
+	for _, g := range o.s.groups {
+		l := o.s.leader(g)
+		if l == nil {
 			return true
+		}
+		for _, x := range l.status.Membership.Members {
+			if x.Incarnation != o.s.machines[x.ID].first.Incarnation {
+				return true
+			}
 		}
 	}
 	return false
@@ -91,11 +90,12 @@ func (o *operator) replacing() bool {
 // change wishes for some other membership.
 func (o *operator) change() {
 	s, w := o.s, o.s.world
-	l := s.leader()
+	g := s.some()
+	l := s.leader(g)
 	if l == nil || o.replacing() {
 		return // a lost disk and a change at once are two failures
 	}
-	have := l.proc.status.Membership
+	have := l.status.Membership
 	voters := 0
 	for _, x := range have.Members {
 		if x.Role == consensus.Voter {
@@ -115,6 +115,11 @@ func (o *operator) change() {
 		case w.oneIn(4) && len(s.ids) < s.mood.voters+4:
 			m = s.newcomer()
 			m.start()
+			for _, other := range s.groups {
+				if other != g {
+					s.joinGroup(m, other)
+				}
+			}
 			list = append(list, consensus.Change{Member: consensus.Member{ID: m.id, Promote: true, Incarnation: m.first.Incarnation}})
 		case in && w.oneIn(3) && voters > 1:
 			list = append(list, consensus.Change{Remove: true, Member: member})
@@ -133,14 +138,14 @@ func (o *operator) change() {
 	if len(list) == 0 {
 		return
 	}
-	l.proc.run(func() {
+	l.run(func() {
 		if o.replacing() {
 			return // the leader slept, and a disk was lost meanwhile
 		}
-		if err := l.proc.n.Change(list...); err == nil {
+		if err := l.n.Change(list...); err == nil {
 			o.changed = w.now
 			s.stats["membership changed"]++
-			s.tell(l.id, "membership: is to change %v", list)
+			l.tell("membership: is to change %v", list)
 			s.snapshotSoon()
 		}
 	})
@@ -153,16 +158,28 @@ func (o *operator) spare(m *machine) bool {
 	if m.proc == nil || m.paused > s.world.now || o.replacing() || s.world.now < o.changed+5*time.Second {
 		return false
 	}
+	for _, g := range s.groups {
+		if !o.spareIn(g) {
+			return false
+		}
+	}
+	return true
+}
+
+// spareIn is spare as far as one group is concerned.
+func (o *operator) spareIn(g *group) bool {
+	s := o.s
 	var known *consensus.Status
 	for _, id := range s.ids {
 		other := s.machines[id]
 		if other.retired {
 			continue
 		}
-		if other.proc == nil || other.proc.ill {
+		p := s.part(id, g)
+		if p == nil || p.ill {
 			return false
 		}
-		st := &other.proc.status
+		st := &p.status
 		if known == nil {
 			known = st
 		}
@@ -192,9 +209,14 @@ func (o *operator) loseDisk(rot bool, tries int) {
 		}
 		return
 	}
-	marked := m.proc.marked
+	marked := map[*group]bool{}
+	for _, p := range m.proc.parts {
+		marked[p.g] = p.marked
+	}
 	if s.world.oneIn(2) {
-		marked = true
+		for _, g := range s.groups {
+			marked[g] = true
+		}
 		m.stop()
 	} else {
 		m.crashed(false)
@@ -215,11 +237,11 @@ func (o *operator) loseDisk(rot bool, tries int) {
 
 // damage flips a bit in a file. In the last batch of a log that does not end with a mark it would
 // look like a torn tail, see eventlog: so such logs are left alone.
-func (o *operator) damage(m *machine, marked bool) {
+func (o *operator) damage(m *machine, marked map[*group]bool) {
 	s := o.s
 	var names []string
 	for _, name := range m.disk.Files() {
-		if !strings.HasSuffix(name, "LOCK") && !strings.HasSuffix(name, ".tmp") && (marked || !strings.HasSuffix(name, ".seg")) {
+		if !strings.HasSuffix(name, "LOCK") && !strings.HasSuffix(name, ".tmp") && (marked[s.owner(name)] || !strings.HasSuffix(name, ".seg")) {
 			names = append(names, name)
 		}
 	}
@@ -228,7 +250,7 @@ func (o *operator) damage(m *machine, marked bool) {
 	}
 	name := pick(s.world, names...)
 	if s.world.oneIn(3) {
-		name = identityFile
+		name = s.some().identity()
 	}
 	f, err := m.disk.Open(name, disk.ReadOnly)
 	if err != nil {
@@ -239,7 +261,7 @@ func (o *operator) damage(m *machine, marked bool) {
 		return
 	}
 	bit := s.world.rng.Int64N(size * 8)
-	if name == identityFile { // where it says something, in either half
+	if strings.HasSuffix(name, "/node") { // where it says something, in either half
 		bit = s.world.rng.Int64N(100*8) + s.world.rng.Int64N(2)*size*4
 	}
 	if err := m.disk.Flip(name, bit); err != nil {
@@ -260,7 +282,7 @@ func (o *operator) replaceNow(m *machine) {
 		return
 	}
 	delete(o.rotten, m.id)
-	m.replace, m.claimed, m.holds = false, 0, 0
+	m.replace, m.claimed, m.holds = false, [maxGroups]uint64{}, [maxGroups]uint64{}
 	m.disk, m.first = disk.NewSim(o.s.world.rng.Uint64()), o.s.identity(m.id)
 	o.s.tell(m.id, "has an empty disk, and is incarnation %x", m.first.Incarnation)
 	m.start()

@@ -39,6 +39,7 @@ func (r *Result) Replay() string {
 
 // mood is what a run is like.
 type mood struct {
+	groups                int
 	voters, learners      int
 	clients, registers    int
 	padding               int           // bytes in a record, about
@@ -67,8 +68,7 @@ type simulation struct {
 	world         *world
 	mood          mood
 	net           *network
-	check         *checker
-	history       *history
+	groups        []*group
 	operator      *operator
 	machines      map[consensus.NodeID]*machine
 	ids           []consensus.NodeID
@@ -92,7 +92,9 @@ func run(cfg Config, live func(*simulation)) (r *Result) {
 	w := newWorld(cfg.Seed)
 	s := &simulation{world: w, machines: map[consensus.NodeID]*machine{}, trace: cfg.Trace, traceMessages: cfg.Messages && cfg.Trace != nil, stats: map[string]int{}}
 	s.draw(cfg.Seed)
-	s.check, s.history = newChecker(s), newHistory(s)
+	for number := range s.mood.groups {
+		s.groups = append(s.groups, newGroup(s, number))
+	}
 	s.operator = &operator{s: s, rotten: map[consensus.NodeID]string{}, changed: -time.Hour}
 	r = &Result{Seed: cfg.Seed, Voters: s.mood.voters, Stats: s.stats}
 	defer func() {
@@ -116,6 +118,9 @@ func run(cfg Config, live func(*simulation)) (r *Result) {
 func (s *simulation) draw(seed uint64) {
 	w := s.world
 	m := &s.mood
+	if m.groups = 1; seed%5 == 3 {
+		m.groups = 2
+	}
 	m.voters = []int{3, 3, 5, 3, 1, 3, 7, 3, 5, 3, 3, 11}[seed%12]
 	m.learners = pick(w, 0, 0, 1, 2)
 	m.clients, m.registers = 2+w.rng.IntN(4), 1+w.rng.IntN(4)
@@ -175,7 +180,7 @@ func (s *simulation) setUp() {
 		s.add(id, node.Identity{Cluster: cluster, ID: id, Membership: consensus.Voters(ids...)})
 	}
 	s.faulty = true
-	s.tell(clients, "%d voters, %d learners, %d clients: %+v", s.mood.voters, s.mood.learners, s.mood.clients, s.mood)
+	s.tell(clients, "%d groups, %d voters, %d learners, %d clients: %+v", s.mood.groups, s.mood.voters, s.mood.learners, s.mood.clients, s.mood)
 	for _, id := range ids {
 		m := s.machines[id]
 		w.after(w.about(20*time.Millisecond), m.start)
@@ -183,29 +188,38 @@ func (s *simulation) setUp() {
 	for range s.mood.learners {
 		s.join(s.newcomer())
 	}
-	for i := range s.mood.clients {
-		c := &client{s: s, id: i + 1}
-		s.clients = append(s.clients, c)
-		c.next()
+	for _, g := range s.groups {
+		for i := range s.mood.clients {
+			c := &client{s: s, g: g, id: 100*g.number + i + 1}
+			s.clients = append(s.clients, c)
+			c.next()
+		}
 	}
 }
 
 // join starts a machine and has it taken in as a learner, as soon as there is a leader.
 func (s *simulation) join(m *machine) {
+	s.world.after(s.world.about(100*time.Millisecond), m.start)
+	for _, g := range s.groups {
+		s.joinGroup(m, g)
+	}
+}
+
+// joinGroup has a machine taken in by one group.
+func (s *simulation) joinGroup(m *machine, g *group) {
 	w := s.world
-	w.after(w.about(100*time.Millisecond), m.start)
 	var ask func()
 	ask = func() {
-		l := s.leader()
+		l := s.leader(g)
 		if l == nil {
 			w.after(200*time.Millisecond, ask)
 			return
 		}
-		if _, in := l.proc.status.Membership.Find(m.id); in || m.retired {
+		if _, in := l.status.Membership.Find(m.id); in || m.retired {
 			return
 		}
-		l.proc.run(func() {
-			if err := l.proc.n.Change(consensus.Change{Member: consensus.Member{ID: m.id, Incarnation: m.first.Incarnation}}); err == nil {
+		l.run(func() {
+			if err := l.n.Change(consensus.Change{Member: consensus.Member{ID: m.id, Incarnation: m.first.Incarnation}}); err == nil {
 				s.operator.changed = w.now
 			}
 		})
@@ -223,62 +237,72 @@ func (s *simulation) recover() time.Duration {
 		m := s.machines[id]
 		m.paused, m.slow, m.fuse, m.failSync = 0, 0, 0, false
 		m.empty()
-		if m.proc != nil && m.proc.ill {
+		if m.proc != nil && m.proc.ill() {
 			m.crashed(false)
 		}
 		s.operator.replaceNow(m)
 		m.start()
 	}
 	begun := s.world.now
-	written := s.stats["write"]
+	for _, g := range s.groups {
+		g.written = 0
+	}
 	for end := begun + recoveryBound; s.world.now < end; {
 		next := s.world.now + 100*time.Millisecond
 		for s.world.step(next) {
 		}
-		if s.stats["write"] > written && s.well() {
+		if s.unwell() == "" {
 			return s.world.now - begun
 		}
 	}
 	for _, id := range s.ids {
-		if p := s.machines[id].proc; p != nil {
-			s.tell(id, "%+v", p.status)
+		for _, g := range s.groups {
+			if p := s.part(id, g); p != nil {
+				p.tell("%+v", p.status)
+			}
 		}
 	}
-	why := s.unwell()
-	if why == "" {
-		why = "no write is acknowledged"
-	}
-	violated("no recovery within %v after the faults have stopped: %s", recoveryBound, why)
+	violated("no recovery within %v after the faults have stopped: %s", recoveryBound, s.unwell())
 	return 0
 }
 
-func (s *simulation) well() bool { return s.unwell() == "" }
-
 // unwell says what is not as it should be.
 func (s *simulation) unwell() string {
-	l := s.leader()
+	for _, g := range s.groups {
+		if why := s.unwellIn(g); why != "" {
+			return g.prefix() + why
+		}
+	}
+	return ""
+}
+
+func (s *simulation) unwellIn(g *group) string {
+	l := s.leader(g)
 	if l == nil {
 		return "nobody leads"
 	}
-	st := &l.proc.status
-	if !l.proc.e.Stats().Leading {
-		return fmt.Sprintf("node %d leads term %d and takes no writes", l.id, st.Term)
+	st := &l.status
+	if !l.e.Stats().Leading {
+		return fmt.Sprintf("node %d leads term %d and takes no writes", l.m.id, st.Term)
 	}
 	if st.Membership.Joint() || !st.MembershipCommitted {
 		return "the membership is being changed"
 	}
 	for _, x := range st.Membership.Members {
-		m := s.machines[x.ID]
+		p := s.part(x.ID, g)
 		switch {
-		case m.proc == nil:
+		case p == nil:
 			return fmt.Sprintf("node %d does not run", x.ID)
-		case x.Incarnation != m.first.Incarnation:
+		case x.Incarnation != p.m.first.Incarnation:
 			return fmt.Sprintf("node %d was not taken in again", x.ID)
-		case m.proc.status.Term != st.Term:
-			return fmt.Sprintf("node %d is in term %d, the leader in %d", x.ID, m.proc.status.Term, st.Term)
-		case m.proc.status.Applied+20 < st.Applied:
-			return fmt.Sprintf("node %d has applied %d of %d", x.ID, m.proc.status.Applied, st.Applied)
+		case p.status.Term != st.Term:
+			return fmt.Sprintf("node %d is in term %d, the leader in %d", x.ID, p.status.Term, st.Term)
+		case p.status.Applied+20 < st.Applied:
+			return fmt.Sprintf("node %d has applied %d of %d", x.ID, p.status.Applied, st.Applied)
 		}
+	}
+	if g.written == 0 {
+		return "no write is acknowledged"
 	}
 	return ""
 }
@@ -291,18 +315,8 @@ func (s *simulation) finish() {
 	end := s.world.now + 10*time.Second
 	for s.world.step(end) {
 	}
-	l := s.leader()
-	if l == nil {
-		violated("nobody leads at the end")
+	for _, g := range s.groups {
+		g.finish()
 	}
-	for _, x := range l.proc.status.Membership.Members {
-		p := s.machines[x.ID].proc
-		if p == nil || p.e.Root().Seq() != s.check.committedSeq() || p.e.Root().Hash() != s.check.roots[s.check.committedSeq()].Hash() {
-			violated("at the end node %d has not the state of sequence %d", x.ID, s.check.committedSeq())
-		}
-		p.balanced(p.e.Root())
-	}
-	s.stats["committed entry"] += len(s.check.log)
-	s.history.judge()
 	s.stats["message"] += int(s.net.carried)
 }

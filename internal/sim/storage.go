@@ -23,7 +23,9 @@ func (m *machine) hook(op disk.Op, name string) error {
 	if m.failSync && op == disk.OpSync {
 		m.failSync = false
 		if m.proc != nil {
-			m.proc.ill = true
+			for _, p := range m.proc.parts {
+				p.ill = p.ill || p.g.owns(name)
+			}
 		}
 		m.s.tell(m.id, "a sync of %s fails", name)
 		m.s.stats["failed sync"]++
@@ -42,7 +44,7 @@ func (m *machine) syncTime() time.Duration {
 }
 
 // write begins the next work of the log, if there is one and the disk is free.
-func (p *process) write() {
+func (p *part) write() {
 	if p.work != nil {
 		return
 	}
@@ -51,7 +53,7 @@ func (p *process) write() {
 	}
 }
 
-func (p *process) begin(w *eventlog.Work, mark bool) {
+func (p *part) begin(w *eventlog.Work, mark bool) {
 	p.work, p.marked = w, false
 	p.marks = mark
 	p.idle++
@@ -60,7 +62,7 @@ func (p *process) begin(w *eventlog.Work, mark bool) {
 
 // finish carries out the work whose time has passed. A power failure before that finds it undone, or in
 // the middle, see breakWork.
-func (p *process) finish() {
+func (p *part) finish() {
 	w := p.work
 	if w == nil {
 		return
@@ -85,7 +87,7 @@ func (p *process) finish() {
 }
 
 // breakWork does a part of the work that a crash finds the disk busy with, or none of it.
-func (m *machine) breakWork(p *process) {
+func (m *machine) breakWork(p *part) {
 	if p.work == nil || m.dark || m.s.world.oneIn(4) {
 		return
 	}
@@ -100,10 +102,10 @@ func (m *machine) breakWork(p *process) {
 }
 
 // tend does now and then what nobody waits for.
-func (p *process) tend() {
+func (p *part) tend() {
 	p.later(p.m.s.world.about(500*time.Millisecond), func() {
 		if err := p.log.Tend(); err != nil {
-			p.m.s.tell(p.m.id, "tending the log: %v", err)
+			p.tell("tending the log: %v", err)
 		}
 		p.tend()
 	})

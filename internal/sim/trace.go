@@ -24,9 +24,10 @@ func (s *simulation) tell(id consensus.NodeID, format string, args ...any) {
 
 // storyHandler puts what a node logs into the story.
 type storyHandler struct {
-	s     *simulation
-	id    consensus.NodeID
-	attrs []slog.Attr
+	s      *simulation
+	id     consensus.NodeID
+	prefix string
+	attrs  []slog.Attr
 }
 
 func (h *storyHandler) Enabled(context.Context, slog.Level) bool { return true }
@@ -42,12 +43,12 @@ func (h *storyHandler) Handle(_ context.Context, r slog.Record) error {
 		write(a)
 	}
 	r.Attrs(write)
-	h.s.tell(h.id, "log: %s", b.String())
+	h.s.tell(h.id, "%slog: %s", h.prefix, b.String())
 	return nil
 }
 
 func (h *storyHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return &storyHandler{h.s, h.id, append(h.attrs[:len(h.attrs):len(h.attrs)], attrs...)}
+	return &storyHandler{h.s, h.id, h.prefix, append(h.attrs[:len(h.attrs):len(h.attrs)], attrs...)}
 }
 
 func (h *storyHandler) WithGroup(string) slog.Handler { return h }

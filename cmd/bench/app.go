@@ -3,6 +3,7 @@ package main
 import (
 	"flag"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"slices"
 	"strings"
@@ -14,13 +15,15 @@ type appCase struct {
 	name, what string
 	conns      int      // 0: as -conns says
 	rivals     []string // modes of the net/http server, the base of the ratios first
-	post       bool
+	writes     int      // of a hundred requests so many POST a new record, the others GET one
+	rate       float64  // on a timetable; 0: as fast as answers come
 }
 
 var appCases = []appCase{
 	{name: "get", what: "GET by id of one of the records", rivals: []string{"memory"}},
-	{name: "post", what: "POST of a new record, durable before the answer", rivals: []string{"turns", "parallel"}, post: true},
-	{name: "post1", what: "the same from one connection", conns: 1, rivals: []string{"turns"}, post: true},
+	{name: "post", what: "POST of a new record, durable before the answer", rivals: []string{"turns", "parallel"}, writes: 100},
+	{name: "post1", what: "the same from one connection", conns: 1, rivals: []string{"turns"}, writes: 100},
+	{name: "mix", what: "nine GETs to a durable POST", rivals: []string{"turns", "parallel"}, writes: 10, rate: 4000},
 }
 
 // rivalNames are the modes of the net/http server as tables call them.
@@ -32,62 +35,52 @@ var rivalNames = map[string]string{
 
 // appOptions are the flags of bench app.
 type appOptions struct {
-	rounds, conns, records int
-	d                      time.Duration
-	rate                   float64
-	dir                    string
+	options
+	records int
+	rate    float64
 }
 
-var appColumns = []column{
+var appColumns = append([]column{
 	{name: "rate", head: "req/s", ratio: true},
 	{name: "cpu_us", head: "server CPU µs/req", low: true, ratio: true},
-	{name: "p50_us", head: "p50 µs"}, {name: "p99_us", head: "p99 µs"}, {name: "p999_us", head: "p99.9 µs"},
-}
+	{name: "client_us", head: "client CPU µs/req", low: true},
+	{name: "rss_mb", head: "server MB", low: true},
+}, latencyColumns...)
 
 // runApp measures this framework beside net/http in one run.
 func runApp(args []string) error {
 	fs := flag.NewFlagSet("bench app", flag.ExitOnError)
 	var o appOptions
-	cases := fs.String("case", "get,post,post1", "what to measure")
-	fs.IntVar(&o.rounds, "rounds", 7, "rounds; the median is reported")
-	fs.DurationVar(&o.d, "d", time.Second, "length of one measurement")
-	fs.IntVar(&o.conns, "conns", 64, "client connections")
+	cases := fs.String("case", "get,post,post1,mix", "what to measure")
+	o.measuring(fs, 7, 64, time.Second)
 	fs.IntVar(&o.records, "records", 10_000, "records to read")
-	fs.Float64Var(&o.rate, "rate", 0, "send so many requests a second on a timetable (latency then counts from the time due); 0: as fast as answers come")
-	fs.StringVar(&o.dir, "data", "", "folder for data, which decides the disk; default the temporary folder")
-	asJSON := fs.Bool("json", false, "print one JSON document")
+	fs.Float64Var(&o.rate, "rate", 0, "send so many requests a second on a timetable (latency then counts from the time due); 0: as fast as answers come, but for mix: 4000")
 	parse(fs, args)
-	rep, cols, err := measureApp(o, strings.Split(*cases, ","))
-	if err != nil {
-		return err
-	}
-	return rep.print(os.Stdout, *asJSON, cols)
+	return o.run(func(rep *report) error { return measureApp(o, rep, strings.Split(*cases, ",")) })
 }
 
-// measureApp runs the named cases; the columns of each table are by its title.
-func measureApp(o appOptions, cases []string) (*report, map[string][]column, error) {
-	root, err := os.MkdirTemp(o.dir, "lithair-bench")
-	if err != nil {
-		return nil, nil, err
-	}
-	defer os.RemoveAll(root)
-	o.dir = root
-	rep, cols := newReport(), map[string][]column{}
+// measureApp runs the named cases.
+func measureApp(o appOptions, rep *report, cases []string) error {
 	for _, name := range cases {
 		c, err := findCase(name)
 		if err != nil {
-			return nil, nil, err
+			return err
 		}
 		if c.conns == 0 {
-			c.conns = o.conns
+			c.conns = o.clients
+		}
+		if o.rate > 0 {
+			c.rate = o.rate
 		}
 		title := fmt.Sprintf("app %s: %s, %d connections", c.name, c.what, c.conns)
-		if err := c.run(o, rep, title); err != nil {
-			return nil, nil, fmt.Errorf("%s: %w", c.name, err)
+		if c.rate > 0 {
+			title += fmt.Sprintf(", %.0f requests/s on a timetable", c.rate)
 		}
-		cols[title] = appColumns
+		if err := c.run(o, rep, title); err != nil {
+			return fmt.Errorf("%s: %w", c.name, err)
+		}
 	}
-	return rep, cols, nil
+	return nil
 }
 
 func findCase(name string) (appCase, error) {
@@ -96,7 +89,7 @@ func findCase(name string) (appCase, error) {
 			return c, nil
 		}
 	}
-	return appCase{}, fmt.Errorf("no such case: %s (get, post, post1)", name)
+	return appCase{}, fmt.Errorf("no such case: %s (get, post, post1, mix)", name)
 }
 
 // run measures one case: all servers alive, taking turns; the first turn warms up.
@@ -109,7 +102,7 @@ func (c appCase) run(o appOptions, rep *report, title string) error {
 		return err
 	}
 	us := servers[len(servers)-1]
-	if !c.post {
+	if c.writes < 100 { // the others have the records from the beginning
 		if err := seed(us.addr, o.records); err != nil {
 			return fmt.Errorf("seeding: %w", err)
 		}
@@ -120,13 +113,11 @@ func (c appCase) run(o appOptions, rep *report, title string) error {
 	for round := -1; round < o.rounds; round++ {
 		for i := range servers {
 			p := servers[(i+round+1)%len(servers)] // another one goes first each round
-			cpu := p.cpu()
-			m, err := c.load(o, p.addr, next).run()
+			m, err := p.under(c.load(o, p.addr, next).run)
 			if err != nil {
 				return fmt.Errorf("%s: %w", p.name, err)
 			}
 			next += 100_000_000
-			m["cpu_us"] = float64((p.cpu() - cpu).Microseconds()) / m["requests"]
 			if all[p.name] == nil {
 				all[p.name] = samples{}
 			}
@@ -152,6 +143,7 @@ func (c appCase) start(o appOptions) (servers []*process, err error) {
 			return servers, err
 		}
 		name, args := "lithair", []string{"serve", "-profile", "app", "-addr", "{addr}", "-data", dir}
+		args = o.profiled(args, "app-"+c.name)
 		if mode != "" {
 			name, args = rivalNames[mode], []string{"rival", mode, "-addr", "{addr}", "-data", dir, "-records", fmt.Sprint(o.records)}
 		}
@@ -165,18 +157,25 @@ func (c appCase) start(o appOptions) (servers []*process, err error) {
 }
 
 func (c appCase) load(o appOptions, addr string, next int) load {
-	l := load{addr: addr, conns: c.conns, d: o.d, rate: o.rate}
-	if c.post {
-		l.want = 201
-		l.make = func(dst []byte, conn, i int) []byte { return appendPost(dst, next+conn*1_000_000+i) }
-		return l
+	// Which requests write, and which records are read, follows from the seed, connection and number.
+	chance := func(conn, i int) uint64 {
+		return rand.NewPCG(o.seed, uint64(conn)<<32|uint64(i)).Uint64()
 	}
-	l.want = 200
-	l.make = func(dst []byte, conn, i int) []byte {
-		// A fixed walk over the records, another one for each connection.
-		return appendGet(dst, (conn*7919+i*104_729)%o.records)
+	post := func(conn, i int) bool { return chance(conn, i)%100 < uint64(c.writes) }
+	return load{addr: addr, conns: c.conns, d: o.d, rate: c.rate,
+		make: func(dst []byte, conn, i int) []byte {
+			if post(conn, i) {
+				return appendPost(dst, next+conn*1_000_000+i)
+			}
+			return appendGet(dst, int(chance(conn, i)>>8%uint64(o.records)))
+		},
+		wants: func(conn, i int) int {
+			if post(conn, i) {
+				return 201
+			}
+			return 200
+		},
 	}
-	return l
 }
 
 // seed makes the records 0 to n-1 through the server's own API.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -25,40 +24,49 @@ type load struct {
 	// 0 sends the next request as soon as the answer is there.
 	rate float64
 	make func(dst []byte, conn, i int) []byte
-	want int
+	want int // 0: as wants says
+	// wants, where want is 0, is the status of request number i of a connection.
+	wants func(conn, i int) int
 }
 
-// run returns rate, p50_us, p99_us, p999_us and the number of requests.
-func (l load) run() (map[string]float64, error) {
-	lats := make([][]int64, l.conns)
-	errs := make([]error, l.conns)
-	begin := time.Now()
-	end := begin.Add(l.d)
+// run returns what eachConnection does.
+func (l load) run() (figures, error) { return eachConnection(l.conns, l.d, l.connection) }
+
+// eachConnection runs f for each of n connections at once, each with a histogram of its own. It returns rate, requests, quantiles
+// of the latency and client_us, the CPU time of this process for each request.
+func eachConnection(n int, d time.Duration, f func(c int, begin, end time.Time, lats *histogram) error) (figures, error) {
+	lats := make([]histogram, n)
+	errs := make([]error, n)
+	cpu, begin := cpuNow(), time.Now()
+	end := begin.Add(d)
 	var wg sync.WaitGroup
-	for c := range l.conns {
-		wg.Go(func() { lats[c], errs[c] = l.connection(c, begin, end) })
+	for c := range n {
+		wg.Go(func() { errs[c] = f(c, begin, end, &lats[c]) })
 	}
 	wg.Wait()
 	took := time.Since(begin)
+	cpu = cpuNow() - cpu
 	for _, err := range errs {
 		if err != nil {
 			return nil, err
 		}
 	}
-	all := slices.Concat(lats...)
-	if len(all) == 0 {
-		return nil, fmt.Errorf("no request was answered in %v", l.d)
+	var all histogram
+	for i := range lats {
+		all.merge(&lats[i])
 	}
-	slices.Sort(all)
-	at := func(q float64) float64 { return float64(all[int(q*float64(len(all)-1))]) / 1e3 }
-	return map[string]float64{"rate": float64(len(all)) / took.Seconds(), "requests": float64(len(all)),
-		"p50_us": at(.5), "p99_us": at(.99), "p999_us": at(.999)}, nil
+	if all.n == 0 {
+		return nil, fmt.Errorf("no request was answered in %v", d)
+	}
+	m := figures{"rate": float64(all.n) / took.Seconds(), "requests": float64(all.n), "client_us": float64(cpu.Nanoseconds()) / 1e3 / float64(all.n)}
+	all.into(m)
+	return m, nil
 }
 
-func (l load) connection(c int, begin, end time.Time) (lats []int64, err error) {
+func (l load) connection(c int, begin, end time.Time, lats *histogram) error {
 	conn, err := net.Dial("tcp", l.addr)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer conn.Close()
 	r := bufio.NewReaderSize(conn, 4096)
@@ -71,20 +79,24 @@ func (l load) connection(c int, begin, end time.Time) (lats []int64, err error) 
 			t = due
 		}
 		if l.requests > 0 && i == l.requests || l.requests == 0 && !t.Before(end) {
-			return lats, nil
+			return nil
 		}
 		buf = l.make(buf[:0], c, i)
 		if _, err := conn.Write(buf); err != nil {
-			return lats, err
+			return err
 		}
 		status, err := answer(r)
 		if err != nil {
-			return lats, err
+			return err
 		}
-		if status != l.want {
-			return lats, fmt.Errorf("status %d, want %d", status, l.want)
+		want := l.want
+		if want == 0 {
+			want = l.wants(c, i)
 		}
-		lats = append(lats, int64(time.Since(t)))
+		if status != want {
+			return fmt.Errorf("status %d, want %d", status, want)
+		}
+		lats.add(int64(time.Since(t)))
 	}
 }
 

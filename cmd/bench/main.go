@@ -1,19 +1,29 @@
 // Command bench measures the framework beside what one would otherwise use, and serves
 // and works as a contestant for outside measuring tools.
 //
-//	bench                         the canonical workload, as "bench app"
-//	bench app    [flags]          GET by id and durable POST against net/http, in one run
-//	bench start  [flags]          how long a start with 100,000 records on disk takes
+//	bench [flags]                 a little of each layer, in about two minutes: a line each
+//	bench app    [flags]          GET by id and durable POST, and both mixed, against net/http
+//	bench wire   [flags]          HTTP: plain text, JSON and a JSON echo against net/http
+//	bench ws     [flags]          WebSocket echo against an echo without any protocol
+//	bench json   [flags]          jsonx against encoding/json
+//	bench binenc [flags]          binenc against encoding/gob and encoding/json
+//	bench log    [flags]          the event log against a file synced for each record
+//	bench raft   [flags]          commits of three nodes against one file, and fail-over
 //	bench state  [flags]          the state in memory: bytes, reads beside writes, replay
+//	bench start  [flags]          how long a start with 100,000 records on disk takes
 //	bench serve  [flags]          a server for outside tools: -profile cases, peers or app
 //	bench worker json|bin|log|raft  answers measuring requests on standard input, a line each
+//
+// All measuring commands have -rounds, -duration, -clients (where there are any), -seed, -data, -json,
+// -compare FILE, which holds the figures against those of an earlier run with its noise, and -profile FOLDER.
 //
 // All figures of one table come from the same run on the same machine: contestants take
 // turns, round after round, and what is reported is the median, the spread
 // ((max-min)/median) and the ratio to the first row. With clients on the same cores as
 // the server, CPU time per request is the steadiest figure.
 //
-// -json prints the same figures for machines, one document.
+// -json prints the same figures for machines, one document. Latencies are counted in a histogram with an error
+// below a hundredth; with -rate, from the time a request was due.
 package main
 
 import (
@@ -29,18 +39,25 @@ type command struct {
 }
 
 var commands = []command{
-	{"app", "[flags]", "GET by id and durable POST against net/http", runApp},
+	{"canonical", "[flags]", "a little of each layer; what no command runs", runCanonical},
+	{"app", "[flags]", "GET by id, durable POST and both mixed against net/http", runApp},
+	{"wire", "[flags]", "HTTP against net/http", runWire},
+	{"ws", "[flags]", "WebSocket echo against an echo without protocol", runWS},
+	{"json", "[flags]", "jsonx against encoding/json", runJSON},
+	{"binenc", "[flags]", "binenc against encoding/gob and encoding/json", runBin},
+	{"log", "[flags]", "the event log against a file synced for each record", runLog},
+	{"raft", "[flags]", "commits of three nodes, and fail-over", runRaft},
 	{"start", "[flags]", "how long a start with many records on disk takes", runStart},
 	{"state", "[flags]", "the state in memory: bytes, reads beside writes, replay", runState},
 	{"serve", "[flags]", "serve a profile for outside tools: cases, peers, app", runServe},
 	{"worker", "json|bin|log|raft", "answer measuring requests on standard input", runWorker},
-	{"rival", "MODE -addr A [-data DIR]", "the net/http server that app measures against", runRival},
+	{"rival", "MODE -addr A [-data DIR]", "a server that others measure against", runRival},
 }
 
 func main() {
 	args := os.Args[1:]
 	if len(args) == 0 || strings.HasPrefix(args[0], "-") && !wantsHelp(args[0]) {
-		args = append([]string{"app"}, args...)
+		args = append([]string{"canonical"}, args...)
 	}
 	for _, c := range commands {
 		if c.name == args[0] {
@@ -56,7 +73,7 @@ func main() {
 		out, code = os.Stderr, 2
 		fmt.Fprintf(out, "bench: no such command: %s\n", args[0])
 	}
-	fmt.Fprintln(out, "usage: bench [COMMAND] [flags]    (no command: app)")
+	fmt.Fprintln(out, "usage: bench [COMMAND] [flags]    (no command: canonical)")
 	for _, c := range commands {
 		fmt.Fprintf(out, "  %-36s %s\n", c.name+" "+c.args, c.what)
 	}

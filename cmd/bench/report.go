@@ -57,6 +57,17 @@ type column struct {
 	ratio      bool // also print how many times better than the first row
 }
 
+// better is how many times better v is than base.
+func (c column) better(v, base float64) float64 {
+	if c.low {
+		v, base = base, v
+	}
+	if base == 0 {
+		return 0
+	}
+	return v / base
+}
+
 // row is one contestant's line of a table.
 type row struct {
 	Contestant string             `json:"contestant"`
@@ -69,6 +80,8 @@ type table struct {
 	Case string `json:"case"`
 	Note string `json:"note"`
 	Rows []row  `json:"rows"`
+
+	cols []column
 }
 
 // report is everything one run measured.
@@ -78,6 +91,8 @@ type report struct {
 	Commit  string  `json:"commit"`
 	Command string  `json:"command"`
 	Tables  []table `json:"tables"`
+
+	brief bool // people get a line for each table
 }
 
 func newReport() *report {
@@ -88,13 +103,13 @@ func newReport() *report {
 }
 
 func (r *report) add(title, note string, names []string, all map[string]samples, cols []column) {
-	t := table{Case: title, Note: note}
+	t := table{Case: title, Note: note, cols: cols}
 	for _, n := range names {
 		w := row{Contestant: n, Figures: map[string]figure{}, Ratio: map[string]float64{}}
 		for _, c := range cols {
 			w.Figures[c.name] = all[n].figure(c.name, c.low)
 			if c.ratio {
-				w.Ratio[c.name] = ratio(w.Figures[c.name].Median, all[names[0]].figure(c.name, c.low).Median, c.low)
+				w.Ratio[c.name] = c.better(w.Figures[c.name].Median, all[names[0]].figure(c.name, c.low).Median)
 			}
 		}
 		t.Rows = append(t.Rows, w)
@@ -102,18 +117,8 @@ func (r *report) add(title, note string, names []string, all map[string]samples,
 	r.Tables = append(r.Tables, t)
 }
 
-func ratio(v, base float64, low bool) float64 {
-	if low {
-		v, base = base, v
-	}
-	if base == 0 {
-		return 0
-	}
-	return v / base
-}
-
 // print writes a report for people, or as one JSON document.
-func (r *report) print(w io.Writer, asJSON bool, cols map[string][]column) error {
+func (r *report) print(w io.Writer, asJSON bool) error {
 	if asJSON {
 		b, err := jsonx.Marshal(r)
 		if err != nil {
@@ -122,12 +127,15 @@ func (r *report) print(w io.Writer, asJSON bool, cols map[string][]column) error
 		_, err = fmt.Fprintf(w, "%s\n", b)
 		return err
 	}
+	if r.brief {
+		return r.printBrief(w)
+	}
 	fmt.Fprintf(w, "%s, %s, commit %s\n", r.Machine, r.Go, r.Commit)
 	for _, t := range r.Tables {
 		fmt.Fprintf(w, "\n## %s\n%s\n", t.Case, t.Note)
 		tw := tabwriter.NewWriter(w, 0, 4, 2, ' ', tabwriter.AlignRight)
 		fmt.Fprint(tw, "contestant\t")
-		for _, c := range cols[t.Case] {
+		for _, c := range t.cols {
 			fmt.Fprintf(tw, "%s\t", c.head)
 			if c.ratio {
 				fmt.Fprint(tw, "±%\tratio\t")
@@ -136,7 +144,7 @@ func (r *report) print(w io.Writer, asJSON bool, cols map[string][]column) error
 		fmt.Fprintln(tw)
 		for _, row := range t.Rows {
 			fmt.Fprintf(tw, "%s\t", row.Contestant)
-			for _, c := range cols[t.Case] {
+			for _, c := range t.cols {
 				f := row.Figures[c.name]
 				fmt.Fprintf(tw, "%s\t", number(f.Median))
 				if c.ratio {

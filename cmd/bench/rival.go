@@ -4,7 +4,6 @@ import (
 	stdjson "encoding/json"
 	"flag"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -13,42 +12,57 @@ import (
 	"sync"
 )
 
-// runRival serves /items the way one would write it on net/http in half an hour: a map,
-// a sync.RWMutex and encoding/json. "memory" keeps records in memory alone; "turns" and
-// "parallel" make each durable by a write and an fdatasync of its own before they answer:
-// one after the other under a lock, or as many at once as there are requests.
+// runRival serves what a layer is measured against: "http" the plain pages of the wire layer, "tcp" an echo without any
+// protocol, the others /items.
 func runRival(args []string) error {
-	if len(args) == 0 || !slices.Contains([]string{"memory", "turns", "parallel"}, args[0]) {
-		return fmt.Errorf("want memory, turns or parallel")
+	if len(args) == 0 || !slices.Contains([]string{"memory", "turns", "parallel", "http", "tcp"}, args[0]) {
+		return fmt.Errorf("want memory, turns, parallel, http or tcp")
 	}
 	fs := flag.NewFlagSet("bench rival", flag.ExitOnError)
 	addr := fs.String("addr", "127.0.0.1:9001", "address to listen on")
 	data := fs.String("data", "", "folder for the file of turns and parallel")
 	records := fs.Int("records", 0, "records to begin with")
 	parse(fs, args[1:])
+	switch args[0] {
+	case "http":
+		return serveUntilInputEnds(*addr, pagesOnNetHTTP())
+	case "tcp":
+		return echoTCP(*addr)
+	}
+	return rivalItems(args[0], *addr, *data, *records)
+}
+
+// rivalItems serves /items the way one would write it on net/http in half an hour: a map,
+// a sync.RWMutex and encoding/json. "memory" keeps records in memory alone; "turns" and
+// "parallel" make each durable by a write and an fdatasync of its own before they answer:
+// one after the other under a lock, or as many at once as there are requests.
+func rivalItems(how, addr, data string, records int) error {
 	r := &rival{items: map[string]Item{}}
-	for n := range *records {
+	for n := range records {
 		r.items[itemID(n)] = newItem(itemID(n))
 	}
-	if args[0] != "memory" {
+	if how != "memory" {
 		var err error
-		if r.file, err = openSyncFile(filepath.Join(*data, "items")); err != nil {
+		if r.file, err = openSyncFile(filepath.Join(data, "items")); err != nil {
 			return err
 		}
-		r.file.turns = args[0] == "turns"
+		r.file.turns = how == "turns"
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /items/{id}", r.get)
 	mux.HandleFunc("POST /items", r.post)
-	go exitWithInput()
-	return http.ListenAndServe(*addr, mux)
+	return serveUntilInputEnds(addr, mux)
 }
 
-// exitWithInput ends the program when its standard input ends: whoever started it has
-// gone.
-func exitWithInput() {
-	io.Copy(io.Discard, os.Stdin) // an error is an end, too
-	os.Exit(0)
+func serveUntilInputEnds(addr string, h http.Handler) error {
+	ended := make(chan error, 1)
+	go func() { ended <- http.ListenAndServe(addr, h) }()
+	select {
+	case err := <-ended:
+		return err
+	case <-inputEnds():
+		return nil
+	}
 }
 
 type rival struct {

@@ -26,31 +26,40 @@ cases  /echo /empty /notmod /stream /drop and a mirror of the request elsewhere;
 peers  /plain, /json, /echo; / (WebSocket echo, what begins with B to all); ends with its standard input
 app    /items, durable; ends with its standard input where that is a pipe`)
 	data := fs.String("data", "", "folder of the app profile; default a fresh temporary one")
+	cpu := fs.String("cpuprofile", "", "write a CPU profile into this `FILE`")
 	parse(fs, args)
-	switch *profile {
+	stop, err := profileCPU(*cpu)
+	if err != nil {
+		return err
+	}
+	return errors.Join(serveProfile(*profile, *addr, *data), stop())
+}
+
+// serveProfile serves until it is interrupted or, what is driven by another program, its standard input ends.
+func serveProfile(profile, addr, data string) error {
+	switch profile {
 	case "cases":
 		echo, err := echoHandler(false)
 		if err != nil {
 			return err
 		}
-		return serveWire(*addr, func(w *wire.Response, r *wire.Request) error {
+		return serveWire(addr, nil, func(w *wire.Response, r *wire.Request) error {
 			if r.Path() == "/ws" {
 				return echo(w, r)
 			}
 			return casesHandler(w, r)
 		})
 	case "peers":
-		go exitWithInput()
 		h, err := peersHandler()
 		if err != nil {
 			return err
 		}
-		return serveWire(*addr, h)
+		return serveWire(addr, inputEnds(), h)
 	case "app":
 		st, err := os.Stdin.Stat()
-		return serveApp(*addr, *data, err == nil && st.Mode()&os.ModeNamedPipe != 0)
+		return serveApp(addr, data, err == nil && st.Mode()&os.ModeNamedPipe != 0)
 	}
-	return fmt.Errorf("no such profile: %s (cases, peers, app)", *profile)
+	return fmt.Errorf("no such profile: %s (cases, peers, app)", profile)
 }
 
 // interrupted ends with the first SIGINT or SIGTERM.
@@ -58,8 +67,18 @@ func interrupted() (context.Context, context.CancelFunc) {
 	return signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 }
 
-// serveWire serves one handler until it is interrupted.
-func serveWire(addr string, h wire.Handler) error {
+// inputEnds is closed when standard input ends: whoever started this has gone.
+func inputEnds() <-chan struct{} {
+	ended := make(chan struct{})
+	go func() {
+		io.Copy(io.Discard, os.Stdin) // an error is an end, too
+		close(ended)
+	}()
+	return ended
+}
+
+// serveWire serves one handler until it is interrupted or told.
+func serveWire(addr string, told <-chan struct{}, h wire.Handler) error {
 	s, err := wire.NewServer(wire.Config{Handler: h})
 	if err != nil {
 		return err
@@ -77,6 +96,7 @@ func serveWire(addr string, h wire.Handler) error {
 	case err := <-ended:
 		return err
 	case <-ctx.Done():
+	case <-told:
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
@@ -96,17 +116,18 @@ func serveApp(addr, dir string, untilInputEnds bool) (err error) {
 	lithair.Model[Item](app, "/items")
 	ctx, stop := interrupted()
 	defer stop()
+	var told <-chan struct{}
 	if untilInputEnds {
-		go func() {
-			io.Copy(io.Discard, os.Stdin) // an error is an end, too
-			stop()
-		}()
+		told = inputEnds()
 	}
 	if err := app.Start(ctx); err != nil {
 		return err
 	}
 	fmt.Printf("listening on http://%s, data in %s\n", app.Addr(), dir)
-	<-ctx.Done()
+	select {
+	case <-ctx.Done():
+	case <-told:
+	}
 	end, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	return app.Shutdown(end)

@@ -21,39 +21,39 @@ var startColumns = []column{
 // the process to the first answered request, after a clean stop and after a kill.
 func runStart(args []string) error {
 	fs := flag.NewFlagSet("bench start", flag.ExitOnError)
+	var o options
+	fs.IntVar(&o.rounds, "rounds", 7, "starts of each kind; the median is reported")
+	fs.StringVar(&o.dir, "data", "", "folder for data; default the temporary folder")
+	o.reporting(fs)
+	o.d = time.Second // of nothing here
 	records := fs.Int("records", 100_000, "records on disk")
-	rounds := fs.Int("rounds", 7, "starts of each kind; the median is reported")
-	data := fs.String("data", "", "folder for data; default the temporary folder")
-	asJSON := fs.Bool("json", false, "print one JSON document")
 	parse(fs, args)
-	dir, err := os.MkdirTemp(*data, "lithair-bench-start")
+	return o.run(func(rep *report) error { return measureStart(o, rep, *records) })
+}
+
+func measureStart(o options, rep *report, records int) error {
+	p, err := spawn("lithair", "serve", "-profile", "app", "-addr", "{addr}", "-data", o.dir)
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
-	p, err := spawn("lithair", "serve", "-profile", "app", "-addr", "{addr}", "-data", dir)
-	if err != nil {
-		return err
-	}
-	err = seed(p.addr, *records)
+	err = seed(p.addr, records)
 	p.stop()
 	if err != nil {
 		return fmt.Errorf("seeding: %w", err)
 	}
 	all := map[string]samples{"after a clean stop": {}, "after SIGKILL": {}}
-	for range *rounds {
+	for range o.rounds {
 		for _, how := range []string{"after a clean stop", "after SIGKILL"} {
-			m, err := timedStart(dir, *records, how == "after a clean stop")
+			m, err := timedStart(o.dir, records, how == "after a clean stop")
 			if err != nil {
 				return err
 			}
 			all[how].add(m)
 		}
 	}
-	title := fmt.Sprintf("start with %d records of 250 bytes, one transaction each, on disk", *records)
-	rep := newReport()
-	rep.add(title, fmt.Sprintf("%d starts of each kind", *rounds), []string{"after a clean stop", "after SIGKILL"}, all, startColumns)
-	return rep.print(os.Stdout, *asJSON, map[string][]column{title: startColumns})
+	title := fmt.Sprintf("start with %d records of 250 bytes, one transaction each, on disk", records)
+	rep.add(title, fmt.Sprintf("%d starts of each kind", o.rounds), []string{"after a clean stop", "after SIGKILL"}, all, startColumns)
+	return nil
 }
 
 // timedStart starts a server on dir and ends it in the way that the next start of the

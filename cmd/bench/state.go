@@ -3,17 +3,15 @@ package main
 import (
 	"flag"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
+	"time"
 )
 
-// stateOptions say what runState measures.
+// stateOptions are the flags of bench state.
 type stateOptions struct {
-	records int    // held while reads are timed, and replayed
-	rounds  int    // per figure
-	seconds int    // per timed case
-	dir     string // for data
+	options
+	records int // held while reads are timed, and replayed
 }
 
 // runState measures the state in memory: what it takes, how fast it is read and written,
@@ -22,24 +20,20 @@ func runState(args []string) error {
 	fs := flag.NewFlagSet("bench state", flag.ExitOnError)
 	parts := fs.String("parts", "memory,read,write,replay", "what to measure, of memory, read, pause, snapshot, write, replay")
 	var o stateOptions
+	o.measuring(fs, 3, 0, 2*time.Second)
 	fs.IntVar(&o.records, "records", 1_000_000, "records")
-	fs.IntVar(&o.rounds, "rounds", 3, "rounds of the timed cases; the median is reported")
-	fs.IntVar(&o.seconds, "seconds", 2, "of each timed case and round")
-	fs.StringVar(&o.dir, "data", "", "folder for data; default the temporary folder")
-	asJSON := fs.Bool("json", false, "print one JSON document")
 	parse(fs, args)
-	rep, cols, err := measureState(o, strings.Split(*parts, ","))
-	if err != nil {
-		return err
-	}
-	return rep.print(os.Stdout, *asJSON, cols)
+	return o.run(func(rep *report) error { return measureState(o, rep, strings.Split(*parts, ",")) })
+}
+
+// statePart is one part of a run.
+type statePart struct {
+	name string
+	run  func(o stateOptions, rep *report) error
 }
 
 // stateParts are the parts of a run, in order: those that need an untouched heap first.
-var stateParts = []struct {
-	name string
-	run  func(o stateOptions, rep *report, cols map[string][]column) error
-}{
+var stateParts = []statePart{
 	{"memory", measureMemory},
 	{"read", measureReads},
 	{"pause", measurePauses},
@@ -48,21 +42,15 @@ var stateParts = []struct {
 	{"replay", measureReplay},
 }
 
-func measureState(o stateOptions, parts []string) (*report, map[string][]column, error) {
-	rep, cols := newReport(), map[string][]column{}
+func measureState(o stateOptions, rep *report, parts []string) error {
 	for _, name := range parts {
-		i := slices.IndexFunc(stateParts, func(p struct {
-			name string
-			run  func(o stateOptions, rep *report, cols map[string][]column) error
-		}) bool {
-			return p.name == name
-		})
+		i := slices.IndexFunc(stateParts, func(p statePart) bool { return p.name == name })
 		if i < 0 {
-			return nil, nil, fmt.Errorf("no such part: %q", name)
+			return fmt.Errorf("no such part: %q", name)
 		}
-		if err := stateParts[i].run(o, rep, cols); err != nil {
-			return nil, nil, fmt.Errorf("%s: %w", name, err)
+		if err := stateParts[i].run(o, rep); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
 		}
 	}
-	return rep, cols, nil
+	return nil
 }

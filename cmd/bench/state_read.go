@@ -147,7 +147,7 @@ func timeReads(n, readers int, d time.Duration, read func(i int) error) (figures
 
 // measureReads times point reads by id from Go, alone and beside writers, from one and
 // from all cores, against a map under a RWMutex that one goroutine writes to all the time.
-func measureReads(o stateOptions, rep *report, cols map[string][]column) error {
+func measureReads(o stateOptions, rep *report) error {
 	r, err := openReadings(o.dir, o.records)
 	if err != nil {
 		return err
@@ -160,7 +160,7 @@ func measureReads(o stateOptions, rep *report, cols map[string][]column) error {
 		})
 	}
 	m := newLockedMap(o.records)
-	d := time.Duration(o.seconds) * time.Second
+	d := o.d
 	for _, c := range []struct {
 		title    string
 		readers  int
@@ -192,7 +192,6 @@ func measureReads(o stateOptions, rep *report, cols map[string][]column) error {
 			}
 		}
 		rep.add(title, "lithair decodes the record into a struct; its writers wait for the disk, those of the map for nothing; the clock costs about 80 ns of each read", names, all, readColumns)
-		cols[title] = readColumns
 	}
 	return nil
 }
@@ -244,7 +243,7 @@ func (m *lockedMap) saturate() func() (int64, error) {
 
 // measurePauses times reads while the garbage is collected all the time, and while a
 // snapshot is written all the time.
-func measurePauses(o stateOptions, rep *report, cols map[string][]column) error {
+func measurePauses(o stateOptions, rep *report) error {
 	r, err := openReadings(o.dir, o.records)
 	if err != nil {
 		return err
@@ -280,7 +279,7 @@ func measurePauses(o stateOptions, rep *report, cols map[string][]column) error 
 				ended <- err
 			}()
 			done := r.saturate()
-			f, err := timeReads(r.n, 1, time.Duration(o.seconds)*time.Second, view)
+			f, err := timeReads(r.n, 1, o.d, view)
 			n, werr := done()
 			stop.Store(true)
 			serr := <-ended
@@ -292,11 +291,10 @@ func measurePauses(o stateOptions, rep *report, cols map[string][]column) error 
 			if err != nil {
 				return err
 			}
-			f["writes"] = float64(n) / float64(o.seconds)
+			f["writes"] = float64(n) / o.d.Seconds()
 			all[name].add(f)
 		}
 	}
 	rep.add(title, "one after the other, over and over, as long as reads are timed", names, all, readColumns)
-	cols[title] = readColumns
 	return nil
 }

@@ -25,10 +25,10 @@ const writers = 64
 
 // measureWrites compares the CPU of a durable transaction with what is below it anyway: a
 // map under a RWMutex and the same bytes in the same log. Both have 64 writers.
-func measureWrites(o stateOptions, rep *report, cols map[string][]column) error {
+func measureWrites(o stateOptions, rep *report) error {
 	title := fmt.Sprintf("a durable change of one record, %d writers", writers)
 	all, names := map[string]samples{"map and log": {}, "engine": {}}, []string{"map and log", "engine"}
-	d := time.Duration(o.seconds) * time.Second
+	d := o.d
 	for range o.rounds {
 		for _, name := range names {
 			dir, err := os.MkdirTemp(o.dir, "lithair-bench-write")
@@ -50,7 +50,6 @@ func measureWrites(o stateOptions, rep *report, cols map[string][]column) error 
 		}
 	}
 	rep.add(title, "the map's writers each encode and append a record of the size of an entry of one transaction, and share syncs", names, all, writeColumns)
-	cols[title] = writeColumns
 	return nil
 }
 
@@ -188,7 +187,7 @@ var replayColumns = []column{
 
 // measureReplay starts over a log without any snapshot. Of the events, half make records,
 // half change them.
-func measureReplay(o stateOptions, rep *report, cols map[string][]column) error {
+func measureReplay(o stateOptions, rep *report) error {
 	title := fmt.Sprintf("start by replay of %d events, no snapshot", o.records)
 	all, names := map[string]samples{}, []string{"one event in a transaction", "100 events in a transaction"}
 	for _, name := range names {
@@ -206,7 +205,6 @@ func measureReplay(o stateOptions, rep *report, cols map[string][]column) error 
 		}
 	}
 	rep.add(title, "from opening the log to leading; hash checked against that before; the log is in the system's cache", names, all, replayColumns)
-	cols[title] = replayColumns
 	return nil
 }
 

@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"runtime"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -120,7 +119,7 @@ func measure(op func(n int) error, d time.Duration) (figures, error) {
 }
 
 // measureMany runs f on n goroutines for d and returns rate, mbs (of size bytes each),
-// p50_us, p99_us and cpu_us for each call.
+// quantiles of the time of a call and cpu_us for each call.
 func measureMany(n int, d time.Duration, size int, f func() error) (figures, error) {
 	for range 20 {
 		if err := f(); err != nil {
@@ -129,7 +128,7 @@ func measureMany(n int, d time.Duration, size int, f func() error) (figures, err
 	}
 	var stop atomic.Bool
 	var wg sync.WaitGroup
-	lats, errs := make([][]int64, n), make([]error, n)
+	lats, errs := make([]histogram, n), make([]error, n)
 	cpu, begin := cpuNow(), time.Now()
 	for i := range n {
 		wg.Go(func() {
@@ -138,7 +137,7 @@ func measureMany(n int, d time.Duration, size int, f func() error) (figures, err
 				if errs[i] = f(); errs[i] != nil {
 					return
 				}
-				lats[i] = append(lats[i], int64(time.Since(t)))
+				lats[i].add(int64(time.Since(t)))
 			}
 		})
 	}
@@ -150,10 +149,12 @@ func measureMany(n int, d time.Duration, size int, f func() error) (figures, err
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	all := slices.Concat(lats...)
-	slices.Sort(all)
-	at := func(q float64) float64 { return float64(all[int(q*float64(len(all)-1))]) / 1e3 }
-	rate := float64(len(all)) / took.Seconds()
-	return figures{"rate": rate, "mbs": rate * float64(size) / 1e6, "p50_us": at(.5), "p99_us": at(.99),
-		"cpu_us": float64(cpu.Microseconds()) / float64(len(all))}, nil
+	var all histogram
+	for i := range lats {
+		all.merge(&lats[i])
+	}
+	rate := float64(all.n) / took.Seconds()
+	m := figures{"rate": rate, "mbs": rate * float64(size) / 1e6, "cpu_us": float64(cpu.Microseconds()) / float64(all.n)}
+	all.into(m)
+	return m, nil
 }

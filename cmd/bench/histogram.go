@@ -1,0 +1,78 @@
+package main
+
+import "math/bits"
+
+// histogram counts durations in ns, in the manner of HdrHistogram: 128 buckets for each power of two,
+// so a quantile is at most 1/128 too high. Its size does not depend on how many it counts. The zero
+// value is empty. It is not safe for concurrent use: each goroutine has its own, merged at the end.
+type histogram struct {
+	counts []uint64 // grown as far as the longest needs
+	n      uint64
+	max    int64
+}
+
+const (
+	subBits = 7
+	sub     = 1 << subBits
+)
+
+// bucket is the place of ns: durations below 128 have a bucket each.
+func bucket(ns int64) int {
+	if ns < sub {
+		return int(max(ns, 0))
+	}
+	shift := bits.Len64(uint64(ns)) - subBits - 1
+	return shift*sub + int(ns>>shift)
+}
+
+// bucketTop is the longest duration of a bucket.
+func bucketTop(b int) int64 {
+	if b < 2*sub {
+		return int64(b)
+	}
+	shift := b/sub - 1
+	return (int64(b-shift*sub)+1)<<shift - 1
+}
+
+func (h *histogram) add(ns int64) {
+	b := bucket(ns)
+	for b >= len(h.counts) {
+		h.counts = append(h.counts, make([]uint64, sub)...)
+	}
+	h.counts[b]++
+	h.n++
+	h.max = max(h.max, ns)
+}
+
+func (h *histogram) merge(o *histogram) {
+	for len(h.counts) < len(o.counts) {
+		h.counts = append(h.counts, make([]uint64, sub)...)
+	}
+	for b, n := range o.counts {
+		h.counts[b] += n
+	}
+	h.n += o.n
+	h.max = max(h.max, o.max)
+}
+
+// quantile is the duration that a share q of all does not exceed, 0 when there is none.
+func (h *histogram) quantile(q float64) int64 {
+	want := max(1, uint64(q*float64(h.n)+.5))
+	var seen uint64
+	for b, n := range h.counts {
+		if seen += n; seen >= want {
+			return min(bucketTop(b), h.max)
+		}
+	}
+	return h.max
+}
+
+// into puts quantiles into m, in µs.
+func (h *histogram) into(m figures) {
+	for name, q := range map[string]float64{"p50_us": .5, "p90_us": .9, "p99_us": .99, "p999_us": .999, "max_us": 1} {
+		m[name] = float64(h.quantile(q)) / 1e3
+	}
+}
+
+var latencyColumns = []column{{name: "p50_us", head: "p50 µs", low: true}, {name: "p90_us", head: "p90 µs", low: true}, {name: "p99_us", head: "p99 µs", low: true},
+	{name: "p999_us", head: "p99.9 µs", low: true}, {name: "max_us", head: "max µs", low: true}}

@@ -1,0 +1,38 @@
+package main
+
+import (
+	"math/rand/v2"
+	"slices"
+	"testing"
+)
+
+// TestHistogramAgainstSorting: no quantile is lower than the true one, and none more than a 128th higher.
+func TestHistogramAgainstSorting(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	var whole histogram
+	var all []int64
+	for range 20 {
+		var part histogram
+		for range 500 {
+			ns := r.Int64N(1 << r.IntN(45))
+			part.add(ns)
+			all = append(all, ns)
+		}
+		whole.merge(&part)
+	}
+	slices.Sort(all)
+	for _, q := range []float64{0.0001, .1, .5, .9, .99, .999, 1} {
+		want := all[max(0, int(q*float64(len(all))+.5)-1)]
+		if got := whole.quantile(q); got < want || got > want+want/sub+1 {
+			t.Errorf("quantile %v: %d, the true one is %d", q, got, want)
+		}
+	}
+	if whole.quantile(1) != all[len(all)-1] || whole.n != uint64(len(all)) {
+		t.Errorf("the longest is %d of %d, want %d of %d", whole.quantile(1), whole.n, all[len(all)-1], len(all))
+	}
+	for ns := range int64(1 << 20) {
+		if b := bucket(ns); bucketTop(b) < ns || b > 0 && bucketTop(b-1) >= ns {
+			t.Fatalf("%d is in bucket %d, which ends at %d", ns, b, bucketTop(b))
+		}
+	}
+}

@@ -1,0 +1,72 @@
+package main
+
+import (
+	"fmt"
+	"time"
+)
+
+// contestant does the work of a case n times, in this process.
+type contestant struct {
+	name string
+	op   func(n int) error
+}
+
+var opColumns = []column{
+	{name: "cpu_ns", head: "CPU ns/op", low: true, ratio: true}, // first: it is steady when others use the machine
+	{name: "ns", head: "ns/op", low: true, ratio: true},
+	{name: "mbs", head: "MB/s"},
+	{name: "allocs", head: "allocs/op", low: true},
+	{name: "bytes", head: "B/op", low: true},
+}
+
+// contest measures contestants in turns, each round begun by another one. Size is the bytes one operation handles.
+func contest(o options, rep *report, title, note string, size int, list []contestant) error {
+	all, names := map[string]samples{}, []string{}
+	for _, c := range list {
+		all[c.name], names = samples{}, append(names, c.name)
+	}
+	for round := range o.rounds {
+		for i := range list {
+			c := list[(i+round)%len(list)]
+			m, err := measure(c.op, o.d)
+			if err != nil {
+				return fmt.Errorf("%s: %s: %w", title, c.name, err)
+			}
+			m["mbs"] = float64(size) / m["ns"] * 1e3
+			all[c.name].add(m)
+		}
+	}
+	rep.add(title, fmt.Sprintf("%d rounds of %v; %s", o.rounds, o.d, note), names, all, opColumns)
+	return nil
+}
+
+// crowd is a contestant that clients use at the same time: measure runs it for about d.
+type crowd struct {
+	name    string
+	measure func(d time.Duration) (figures, error)
+}
+
+// crowds measures them in turns.
+func crowds(o options, rep *report, title, note string, cols []column, list []crowd) error {
+	all, names := map[string]samples{}, []string{}
+	for _, c := range list {
+		all[c.name], names = samples{}, append(names, c.name)
+	}
+	for round := range o.rounds {
+		for i := range list {
+			c := list[(i+round)%len(list)]
+			m, err := c.measure(o.d)
+			if err != nil {
+				return fmt.Errorf("%s: %s: %w", title, c.name, err)
+			}
+			all[c.name].add(m)
+		}
+	}
+	rep.add(title, fmt.Sprintf("%d rounds of %v; %s", o.rounds, o.d, note), names, all, cols)
+	return nil
+}
+
+var crowdColumns = append([]column{
+	{name: "rate", head: "ops/s", ratio: true},
+	{name: "cpu_us", head: "CPU µs/op", low: true, ratio: true},
+}, latencyColumns...)

@@ -60,7 +60,7 @@ var banned = map[string][]string{
 	"encoding/json":          {"cmd/bench"}, // the opponent
 	"encoding/json/v2":       nil,
 	"encoding/json/jsontext": nil,
-	"encoding/gob":           nil,
+	"encoding/gob":           {"cmd/bench"}, // the opponent
 	"encoding/xml":           nil,
 }
 

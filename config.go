@@ -463,7 +463,7 @@ func (c *Config) readFile(name string, all []setting) (map[string]string, error)
 }
 
 func (c *Config) help(out io.Writer, all []setting) {
-	fmt.Fprintf(out, "%s is an application on Lithair.\n\n  %s -addr 127.0.0.1:9000 -data /var/lib/%s\n\nFlags, each with its environment variable and default. A flag counts before the\nvariable, that before the configuration file.\n\n", c.Name, c.Name, c.Name)
+	fmt.Fprintf(out, "%s is an application on Lithair.\n\n  %[1]s -addr 127.0.0.1:9000 -data /var/lib/%[1]s\n  %[1]s help     the commands that look after its data and its nodes\n\nFlags, each with its environment variable and default. A flag counts before the\nvariable, that before the configuration file.\n\n", c.Name)
 	row := func(flag, env, usage, def string) {
 		if def != "" {
 			usage += " (" + def + ")"

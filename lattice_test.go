@@ -26,6 +26,7 @@ wire/nethttp    wire                                            : a bridge for t
 ws              wire                                            : stands on the HTTP connection it was upgraded from, on nothing else
 internal/disk                                                   : files, real and simulated; knows no format
 internal/...    internal/...                                    : simulation and test support; each such folder is listed when it needs more
+internal/cli    engine state model eventlog consensus consensus/node backup wire jsonx binenc internal/disk internal/crypt : commands on data and nodes, of the tool and of every application; below the root, which hands it what the framework alone can do
 internal/clustertest . wire internal/...                         : drives clusters of whole programs from outside, as crashtest does one
 internal/devtools ws wire jsonx                                   : drives a browser from tests; the connection is a client of ws, and wire serves the pages of its own test
 internal/linear                                                 : judges histories; knows no cluster, so that simulated and real ones are judged alike
@@ -44,7 +45,7 @@ backup          engine state eventlog binenc jsonx blob internal/disk internal/c
 rest            engine state model query wire jsonx binenc      : a capability: below the root, wired by it
 observe         wire jsonx                                      : a capability: reads numbers and functions it is handed, never the engine
 openapi         model jsonx binenc                              : a capability: describes what it is told, and serves nothing
-.               openapi wire jsonx binenc model state query engine eventlog consensus consensus/node rest observe backup blob internal/disk internal/crypt : the root only wires
+.               openapi wire jsonx binenc model state query engine eventlog consensus consensus/node rest observe backup blob internal/disk internal/crypt internal/cli : the root only wires
 cmd/...         . ...                                           : programs, on top of everything
 examples/...    . wire jsonx model                              : programs as users write them: front door only
 `

@@ -163,6 +163,10 @@ func listeningInode(port int) string {
 // one. It returns after a clean stop; otherwise it prints what is wrong and exits: 2 for
 // wrong flags, 78 when configuration or data do not let it start, 3 after the second
 // signal, 1 for the rest.
+//
+// A first argument that is no flag is a command: serve, which is what none means, too, or
+// one that looks after the data directory, such as backup, restore, log verify or cluster
+// status; help lists them. They exit with the codes of the tool lithair.
 func (a *App) Run(addr string) {
 	if code := a.run(addr, os.Args[1:], os.Environ(), os.Stderr); code != 0 {
 		os.Exit(code)
@@ -172,6 +176,12 @@ func (a *App) Run(addr string) {
 func (a *App) run(addr string, args, environ []string, out io.Writer) int {
 	if addr != "" {
 		a.cfg.Addr = addr
+	}
+	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
+		if args[0] != "serve" {
+			return a.operate(args, environ, out)
+		}
+		args = args[1:]
 	}
 	err := a.cfg.load(args, environ, out)
 	switch {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/lithair/lithair-go/eventlog"
+	"github.com/lithair/lithair-go/internal/cli"
 )
 
 // TestBackupCommands is a table of command lines: a backup, what is refused, and restores.
@@ -63,7 +64,7 @@ func TestBackupCommands(t *testing.T) {
 	run("log verify "+back, 0, "sound: ")
 
 	code, out, _ := lithair("", "restore", file, "-json", "-dir", filepath.Join(work, "third"))
-	var shown shownRestore
+	var shown cli.Restored
 	must(t, json.Unmarshal([]byte(out), &shown))
 	if code != 0 || shown.At != 41 || shown.AtHash != shown.Hash || shown.Models["town"] != 40 || shown.Aside != "" {
 		t.Errorf("%d, %+v", code, shown)

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	framework "github.com/lithair/lithair-go"
+	"github.com/lithair/lithair-go/internal/cli"
 )
 
 // TestClusterCommands: on a cluster of one, and on what is none.
@@ -31,37 +32,37 @@ func TestClusterCommands(t *testing.T) {
 		{"cluster status -dir " + dir, 0, "cluster towns: node 1 leads in term 1; 1 voters, 1 of them are needed for a write"},
 		{"cluster status -json -dir " + dir, 0, `"quorum":1`},
 		{"cluster add 2 10.0.0.2:7001 -dir " + dir, 0, "-cluster towns -node-id 2 -peer-addr 10.0.0.2:7001 -join " + peer},
-		{"cluster add 1 10.0.0.2:7001 -dir " + dir, codeLocked, "a member already"},
-		{"cluster add 2 nowhere -dir " + dir, codeUsage, "HOST:PORT"},
-		{"cluster remove 1 -yes -dir " + dir, codeLocked, "0 voters"},
-		{"cluster remove 7 -yes -dir " + dir, codeNotFound, "not a member"},
-		{"cluster promote 1 -dir " + dir, codeLocked, "is a voter, not a learner"},
+		{"cluster add 1 10.0.0.2:7001 -dir " + dir, cli.CodeLocked, "a member already"},
+		{"cluster add 2 nowhere -dir " + dir, cli.CodeUsage, "HOST:PORT"},
+		{"cluster remove 1 -yes -dir " + dir, cli.CodeLocked, "0 voters"},
+		{"cluster remove 7 -yes -dir " + dir, cli.CodeNotFound, "not a member"},
+		{"cluster promote 1 -dir " + dir, cli.CodeLocked, "is a voter, not a learner"},
 		{"cluster transfer 1 -dir " + dir, 0, "node 1 leads"},
-		{"cluster transfer one -dir " + dir, codeUsage, "no number"},
-		{"cluster status", codeUsage, "-dir is required"},
-		{"cluster reseed -yes -dir " + dir, codeLocked, "locked"},
-		{"cluster reseed -yes", codeUsage, "-dir is required"},
-		{"cluster status -dir " + t.TempDir(), codeUnreachable, "no application answers"},
+		{"cluster transfer one -dir " + dir, cli.CodeUsage, "no number"},
+		{"cluster status", cli.CodeUsage, "-dir is required"},
+		{"cluster reseed -yes -dir " + dir, cli.CodeLocked, "locked"},
+		{"cluster reseed -yes", cli.CodeUsage, "-dir is required"},
+		{"cluster status -dir " + t.TempDir(), cli.CodeUnreachable, "no application answers"},
 		{"cluster add 2 10.0.0.2:7001 -json -dir " + dir, 0, `"node":2`},
 		{"cluster members -dir " + dir, 0, "1     voter   " + peer},
 		{"cluster members -json -dir " + dir, 0, `"member":"voter"`},
 		{"cluster hash -dir " + dir, 0, "all members have the same"},
 		{"cluster verify -dir " + dir, 0, "CHAIN"},
 		{"cluster verify -json -dir " + dir, 0, `"agree":true`},
-		{"cluster verify -dir " + t.TempDir(), codeUnreachable, "no application answers"},
+		{"cluster verify -dir " + t.TempDir(), cli.CodeUnreachable, "no application answers"},
 		{"cluster join-token -dir " + dir, 0, "./APP -join-token-file node2.token"},
 		{"cluster join-token -json -dir " + dir, 0, `"node":3`},
-		{"cluster join-token -valid 1000h -dir " + dir, codeFailed, "a token is good for"},
+		{"cluster join-token -valid 1000h -dir " + dir, cli.CodeFailed, "a token is good for"},
 		{"cluster join-token -o " + secret + ".token -dir " + dir, 0, secret + ".token"},
-		{"cluster join-token -o " + secret + ".token -dir " + dir, codeLocked, "exists"},
-		{"cluster recover other 127.0.0.1:7009 -yes -dir " + dir, codeLocked, "stop the application first"},
-		{"cluster recover other 127.0.0.1:7009 -yes -dir " + t.TempDir(), codeNotFound, "nothing to recover"},
-		{"cluster recover other nowhere -yes -dir " + dir, codeUsage, "HOST:PORT"},
-		{"cluster recover other 127.0.0.1:7009 -json -dir " + dir, codeUsage, "-yes or -dry-run"},
-		{"cluster recover other 127.0.0.1:7009", codeUsage, "-dir is required"},
+		{"cluster join-token -o " + secret + ".token -dir " + dir, cli.CodeLocked, "exists"},
+		{"cluster recover other 127.0.0.1:7009 -yes -dir " + dir, cli.CodeLocked, "stop the application first"},
+		{"cluster recover other 127.0.0.1:7009 -yes -dir " + t.TempDir(), cli.CodeNotFound, "nothing to recover"},
+		{"cluster recover other nowhere -yes -dir " + dir, cli.CodeUsage, "HOST:PORT"},
+		{"cluster recover other 127.0.0.1:7009 -json -dir " + dir, cli.CodeUsage, "-yes or -dry-run"},
+		{"cluster recover other 127.0.0.1:7009", cli.CodeUsage, "-dir is required"},
 		{"cluster init towns a:1,b:2 -json -secret " + secret, 0, `"secret_file"`},
 		{"cluster init towns a:1,b:2 -secret " + secret, 0, "-node-id 2 -peers 1=a:1,2=b:2"},
-		{"cluster init towns a -secret " + secret, codeUsage, "HOST:PORT"},
+		{"cluster init towns a -secret " + secret, cli.CodeUsage, "HOST:PORT"},
 	} {
 		code, out, errs := lithair("", strings.Fields(c.args)...)
 		if code != c.code || !strings.Contains(out+errs, c.says) {
@@ -90,9 +91,9 @@ func TestClusterRecover(t *testing.T) {
 	}{
 		{"", "-dry-run", 0, "LOST: whatever the others acknowledged behind that"},
 		{"", "-dry-run -json", 0, `"members":[1]`},
-		{"yes\n", "", codeFailed, "nothing was changed"},
+		{"yes\n", "", cli.CodeFailed, "nothing was changed"},
 		{"towns2\n", "", 0, "-cluster towns2 -node-id 1"},
-		{"", "-yes", codeLocked, "under another number"},
+		{"", "-yes", cli.CodeLocked, "under another number"},
 	} {
 		code, out, errs := lithair(c.in, append(args, strings.Fields(c.more)...)...)
 		if code != c.code || !strings.Contains(out+errs, c.says) {

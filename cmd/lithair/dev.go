@@ -16,6 +16,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/lithair/lithair-go/internal/cli"
 )
 
 // dev is a program that is built and started anew when its source changes.
@@ -24,7 +26,7 @@ import (
 // it is there while none runs: connections wait, and are not refused. The old program has
 // stopped, and let go of its data directory, before the next one begins.
 type dev struct {
-	c    *console
+	c    *cli.Console
 	dir  string // of the package
 	addr string
 	data string // -data of the program; empty: its own default
@@ -42,18 +44,18 @@ const stopWait = 25 * time.Second
 // startWait is how long a program may take to read its data.
 const startWait = 10 * time.Minute
 
-func setupDev(fs *flag.FlagSet) func(*console, input) error {
+func setupDev(fs *flag.FlagSet) func(*cli.Console, cli.Input) error {
 	addr := fs.String("addr", "127.0.0.1:8080", "address to listen on")
 	data := fs.String("data", "", "data directory of the program (default: its own)")
 	poll := fs.Duration("poll", 250*time.Millisecond, "how often to look for changes")
 	beside := fs.String("run", "", "a command to run beside it, such as 'npm run dev'")
-	return func(c *console, in input) error {
-		if len(in.args) > 1 {
-			return &exitError{codeUsage, errors.New("one package at a time")}
+	return func(c *cli.Console, in cli.Input) error {
+		if len(in.Args) > 1 {
+			return &cli.ExitError{Code: cli.CodeUsage, Err: errors.New("one package at a time")}
 		}
 		d := &dev{c: c, dir: ".", addr: *addr, data: *data, poll: *poll}
-		if len(in.args) == 1 {
-			d.dir = in.args[0]
+		if len(in.Args) == 1 {
+			d.dir = in.Args[0]
 		}
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 		defer stop()
@@ -75,13 +77,13 @@ func (d *dev) beside(line string) (end func(), err error) {
 		shell = []string{"cmd", "/C", line}
 	}
 	cmd := exec.Command(shell[0], shell[1:]...)
-	cmd.Dir, cmd.Stdout, cmd.Stderr = d.dir, d.c.out, d.c.err
+	cmd.Dir, cmd.Stdout, cmd.Stderr = d.dir, d.c.Out, d.c.Err
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
 	return func() {
 		if err := errors.Join(cmd.Process.Kill(), cmd.Wait()); err != nil {
-			fmt.Fprintf(d.c.err, "lithair dev: %s: %v\n", line, err)
+			fmt.Fprintf(d.c.Err, "lithair dev: %s: %v\n", line, err)
 		}
 	}, nil
 }
@@ -101,7 +103,7 @@ func (d *dev) run(ctx context.Context) (err error) {
 	d.listener = l.(*net.TCPListener)
 	defer func() { err = errors.Join(err, d.listener.Close()) }()
 	defer func() { err = errors.Join(err, d.stop()) }()
-	fmt.Fprintf(d.c.err, "  http://%s   the API at /docs\n", l.Addr())
+	fmt.Fprintf(d.c.Err, "  http://%s   the API at /docs\n", l.Addr())
 	tick := time.NewTicker(d.poll)
 	defer tick.Stop()
 	for seen := uint64(0); ; {
@@ -111,7 +113,7 @@ func (d *dev) run(ctx context.Context) (err error) {
 		}
 		if now != seen {
 			if err := d.renew(ctx); err != nil {
-				fmt.Fprintf(d.c.err, "lithair dev: %v\n", err)
+				fmt.Fprintf(d.c.Err, "lithair dev: %v\n", err)
 			}
 			if seen, err = fingerprint(d.dir); err != nil { // what was generated is no change
 				return err
@@ -122,7 +124,7 @@ func (d *dev) run(ctx context.Context) (err error) {
 			return nil
 		case err := <-d.ended: // nil where nothing runs
 			d.child, d.ended = nil, nil
-			fmt.Fprintf(d.c.err, "lithair dev: the program ended: %v; waiting for a change\n", err)
+			fmt.Fprintf(d.c.Err, "lithair dev: the program ended: %v; waiting for a change\n", err)
 		case <-tick.C:
 		}
 	}
@@ -169,7 +171,7 @@ func (d *dev) renew(ctx context.Context) error {
 		return fmt.Errorf("%d mistakes", g.mistakes)
 	}
 	build := exec.CommandContext(ctx, "go", "build", "-o", d.binary+".new", ".")
-	build.Dir, build.Stdout, build.Stderr = d.dir, d.c.err, d.c.err
+	build.Dir, build.Stdout, build.Stderr = d.dir, d.c.Err, d.c.Err
 	if err := build.Run(); err != nil {
 		return fmt.Errorf("go build: %w", err)
 	}
@@ -182,7 +184,7 @@ func (d *dev) renew(ctx context.Context) error {
 	if err := d.start(ctx); err != nil {
 		return err
 	}
-	fmt.Fprintf(d.c.err, "  ready in %d ms\n", time.Since(began).Milliseconds())
+	fmt.Fprintf(d.c.Err, "  ready in %d ms\n", time.Since(began).Milliseconds())
 	return nil
 }
 
@@ -203,7 +205,7 @@ func (d *dev) start(ctx context.Context) error {
 		args = append(args, "-data", d.data)
 	}
 	cmd := exec.Command(d.binary, args...)
-	cmd.Dir, cmd.Stdout, cmd.Stderr = d.dir, d.c.out, d.c.err
+	cmd.Dir, cmd.Stdout, cmd.Stderr = d.dir, d.c.Out, d.c.Err
 	cmd.Env = append(os.Environ(), "LITHAIR_INHERIT=http")
 	cmd.ExtraFiles = []*os.File{socket, tell}
 	err = cmd.Start()
@@ -240,7 +242,7 @@ func (d *dev) stop() error {
 		return nil
 	case <-time.After(stopWait):
 	}
-	fmt.Fprintf(d.c.err, "lithair dev: the program does not stop, and is killed\n")
+	fmt.Fprintf(d.c.Err, "lithair dev: the program does not stop, and is killed\n")
 	err := child.Process.Kill()
 	<-ended
 	return err

@@ -15,6 +15,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/lithair/lithair-go/internal/cli"
 )
 
 // screen is an output that is read while it is written.
@@ -57,7 +59,7 @@ func TestDev(t *testing.T) {
 	}
 	t.Setenv("GOPROXY", "off")
 	out := &screen{}
-	d := &dev{c: &console{out: out, err: out}, dir: dir, addr: "127.0.0.1:0", poll: 50 * time.Millisecond}
+	d := &dev{c: &cli.Console{Out: out, Err: out}, dir: dir, addr: "127.0.0.1:0", poll: 50 * time.Millisecond}
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- d.run(ctx) }()

@@ -10,23 +10,24 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/lithair/lithair-go/internal/cli"
 	"github.com/lithair/lithair-go/internal/gen"
 )
 
 // genRun is one call of the command.
 type genRun struct {
-	c             *console
+	c             *cli.Console
 	check, dryRun bool
 	differs       int // files that are not as they would be written
 	mistakes      int
 }
 
-func setupGen(fs *flag.FlagSet) func(*console, input) error {
+func setupGen(fs *flag.FlagSet) func(*cli.Console, cli.Input) error {
 	check := fs.Bool("check", false, "write nothing; print a diff and exit with 1 when a file is not up to date")
 	dryRun := fs.Bool("dry-run", false, "write nothing; print what would be written")
-	return func(c *console, in input) error {
+	return func(c *cli.Console, in cli.Input) error {
 		g := &genRun{c: c, check: *check, dryRun: *dryRun}
-		dirs, err := packageDirs(in.args)
+		dirs, err := packageDirs(in.Args)
 		if err != nil {
 			return err
 		}
@@ -83,7 +84,7 @@ func (g *genRun) dir(dir string) error {
 	var syntax *gen.SyntaxError
 	if errors.As(err, &syntax) {
 		g.mistakes += len(syntax.Mistakes)
-		fmt.Fprintln(g.c.err, syntax)
+		fmt.Fprintln(g.c.Err, syntax)
 		return nil
 	}
 	if err != nil {
@@ -94,10 +95,10 @@ func (g *genRun) dir(dir string) error {
 		return err
 	}
 	for _, m := range out.Notes {
-		fmt.Fprint(g.c.err, "note: ", m)
+		fmt.Fprint(g.c.Err, "note: ", m)
 	}
 	for _, m := range out.Mistakes {
-		fmt.Fprint(g.c.err, m)
+		fmt.Fprint(g.c.Err, m)
 	}
 	if len(out.Mistakes) > 0 {
 		g.mistakes += len(out.Mistakes)
@@ -122,15 +123,15 @@ func (g *genRun) write(name string, source []byte) error {
 	g.differs++
 	switch {
 	case g.check:
-		fmt.Fprint(g.c.out, gen.Diff(name, string(old), string(source)))
+		fmt.Fprint(g.c.Out, gen.Diff(name, string(old), string(source)))
 		return nil
 	case g.dryRun:
-		fmt.Fprintln(g.c.out, name)
+		fmt.Fprintln(g.c.Out, name)
 		return nil
 	case source == nil:
-		fmt.Fprintln(g.c.err, "removed", name)
+		fmt.Fprintln(g.c.Err, "removed", name)
 		return os.Remove(name)
 	}
-	fmt.Fprintln(g.c.err, "wrote", name)
+	fmt.Fprintln(g.c.Err, "wrote", name)
 	return os.WriteFile(name, source, 0o644)
 }

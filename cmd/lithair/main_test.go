@@ -15,6 +15,7 @@ import (
 	"github.com/lithair/lithair-go/consensus/node"
 	"github.com/lithair/lithair-go/engine"
 	"github.com/lithair/lithair-go/eventlog"
+	"github.com/lithair/lithair-go/internal/cli"
 	"github.com/lithair/lithair-go/internal/crypt"
 	"github.com/lithair/lithair-go/model"
 )
@@ -66,8 +67,8 @@ func must(t *testing.T, err error) {
 // lithair runs a command line.
 func lithair(in string, args ...string) (code int, out, errOut string) {
 	var o, e bytes.Buffer
-	c := &console{in: bufio.NewReader(strings.NewReader(in)), out: &o, err: &e}
-	code = c.run(args)
+	c := &cli.Console{In: bufio.NewReader(strings.NewReader(in)), Out: &o, Err: &e}
+	code = program().Run(c, args)
 	return code, o.String(), e.String()
 }
 
@@ -179,10 +180,10 @@ func TestDump(t *testing.T) {
 		}
 	}
 	code, out, _ = lithair("", "log", "dump", "-json", dir)
-	var last shownRecord
+	var last cli.Record
 	lines := 0
 	for line := range strings.Lines(out) {
-		last = shownRecord{}
+		last = cli.Record{}
 		must(t, json.Unmarshal([]byte(line), &last))
 		if lines++; last.Index != uint64(lines) {
 			t.Errorf("line %d: %s", lines, line)
@@ -204,7 +205,7 @@ func TestDump(t *testing.T) {
 func TestRepairJSON(t *testing.T) {
 	dir := founded(t, 40)
 	flip(t, dir, 1, 4096+70)
-	ask := func(code int, args ...string) (v verdict) {
+	ask := func(code int, args ...string) (v cli.Verdict) {
 		t.Helper()
 		got, out, errOut := lithair("", append(append([]string{"log"}, args...), "-json", dir)...)
 		if got != code {
@@ -213,7 +214,7 @@ func TestRepairJSON(t *testing.T) {
 		must(t, json.Unmarshal([]byte(out), &v))
 		return v
 	}
-	before := ask(codeDamaged, "verify")
+	before := ask(cli.CodeDamaged, "verify")
 	plan := ask(0, "repair", "-dry-run")
 	done := ask(0, "repair", "-yes")
 	after := ask(0, "verify")

@@ -17,6 +17,7 @@ import (
 	"strings"
 	"text/template"
 
+	"github.com/lithair/lithair-go/internal/cli"
 	"github.com/lithair/lithair-go/internal/gen"
 )
 
@@ -43,7 +44,7 @@ type projectFile struct {
 	body []byte
 }
 
-func setupNew(fs *flag.FlagSet) func(*console, input) error {
+func setupNew(fs *flag.FlagSet) func(*cli.Console, cli.Input) error {
 	kind := fs.String("template", "web", "what to begin with: api, or web, which has a page")
 	module := fs.String("module", "", "path of the module (default: NAME)")
 	noFrontend := fs.Bool("no-frontend", false, "the same as -template api")
@@ -51,14 +52,14 @@ func setupNew(fs *flag.FlagSet) func(*console, input) error {
 	dryRun := fs.Bool("dry-run", false, "write nothing; print the names of the files")
 	replace := fs.String("replace", "", "folder of a checkout of Lithair to build with (default: the one this program was built in)")
 	noReplace := fs.Bool("no-replace", false, "without a replace line in go.mod")
-	return func(c *console, in input) error {
-		dir := in.args[0]
+	return func(c *cli.Console, in cli.Input) error {
+		dir := in.Args[0]
 		p := project{Name: filepath.Base(dir), Module: *module}
 		if *noFrontend {
 			*kind = "api"
 		}
 		if err := checkProject(&p, *kind); err != nil {
-			return &exitError{codeUsage, err}
+			return &cli.ExitError{Code: cli.CodeUsage, Err: err}
 		}
 		p.Web = *kind == "web"
 		if err := p.framework(*replace, *noReplace); err != nil {
@@ -73,7 +74,7 @@ func setupNew(fs *flag.FlagSet) func(*console, input) error {
 		}
 		if *dryRun {
 			for _, f := range files {
-				fmt.Fprintln(c.out, filepath.Join(dir, f.path))
+				fmt.Fprintln(c.Out, filepath.Join(dir, f.path))
 			}
 			return nil
 		}
@@ -140,7 +141,7 @@ func (p *project) framework(replace string, noReplace bool) error {
 		return err
 	}
 	if _, err := os.Stat(filepath.Join(abs, "cmd", "lithair")); err != nil {
-		return &exitError{codeNotFound, fmt.Errorf("%s is no checkout of Lithair: %w", abs, err)}
+		return &cli.ExitError{Code: cli.CodeNotFound, Err: fmt.Errorf("%s is no checkout of Lithair: %w", abs, err)}
 	}
 	p.Replace, p.Version = filepath.ToSlash(abs), "v0.0.0"
 	return nil
@@ -239,7 +240,7 @@ func write(dir string, files []projectFile) error {
 		return err
 	}
 	if len(entries) > 0 {
-		return &exitError{codeLocked, fmt.Errorf("%s is not empty; nothing was written", dir)}
+		return &cli.ExitError{Code: cli.CodeLocked, Err: fmt.Errorf("%s is not empty; nothing was written", dir)}
 	}
 	for _, f := range files {
 		name := filepath.Join(dir, filepath.FromSlash(f.path))
@@ -254,9 +255,9 @@ func write(dir string, files []projectFile) error {
 }
 
 // said tells what to do next.
-func (p *project) said(c *console, dir string) {
-	fmt.Fprintf(c.err, "%s is there. Next:\n\n  cd %s\n  go test ./...\n  go run .          # http://127.0.0.1:8080, the API at /docs\n", p.Name, dir)
+func (p *project) said(c *cli.Console, dir string) {
+	fmt.Fprintf(c.Err, "%s is there. Next:\n\n  cd %s\n  go test ./...\n  go run .          # http://127.0.0.1:8080, the API at /docs\n", p.Name, dir)
 	if p.Replace != "" {
-		fmt.Fprintf(c.err, "\ngo.mod takes Lithair from %s; -no-replace leaves that out.\n", p.Replace)
+		fmt.Fprintf(c.Err, "\ngo.mod takes Lithair from %s; -no-replace leaves that out.\n", p.Replace)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/lithair/lithair-go/eventlog"
+	"github.com/lithair/lithair-go/internal/cli"
 )
 
 // TestProve proves a record to somebody who has the record, the root and the proof alone.
@@ -27,7 +28,7 @@ func TestProve(t *testing.T) {
 	if code != 0 {
 		t.Fatal(words)
 	}
-	var e evidence
+	var e cli.Evidence
 	must(t, json.Unmarshal([]byte(out), &e))
 	root, err := hex.DecodeString(e.Root)
 	must(t, err)

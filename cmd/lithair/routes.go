@@ -9,6 +9,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/lithair/lithair-go/internal/cli"
 	"github.com/lithair/lithair-go/jsonx"
 	"github.com/lithair/lithair-go/wire"
 )
@@ -25,19 +26,19 @@ type listed struct {
 // maxDocument bounds what is read of an application, in bytes.
 const maxDocument = 64 << 20
 
-func setupRoutes(fs *flag.FlagSet) func(*console, input) error {
+func setupRoutes(fs *flag.FlagSet) func(*cli.Console, cli.Input) error {
 	url := fs.String("url", "http://127.0.0.1:8080", "where the application answers")
 	match := fs.String("match", "", "only those with this text in method, path or summary")
 	asJSON := fs.Bool("json", false, "print a JSON document for each, one a line")
 	timeout := fs.Duration("timeout", 10*time.Second, "how long to wait for an answer")
-	return func(c *console, in input) error {
+	return func(c *cli.Console, in cli.Input) error {
 		ctx, cancel := context.WithTimeout(context.Background(), *timeout)
 		defer cancel()
 		list, err := routesOf(ctx, strings.TrimSuffix(*url, "/")+"/openapi.json")
 		if err != nil {
 			return err
 		}
-		table := tabwriter.NewWriter(c.out, 0, 8, 2, ' ', 0)
+		table := tabwriter.NewWriter(c.Out, 0, 8, 2, ' ', 0)
 		for _, r := range list {
 			if *match != "" && !strings.Contains(strings.ToLower(r.Method+" "+r.Path+" "+r.Summary), strings.ToLower(*match)) {
 				continue
@@ -47,7 +48,7 @@ func setupRoutes(fs *flag.FlagSet) func(*console, input) error {
 				if err != nil {
 					return err
 				}
-				fmt.Fprintf(c.out, "%s\n", b)
+				fmt.Fprintf(c.Out, "%s\n", b)
 				continue
 			}
 			guarded := ""
@@ -69,15 +70,15 @@ func routesOf(ctx context.Context, url string) (list []listed, err error) {
 	defer client.Close()
 	res, err := client.Get(ctx, url)
 	if err != nil {
-		return nil, &exitError{codeUnreachable, err}
+		return nil, &cli.ExitError{Code: cli.CodeUnreachable, Err: err}
 	}
 	defer res.Close()
 	body, err := io.ReadAll(io.LimitReader(res.Body(), maxDocument+1))
 	switch {
 	case err != nil:
-		return nil, &exitError{codeUnreachable, err}
+		return nil, &cli.ExitError{Code: cli.CodeUnreachable, Err: err}
 	case res.StatusCode() != 200:
-		return nil, &exitError{codeNotFound, fmt.Errorf("%s answers with %d: the application does not describe itself there", url, res.StatusCode())}
+		return nil, &cli.ExitError{Code: cli.CodeNotFound, Err: fmt.Errorf("%s answers with %d: the application does not describe itself there", url, res.StatusCode())}
 	case len(body) > maxDocument:
 		return nil, fmt.Errorf("%s has more than %d bytes", url, maxDocument)
 	}

@@ -3,6 +3,8 @@ package main
 import (
 	"strings"
 	"testing"
+
+	"github.com/lithair/lithair-go/internal/cli"
 )
 
 func TestSim(t *testing.T) {
@@ -14,7 +16,7 @@ func TestSim(t *testing.T) {
 	if code != 0 || !strings.Contains(story, " leader in term ") || !strings.Contains(story, "the faults stop") {
 		t.Fatalf("code %d: the story has no leader or no end: %.400s", code, story)
 	}
-	if code, _, errOut := lithair("", "sim", "-runs", "0"); code != codeUsage || !strings.Contains(errOut, "-runs is 0") {
+	if code, _, errOut := lithair("", "sim", "-runs", "0"); code != cli.CodeUsage || !strings.Contains(errOut, "-runs is 0") {
 		t.Fatalf("code %d: %s", code, errOut)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	root "github.com/lithair/lithair-go"
+	"github.com/lithair/lithair-go/internal/cli"
 	"github.com/lithair/lithair-go/wire"
 )
 
@@ -35,10 +36,10 @@ func TestRoutes(t *testing.T) {
 	if n := strings.Count(out, "\n"); code != 0 || n != len(app.Routes()) {
 		t.Errorf("%d routes, and the application has %d", n, len(app.Routes()))
 	}
-	if code, _, _ := lithair("", "routes", "-url", url+"/nowhere"); code != codeNotFound {
+	if code, _, _ := lithair("", "routes", "-url", url+"/nowhere"); code != cli.CodeNotFound {
 		t.Errorf("another document: exit code %d", code)
 	}
-	if code, _, _ := lithair("", "routes", "-url", "http://127.0.0.1:1"); code != codeUnreachable {
+	if code, _, _ := lithair("", "routes", "-url", "http://127.0.0.1:1"); code != cli.CodeUnreachable {
 		t.Errorf("nobody: exit code %d", code)
 	}
 }
@@ -68,7 +69,7 @@ func register(app *lithair.App) {
 	write := func(text string) { must(t, os.WriteFile(filepath.Join(dir, "p.go"), []byte(text), 0o644)) }
 	write(source)
 	code, out, _ := lithair("", "vet", dir)
-	if code != codeFailed || !strings.Contains(out, `p.go:7:38: tag lithair: unknown word "uniqe"; did you mean "unique"?`) {
+	if code != cli.CodeFailed || !strings.Contains(out, `p.go:7:38: tag lithair: unknown word "uniqe"; did you mean "unique"?`) {
 		t.Errorf("exit code %d: %s", code, out)
 	}
 	write(strings.Replace(source, "uniqe", "unique", 1))
@@ -78,14 +79,14 @@ func register(app *lithair.App) {
 		t.Errorf("exit code %d: %s, %v", code, out, err)
 	}
 	write("package p\n\n//lithair:model\ntype Note struct{ ID int }\n")
-	if code, out, _ := lithair("", "vet", dir); code != codeFailed || !strings.Contains(out, "zz_lithair.go:1:1: is not up to date") {
+	if code, out, _ := lithair("", "vet", dir); code != cli.CodeFailed || !strings.Contains(out, "zz_lithair.go:1:1: is not up to date") {
 		t.Errorf("exit code %d: %s", code, out)
 	}
 }
 
 func TestVersion(t *testing.T) {
 	code, out, _ := lithair("", "version", "-json")
-	var b build
+	var b cli.Build
 	if err := json.Unmarshal([]byte(out), &b); err != nil || code != 0 || b.Version == "" || b.Go == "" || b.Log == 0 {
 		t.Errorf("%d %s %v", code, out, err)
 	}
@@ -101,8 +102,8 @@ func TestCompletion(t *testing.T) {
 		if code != 0 || !strings.Contains(script, "lithair") {
 			t.Fatalf("%s: exit code %d %s", shell, code, err)
 		}
-		for i := range commands {
-			if word, _, _ := strings.Cut(commands[i].name, " "); !strings.Contains(script, word) {
+		for _, k := range program().Commands {
+			if word, _, _ := strings.Cut(k.Name, " "); !strings.Contains(script, word) {
 				t.Errorf("%s: %s is missing", shell, word)
 			}
 		}
@@ -139,7 +140,7 @@ func TestCompletion(t *testing.T) {
 			}
 		}
 	}
-	if code, _, _ := lithair("", "completion", "cmd"); code != codeUsage {
+	if code, _, _ := lithair("", "completion", "cmd"); code != cli.CodeUsage {
 		t.Errorf("an unknown shell: exit code %d", code)
 	}
 }

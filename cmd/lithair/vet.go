@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/lithair/lithair-go/internal/cli"
 	"github.com/lithair/lithair-go/internal/gen"
 	"github.com/lithair/lithair-go/jsonx"
 )
@@ -24,15 +25,15 @@ type finding struct {
 
 // vetRun is one call of the command.
 type vetRun struct {
-	c      *console
+	c      *cli.Console
 	asJSON bool
 	errors int
 }
 
-func setupVet(fs *flag.FlagSet) func(*console, input) error {
+func setupVet(fs *flag.FlagSet) func(*cli.Console, cli.Input) error {
 	asJSON := fs.Bool("json", false, "print a JSON document for each finding, one a line")
-	return func(c *console, in input) error {
-		dirs, err := packageDirs(in.args)
+	return func(c *cli.Console, in cli.Input) error {
+		dirs, err := packageDirs(in.Args)
 		if err != nil {
 			return err
 		}
@@ -43,7 +44,7 @@ func setupVet(fs *flag.FlagSet) func(*console, input) error {
 			}
 		}
 		if v.errors > 0 {
-			return &exitError{code: codeFailed}
+			return &cli.ExitError{Code: cli.CodeFailed}
 		}
 		return nil
 	}
@@ -90,14 +91,14 @@ func (v *vetRun) print(severity string, list []*gen.Mistake) error {
 			if severity == "note" {
 				prefix = "note: "
 			}
-			fmt.Fprint(v.c.out, prefix, m)
+			fmt.Fprint(v.c.Out, prefix, m)
 			continue
 		}
 		b, err := jsonx.Marshal(finding{m.Pos.Filename, m.Pos.Line, m.Pos.Column, severity, m.Problem, m.DidYouMean, m.Allowed})
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(v.c.out, "%s\n", b)
+		fmt.Fprintf(v.c.Out, "%s\n", b)
 	}
 	return nil
 }

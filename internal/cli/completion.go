@@ -1,23 +1,30 @@
-package main
+package cli
 
 import (
 	"flag"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 )
 
-func setupCompletion(*flag.FlagSet) func(*console, input) error {
-	return func(c *console, in input) error {
-		write := map[string]func(io.Writer, []completion){"bash": bash, "zsh": zsh, "fish": fish}[in.args[0]]
+func setupCompletion(*flag.FlagSet) func(*Console, Input) error {
+	return func(c *Console, in Input) error {
+		write := map[string]func(io.Writer, []completion){"bash": bash, "zsh": zsh, "fish": fish}[in.Args[0]]
 		if write == nil {
-			return &exitError{codeUsage, fmt.Errorf("%q is no shell known here: bash, zsh or fish", in.args[0])}
+			return &ExitError{CodeUsage, fmt.Errorf("%q is no shell known here: bash, zsh or fish", in.Args[0])}
 		}
-		write(c.out, completions())
-		return nil
+		name := c.program.Name
+		var b strings.Builder
+		write(&b, c.program.completions())
+		_, err := strings.NewReplacer("@FUNCTION@", "_"+notInNames.ReplaceAllString(name, "_"), "@NAME@", name).WriteString(c.Out, b.String())
+		return err
 	}
 }
+
+// notInNames is what cannot stand in the name of a shell function.
+var notInNames = regexp.MustCompile(`[^A-Za-z0-9_]`)
 
 // completion is what can stand behind some words.
 type completion struct {
@@ -28,7 +35,7 @@ type completion struct {
 type choice struct{ word, what string }
 
 // completions are made of the table of commands.
-func completions() (list []completion) {
+func (p *Program) completions() (list []completion) {
 	add := func(words []string, c choice) {
 		i := slices.IndexFunc(list, func(x completion) bool { return slices.Equal(x.words, words) })
 		if i < 0 {
@@ -38,17 +45,17 @@ func completions() (list []completion) {
 			list[i].next = append(list[i].next, c)
 		}
 	}
-	for i := range commands {
-		k := &commands[i]
-		words := strings.Fields(k.name)
+	for i := range p.Commands {
+		k := &p.Commands[i]
+		words := strings.Fields(k.Name)
 		if len(words) > 1 {
-			add(nil, choice{words[0], "see lithair " + words[0] + " -h"})
-			add(words[:1], choice{words[1], k.what})
+			add(nil, choice{words[0], "see " + p.Name + " " + words[0] + " -h"})
+			add(words[:1], choice{words[1], k.What})
 		} else {
-			add(nil, choice{words[0], k.what})
+			add(nil, choice{words[0], k.What})
 		}
-		fs := flag.NewFlagSet(k.name, flag.ContinueOnError)
-		k.setup(fs)
+		fs := flag.NewFlagSet(k.Name, flag.ContinueOnError)
+		k.Setup(fs)
 		fs.VisitAll(func(f *flag.Flag) { add(words, choice{"-" + f.Name, f.Usage}) })
 	}
 	add([]string{"completion"}, choice{"bash", "for bash"})
@@ -62,7 +69,7 @@ func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + 
 
 // bash: a choice of words by the ones before it; files where there is none.
 func bash(w io.Writer, list []completion) {
-	fmt.Fprint(w, "# source <(lithair completion bash)\n_lithair() {\n\tlocal cur=${COMP_WORDS[COMP_CWORD]} words=\n\tcase \"${COMP_WORDS[1]} ${COMP_WORDS[2]}\" in\n")
+	fmt.Fprint(w, "# source <(@NAME@ completion bash)\n@FUNCTION@() {\n\tlocal cur=${COMP_WORDS[COMP_CWORD]} words=\n\tcase \"${COMP_WORDS[1]} ${COMP_WORDS[2]}\" in\n")
 	byDepth(list, func(c *completion) {
 		var words []string
 		for _, n := range c.next {
@@ -78,7 +85,7 @@ func bash(w io.Writer, list []completion) {
 		}
 		fmt.Fprintf(w, "\t%s) words=%s ;;\n", strings.ReplaceAll(pattern, " ", `\ `), quote(strings.Join(words, " ")))
 	})
-	fmt.Fprint(w, "\tmapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$cur\")\n}\ncomplete -o default -F _lithair lithair\n")
+	fmt.Fprint(w, "\tmapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$cur\")\n}\ncomplete -o default -F @FUNCTION@ @NAME@\n")
 }
 
 // byDepth visits the longest rows first, and that of no words last.
@@ -94,7 +101,7 @@ func byDepth(list []completion, fn func(*completion)) {
 
 // zsh: the same, with what each word means.
 func zsh(w io.Writer, list []completion) {
-	fmt.Fprint(w, "#compdef lithair\n# source <(lithair completion zsh)\n_lithair() {\n\tlocal -a next\n\tlocal at=\"$words[2] $words[3]\"\n\t(( CURRENT == 2 )) && at=\n\tcase $at in\n")
+	fmt.Fprint(w, "#compdef @NAME@\n# source <(@NAME@ completion zsh)\n@FUNCTION@() {\n\tlocal -a next\n\tlocal at=\"$words[2] $words[3]\"\n\t(( CURRENT == 2 )) && at=\n\tcase $at in\n")
 	byDepth(list, func(c *completion) {
 		pattern := strings.Join(c.words, `\ `)
 		switch len(c.words) {
@@ -109,12 +116,12 @@ func zsh(w io.Writer, list []completion) {
 		}
 		fmt.Fprint(w, " ) ;;\n")
 	})
-	fmt.Fprint(w, "\tesac\n\t(( $#next )) && _describe lithair next\n\t(( CURRENT > 2 )) && _files\n}\ncompdef _lithair lithair\n")
+	fmt.Fprint(w, "\tesac\n\t(( $#next )) && _describe @NAME@ next\n\t(( CURRENT > 2 )) && _files\n}\ncompdef @FUNCTION@ @NAME@\n")
 }
 
 // fish: one line for each word.
 func fish(w io.Writer, list []completion) {
-	fmt.Fprint(w, "# lithair completion fish | source\n")
+	fmt.Fprint(w, "# @NAME@ completion fish | source\n")
 	for _, c := range list {
 		cond := "__fish_use_subcommand"
 		if len(c.words) > 0 {
@@ -122,10 +129,10 @@ func fish(w io.Writer, list []completion) {
 		}
 		for _, n := range c.next {
 			if name, is := strings.CutPrefix(n.word, "-"); is {
-				fmt.Fprintf(w, "complete -c lithair -n %s -o %s -d %s\n", quote(cond), name, quote(n.what))
+				fmt.Fprintf(w, "complete -c @NAME@ -n %s -o %s -d %s\n", quote(cond), name, quote(n.what))
 				continue
 			}
-			fmt.Fprintf(w, "complete -c lithair -n %s -a %s -d %s\n", quote(cond), n.word, quote(n.what))
+			fmt.Fprintf(w, "complete -c @NAME@ -n %s -a %s -d %s\n", quote(cond), n.word, quote(n.what))
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"encoding/hex"
@@ -10,31 +10,31 @@ import (
 	"github.com/lithair/lithair-go/eventlog"
 )
 
-// evidence is what prove prints with -json. The proof is eventlog.Proof.Append's bytes.
-type evidence struct {
+// Evidence is what prove prints with -json. The proof is eventlog.Proof.Append's bytes.
+type Evidence struct {
 	Index uint64 `json:"index"`
 	Range uint64 `json:"range"`
 	Root  string `json:"root"`
 	Proof string `json:"proof"`
 }
 
-func setupProve(fs *flag.FlagSet) func(*console, input) error {
+func setupProve(fs *flag.FlagSet) func(*Console, Input) error {
 	json := fs.Bool("json", false, "print one JSON document")
-	return func(c *console, in input) error {
-		index, err := strconv.ParseUint(in.args[0], 10, 64)
+	return func(c *Console, in Input) error {
+		index, err := strconv.ParseUint(in.Args[0], 10, 64)
 		if err != nil || index == 0 {
-			return &exitError{codeUsage, fmt.Errorf("%q is no index of the log; they are numbers from 1", in.args[0])}
+			return &ExitError{CodeUsage, fmt.Errorf("%q is no index of the log; they are numbers from 1", in.Args[0])}
 		}
-		dir, err := logDir(in.args[1])
+		dir, err := logDir(in.Args[1])
 		if err != nil {
 			return err
 		}
-		return prove(c, eventlog.Config{Dir: dir, Keys: in.keys}, index, *json)
+		return prove(c, eventlog.Config{Dir: dir, Keys: in.Keys}, index, *json)
 	}
 }
 
 // prove prints the Merkle root of a record's range and the proof that it is in it.
-func prove(c *console, log eventlog.Config, index uint64, json bool) (err error) {
+func prove(c *Console, log eventlog.Config, index uint64, json bool) (err error) {
 	l, err := eventlog.OpenReadOnly(log)
 	if err != nil {
 		return damaged(err)
@@ -47,11 +47,11 @@ func prove(c *console, log eventlog.Config, index uint64, json bool) (err error)
 	if err != nil {
 		return damaged(err)
 	}
-	e := evidence{Index: index, Range: eventlog.RangeOf(index), Root: hex.EncodeToString(root[:]), Proof: hex.EncodeToString(p.Append(nil))}
+	e := Evidence{Index: index, Range: eventlog.RangeOf(index), Root: hex.EncodeToString(root[:]), Proof: hex.EncodeToString(p.Append(nil))}
 	if json {
-		return c.printJSON(e)
+		return c.PrintJSON(e)
 	}
-	_, err = fmt.Fprintf(c.out, "record %d, range %d (%d to %d)\nroot  %s\nproof %s\n", index, e.Range, e.Range*eventlog.RangeSize+1, (e.Range+1)*eventlog.RangeSize, e.Root, e.Proof)
+	_, err = fmt.Fprintf(c.Out, "record %d, range %d (%d to %d)\nroot  %s\nproof %s\n", index, e.Range, e.Range*eventlog.RangeSize+1, (e.Range+1)*eventlog.RangeSize, e.Root, e.Proof)
 	return err
 }
 
@@ -59,7 +59,7 @@ func prove(c *console, log eventlog.Config, index uint64, json bool) (err error)
 func damaged(err error) error {
 	var corrupt *eventlog.CorruptError
 	if errors.As(err, &corrupt) {
-		return &exitError{codeDamaged, err}
+		return &ExitError{CodeDamaged, err}
 	}
 	return err
 }

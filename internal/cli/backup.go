@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -24,12 +24,12 @@ type backupFlags struct {
 	dir         string
 }
 
-func setupBackup(fs *flag.FlagSet) func(*console, input) error {
+func setupBackup(fs *flag.FlagSet) func(*Console, Input) error {
 	var f backupFlags
 	fs.BoolVar(&f.json, "json", false, "print one JSON document")
 	fs.BoolVar(&f.force, "force", false, "replace FILE when it is there")
 	fs.StringVar(&f.dir, "dir", "", "data directory (required)")
-	return func(c *console, in input) error { return c.backup(in, f) }
+	return func(c *Console, in Input) error { return c.backup(in, f) }
 }
 
 // shownBackup is what backup prints with -json, and restore with more.
@@ -51,26 +51,26 @@ func showBackup(file string, s *backup.Summary) shownBackup {
 
 // backup writes FILE from the running application where one answers, or else from the
 // directory itself, and checks what it wrote.
-func (c *console) backup(in input, f backupFlags) error {
+func (c *Console) backup(in Input, f backupFlags) error {
 	if f.dir == "" {
-		return &exitError{codeUsage, errors.New("-dir is required")}
+		return &ExitError{CodeUsage, errors.New("-dir is required")}
 	}
 	if _, err := os.Stat(f.dir); err != nil {
 		return err
 	}
-	file := in.args[0]
+	file := in.Args[0]
 	if _, err := os.Lstat(file); file != "-" && err == nil && !f.force {
 		return fmt.Errorf("%s: %w; -force replaces it", file, fs.ErrExist)
 	}
 	var live bool
 	var sum backup.Summary
 	write := func(w io.Writer) (err error) {
-		sum, live, err = c.copyTo(w, f.dir, in.keys)
+		sum, live, err = c.copyTo(w, f.dir, in.Keys)
 		return err
 	}
 	var err error
 	if file == "-" {
-		err = write(c.out)
+		err = write(c.Out)
 	} else {
 		err = writeWhole(file, write)
 	}
@@ -80,18 +80,18 @@ func (c *console) backup(in input, f backupFlags) error {
 	shown := showBackup(file, &sum)
 	shown.Live = live
 	if f.json && file != "-" {
-		return c.printJSON(shown)
+		return c.PrintJSON(shown)
 	}
 	from := "the stopped directory " + f.dir
 	if live {
 		from = "the running application in " + f.dir
 	}
-	_, err = fmt.Fprintf(c.err, "%s: %d bytes from %s: sequence %d, state hash %s, %d log records, %d files\n", file, shown.Bytes, from, shown.Seq, shown.Hash, shown.Records, shown.Files)
+	_, err = fmt.Fprintf(c.Err, "%s: %d bytes from %s: sequence %d, state hash %s, %d log records, %d files\n", file, shown.Bytes, from, shown.Seq, shown.Hash, shown.Records, shown.Files)
 	return err
 }
 
 // copyTo writes a backup of a directory.
-func (c *console) copyTo(w io.Writer, dir string, keys eventlog.KeyProvider) (sum backup.Summary, live bool, err error) {
+func (c *Console) copyTo(w io.Writer, dir string, keys eventlog.KeyProvider) (sum backup.Summary, live bool, err error) {
 	body, err := dialBackup(dir)
 	if err != nil {
 		return sum, false, err
@@ -173,18 +173,18 @@ type restoreFlags struct {
 	dir, at               string
 }
 
-func setupRestore(fs *flag.FlagSet) func(*console, input) error {
+func setupRestore(fs *flag.FlagSet) func(*Console, Input) error {
 	var f restoreFlags
 	fs.BoolVar(&f.json, "json", false, "print one JSON document")
 	fs.BoolVar(&f.replace, "replace", false, "move aside what stands in the directory")
 	fs.BoolVar(&f.dryRun, "dry-run", false, "build the state and check everything, and write nothing")
 	fs.StringVar(&f.dir, "dir", "", "data directory to make (required but for -dry-run)")
 	fs.StringVar(&f.at, "at", "now", "index or time to go back to")
-	return func(c *console, in input) error { return c.restore(in, f) }
+	return func(c *Console, in Input) error { return c.restore(in, f) }
 }
 
-// shownRestore is what restore prints with -json.
-type shownRestore struct {
+// Restored is what restore prints with -json.
+type Restored struct {
 	shownBackup
 	Oldest uint64         `json:"oldest_seq"`
 	At     uint64         `json:"restored_seq"`
@@ -195,10 +195,10 @@ type shownRestore struct {
 	DryRun bool           `json:"dry_run,omitempty"`
 }
 
-func (c *console) restore(in input, f restoreFlags) (err error) {
-	opt := backup.Options{Dir: f.dir, Replace: f.replace, DryRun: f.dryRun, Keys: in.keys}
+func (c *Console) restore(in Input, f restoreFlags) (err error) {
+	opt := backup.Options{Dir: f.dir, Replace: f.replace, DryRun: f.dryRun, Keys: in.Keys}
 	if f.dir == "" && !f.dryRun {
-		return &exitError{codeUsage, errors.New("-dir is required")}
+		return &ExitError{CodeUsage, errors.New("-dir is required")}
 	}
 	when, err := parseWhen(f.at)
 	if err != nil {
@@ -208,8 +208,8 @@ func (c *console) restore(in input, f restoreFlags) (err error) {
 		opt.At = &when.seq
 	}
 	opt.Time = when.time
-	var src io.Reader = c.in
-	file := in.args[0]
+	var src io.Reader = c.In
+	file := in.Args[0]
 	if file != "-" {
 		f, err := os.Open(file)
 		if err != nil {
@@ -222,26 +222,26 @@ func (c *console) restore(in input, f restoreFlags) (err error) {
 	if err != nil {
 		return err
 	}
-	shown := shownRestore{shownBackup: showBackup(file, &done.Summary), Oldest: done.Oldest, At: done.At, Time: done.Time.UTC().Format(time.RFC3339Nano),
+	shown := Restored{shownBackup: showBackup(file, &done.Summary), Oldest: done.Oldest, At: done.At, Time: done.Time.UTC().Format(time.RFC3339Nano),
 		AtHash: hex.EncodeToString(done.AtHash[:]), Models: done.Records, DryRun: f.dryRun}
 	if done.Aside != "" {
 		shown.Aside = filepath.Join(f.dir, done.Aside)
 	}
 	if f.json {
-		return c.printJSON(shown)
+		return c.PrintJSON(shown)
 	}
 	return c.printRestore(f.dir, &shown)
 }
 
-func (c *console) printRestore(dir string, s *shownRestore) error {
-	fmt.Fprintf(c.out, "sound: %s of %s goes from sequence %d to %d\n", s.File, s.Made, s.Oldest, s.Seq)
+func (c *Console) printRestore(dir string, s *Restored) error {
+	fmt.Fprintf(c.Out, "sound: %s of %s goes from sequence %d to %d\n", s.File, s.Made, s.Oldest, s.Seq)
 	if s.DryRun {
-		_, err := fmt.Fprintf(c.out, "would restore: sequence %d (%s), state hash %s, records %v\n", s.At, s.Time, s.AtHash, s.Models)
+		_, err := fmt.Fprintf(c.Out, "would restore: sequence %d (%s), state hash %s, records %v\n", s.At, s.Time, s.AtHash, s.Models)
 		return err
 	}
-	fmt.Fprintf(c.out, "restored: %s, sequence %d (%s), state hash %s, records %v\n", dir, s.At, s.Time, s.AtHash, s.Models)
+	fmt.Fprintf(c.Out, "restored: %s, sequence %d (%s), state hash %s, records %v\n", dir, s.At, s.Time, s.AtHash, s.Models)
 	if s.Aside != "" {
-		fmt.Fprintf(c.out, "aside: what was there before is in %s; remove it when it is not needed any more\n", s.Aside)
+		fmt.Fprintf(c.Out, "aside: what was there before is in %s; remove it when it is not needed any more\n", s.Aside)
 	}
 	return nil
 }
@@ -270,5 +270,5 @@ func parseWhen(text string) (w when, err error) {
 	if t, err := time.Parse(time.RFC3339Nano, text); err == nil {
 		return when{kind: whenTime, time: t}, nil
 	}
-	return w, &exitError{codeUsage, fmt.Errorf("%q is no index, no time such as 2026-03-01T12:00:00Z, and not now", text)}
+	return w, &ExitError{CodeUsage, fmt.Errorf("%q is no index, no time such as 2026-03-01T12:00:00Z, and not now", text)}
 }

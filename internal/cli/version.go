@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"flag"
@@ -12,8 +12,8 @@ import (
 	"github.com/lithair/lithair-go/jsonx"
 )
 
-// build is what this program was made of.
-type build struct {
+// Build is what this program was made of.
+type Build struct {
 	Version  string `json:"version"` // of the module: v1.2.3, or (devel)
 	Revision string `json:"revision,omitempty"`
 	Time     string `json:"time,omitempty"` // of the revision
@@ -25,8 +25,8 @@ type build struct {
 	Backups  int    `json:"backup_format"`
 }
 
-func readBuild() build {
-	b := build{Version: "(unknown)", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH, Records: binenc.Version, Log: eventlog.FormatVersion, Backups: backup.FormatVersion}
+func readBuild() Build {
+	b := Build{Version: "(unknown)", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH, Records: binenc.Version, Log: eventlog.FormatVersion, Backups: backup.FormatVersion}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return b
@@ -47,24 +47,24 @@ func readBuild() build {
 	return b
 }
 
-func setupVersion(fs *flag.FlagSet) func(*console, input) error {
+func setupVersion(fs *flag.FlagSet) func(*Console, Input) error {
 	asJSON := fs.Bool("json", false, "print one JSON document")
-	return func(c *console, in input) error {
+	return func(c *Console, in Input) error {
 		b := readBuild()
 		if *asJSON {
 			text, err := jsonx.Marshal(b)
-			fmt.Fprintf(c.out, "%s\n", text)
+			fmt.Fprintf(c.Out, "%s\n", text)
 			return err
 		}
-		fmt.Fprintf(c.out, "lithair %s\n", b.Version)
+		fmt.Fprintf(c.Out, "lithair %s\n", b.Version)
 		if b.Revision != "" {
 			state := ""
 			if b.Modified {
 				state = ", and changes"
 			}
-			fmt.Fprintf(c.out, "revision %s of %s%s\n", b.Revision, b.Time, state)
+			fmt.Fprintf(c.Out, "revision %s of %s%s\n", b.Revision, b.Time, state)
 		}
-		fmt.Fprintf(c.out, "%s %s\nformats: records %d, log %d, backups %d\n", b.Go, b.Platform, b.Records, b.Log, b.Backups)
+		fmt.Fprintf(c.Out, "%s %s\nformats: records %d, log %d, backups %d\n", b.Go, b.Platform, b.Records, b.Log, b.Backups)
 		return nil
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"encoding/hex"
@@ -12,8 +12,8 @@ import (
 	"github.com/lithair/lithair-go/state"
 )
 
-// shownRecord is a record of the log as it is printed.
-type shownRecord struct {
+// Record is a record of the log as it is printed.
+type Record struct {
 	Index        uint64    `json:"index"`
 	Term         uint64    `json:"term"`
 	Time         string    `json:"time"`
@@ -53,8 +53,8 @@ func newBook() *book {
 
 // read makes a record readable. What cannot be decoded says so and is no error: the log
 // is sound where its checksums are.
-func (b *book) read(r eventlog.Record) *shownRecord {
-	s := &shownRecord{Index: r.Index, Term: r.Term, Time: clock(r.Time), Kind: fmt.Sprintf("kind %d", r.Kind), Bytes: len(r.Payload)}
+func (b *book) read(r eventlog.Record) *Record {
+	s := &Record{Index: r.Index, Term: r.Term, Time: clock(r.Time), Kind: fmt.Sprintf("kind %d", r.Kind), Bytes: len(r.Payload)}
 	switch r.Kind {
 	case consensus.KindNoop:
 		s.Kind = "term begins"

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"errors"
@@ -17,17 +17,17 @@ type dumpFlags struct {
 	from, to uint64
 }
 
-func setupDump(fs *flag.FlagSet) func(*console, eventlog.Config) error {
+func setupDump(fs *flag.FlagSet) func(*Console, eventlog.Config) error {
 	var f dumpFlags
 	fs.BoolVar(&f.json, "json", false, "print one JSON document a record")
 	fs.Uint64Var(&f.from, "from", 0, "first log index to print")
 	fs.Uint64Var(&f.to, "to", math.MaxUint64, "last log index to print")
-	return func(c *console, log eventlog.Config) error { return dump(c, log, f) }
+	return func(c *Console, log eventlog.Config) error { return dump(c, log, f) }
 }
 
 // dump prints every record that can be read. Records that a truncation took back stand
 // before those that replaced them.
-func dump(c *console, log eventlog.Config, f dumpFlags) error {
+func dump(c *Console, log eventlog.Config, f dumpFlags) error {
 	b := newBook()
 	s, err := eventlog.Salvage(log, func(r eventlog.Record) error {
 		shown := b.read(r)
@@ -35,7 +35,7 @@ func dump(c *console, log eventlog.Config, f dumpFlags) error {
 			return nil
 		}
 		if f.json {
-			return c.printJSON(shown)
+			return c.PrintJSON(shown)
 		}
 		return c.printRecord(shown)
 	})
@@ -43,16 +43,16 @@ func dump(c *console, log eventlog.Config, f dumpFlags) error {
 		return err
 	}
 	for _, d := range s.Damaged {
-		fmt.Fprintf(c.err, "damaged: %s, bytes %d to %d: %s\n", d.Segment, d.Offset, d.End, d.Reason)
+		fmt.Fprintf(c.Err, "damaged: %s, bytes %d to %d: %s\n", d.Segment, d.Offset, d.End, d.Reason)
 	}
 	if len(s.Damaged) > 0 {
-		return &exitError{codeDamaged, errors.New("the log is damaged; what could be read was printed")}
+		return &ExitError{CodeDamaged, errors.New("the log is damaged; what could be read was printed")}
 	}
 	return nil
 }
 
 // printRecord prints a record as a line, and one for each event.
-func (c *console) printRecord(r *shownRecord) error {
+func (c *Console) printRecord(r *Record) error {
 	line := fmt.Appendf(nil, "%d  term %d  %s  %s  %d bytes", r.Index, r.Term, r.Time, r.Kind, r.Bytes)
 	if r.Error != "" {
 		line = fmt.Appendf(line, "  not decoded: %s", r.Error)
@@ -84,7 +84,7 @@ func (c *console) printRecord(r *shownRecord) error {
 			line = append(line, '\n')
 		}
 	}
-	_, err := c.out.Write(line)
+	_, err := c.Out.Write(line)
 	return err
 }
 

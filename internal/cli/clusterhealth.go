@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"errors"
@@ -11,24 +11,23 @@ import (
 	"text/tabwriter"
 	"time"
 
-	framework "github.com/lithair/lithair-go"
 	"github.com/lithair/lithair-go/consensus/node"
 	"github.com/lithair/lithair-go/jsonx"
 )
 
-func setupClusterMembers(fs *flag.FlagSet) func(*console, input) error {
+func setupClusterMembers(fs *flag.FlagSet) func(*Console, Input) error {
 	var f clusterFlags
 	f.set(fs)
-	return func(c *console, _ input) error {
+	return func(c *Console, _ Input) error {
 		b, s, err := askCluster(f, "GET", nil)
 		switch {
 		case err != nil:
 			return err
 		case f.json:
-			_, err := c.out.Write(b)
+			_, err := c.Out.Write(b)
 			return err
 		}
-		t := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
+		t := tabwriter.NewWriter(c.Out, 0, 0, 2, ' ', 0)
 		fmt.Fprintln(t, "NODE\tMEMBER\tPEERS\tURL")
 		for _, m := range s.Members {
 			fmt.Fprintf(t, "%d\t%s\t%s\t%s\n", m.ID, m.Member, m.Address, m.URL)
@@ -48,11 +47,11 @@ type agreement struct {
 
 // setupClusterAgreement is hash, which shows the states, and with logs verify. Both fail where members differ
 // or do not answer.
-func setupClusterAgreement(logs bool) func(fs *flag.FlagSet) func(*console, input) error {
-	return func(fs *flag.FlagSet) func(*console, input) error {
+func setupClusterAgreement(logs bool) func(fs *flag.FlagSet) func(*Console, Input) error {
+	return func(fs *flag.FlagSet) func(*Console, Input) error {
 		var f clusterFlags
 		f.set(fs)
-		return func(c *console, _ input) error {
+		return func(c *Console, _ Input) error {
 			b, err := askOperator(f.dir, "GET", "/cluster/agreement", nil)
 			if err != nil {
 				return err
@@ -62,21 +61,21 @@ func setupClusterAgreement(logs bool) func(fs *flag.FlagSet) func(*console, inpu
 				return err
 			}
 			if f.json {
-				_, err = c.out.Write(b)
+				_, err = c.Out.Write(b)
 			} else {
 				err = c.printAgreement(a, logs)
 			}
 			if err == nil && !a.Agree {
-				err = &exitError{codeFailed, errors.New(strings.Join(a.Problems, "; "))}
+				err = &ExitError{CodeFailed, errors.New(strings.Join(a.Problems, "; "))}
 			}
 			return err
 		}
 	}
 }
 
-func (c *console) printAgreement(a agreement, logs bool) error {
-	fmt.Fprintf(c.out, "cluster %s at sequence %d, log index %d\n", a.Cluster, a.Sequence, a.LogIndex)
-	t := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
+func (c *Console) printAgreement(a agreement, logs bool) error {
+	fmt.Fprintf(c.Out, "cluster %s at sequence %d, log index %d\n", a.Cluster, a.Sequence, a.LogIndex)
+	t := tabwriter.NewWriter(c.Out, 0, 0, 2, ' ', 0)
 	head := "NODE\tSTATE HASH"
 	if logs {
 		head += "\tTERM\tLEADER\tCHAIN"
@@ -97,7 +96,7 @@ func (c *console) printAgreement(a agreement, logs bool) error {
 		return err
 	}
 	if a.Agree {
-		fmt.Fprintln(c.out, "all members have the same")
+		fmt.Fprintln(c.Out, "all members have the same")
 	}
 	return nil
 }
@@ -112,12 +111,12 @@ type token struct {
 }
 
 // setupJoinToken makes a token and prints the command line for the next node.
-func setupJoinToken(fs *flag.FlagSet) func(*console, input) error {
+func setupJoinToken(fs *flag.FlagSet) func(*Console, Input) error {
 	var f clusterFlags
 	f.set(fs)
 	valid := fs.Duration("valid", time.Hour, "how long it is good for, a week at most")
 	file := fs.String("o", "", "file to put the token into; it must not be there yet")
-	return func(c *console, _ input) error {
+	return func(c *Console, _ Input) error {
 		body, err := jsonx.Append(nil, map[string]any{"seconds": int64(*valid / time.Second)})
 		if err != nil {
 			return err
@@ -141,13 +140,13 @@ func setupJoinToken(fs *flag.FlagSet) func(*console, input) error {
 			}
 		}
 		if f.json {
-			return c.printJSON(t)
+			return c.PrintJSON(t)
 		}
-		fmt.Fprintf(c.err, "A token for node %d of cluster %s, good until %s. It holds the cluster's secret: keep it as one.\nThe node joins as a learner, and votes when it has caught up. Start it with the token and addresses of its own:\n", t.Node, t.Cluster, t.Expires.Format(time.RFC3339))
+		fmt.Fprintf(c.Err, "A token for node %d of cluster %s, good until %s. It holds the cluster's secret: keep it as one.\nThe node joins as a learner, and votes when it has caught up. Start it with the token and addresses of its own:\n", t.Node, t.Cluster, t.Expires.Format(time.RFC3339))
 		if *file == "" {
-			fmt.Fprintf(c.out, "(umask 077; echo %s > %s)\n", t.Token, name)
+			fmt.Fprintf(c.Out, "(umask 077; echo %s > %s)\n", t.Token, name)
 		}
-		_, err = fmt.Fprintln(c.out, t.Command)
+		_, err = fmt.Fprintln(c.Out, t.Command)
 		return err
 	}
 }
@@ -163,57 +162,72 @@ func writeSecret(name, text string) error {
 }
 
 // setupClusterRecover is for the day on which most voters are gone for good.
-func setupClusterRecover(fs *flag.FlagSet) func(*console, input) error {
-	dir := fs.String("dir", "", "data directory of a node that does not run (required)")
-	yes := fs.Bool("yes", false, "do not ask")
-	dry := fs.Bool("dry-run", false, "say what is known and what may be lost, and change nothing")
-	json := fs.Bool("json", false, "print one JSON document; needs -yes or -dry-run")
-	return func(c *console, in input) error {
-		if *dir == "" {
-			return &exitError{codeUsage, errors.New("-dir is required")}
-		}
-		if _, _, err := net.SplitHostPort(in.args[1]); err != nil {
-			return &exitError{codeUsage, fmt.Errorf("%q is not HOST:PORT", in.args[1])}
-		}
-		if *json && !*yes && !*dry {
-			return &exitError{codeUsage, errors.New("-json needs -yes or -dry-run: nobody is asked")}
-		}
-		r, err := framework.RecoverCluster(framework.RecoverConfig{Dir: *dir, Cluster: in.args[0], Address: in.args[1], Keys: in.keys, Agree: func(r framework.Recovery) error {
-			if !*json {
-				c.printRecovery(r)
+func setupClusterRecover(n Node) func(fs *flag.FlagSet) func(*Console, Input) error {
+	return func(fs *flag.FlagSet) func(*Console, Input) error {
+		dir := fs.String("dir", "", "data directory of a node that does not run (required)")
+		yes := fs.Bool("yes", false, "do not ask")
+		dry := fs.Bool("dry-run", false, "say what is known and what may be lost, and change nothing")
+		json := fs.Bool("json", false, "print one JSON document; needs -yes or -dry-run")
+		return func(c *Console, in Input) error {
+			if *dir == "" {
+				return &ExitError{CodeUsage, errors.New("-dir is required")}
 			}
+			if _, _, err := net.SplitHostPort(in.Args[1]); err != nil {
+				return &ExitError{CodeUsage, fmt.Errorf("%q is not HOST:PORT", in.Args[1])}
+			}
+			if *json && !*yes && !*dry {
+				return &ExitError{CodeUsage, errors.New("-json needs -yes or -dry-run: nobody is asked")}
+			}
+			r, err := n.Recover(*dir, in.Args[0], in.Args[1], in.Keys, func(r Recovery) error {
+				if !*json {
+					c.printRecovery(r)
+				}
+				switch {
+				case *dry:
+					return errDry
+				case *yes:
+					return nil
+				}
+				return c.agreeByName(in.Args[0])
+			})
 			switch {
-			case *dry:
-				return errDry
-			case *yes:
-				return nil
+			case errors.Is(err, errDry):
+				err = nil
+			case errors.Is(err, node.ErrNotInCluster):
+				return &ExitError{CodeNotFound, err}
+			case errors.Is(err, node.ErrSameCluster), errors.Is(err, node.ErrInstalling):
+				return &ExitError{CodeLocked, err}
+			case err == nil && !*json:
+				fmt.Fprintf(c.Err, "Done. Start it with\n")
+				_, err = fmt.Fprintf(c.Out, "-cluster %s -node-id %d -peer-addr %s -cluster-secret-file FILE\n", r.Cluster, r.Node, in.Args[1])
+				fmt.Fprintln(c.Err, "and let new nodes join it (lithair cluster join-token). Never start an old member's directory again but to read it.")
 			}
-			return c.agreeByName(in.args[0])
-		}})
-		switch {
-		case errors.Is(err, errDry):
-			err = nil
-		case errors.Is(err, node.ErrNotInCluster):
-			return &exitError{codeNotFound, err}
-		case errors.Is(err, node.ErrSameCluster), errors.Is(err, node.ErrInstalling):
-			return &exitError{codeLocked, err}
-		case err == nil && !*json:
-			fmt.Fprintf(c.err, "Done. Start it with\n")
-			_, err = fmt.Fprintf(c.out, "-cluster %s -node-id %d -peer-addr %s -cluster-secret-file FILE\n", r.Cluster, r.Node, in.args[1])
-			fmt.Fprintln(c.err, "and let new nodes join it (lithair cluster join-token). Never start an old member's directory again but to read it.")
+			if err == nil && *json {
+				return c.PrintJSON(r)
+			}
+			return err
 		}
-		if err == nil && *json {
-			return c.printJSON(r)
-		}
-		return err
 	}
 }
 
 // errDry ends a recovery that was to say what it would do.
 var errDry = errors.New("dry run")
 
-func (c *console) printRecovery(r framework.Recovery) {
-	fmt.Fprintf(c.err, `RECOVERY FROM A LOST QUORUM. This is outside of what keeps a cluster's promises: acknowledged writes may be lost.
+// Recovery is what is known of a cluster that has lost its quorum, as the framework's type of
+// that name describes it.
+type Recovery struct {
+	Node      uint64    `json:"node"`
+	Cluster   string    `json:"cluster"`
+	Term      uint64    `json:"term"`
+	Members   []uint64  `json:"members"`
+	Committed uint64    `json:"committed"`
+	Last      uint64    `json:"last"`
+	LastTerm  uint64    `json:"last_term"`
+	LastTime  time.Time `json:"last_time"`
+}
+
+func (c *Console) printRecovery(r Recovery) {
+	fmt.Fprintf(c.Err, `RECOVERY FROM A LOST QUORUM. This is outside of what keeps a cluster's promises: acknowledged writes may be lost.
 
 node %d, term %d; the members were %v
 known to be committed: log index %d
@@ -227,9 +241,9 @@ Node %d will be the only voter of a new cluster, %s. The old members are refused
 }
 
 // agreeByName has the name typed of what is about to be changed.
-func (c *console) agreeByName(name string) error {
-	fmt.Fprintf(c.err, "Type the name of the new cluster to go on: ")
-	answer, err := c.in.ReadString('\n')
+func (c *Console) agreeByName(name string) error {
+	fmt.Fprintf(c.Err, "Type the name of the new cluster to go on: ")
+	answer, err := c.In.ReadString('\n')
 	if err != nil && err != io.EOF {
 		return err
 	}

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -37,11 +37,11 @@ func (f *stateFlags) hides(model string) bool {
 	return model != f.model
 }
 
-func setupStateAt(fs *flag.FlagSet) func(*console, input) error {
+func setupStateAt(fs *flag.FlagSet) func(*Console, Input) error {
 	var f stateFlags
 	f.declare(fs)
-	return func(c *console, in input) error {
-		roots, err := readStates(in, in.args[1], in.args[:1])
+	return func(c *Console, in Input) error {
+		roots, err := readStates(in, in.Args[1], in.Args[:1])
 		if err != nil {
 			return err
 		}
@@ -49,11 +49,11 @@ func setupStateAt(fs *flag.FlagSet) func(*console, input) error {
 	}
 }
 
-func setupStateDiff(fs *flag.FlagSet) func(*console, input) error {
+func setupStateDiff(fs *flag.FlagSet) func(*Console, Input) error {
 	var f stateFlags
 	f.declare(fs)
-	return func(c *console, in input) error {
-		roots, err := readStates(in, in.args[2], in.args[:2])
+	return func(c *Console, in Input) error {
+		roots, err := readStates(in, in.Args[2], in.Args[:2])
 		if err != nil {
 			return err
 		}
@@ -62,11 +62,11 @@ func setupStateDiff(fs *flag.FlagSet) func(*console, input) error {
 }
 
 // readStates returns the states of a stopped directory at some moments. It changes nothing.
-func readStates(in input, dir string, moments []string) (roots []*state.Root, err error) {
+func readStates(in Input, dir string, moments []string) (roots []*state.Root, err error) {
 	if there, err := backup.Interrupted(disk.Real(), dir); err != nil || there {
 		return nil, errors.Join(err, backup.ErrInterrupted)
 	}
-	o, err := engine.OpenOffline(eventlog.Config{Dir: filepath.Join(dir, "log"), Keys: in.keys}, engine.SnapshotConfig{Dir: filepath.Join(dir, "snapshots"), Keys: in.keys})
+	o, err := engine.OpenOffline(eventlog.Config{Dir: filepath.Join(dir, "log"), Keys: in.Keys}, engine.SnapshotConfig{Dir: filepath.Join(dir, "snapshots"), Keys: in.Keys})
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +92,7 @@ func stateAt(o *engine.Offline, text string) (root *state.Root, err error) {
 		root, _, err = o.AtTime(ctx, w.time)
 	case whenSeq:
 		if root, _, err = o.At(ctx, w.seq); err == nil && root.Seq() != w.seq {
-			err = &exitError{codeNotFound, fmt.Errorf("the log ends at index %d", root.Seq())}
+			err = &ExitError{CodeNotFound, fmt.Errorf("the log ends at index %d", root.Seq())}
 		}
 	default:
 		root, _, err = o.At(ctx, math.MaxUint64)
@@ -111,13 +111,13 @@ type shownRow struct {
 }
 
 // printChanges prints the records by which two states differ; against the empty one, all.
-func (c *console) printChanges(f stateFlags, old, new *state.Root, how string) error {
+func (c *Console) printChanges(f stateFlags, old, new *state.Root, how string) error {
 	found := f.model == ""
 	for _, s := range new.Models() {
 		found = found || s.Model == f.model
 	}
 	if !found {
-		return &exitError{codeNotFound, fmt.Errorf("there is no model %s", f.model)}
+		return &ExitError{CodeNotFound, fmt.Errorf("there is no model %s", f.model)}
 	}
 	count := 0
 	for change := range state.Diff(old, new) {
@@ -146,13 +146,13 @@ func (c *console) printChanges(f stateFlags, old, new *state.Root, how string) e
 		}
 	}
 	hash := new.Hash()
-	_, err := fmt.Fprintf(c.err, "%d records; sequence %d, %s, state hash %x\n", count, new.Seq(), time.Unix(0, new.Time()).UTC().Format(time.RFC3339Nano), hash)
+	_, err := fmt.Fprintf(c.Err, "%d records; sequence %d, %s, state hash %x\n", count, new.Seq(), time.Unix(0, new.Time()).UTC().Format(time.RFC3339Nano), hash)
 	return err
 }
 
-func (c *console) printRow(json bool, r *shownRow) error {
+func (c *Console) printRow(json bool, r *shownRow) error {
 	if json {
-		return c.printJSON(r)
+		return c.PrintJSON(r)
 	}
 	line := fmt.Appendf(nil, "%s %s", r.Model, r.Key)
 	if r.Change != "" {
@@ -171,6 +171,6 @@ func (c *console) printRow(json bool, r *shownRow) error {
 		}
 		line = append(append(line, part.word...), text...)
 	}
-	_, err := c.out.Write(append(line, '\n'))
+	_, err := c.Out.Write(append(line, '\n'))
 	return err
 }

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"encoding/hex"
@@ -10,8 +10,8 @@ import (
 	"github.com/lithair/lithair-go/jsonx"
 )
 
-// verdict is what verify and repair print with -json.
-type verdict struct {
+// Verdict is what verify and repair print with -json.
+type Verdict struct {
 	Sound    bool     `json:"sound"`
 	First    uint64   `json:"first"`
 	Last     uint64   `json:"last"`
@@ -39,8 +39,8 @@ type damage struct {
 	Reason  string `json:"reason"`
 }
 
-func judge(s *eventlog.Survey) verdict {
-	v := verdict{Sound: len(s.Damaged) == 0, First: s.First, Last: s.Last, Records: s.Records, Segments: s.Segments, Chain: hex.EncodeToString(s.Chain[:])}
+func judge(s *eventlog.Survey) Verdict {
+	v := Verdict{Sound: len(s.Damaged) == 0, First: s.First, Last: s.Last, Records: s.Records, Segments: s.Segments, Chain: hex.EncodeToString(s.Chain[:])}
 	if s.Torn != nil {
 		v.Torn = s.Torn.End - s.Torn.Offset
 	}
@@ -50,16 +50,17 @@ func judge(s *eventlog.Survey) verdict {
 	return v
 }
 
-func (c *console) printJSON(v any) error {
+// PrintJSON prints a document as one line.
+func (c *Console) PrintJSON(v any) error {
 	line, err := jsonx.Append(nil, v)
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(c.out, "%s\n", line)
+	_, err = fmt.Fprintf(c.Out, "%s\n", line)
 	return err
 }
 
-func (c *console) printDamage(all []eventlog.Damage) {
+func (c *Console) printDamage(all []eventlog.Damage) {
 	for _, d := range all {
 		missing := fmt.Sprintf("records %d to %d", d.First, d.Last)
 		switch {
@@ -70,16 +71,16 @@ func (c *console) printDamage(all []eventlog.Damage) {
 		case d.Last < d.First:
 			missing = "no record"
 		}
-		fmt.Fprintf(c.out, "damaged: %s, bytes %d to %d, %s: %s\n", d.Segment, d.Offset, d.End, missing, d.Reason)
+		fmt.Fprintf(c.Out, "damaged: %s, bytes %d to %d, %s: %s\n", d.Segment, d.Offset, d.End, missing, d.Reason)
 	}
 }
 
-func setupVerify(fs *flag.FlagSet) func(*console, eventlog.Config) error {
+func setupVerify(fs *flag.FlagSet) func(*Console, eventlog.Config) error {
 	json := fs.Bool("json", false, "print one JSON document")
-	return func(c *console, log eventlog.Config) error { return verify(c, log, *json) }
+	return func(c *Console, log eventlog.Config) error { return verify(c, log, *json) }
 }
 
-func chainText(v *verdict) string {
+func chainText(v *Verdict) string {
 	if v.NoChain {
 		return "which have no chain: checksums alone were looked at"
 	}
@@ -88,21 +89,21 @@ func chainText(v *verdict) string {
 
 // verify checks the chain too, which takes a log without gaps; where that fails, a
 // second pass finds all that is damaged.
-func verify(c *console, log eventlog.Config, json bool) error {
+func verify(c *Console, log eventlog.Config, json bool) error {
 	r, err := eventlog.Verify(log, nil)
 	if err == nil {
-		v := verdict{Sound: true, First: r.First, Last: r.Last, Records: r.Records, Segments: r.Segments, Chain: hex.EncodeToString(r.Chain[:]), NoChain: !r.Chained, Torn: r.TornBytes,
+		v := Verdict{Sound: true, First: r.First, Last: r.Last, Records: r.Records, Segments: r.Segments, Chain: hex.EncodeToString(r.Chain[:]), NoChain: !r.Chained, Torn: r.TornBytes,
 			Indexes: r.Indexes, Stale: r.Stale, Roots: r.Roots}
 		if json {
-			return c.printJSON(v)
+			return c.PrintJSON(v)
 		}
-		fmt.Fprintf(c.out, "sound: %d records (%d to %d) in %d segments, %s\n", v.Records, v.First, v.Last, v.Segments, chainText(&v))
-		fmt.Fprintf(c.out, "index files: %d sound, with %d Merkle roots that fit\n", v.Indexes, v.Roots)
+		fmt.Fprintf(c.Out, "sound: %d records (%d to %d) in %d segments, %s\n", v.Records, v.First, v.Last, v.Segments, chainText(&v))
+		fmt.Fprintf(c.Out, "index files: %d sound, with %d Merkle roots that fit\n", v.Indexes, v.Roots)
 		for _, name := range v.Stale {
-			fmt.Fprintf(c.out, "index file: %s cannot be used; the next start makes it anew\n", name)
+			fmt.Fprintf(c.Out, "index file: %s cannot be used; the next start makes it anew\n", name)
 		}
 		if v.Torn > 0 {
-			fmt.Fprintf(c.out, "torn: %d bytes at the end, of a batch that was never acknowledged; the next start cuts them\n", v.Torn)
+			fmt.Fprintf(c.Out, "torn: %d bytes at the end, of a batch that was never acknowledged; the next start cuts them\n", v.Torn)
 		}
 		return nil
 	}
@@ -118,10 +119,10 @@ func verify(c *console, log eventlog.Config, json bool) error {
 		s.Damaged = []eventlog.Damage{{Segment: corrupt.Segment, Offset: corrupt.Offset, End: corrupt.Offset, First: corrupt.Index, Reason: corrupt.Reason}}
 	}
 	if json {
-		err = c.printJSON(judge(&s))
+		err = c.PrintJSON(judge(&s))
 	} else {
 		c.printDamage(s.Damaged)
 		err = nil
 	}
-	return errors.Join(&exitError{codeDamaged, err})
+	return errors.Join(&ExitError{CodeDamaged, err})
 }

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -14,7 +14,6 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	app "github.com/lithair/lithair-go"
 	"github.com/lithair/lithair-go/consensus/node"
 	"github.com/lithair/lithair-go/internal/disk"
 	"github.com/lithair/lithair-go/jsonx"
@@ -76,27 +75,27 @@ func (m *clusterMember) doing() string {
 	return fmt.Sprintf("%s, gets a snapshot: %d of %d bytes", m.Role, m.Snapshot.Bytes, m.Snapshot.Size)
 }
 
-func setupClusterStatus(fs *flag.FlagSet) func(*console, input) error {
+func setupClusterStatus(fs *flag.FlagSet) func(*Console, Input) error {
 	var f clusterFlags
 	f.set(fs)
-	return func(c *console, _ input) error { return c.cluster(f, "GET", nil) }
+	return func(c *Console, _ Input) error { return c.cluster(f, "GET", nil) }
 }
 
 // setupClusterChange is a command that changes something about one node.
-func setupClusterChange(do string) func(fs *flag.FlagSet) func(*console, input) error {
-	return func(fs *flag.FlagSet) func(*console, input) error {
+func setupClusterChange(do string) func(fs *flag.FlagSet) func(*Console, Input) error {
+	return func(fs *flag.FlagSet) func(*Console, Input) error {
 		var f clusterFlags
 		f.set(fs)
 		if do == "remove" {
 			fs.BoolVar(&f.yes, "yes", false, "do not ask")
 		}
-		return func(c *console, in input) error {
-			id, err := nodeNumber(in.args[0])
+		return func(c *Console, in Input) error {
+			id, err := nodeNumber(in.Args[0])
 			if err != nil {
 				return err
 			}
 			if do == "remove" && !f.yes {
-				fmt.Fprintf(c.out, "Node %d will be removed; it comes back only as a new one, with an empty directory.\n", id)
+				fmt.Fprintf(c.Out, "Node %d will be removed; it comes back only as a new one, with an empty directory.\n", id)
 				if err := c.agree("Remove it?"); err != nil {
 					return err
 				}
@@ -113,7 +112,7 @@ func setupClusterChange(do string) func(fs *flag.FlagSet) func(*console, input) 
 func nodeNumber(text string) (uint64, error) {
 	id, err := strconv.ParseUint(text, 10, 63)
 	if err != nil || id == 0 {
-		return 0, &exitError{codeUsage, fmt.Errorf("%q is no number of a node", text)}
+		return 0, &ExitError{CodeUsage, fmt.Errorf("%q is no number of a node", text)}
 	}
 	return id, nil
 }
@@ -129,13 +128,13 @@ func askCluster(f clusterFlags, method string, body []byte) (b []byte, s cluster
 // askOperator asks the running node; a refusal is an error with its reason.
 func askOperator(dir, method, path string, body []byte) (b []byte, err error) {
 	if dir == "" {
-		return nil, &exitError{codeUsage, errors.New("-dir is required")}
+		return nil, &ExitError{CodeUsage, errors.New("-dir is required")}
 	}
 	client, err := operatorClient(dir)
 	if err != nil {
 		return nil, err
 	}
-	away := &exitError{codeUnreachable, fmt.Errorf("no application answers in %s; start it first", dir)}
+	away := &ExitError{CodeUnreachable, fmt.Errorf("no application answers in %s; start it first", dir)}
 	if client == nil {
 		return nil, away
 	}
@@ -164,40 +163,40 @@ func askOperator(dir, method, path string, body []byte) (b []byte, err error) {
 	if jsonx.Unmarshal(b, &p) != nil {
 		p.Detail = string(b)
 	}
-	code := codeFailed
+	code := CodeFailed
 	switch r.StatusCode() {
 	case 404:
-		code = codeNotFound
+		code = CodeNotFound
 	case 409:
-		code = codeLocked
+		code = CodeLocked
 	}
-	return nil, &exitError{code, errors.New(p.Detail)}
+	return nil, &ExitError{code, errors.New(p.Detail)}
 }
 
 // cluster asks the node and prints the cluster as it answers.
-func (c *console) cluster(f clusterFlags, method string, body []byte) error {
+func (c *Console) cluster(f clusterFlags, method string, body []byte) error {
 	b, s, err := askCluster(f, method, body)
 	if err != nil {
 		return err
 	}
 	if f.json {
-		_, err := c.out.Write(b)
+		_, err := c.Out.Write(b)
 		return err
 	}
 	return c.printCluster(s)
 }
 
-func (c *console) printCluster(s clusterStatus) error {
+func (c *Console) printCluster(s clusterStatus) error {
 	leader := fmt.Sprintf("node %d leads in term %d", s.Leader, s.Term)
 	if s.Leader == 0 {
 		leader = "no leader is known"
 	}
-	fmt.Fprintf(c.out, "cluster %s: %s; %d voters, %d of them are needed for a write\n", s.Cluster, leader, s.Voters, s.Quorum)
+	fmt.Fprintf(c.Out, "cluster %s: %s; %d voters, %d of them are needed for a write\n", s.Cluster, leader, s.Voters, s.Quorum)
 	last := uint64(0)
 	for _, m := range s.Members {
 		last = max(last, m.Applied)
 	}
-	t := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
+	t := tabwriter.NewWriter(c.Out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "NODE\tMEMBER\tROLE\tPEERS\tURL\tSEQUENCE\tBEHIND\tSTATE HASH")
 	for _, m := range s.Members {
 		if m.Error != "" {
@@ -210,77 +209,79 @@ func (c *console) printCluster(s clusterStatus) error {
 }
 
 // setupClusterReseed empties a node, for the others to feed it anew.
-func setupClusterReseed(fs *flag.FlagSet) func(*console, input) error {
-	var f clusterFlags
-	fs.StringVar(&f.dir, "dir", "", "data directory of a member that does not run (required)")
-	fs.BoolVar(&f.yes, "yes", false, "do not ask")
-	return func(c *console, in input) error {
-		if f.dir == "" {
-			return &exitError{codeUsage, errors.New("-dir is required")}
-		}
-		if !f.yes {
-			fmt.Fprintf(c.out, "Log and state in %s will be removed; the node gets them anew from the others when it starts.\n", f.dir)
-			if err := c.agree("Remove them?"); err != nil {
+func setupClusterReseed(n Node) func(fs *flag.FlagSet) func(*Console, Input) error {
+	return func(fs *flag.FlagSet) func(*Console, Input) error {
+		var f clusterFlags
+		fs.StringVar(&f.dir, "dir", "", "data directory of a member that does not run (required)")
+		fs.BoolVar(&f.yes, "yes", false, "do not ask")
+		return func(c *Console, in Input) error {
+			if f.dir == "" {
+				return &ExitError{CodeUsage, errors.New("-dir is required")}
+			}
+			if !f.yes {
+				fmt.Fprintf(c.Out, "Log and state in %s will be removed; the node gets them anew from the others when it starts.\n", f.dir)
+				if err := c.agree("Remove them?"); err != nil {
+					return err
+				}
+			}
+			err := n.Reseed(f.dir)
+			var locked *disk.LockedError
+			switch {
+			case errors.As(err, &locked), errors.Is(err, node.ErrNeeded):
+				return &ExitError{CodeLocked, err}
+			case errors.Is(err, node.ErrNoMember):
+				return &ExitError{CodeNotFound, err}
+			case err != nil:
 				return err
 			}
-		}
-		err := app.Reseed(f.dir)
-		var locked *disk.LockedError
-		switch {
-		case errors.As(err, &locked), errors.Is(err, node.ErrNeeded):
-			return &exitError{codeLocked, err}
-		case errors.Is(err, node.ErrNoMember):
-			return &exitError{codeNotFound, err}
-		case err != nil:
+			_, err = fmt.Fprintln(c.Out, "removed; start the node, and it is taken in again")
 			return err
 		}
-		_, err = fmt.Fprintln(c.out, "removed; start the node, and it is taken in again")
-		return err
 	}
 }
 
 // setupClusterAdd prints how the next node is started.
-func setupClusterAdd(fs *flag.FlagSet) func(*console, input) error {
+func setupClusterAdd(fs *flag.FlagSet) func(*Console, Input) error {
 	var f clusterFlags
 	f.set(fs)
-	return func(c *console, in input) error {
-		id, err := nodeNumber(in.args[0])
+	return func(c *Console, in Input) error {
+		id, err := nodeNumber(in.Args[0])
 		if err != nil {
 			return err
 		}
-		if _, _, err := net.SplitHostPort(in.args[1]); err != nil {
-			return &exitError{codeUsage, fmt.Errorf("%q is not HOST:PORT", in.args[1])}
+		if _, _, err := net.SplitHostPort(in.Args[1]); err != nil {
+			return &ExitError{CodeUsage, fmt.Errorf("%q is not HOST:PORT", in.Args[1])}
 		}
 		_, s, err := askCluster(f, "GET", nil)
 		if err != nil {
 			return err
 		}
 		if slices.ContainsFunc(s.Members, func(m clusterMember) bool { return m.ID == id }) {
-			return &exitError{codeLocked, fmt.Errorf("node %d is a member already", id)}
+			return &ExitError{CodeLocked, fmt.Errorf("node %d is a member already", id)}
 		}
 		var join []string
 		for _, m := range s.Members {
 			join = append(join, m.Address)
 		}
-		flags := fmt.Sprintf("-cluster %s -node-id %d -peer-addr %s -join %s -cluster-secret-file FILE", s.Cluster, id, in.args[1], strings.Join(join, ","))
+		flags := fmt.Sprintf("-cluster %s -node-id %d -peer-addr %s -join %s -cluster-secret-file FILE", s.Cluster, id, in.Args[1], strings.Join(join, ","))
 		if f.json {
-			return c.printJSON(map[string]any{"cluster": s.Cluster, "node": id, "flags": flags})
+			return c.PrintJSON(map[string]any{"cluster": s.Cluster, "node": id, "flags": flags})
 		}
-		fmt.Fprintf(c.err, "Start node %d with these flags beside its own; it joins as a learner, and votes when it has caught up:\n", id)
-		_, err = fmt.Fprintln(c.out, flags)
+		fmt.Fprintf(c.Err, "Start node %d with these flags beside its own; it joins as a learner, and votes when it has caught up:\n", id)
+		_, err = fmt.Fprintln(c.Out, flags)
 		return err
 	}
 }
 
 // setupClusterInit makes a secret and prints how the first nodes are started.
-func setupClusterInit(fs *flag.FlagSet) func(*console, input) error {
+func setupClusterInit(fs *flag.FlagSet) func(*Console, Input) error {
 	json := fs.Bool("json", false, "print one JSON document")
 	secret := fs.String("secret", "cluster.secret", "file to put a new secret into; one that is there is kept")
-	return func(c *console, in input) error {
+	return func(c *Console, in Input) error {
 		var peers []string
-		for i, at := range strings.Split(in.args[1], ",") {
+		for i, at := range strings.Split(in.Args[1], ",") {
 			if _, _, err := net.SplitHostPort(at); err != nil {
-				return &exitError{codeUsage, fmt.Errorf("%q is not HOST:PORT", at)}
+				return &ExitError{CodeUsage, fmt.Errorf("%q is not HOST:PORT", at)}
 			}
 			peers = append(peers, fmt.Sprintf("%d=%s", i+1, at))
 		}
@@ -301,14 +302,14 @@ func setupClusterInit(fs *flag.FlagSet) func(*console, input) error {
 		}
 		var flags []string
 		for i := range peers {
-			flags = append(flags, fmt.Sprintf("-cluster %s -node-id %d -peers %s -cluster-secret-file %s", in.args[0], i+1, strings.Join(peers, ","), *secret))
+			flags = append(flags, fmt.Sprintf("-cluster %s -node-id %d -peers %s -cluster-secret-file %s", in.Args[0], i+1, strings.Join(peers, ","), *secret))
 		}
 		if *json {
-			return c.printJSON(map[string]any{"cluster": in.args[0], "secret_file": at, "flags": flags})
+			return c.PrintJSON(map[string]any{"cluster": in.Args[0], "secret_file": at, "flags": flags})
 		}
-		fmt.Fprintf(c.err, "The secret is in %s; every node needs a copy. Start one node with each of these, beside its own -addr and -data.\nOff loopback nodes also need certificates (-peer-tls-cert, -peer-tls-key, -peer-tls-ca) or -cluster-insecure.\n", at)
+		fmt.Fprintf(c.Err, "The secret is in %s; every node needs a copy. Start one node with each of these, beside its own -addr and -data.\nOff loopback nodes also need certificates (-peer-tls-cert, -peer-tls-key, -peer-tls-ca) or -cluster-insecure.\n", at)
 		for _, line := range flags {
-			if _, err := fmt.Fprintln(c.out, line); err != nil {
+			if _, err := fmt.Fprintln(c.Out, line); err != nil {
 				return err
 			}
 		}

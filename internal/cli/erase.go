@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -16,28 +16,28 @@ type eraseFlags struct {
 	dir string
 }
 
-func setupErase(fs *flag.FlagSet) func(*console, input) error {
+func setupErase(fs *flag.FlagSet) func(*Console, Input) error {
 	var f eraseFlags
 	fs.BoolVar(&f.yes, "yes", false, "do not ask")
 	fs.StringVar(&f.dir, "dir", "", "data directory of the running application (required)")
-	return func(c *console, in input) error { return c.erase(in.args[0], f) }
+	return func(c *Console, in Input) error { return c.erase(in.Args[0], f) }
 }
 
 // erase has the running application destroy the key of a subject.
-func (c *console) erase(subject string, f eraseFlags) (err error) {
+func (c *Console) erase(subject string, f eraseFlags) (err error) {
 	if f.dir == "" {
-		return &exitError{codeUsage, errors.New("-dir is required")}
+		return &ExitError{CodeUsage, errors.New("-dir is required")}
 	}
 	client, err := operatorClient(f.dir)
 	if err != nil {
 		return err
 	}
 	if client == nil {
-		return &exitError{codeUnreachable, fmt.Errorf("no application answers in %s; start it first", f.dir)}
+		return &ExitError{CodeUnreachable, fmt.Errorf("no application answers in %s; start it first", f.dir)}
 	}
 	defer func() { err = errors.Join(err, client.Close()) }()
 	if !f.yes {
-		fmt.Fprintf(c.out, "The key of subject %q will be destroyed: what is sealed for it cannot be read any more.\n", subject)
+		fmt.Fprintf(c.Out, "The key of subject %q will be destroyed: what is sealed for it cannot be read any more.\n", subject)
 		if err := c.agree("It cannot be undone. Erase?"); err != nil {
 			return err
 		}
@@ -49,7 +49,7 @@ func (c *console) erase(subject string, f eraseFlags) (err error) {
 	r, err := client.Post(context.Background(), "http://operator/erase", "application/json", strings.NewReader(string(body)))
 	var failed *wire.ClientError
 	if errors.As(err, &failed) && failed.Stage == wire.StageDial {
-		return &exitError{codeUnreachable, fmt.Errorf("no application answers in %s; start it first", f.dir)}
+		return &ExitError{CodeUnreachable, fmt.Errorf("no application answers in %s; start it first", f.dir)}
 	}
 	if err != nil {
 		return err
@@ -59,10 +59,10 @@ func (c *console) erase(subject string, f eraseFlags) (err error) {
 	case err != nil:
 		return err
 	case r.StatusCode() == 404:
-		return &exitError{codeNotFound, fmt.Errorf("nothing was ever sealed for subject %q", subject)}
+		return &ExitError{CodeNotFound, fmt.Errorf("nothing was ever sealed for subject %q", subject)}
 	case r.StatusCode() != 204:
 		return fmt.Errorf("the application answers %d: %s", r.StatusCode(), text)
 	}
-	_, err = fmt.Fprintln(c.out, "erased; backups made before still hold the key: destroy those")
+	_, err = fmt.Fprintln(c.Out, "erased; backups made before still hold the key: destroy those")
 	return err
 }

@@ -1,0 +1,80 @@
+package lithair
+
+import (
+	"bufio"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/lithair/lithair-go/internal/cli"
+)
+
+// TestOperate has an application look after its own data, in the directory of its settings.
+func TestOperate(t *testing.T) {
+	dir, file := filled(t, 3), filepath.Join(t.TempDir(), "copy.lithair")
+	do := func(args ...string) (int, string) {
+		t.Helper()
+		a := withNotes(New(Config{Name: "notes"}))
+		if err := a.cfg.load(nil, []string{"LITHAIR_DATA=" + dir}, os.Stderr); err != nil {
+			t.Fatal(err)
+		}
+		var b strings.Builder
+		c := &cli.Console{In: bufio.NewReader(strings.NewReader("")), Out: &b, Err: &b}
+		code := a.program().Run(c, args)
+		return code, b.String()
+	}
+	for _, c := range []struct {
+		args string
+		code int
+		want string
+	}{
+		{"log verify", 0, "sound: "},
+		{"state at now", 0, "3 records; sequence 4"},
+		{"backup " + file, 0, "sequence 4"},
+		{"restore " + file + " -dir " + filepath.Join(t.TempDir(), "other"), 0, "sequence 4"},
+		{"restore " + file, cli.CodeLocked, "-replace moves that aside"},
+		{"backup -h", 0, "  notes backup data.lithair -dir data"},
+		{"help", 0, "usage: notes COMMAND"},
+		{"bakup x", cli.CodeUsage, "notes: no such command: bakup; did you mean backup?"},
+		{"log verfy", cli.CodeUsage, "did you mean log verify?"},
+		{"backup -forse x", cli.CodeUsage, "unknown flag -forse; did you mean -force?"},
+		{"cluster status", cli.CodeUnreachable, "no application answers"},
+		{"completion bash", 0, "complete -o default -F _notes notes"},
+	} {
+		if code, out := do(strings.Fields(c.args)...); code != c.code || !strings.Contains(out, c.want) {
+			t.Errorf("notes %s: exit code %d, want %d and %q:\n%s", c.args, code, c.code, c.want, out)
+		}
+	}
+}
+
+// TestOperateProcess runs a real program both ways: it serves by default, and operates when told.
+func TestOperateProcess(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it builds a program")
+	}
+	program := filepath.Join(t.TempDir(), "hello")
+	if out, err := exec.Command("go", "build", "-o", program, "./examples/hello").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, c := range []struct {
+		args string
+		code int
+		want string
+	}{
+		{"-h", 0, "hello help "},
+		{"serve -h", 0, "-addr "},
+		{"serve stray", 2, `unexpected argument "stray"`},
+		{"backp", 2, "did you mean backup?"},
+		{"log verify", 4, "no such file"},
+		{"version", 0, "formats: "},
+	} {
+		cmd := exec.Command(program, strings.Fields(c.args)...)
+		cmd.Dir = t.TempDir()
+		out, err := cmd.CombinedOutput()
+		if code := cmd.ProcessState.ExitCode(); code != c.code || !strings.Contains(string(out), c.want) {
+			t.Errorf("hello %s: exit code %d (%v), want %d and %q:\n%s", c.args, code, err, c.code, c.want, out)
+		}
+	}
+}

@@ -42,6 +42,7 @@ query           model binenc jsonx                              : one predicate 
 engine          state model eventlog binenc jsonx internal/disk internal/crypt : the write path; sees ordering through its own interface, so no consensus import
 blob            internal/disk internal/crypt                    : files by their content; knows no record, so that whoever does says what is named
 backup          engine state eventlog binenc jsonx blob internal/disk internal/crypt : a capability: copies what the engine exports, and knows its formats by the packages that own them
+rooms           jsonx binenc                                     : a capability: what it needs of sockets and of other nodes is handed to it
 rest            engine state model query wire jsonx binenc      : a capability: below the root, wired by it
 observe         wire jsonx                                      : a capability: reads numbers and functions it is handed, never the engine
 openapi         model jsonx binenc                              : a capability: describes what it is told, and serves nothing
@@ -77,6 +78,7 @@ var coreFiles = []string{
 	"state/btree/*.go", "state/batch.go", "state/event.go", "state/root.go", "state/table.go",
 	"engine/executor.go", "engine/call.go", "engine/batch.go", "engine/follow.go", "engine/entry.go",
 	"consensus/*.go",
+	"rooms/message.go", "rooms/frame.go", "rooms/limit.go", "rooms/core.go", "rooms/peers.go", "rooms/room.go", "rooms/owner.go", "rooms/presence.go",
 }
 
 // coreBans are what core files may not import.

@@ -1,0 +1,206 @@
+package rooms
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"reflect"
+	"runtime"
+	"strings"
+	"testing"
+)
+
+// alone returns a core without peers, and connections 1 to n of users u1 to un.
+func alone(opts *Options, n int) *Core {
+	c := NewCore(CoreConfig{Self: 1, Epoch: 5, Options: func(room string) *Options {
+		if strings.HasPrefix(room, "no") {
+			return nil
+		}
+		return opts
+	}})
+	for i := range n {
+		c.Connect(1, ConnID(i+1), fmt.Sprint("u", i+1))
+	}
+	return c
+}
+
+// frames returns what connections get, as "id: frame".
+func frames(c *Core) (list []string) {
+	for _, f := range c.Take().Frames {
+		for _, id := range f.Conns {
+			list = append(list, fmt.Sprintf("%d: %s", id, f.Data))
+		}
+	}
+	return list
+}
+
+func TestFrames(t *testing.T) {
+	c := alone(&Options{History: 2, Presence: true}, 2)
+	steps := []struct {
+		do   func() *Error
+		want []string
+	}{
+		{func() *Error { return c.Join(1, 1, "a", `"r1"`, []byte(`{"x":1}`)) }, []string{
+			`1: {"op":"joined","room":"a","ref":"r1","epoch":"6-1","n":0,"conn":"1-1","history":[],"users":[{"user":"u1","conns":[{"conn":"1-1","since":0,"meta":{"x":1}}]}]}`}},
+		{func() *Error { return c.Send(2e6, 1, "a", "7", "", []byte(`{"t":"hi"}`)) }, []string{
+			`1: {"op":"message","room":"a","epoch":"6-1","n":1,"from":"u1","conn":"1-1","at":2,"data":{"t":"hi"}}`,
+			`1: {"op":"ok","ref":7,"epoch":"6-1","n":1}`}},
+		{func() *Error { return c.Join(3e6, 2, "a", "", nil) }, []string{
+			`2: {"op":"joined","room":"a","epoch":"6-1","n":1,"conn":"1-2","history":[{"epoch":"6-1","n":1,"from":"u1","conn":"1-1","at":2,"data":{"t":"hi"}}],` +
+				`"users":[{"user":"u1","conns":[{"conn":"1-1","since":0,"meta":{"x":1}}]},{"user":"u2","conns":[{"conn":"1-2","since":3}]}]}`}},
+		{func() *Error { c.Tick(4e6); return nil }, []string{
+			`1: {"op":"presence","room":"a","enter":[{"user":"u1","conns":[{"conn":"1-1","since":0,"meta":{"x":1}}]},{"user":"u2","conns":[{"conn":"1-2","since":3}]}]}`,
+			`2: {"op":"presence","room":"a","enter":[{"user":"u1","conns":[{"conn":"1-1","since":0,"meta":{"x":1}}]},{"user":"u2","conns":[{"conn":"1-2","since":3}]}]}`}},
+		{func() *Error { return c.Send(5e6, 1, "a", "8", "u2", []byte(`1`)) }, []string{
+			`2: {"op":"direct","room":"a","from":"u1","conn":"1-1","at":5,"data":1}`, `1: {"op":"ok","ref":8}`}},
+		{func() *Error { return c.Leave(6e6, 2, "a") }, nil},
+		{func() *Error { c.Tick(7e6); return nil }, []string{`1: {"op":"presence","room":"a","leave":["u2"]}`}},
+		{func() *Error { return c.Publish(8e6, "a", "", []byte(`"news"`)) }, []string{
+			`1: {"op":"message","room":"a","epoch":"6-1","n":2,"at":8,"data":"news"}`}},
+	}
+	for i, s := range steps {
+		if err := s.do(); err != nil {
+			t.Fatalf("step %d: %v", i, err)
+		}
+		if got := frames(c); !reflect.DeepEqual(got, s.want) {
+			t.Fatalf("step %d: got\n%s\nwant\n%s", i, strings.Join(got, "\n"), strings.Join(s.want, "\n"))
+		}
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	c := alone(&Options{MaxMembers: 2, MaxBytes: 10, PerConn: Rate{10, 2}, Presence: true}, 4)
+	c.cfg.MaxRooms, c.cfg.MaxJoined = 3, 2
+	join := func(id ConnID, room string) *Error { return c.Join(1, id, room, "", nil) }
+	send := func(to string, n int) *Error {
+		return c.Send(1, 1, "a", "", to, bytes.Repeat([]byte("1"), n))
+	}
+	cases := []struct {
+		name string
+		got  *Error
+		want *Error
+	}{
+		{"unknown", join(1, "nowhere"), ErrUnknownRoom},
+		{"no name", join(1, ""), ErrUnknownRoom},
+		{"long name", join(1, strings.Repeat("x", 201)), ErrUnknownRoom},
+		{"name of the greatest length", join(4, strings.Repeat("x", 200)), nil},
+		{"first", join(1, "a"), nil},
+		{"twice", join(1, "a"), ErrJoined},
+		{"second", join(2, "a"), nil},
+		{"third", join(3, "a"), ErrRoomFull},
+		{"one more room", join(1, "b"), nil},
+		{"too many rooms of a connection", join(1, strings.Repeat("x", 200)), ErrJoins},
+		{"too many rooms", join(2, "c"), ErrRooms},
+		{"large", send("", 11), ErrTooLarge},
+		{"not there", send("u9", 1), ErrNotPresent},
+		{"second of the burst", send("u2", 1), nil},
+		{"third", send("", 1), ErrRate},
+		{"not joined", c.Send(1, 3, "a", "", "", nil), ErrNotJoined},
+		{"leave what was not joined", c.Leave(1, 3, "a"), ErrNotJoined},
+		{"a tenth of a second later", c.Send(1+second/10, 1, "a", "", "", []byte("1")), nil},
+		{"and no more", c.Send(1+second/10, 1, "a", "", "", []byte("1")), ErrRate},
+	}
+	for _, x := range cases {
+		if x.got != x.want {
+			t.Errorf("%s: %v, want %v", x.name, x.got, x.want)
+		}
+	}
+	for i := range 4 {
+		c.Disconnect(2, ConnID(i+1))
+	}
+	if s := c.Stats(); s.Rooms != 0 || s.Conns != 0 || len(c.users) != 0 {
+		t.Errorf("when all have gone there are still %+v", s)
+	}
+}
+
+func TestHistoryEnds(t *testing.T) {
+	c := alone(&Options{History: 1}, 1)
+	for i := range 3 {
+		room := fmt.Sprint("r", i)
+		c.Join(1, 1, room, "", nil)
+		c.Send(1, 1, room, "", "", []byte("1"))
+		c.Leave(1, 1, room)
+	}
+	c.Tick(599 * second)
+	if n := c.Stats().Rooms; n != 3 {
+		t.Fatalf("%d rooms keep their history, want 3", n)
+	}
+	c.cfg.MaxRooms = 3
+	if err := c.Join(602*second, 1, "r3", "", nil); err != nil {
+		t.Fatalf("a room that nobody is in keeps another from being made: %v", err)
+	}
+	c.Leave(602*second, 1, "r3")
+	if n := c.Stats().Rooms; n != 0 {
+		t.Errorf("%d rooms after they gave way", n)
+	}
+}
+
+func TestListInPages(t *testing.T) {
+	c := alone(&Options{Presence: true}, 250)
+	for i := range 250 {
+		c.Join(1, ConnID(i+1), "a", "", nil)
+	}
+	seen, after := 0, ""
+	for more := true; more; {
+		var list []User
+		list, more = c.List("a", after, 100)
+		for _, u := range list {
+			if u.User <= after {
+				t.Fatalf("%s comes behind %s", u.User, after)
+			}
+			after = u.User
+			seen++
+		}
+	}
+	if seen != 250 || c.Count("a") != 250 {
+		t.Errorf("the pages have %d users, %d are there", seen, c.Count("a"))
+	}
+}
+
+func FuzzMessage(f *testing.F) {
+	f.Add(AppendMessage(nil, &Message{Kind: KindBeat, Epoch: 1, Link: 2}))
+	f.Add(AppendMessage(nil, &Message{Kind: KindDeliver, Room: "a", Items: []Item{{N: 1, Order: Order{2, 3}, Time: -1, Data: []byte("1")}}}))
+	f.Add(AppendMessage(nil, &Message{Kind: KindDelta, Entries: []Entry{{Room: "a", Conn: 1, User: "u", Gone: true}}, Seen: []Seen{{1, 2, 3}}}))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		m, err := DecodeMessage(b)
+		if err != nil {
+			if !errors.Is(err, ErrMessage) {
+				t.Fatalf("an error without a name: %v", err)
+			}
+			return
+		}
+		again, err := DecodeMessage(AppendMessage(nil, m))
+		if err != nil || !reflect.DeepEqual(m, again) {
+			t.Fatalf("%+v became %+v, %v", m, again, err)
+		}
+		c := alone(&Options{Presence: true}, 1)
+		c.Join(1, 1, m.Room, "", nil)
+		c.Members(1, []NodeID{1, 2})
+		c.Receive(2, 2, m)
+		c.Tick(3)
+	})
+}
+
+// Benchmark100kRooms makes a hundred thousand rooms with a member each, and says what one takes.
+func Benchmark100kRooms(b *testing.B) {
+	const rooms = 100_000
+	for b.Loop() {
+		var before, after runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		c := alone(&Options{}, rooms/100)
+		for i := range rooms {
+			if err := c.Join(int64(i), ConnID(i/100+1), fmt.Sprint("room/", i), "1", nil); err != nil {
+				b.Fatal(err)
+			}
+			c.Take()
+		}
+		runtime.GC()
+		runtime.ReadMemStats(&after)
+		b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/rooms, "B/room")
+		if c.Stats().Rooms != rooms {
+			b.Fatal("rooms are missing")
+		}
+	}
+	b.ReportMetric(rooms*float64(b.N)/b.Elapsed().Seconds(), "joins/s")
+}

@@ -190,6 +190,7 @@ func DecodeEntry(payload []byte) (Entry, error) {
 		}
 		t.Seq = seq
 		err = eachEvent(events, func(ev state.Event) error {
+			ev.Fields = append(make([]byte, 0, len(ev.Fields)), ev.Fields...)
 			t.Events = append(t.Events, ev)
 			return nil
 		})
@@ -263,7 +264,7 @@ func txEvents(msg []byte) ([]byte, error) {
 	}
 }
 
-// eachEvent decodes events; key, fields and cleared are copies.
+// eachEvent decodes events; key and cleared are copies, fields alias events.
 func eachEvent(events []byte, fn func(state.Event) error) error {
 	list := binenc.NewReader(events)
 	for list.Len() > 0 && list.Err() == nil {
@@ -305,8 +306,7 @@ func decodeEvent(msg []byte) (ev state.Event, err error) {
 		case number == eventFieldKey && w == binenc.WireBytes:
 			ev.Key = string(r.Bytes())
 		case number == eventFieldFields && w == binenc.WireBytes:
-			b := r.Bytes()
-			ev.Fields = append(make([]byte, 0, len(b)), b...)
+			ev.Fields = r.Bytes()
 		case number == eventFieldCleared && w == binenc.WireBytes:
 			if ev.Cleared, err = decodeCleared(r.Bytes()); err != nil {
 				return ev, err

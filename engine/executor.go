@@ -118,6 +118,7 @@ type Executor struct {
 	beforeHead int        // len(waiting) when that Execute began
 	scratch    []byte
 	events     []byte // of one transaction at a time, used again
+	record     []byte // that is being written, used again
 	txs        []byte // of one entry at a time, used again
 	failure    error  // the log holds something this code cannot apply
 }

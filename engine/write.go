@@ -28,7 +28,7 @@ func (tx *Tx) Insert(t *Table, ptr any) error {
 	if err := tx.runBefore(t, &Change{Kind: state.Created, Table: t, New: ptr}); err != nil {
 		return err
 	}
-	key, rec, err := encodeRecord(t, b, ptr)
+	key, rec, err := tx.encode(t, b, ptr)
 	if err != nil {
 		return err
 	}
@@ -92,7 +92,7 @@ func (tx *Tx) replace(t *Table, b *binding, key string, row *state.Row, ptr any)
 	if err := tx.runBefore(t, &Change{Kind: state.Updated, Table: t, Key: key, Old: old, New: ptr}); err != nil {
 		return err
 	}
-	newKey, rec, err := encodeRecord(t, b, ptr)
+	newKey, rec, err := tx.encode(t, b, ptr)
 	if err != nil {
 		return err
 	}
@@ -108,7 +108,7 @@ func (tx *Tx) replace(t *Table, b *binding, key string, row *state.Row, ptr any)
 	}
 	if touch(t, ptr, tx.Now()) {
 		before := rec // what was sealed a moment ago is not sealed once more
-		if _, rec, err = encodeRecord(t, b, ptr); err != nil {
+		if _, rec, err = encodeRecord(t, b, ptr, nil); err != nil {
 			return err
 		}
 		if rec, err = tx.seal(t, b, key, ptr, before, rec); err != nil {
@@ -311,15 +311,28 @@ func (tx *Tx) runBefore(t *Table, c *Change) error {
 	return nil
 }
 
-// encodeRecord validates and encodes a record.
-func encodeRecord(t *Table, b *binding, ptr any) (key string, rec []byte, err error) {
+// encode validates and encodes a record in memory that the next call uses again. One that
+// is going to be sealed has its own: sealing may write a record of the subject meanwhile.
+func (tx *Tx) encode(t *Table, b *binding, ptr any) (key string, rec []byte, err error) {
+	if t.model.Seals() {
+		return encodeRecord(t, b, ptr, nil)
+	}
+	key, rec, err = encodeRecord(t, b, ptr, tx.ex.record[:0])
+	if tx.ex.record = rec; cap(rec) > keptBuffer {
+		tx.ex.record = nil
+	}
+	return key, rec, err
+}
+
+// encodeRecord validates a record and appends it to dst.
+func encodeRecord(t *Table, b *binding, ptr any, dst []byte) (key string, rec []byte, err error) {
 	if v := t.model.Validate(ptr); len(v) > 0 {
 		return "", nil, &ValidationError{Model: t.Name(), Violations: v}
 	}
 	if key, err = b.codec.Key(ptr); err != nil {
 		return "", nil, err
 	}
-	rec, err = b.codec.Append(nil, ptr)
+	rec, err = b.codec.Append(dst, ptr)
 	if v, ok := b.codec.Violation(err); ok {
 		err = &ValidationError{Model: t.Name(), Violations: []model.Violation{v}}
 	}

@@ -57,11 +57,8 @@ func (b *Batch) own(number uint32) *table {
 }
 
 // Apply applies one event of the transaction seq. A *[FactError] says that the event
-// cannot be true here; the batch is then as before. ev.Fields belongs to the state from
-// then on and must not be changed by the caller; where it has much more capacity than
-// length it is copied, so that records take no more memory than they need. It must not
-// be part of a larger buffer, which would be kept alive. A row of a local model has a
-// count of its own in place of seq.
+// cannot be true here; the batch is then as before. The state keeps ev.Key, and a copy of
+// ev.Fields. A row of a local model has a count of its own in place of seq.
 func (b *Batch) Apply(seq uint64, ev Event) error {
 	t := b.own(ev.Model)
 	if t == nil {
@@ -78,7 +75,7 @@ func (b *Batch) Apply(seq uint64, ev Event) error {
 			b.changes++
 			seq = b.changes
 		}
-		row = &Row{record: recordOf(rec), seq: seq}
+		row = newRow(seq, rec)
 	}
 	u := undo{model: ev.Model, key: ev.Key, old: old, new: row}
 	if ev.Model == SchemaModel {
@@ -97,7 +94,8 @@ func (b *Batch) Apply(seq uint64, ev Event) error {
 	return nil
 }
 
-// outcome returns the record after an event; reason or err say why there is none.
+// outcome returns the record after an event, in memory that is used again; reason or err
+// say why there is none.
 func (b *Batch) outcome(old *Row, ev *Event) (rec []byte, reason string, err error) {
 	if ev.Model == KeyModel {
 		if len(ev.Key) != 16 {
@@ -113,7 +111,7 @@ func (b *Batch) outcome(old *Row, ev *Event) (rec []byte, reason string, err err
 		if len(ev.Cleared) > 0 {
 			return nil, "a new record has cleared fields", nil
 		}
-		return compact(ev.Fields), "", nil
+		return ev.Fields, "", nil
 	case Updated:
 		if old == nil {
 			return nil, "there is no such record", nil
@@ -128,7 +126,7 @@ func (b *Batch) outcome(old *Row, ev *Event) (rec []byte, reason string, err err
 			return nil, "", err
 		}
 		b.scratch.merge = merged
-		return append(make([]byte, 0, len(merged)), merged...), "", nil
+		return merged, "", nil
 	case Deleted:
 		if old == nil {
 			return nil, "there is no such record", nil
@@ -136,14 +134,6 @@ func (b *Batch) outcome(old *Row, ev *Event) (rec []byte, reason string, err err
 		return nil, "", nil
 	}
 	return nil, "the kind of event is unknown", nil
-}
-
-// compact returns b, or a copy when b holds more than an eighth and 16 bytes too much.
-func compact(b []byte) []byte {
-	if cap(b)-len(b) <= 16+len(b)/8 {
-		return b
-	}
-	return append(make([]byte, 0, len(b)), b...)
 }
 
 // Mark returns a point to roll back to. It stays good until a Rollback to an earlier

@@ -1,7 +1,6 @@
 package state
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/binary"
 	"io"
@@ -221,7 +220,7 @@ func (c *changeReader) readChanged(b *snapshotBlock, r *binenc.Reader, rows []ch
 			key = nil
 		}
 		key = append(key[:share], rest...)
-		rows = append(rows, changed{string(key), &Row{record: recordOf(bytes.Clone(rec)), seq: seq}})
+		rows = append(rows, changed{string(key), newRow(seq, rec)})
 	}
 	if r.Len() > 0 {
 		return nil, c.corrupt(b.off, "the rows do not fill their block")
@@ -234,7 +233,7 @@ func (c *changeReader) declare(off int64, gone []string, rows []changed) error {
 	if len(gone) > 0 {
 		return c.corrupt(off, "a declaration is gone")
 	}
-	slices.SortStableFunc(rows, func(a, b changed) int { return cmp.Compare(a.row.seq, b.row.seq) })
+	slices.SortStableFunc(rows, func(a, b changed) int { return cmp.Compare(a.row.Seq(), b.row.Seq()) })
 	for _, x := range rows {
 		ev := Event{Model: SchemaModel, Kind: Created, Key: x.key, Fields: x.row.Bytes()}
 		if old := c.batch.Get(SchemaModel, x.key); old != nil {
@@ -244,7 +243,7 @@ func (c *changeReader) declare(off int64, gone []string, rows []changed) error {
 				return c.corrupt(off, "declaration %q: %v", x.key, err)
 			}
 		}
-		if err := c.batch.Apply(x.row.seq, ev); err != nil {
+		if err := c.batch.Apply(x.row.Seq(), ev); err != nil {
 			return c.corrupt(off, "%v", err)
 		}
 	}

@@ -454,7 +454,7 @@ const maxShared = 64 << 10
 // group reads the next n rows, keys and records of which share an allocation each.
 func (w *restoreWorker) group(b *snapshotBlock, r *binenc.Reader, t *table, n int) error {
 	w.keys, w.ends, w.seqs, w.records = w.keys[:0], w.ends[:0], w.seqs[:0], w.records[:0]
-	last, size := "", 0
+	last, size, room := "", 0, 0
 	if k := len(b.keys); k > 0 {
 		last = b.keys[k-1]
 	}
@@ -479,26 +479,25 @@ func (w *restoreWorker) group(b *snapshotBlock, r *binenc.Reader, t *table, n in
 		w.keys = append(w.keys, rest...)
 		w.ends, w.seqs, w.records = append(w.ends, len(w.keys)), append(w.seqs, seq), append(w.records, rec)
 		size += len(rec) + len(w.keys) - from
+		room += recordSize(seq, len(rec))
 	}
 	shared := size <= maxShared
 	var arena []byte
 	if shared {
-		arena = make([]byte, 0, size-len(w.keys))
+		arena = make([]byte, 0, room)
 	}
 	keys, rows := string(w.keys), make([]Row, n)
 	b.bytes += int64(size)
 	for i := range n {
 		rec := w.records[i]
-		if shared {
-			at := len(arena)
-			arena = append(arena, rec...)
-			rec = arena[at:len(arena):len(arena)]
-		} else {
-			rec = bytes.Clone(rec)
-		}
 		key := keys[start(w.ends, i):w.ends[i]]
 		row := &rows[i]
-		row.record, row.seq = recordOf(rec), w.seqs[i]
+		if !shared {
+			arena = make([]byte, 0, recordSize(w.seqs[i], len(rec)))
+		}
+		at := len(arena)
+		arena = appendRecord(arena, w.seqs[i], rec)
+		row.record = recordOf(arena[at:len(arena):len(arena)])
 		if err := b.built.Append(key, row); err != nil {
 			return err
 		}

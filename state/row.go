@@ -5,13 +5,31 @@ import (
 	"encoding/binary"
 	"math/bits"
 	"sync/atomic"
+
+	"github.com/lithair/lithair-go/binenc"
 )
 
 // Row is one version of a record. It is immutable and safe for concurrent use.
 type Row struct {
 	record record
-	seq    uint64
 	cache  atomic.Pointer[cached]
+}
+
+// newRow returns a row with a copy of rec.
+func newRow(seq uint64, rec []byte) *Row {
+	return &Row{record: recordOf(appendRecord(make([]byte, 0, recordSize(seq, len(rec))), seq, rec))}
+}
+
+// appendRecord appends a version of a record: its sequence, its length, its bytes.
+func appendRecord(dst []byte, seq uint64, rec []byte) []byte {
+	dst = binenc.AppendUvarint(dst, seq)
+	dst = binenc.AppendUvarint(dst, uint64(len(rec)))
+	return append(dst, rec...)
+}
+
+// recordSize is how many bytes appendRecord appends for a record of n bytes.
+func recordSize(seq uint64, n int) int {
+	return (bits.Len64(seq|1)+6)/7 + (bits.Len64(uint64(n)|1)+6)/7 + n
 }
 
 type cached struct{ v any }
@@ -20,7 +38,7 @@ type cached struct{ v any }
 func (r *Row) Bytes() []byte { return r.record.bytes() }
 
 // Seq returns the sequence of the transaction that wrote this version.
-func (r *Row) Seq() uint64 { return r.seq }
+func (r *Row) Seq() uint64 { return r.record.seq() }
 
 // Cached returns what SetCached left, or nil. It is a cache: something derived from
 // Bytes, such as JSON, and may be nil at any time.

@@ -188,7 +188,7 @@ func (w *rowsWriter) add(key string, row *Row) {
 	w.last = key
 	s.items = binenc.AppendUvarint(s.items, uint64(share))
 	s.items = binenc.AppendString(s.items, key[share:])
-	s.items = binenc.AppendUvarint(s.items, row.seq)
+	s.items = binenc.AppendUvarint(s.items, row.Seq())
 	s.items = binenc.AppendBytes(s.items, row.Bytes())
 	if w.n++; len(s.items) >= blockTarget && (w.n-w.first)%leafRows == 0 {
 		w.end()

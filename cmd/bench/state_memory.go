@@ -39,6 +39,7 @@ type entityMaker struct {
 	codec  *model.Codec
 	schema *model.Schema
 	text   string
+	rec    []byte // the last one made
 }
 
 func newEntityMaker(size int) (*entityMaker, error) {
@@ -69,8 +70,8 @@ func (e *entityMaker) make(i int) (key string, rec []byte, err error) {
 	if key, err = e.codec.Key(&v); err != nil {
 		return "", nil, err
 	}
-	rec, err = e.codec.Append(nil, &v)
-	return key, rec, err
+	e.rec, err = e.codec.Append(e.rec[:0], &v)
+	return key, e.rec, err
 }
 
 // scattered is an id whose order has nothing to do with i.

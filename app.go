@@ -60,6 +60,7 @@ type App struct {
 	background   context.CancelFunc // ends collectBlobs and scrubLog
 	behind       sync.WaitGroup     // until they have ended
 	scrub        scrub
+	repairs      repairs
 	operator     *operator
 	serving      chan error // what Serve returned
 	started      time.Time
@@ -295,38 +296,32 @@ func (a *App) logDir() string { return a.cfg.Dir + "/log" }
 // snapshotDir is where the state is written down.
 func (a *App) snapshotDir() string { return a.cfg.Dir + "/snapshots" }
 
-// openOrder opens the log and starts ordering; called by engine.Start.
-func (a *App) openOrder(sink engine.Sink) (engine.Order, error) {
-	log, err := eventlog.Open(eventlog.Config{Dir: a.logDir(), FS: a.cfg.FS, SegmentBytes: a.segmentBytes, Keys: a.keys, Compress: a.cfg.LogCompress, Logger: a.log})
-	if err != nil {
-		return nil, err
-	}
-	if a.cfg.Cluster == "" { // a member may be in the middle of an installation, see openCluster
-		if err := a.checkReached(log.Last()); err != nil {
-			return nil, errors.Join(err, log.Close())
-		}
-	}
-	order, err := a.startOrder(log, sink)
-	if err != nil {
-		return nil, errors.Join(err, log.Close())
-	}
-	a.events = log
-	return order, nil
+// logConfig says where the log lives and how.
+func (a *App) logConfig() eventlog.Config {
+	return eventlog.Config{Dir: a.logDir(), FS: a.cfg.FS, SegmentBytes: a.segmentBytes, Keys: a.keys, Compress: a.cfg.LogCompress, Logger: a.log}
 }
 
-// startOrder has one node order the log, alone or with others.
-func (a *App) startOrder(log *eventlog.Log, sink engine.Sink) (engine.Order, error) {
+// openOrder opens the log and has one node order it, alone or with others; called by engine.Start.
+func (a *App) openOrder(sink engine.Sink) (engine.Order, error) {
 	cc, err := a.cfg.clusterConfig()
 	switch {
 	case err != nil:
 		return nil, err
 	case cc != nil:
-		return a.openCluster(cc, log, sink)
+		return a.openMember(cc, sink)
+	}
+	log, err := eventlog.Open(a.logConfig())
+	if err != nil {
+		return nil, err
+	}
+	if err := a.checkReached(log.Last()); err != nil {
+		return nil, errors.Join(err, log.Close())
 	}
 	n, err := node.Start(node.Config{Log: log, Sink: sink, Clock: a.cfg.Clock})
 	if err != nil {
-		return nil, err // not a node that is nil and an order that is not
+		return nil, errors.Join(err, log.Close()) // not a node that is nil and an order that is not
 	}
+	a.events = log
 	return n, nil
 }
 

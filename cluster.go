@@ -92,10 +92,11 @@ func (a *App) openCluster(cc *clusterConfig, log *eventlog.Log, sink engine.Sink
 	if err := greeted(); err != nil {
 		return nil, errors.Join(err, n.Close(), tcp.Close())
 	}
-	if err := a.checkReached(log.Last()); err != nil { // it has begun anew, if it was about to
+	id := n.Identity()                                                                           // of another incarnation, that has heard of no commit yet, nothing is missed
+	if err := a.checkReached(log.Last()); err != nil && (id.Incarnation == 0 || id.Commit > 0) { // it has begun anew, if it was about to
 		return nil, errors.Join(err, n.Close(), tcp.Close())
 	}
-	if err := c.serveHTTP(a); err != nil {
+	if err := errors.Join(c.serveHTTP(a), c.serveRecords()); err != nil {
 		return nil, errors.Join(err, n.Close(), tcp.Close())
 	}
 	ctx, cancel := context.WithCancel(context.Background())

@@ -3,8 +3,6 @@ package lithair
 import (
 	"context"
 	"errors"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -162,54 +160,5 @@ func TestReseedIsRefused(t *testing.T) {
 	}
 	if err := Reseed(a.cfg.Dir); !errors.Is(err, node.ErrNoMember) {
 		t.Errorf("a node without a cluster is emptied: %v", err)
-	}
-}
-
-// TestDamagedMemberIsSeededAnew: a node whose log or snapshot is damaged does not start, says what
-// can be done, and is whole again behind that.
-func TestDamagedMemberIsSeededAnew(t *testing.T) {
-	for _, part := range []string{"log", "snapshots"} {
-		m := compacting(t, 3, 1)
-		m.write(m.leader(), 30)
-		m.equal()
-		odd := m.follower()
-		m.stop(odd)
-		dir := filepath.Join(m.cfgs[odd].Dir, part)
-		names, err := os.ReadDir(dir)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, n := range names {
-			if ext := filepath.Ext(n.Name()); ext != ".seg" && ext != ".snap" {
-				continue
-			}
-			name := filepath.Join(dir, n.Name())
-			b, err := os.ReadFile(name)
-			if err != nil {
-				t.Fatal(err)
-			}
-			at := 150 // of a snapshot
-			if part == "log" {
-				at = 4096 + 150 // in a frame behind the header, with others behind it
-			}
-			b[at] ^= 4
-			if err := os.WriteFile(name, b, 0o600); err != nil {
-				t.Fatal(err)
-			}
-		}
-		a := newApp(t, m.cfgs[odd])
-		m.set(a)
-		if err := a.Start(t.Context()); err == nil || !strings.Contains(err.Error(), "cluster reseed -dir "+m.cfgs[odd].Dir) {
-			t.Fatalf("%s: it starts: %v", part, err)
-		}
-		if err := Reseed(m.cfgs[odd].Dir); err != nil {
-			t.Fatal(err)
-		}
-		m.start(odd)
-		m.installed(odd)
-		m.equal()
-		for i := range m.apps {
-			m.stop(i)
-		}
 	}
 }

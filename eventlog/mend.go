@@ -366,6 +366,9 @@ func (m *Mender) Drop() (dropped bool, err error) {
 		return false, nil
 	}
 	g := &m.gaps[0]
+	if m.remade != nil {
+		g = &m.remade.gaps[0]
+	}
 	for i := max(g.toSeg, g.seg+1); i < len(m.l.im.segments); i++ {
 		seg := m.l.im.segments[i]
 		if i == g.toSeg && !g.toHeader || seg.header.first == 0 {

@@ -20,6 +20,8 @@
 //	node.go       calls from outside, and the sink
 //	compare.go    whether all nodes have the same state
 //	renew.go      a node is to begin anew
+//	repair.go     a damaged log is made whole by the other members
+//	records.go    what they are asked for
 //	view.go       who leads
 //	transport.go  messages over TCP
 //	handshake.go  who is on the other side

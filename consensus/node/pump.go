@@ -325,6 +325,9 @@ func (n *Node) endEpoch(known bool, cause error) {
 // die ends the node's part: what its disk holds is not known, so it must not say anything more.
 func (n *Node) die(cause error) {
 	n.dead = cause
+	if err := n.log.Suspect(cause); err != nil { // so that the next start finds the damage
+		n.cfg.Logger.Warn("an index file could not be removed", "error", err)
+	}
 	n.endEpoch(false, cause)
 	n.changed.Broadcast()
 }

@@ -6,6 +6,7 @@ import (
 	"path"
 
 	"github.com/lithair/lithair-go/consensus"
+	"github.com/lithair/lithair-go/eventlog"
 	"github.com/lithair/lithair-go/internal/disk"
 )
 
@@ -26,6 +27,12 @@ var (
 //
 // Errors: [ErrNoMember], [ErrNeeded], those of the disk.
 func Renew(fs disk.FS, dir, file string, incarnation uint64) (err error) {
+	return renew(fs, dir, file, incarnation, eventlog.Position{}, eventlog.Position{})
+}
+
+// renew is Renew of a node that keeps a snapshot, held, and whose log is to begin behind install, which
+// is that snapshot's place or none.
+func renew(fs disk.FS, dir, file string, incarnation uint64, held, install eventlog.Position) (err error) {
 	name := path.Join(dir, file)
 	if _, err := disk.ReadFile(fs, name); err != nil {
 		return fmt.Errorf("%w: %w", ErrNoMember, err)
@@ -50,5 +57,6 @@ func Renew(fs disk.FS, dir, file string, incarnation uint64) (err error) {
 	if others < voters/2+1 {
 		return ErrNeeded
 	}
-	return f.write(Identity{Group: id.Group, Cluster: id.Cluster, ID: id.ID, Incarnation: incarnation, Term: id.Term, Vote: id.Vote, Membership: id.Membership})
+	return f.write(Identity{Group: id.Group, Cluster: id.Cluster, ID: id.ID, Incarnation: incarnation, Term: id.Term, Vote: id.Vote, Membership: id.Membership,
+		MembershipIndex: min(id.MembershipIndex, held.Index), Install: install})
 }

@@ -174,6 +174,9 @@ const replayChunk = 512
 // fed anew, see [Renew].
 var ErrMissing = errors.New("node: log and snapshots do not fit together")
 
+// ErrForeign is an ErrMissing: a snapshot stands in another log than this one.
+var ErrForeign = fmt.Errorf("%w: they are of different logs", ErrMissing)
+
 // joins says whether the log continues what the sink holds.
 func (n *Node) joins(at eventlog.Position) error {
 	first, last := n.log.First(), n.log.Durable()
@@ -188,7 +191,7 @@ func (n *Node) joins(at eventlog.Position) error {
 		return fmt.Errorf("node: chain at index %d: %w", at.Index, err)
 	}
 	if sum != at.Chain {
-		return fmt.Errorf("%w: the snapshot at index %d is of another log: chain %x there, %x here", ErrMissing, at.Index, at.Chain[:8], sum[:8])
+		return fmt.Errorf("%w: the snapshot at index %d has chain %x, the log %x", ErrForeign, at.Index, at.Chain[:8], sum[:8])
 	}
 	return nil
 }
@@ -203,6 +206,11 @@ func (n *Node) replay(found bool) (re consensus.Restart, err error) {
 	}
 	if err := errors.Join(n.joins(held), n.firstConfig(held)); err != nil {
 		return re, err
+	}
+	// What was known to be committed was durable. A log that ends before has lost its end, however
+	// whole it looks, and with it what this node has acknowledged.
+	if last := n.log.Durable(); n.identity.Commit > last && !n.alone() {
+		return re, fmt.Errorf("%w: the log ends at index %d, entries up to %d were committed: what was acknowledged here is lost", ErrMissing, last, n.identity.Commit)
 	}
 	n.base = held
 	known := max(held.Index, min(n.identity.Commit, n.log.Durable()))

@@ -225,7 +225,7 @@ func (c *checker) sent(p *part, m *consensus.Message) {
 }
 
 func (c *checker) vote(p *part, term uint64, to consensus.NodeID) {
-	b := ballot{p.m.id, p.m.first.Incarnation, term}
+	b := ballot{p.m.id, p.n.Identity().Incarnation, term}
 	if was, ok := c.votes[b]; ok && was != to {
 		violated("node %d votes twice in term %d: for %d and for %d", p.m.id, term, was, to)
 	}

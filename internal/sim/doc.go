@@ -15,6 +15,7 @@
 //	world.go    simulated time, what happens next, and chance
 //	group.go    groups, each a cluster of its own on the same machines
 //	machine.go  a machine and the processes that run on it, one after the other
+//	mending.go  a machine whose log is damaged asks the others for what is missing
 //	storage.go  the log's writes over time, and power failures in the middle of them
 //	network.go  messages on their way
 //	clock.go    clocks that are wrong
@@ -48,6 +49,5 @@
 // write and sync, the pass of the engine, and what the network and the machine's
 // pauses add. Messages do not arrive damaged: the carrier's checksum is taken for granted.
 //
-// Not here yet: snapshots over the network, which the driver does not send (so in runs with snapshots nobody
-// joins or loses a disk), reads by lease, nodes of another version.
+// Not here yet: reads by lease, nodes of another version.
 package sim

@@ -44,6 +44,8 @@ type machine struct {
 	proc    *process // nil: none runs
 	retired bool     // switched off for good
 	replace bool     // its disk is damaged: it stays down until it has another
+	cut     bool     // a repair has cut its log, and it has not started since
+	mending *mending // its log is being repaired; nil: it is not
 	starts  int
 
 	paused   time.Duration // until then the process does not run
@@ -55,8 +57,25 @@ type machine struct {
 	dark     bool  // it has failed, in the middle of a call
 
 	// Of each group:
-	claimed [maxGroups]uint64 // highest term that it has spoken of
-	holds   [maxGroups]uint64 // highest committed entry that has been on its disk
+	claimed      [maxGroups]uint64 // highest term that it has spoken of
+	holds        [maxGroups]uint64 // highest committed entry that has been on its disk
+	incarnations [maxGroups]uint64 // of its node, as its identity says
+}
+
+// begins says what the nodes of an empty disk are.
+func (m *machine) begins(first node.Identity) {
+	m.first = first
+	for i := range m.incarnations {
+		m.incarnations[i] = first.Incarnation
+	}
+}
+
+// known notes who a node is: a repair may have made it another incarnation, for which nothing counts
+// that was on this disk.
+func (m *machine) known(p *part) {
+	if now := p.n.Identity().Incarnation; now != m.incarnations[p.g.number] {
+		m.incarnations[p.g.number], m.holds[p.g.number] = now, 0
+	}
 }
 
 // process runs on a machine: a node of each group.
@@ -74,6 +93,7 @@ type part struct {
 	n     *node.Node
 	e     *engine.Engine
 	table *engine.Table
+	held  eventlog.Position // by the snapshot that it began with
 
 	work     *eventlog.Work // that the disk is busy with
 	marks    bool           // which is a mark
@@ -102,7 +122,7 @@ func (m *machine) chance() func() uint64 {
 
 // start runs a process on what the disk holds.
 func (m *machine) start() {
-	if m.proc != nil || m.retired || m.replace {
+	if m.proc != nil || m.retired || m.replace || m.mending != nil {
 		return
 	}
 	m.starts++
@@ -120,13 +140,17 @@ func (m *machine) start() {
 	case err != nil:
 		m.proc = nil
 		m.disk = m.disk.Kill()
-		m.refused(err)
+		if m.s.operator.rotten[m.id] == "" && !m.cut || !m.mend(err, p.parts[len(p.parts)-1]) {
+			m.refused(err)
+		}
 		return
 	}
 	for _, x := range p.parts {
 		x.tell("started: term %d, log to %d, %d of it committed, snapshot at sequence %d", x.n.Status().Term, x.log.Durable(), x.n.Status().Commit, x.e.Stats().RestoredSeq)
+		m.known(x)
 		x.g.check.started(x)
 	}
+	m.cut = false
 	if m.scrubs() {
 		delete(m.s.operator.rotten, m.id) // what flipped means nothing
 	}
@@ -189,8 +213,12 @@ func (p *part) open() (err error) {
 			if err := m.disk.MkdirAll(dir + "/log"); err != nil {
 				return nil, err
 			}
-			if p.log, err = eventlog.Open(eventlog.Config{Dir: dir + "/log", FS: m.disk, Manual: true, SegmentBytes: s.mood.segmentBytes, Salt: chance, CheckAll: m.scrubs(), Logger: logger}); err != nil {
+			p.held = sink.Holds()
+			if p.log, err = eventlog.Open(m.logConfig(p.g, chance)); err != nil {
 				return nil, err
+			}
+			if err := p.log.CheckFrom(p.held.Index + 1); err != nil {
+				return nil, errors.Join(err, p.log.Suspect(err))
 			}
 			raft := s.mood.raft
 			raft.Seed = chance()
@@ -330,8 +358,6 @@ func (p *part) died(err error) {
 	p.tell("gives up, as it must: %v", err)
 	m.s.stats["rot found"]++
 	m.crashed(false)
-	m.replace = true
-	m.s.operator.replaceLater(m)
 }
 
 // step lets the engine make a pass, a little later, if there is something to do.

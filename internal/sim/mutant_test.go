@@ -81,20 +81,43 @@ var mutants = []struct{ name, file, old, new string }{
 	{"a piece that is lost is not asked for again", "consensus/snapshot.go", "again && in.quiet < in.patience {", "again {"},
 	{"a checkpoint is of the state before", "engine/follow.go", "			ex.settle(f)\n			*f = *ex.follow()\n			ex.checkpointed(&r)\n", "			ex.checkpointed(&r)\n			ex.settle(f)\n			*f = *ex.follow()\n"},
 	{"one snapshot is offered, and then none", "consensus/node/snapshots.go", "	n.preparing = false\n", ""},
+	// Repairs.
+	{"a node that lost the end of its log votes on", "consensus/node/repair.go", "	if err := renew(r.cfg.FS, r.cfg.Dir, r.cfg.File, r.cfg.Incarnation, r.cfg.Held, eventlog.Position{}); err != nil {", "	if err := error(nil); err != nil {"},
+	{"a log that ends too early counts as whole", "consensus/node/start.go", "n.identity.Commit > last && !n.alone()", "n.identity.Commit > last+1<<40 && !n.alone()"},
 }
+
+// twofold are bugs behind which there is a second line of defence, so that it takes two of them.
+var twofold = []struct {
+	name  string
+	edits [2]edit
+}{
+	{"records are filled in though the chain does not lead through them", [2]edit{
+		{"eventlog/gap.go", "	problem, err := g.next.eachRecord(", "	return true\n	problem, err := g.next.eachRecord("},
+		{"eventlog/mend.go", "keys: m.l.cfg.Keys, deep: true}", "keys: m.l.cfg.Keys}"},
+	}},
+	{"the end of a log is filled in from another member, committed or not", [2]edit{
+		{"eventlog/gap.go", "	if g.next == nil || g.next.kind != frameBatch {\n", "	if g.sum == (Sum{}) {\n		return true\n	}\n	if g.next == nil || g.next.kind != frameBatch {\n"},
+		{"eventlog/mend.go", "	if g.toSeg < 0 || g.backwards() && g.seg >= 0 {\n", "	if g.toSeg < 0 && g.seg >= 0 {\n		g.toSeg, g.toFrame, g.before = len(m.l.im.segments), g.frame+1, g.last+2\n		return true\n	}\n	if g.backwards() && g.seg >= 0 {\n"},
+	}},
+}
+
+// edit puts another text in the one place of a file that has the old one.
+type edit struct{ file, old, new string }
 
 // TestMutantsFit: each bug has its place in the code as it is now.
 func TestMutantsFit(t *testing.T) {
-	for _, m := range mutants {
-		b, err := os.ReadFile(filepath.Join("../..", filepath.FromSlash(m.file)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if n := strings.Count(string(b), m.old); n != 1 {
-			t.Errorf("%s: %s has %d places for it, not one", m.name, m.file, n)
+	for _, m := range planted() {
+		for _, e := range m.edits {
+			b, err := os.ReadFile(filepath.Join("../..", filepath.FromSlash(e.file)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n := strings.Count(string(b), e.old); n != 1 {
+				t.Errorf("%s: %s has %d places for it, not one", m.name, e.file, n)
+			}
 		}
 	}
-	t.Logf("%d bugs", len(mutants))
+	t.Logf("%d bugs", len(planted()))
 }
 
 // within is how many runs each bug must be found in; rare, those that are named here. A torn tail that
@@ -103,6 +126,22 @@ func TestMutantsFit(t *testing.T) {
 const within = 1000
 
 var rare = map[string]int{"a torn tail stays": 10_000}
+
+// bug is one of either list.
+type bug struct {
+	name  string
+	edits []edit
+}
+
+func planted() (list []bug) {
+	for _, m := range mutants {
+		list = append(list, bug{m.name, []edit{{m.file, m.old, m.new}}})
+	}
+	for _, m := range twofold {
+		list = append(list, bug{m.name, m.edits[:]})
+	}
+	return list
+}
 
 // TestMutants takes some seconds for each: by default a few of them, all with LITHAIR_LONG=1.
 // MUTANT=text plants those whose name holds it.
@@ -115,11 +154,12 @@ func TestMutants(t *testing.T) {
 		every = 1
 	}
 	var found []int
-	for i, m := range mutants {
+	bugs := planted()
+	for i, m := range bugs {
 		if i%every != 0 || !strings.Contains(m.name, only) {
 			continue
 		}
-		n, how, err := hunt(t, max(within, rare[m.name]), m.file, m.old, m.new)
+		n, how, err := hunt(t, max(within, rare[m.name]), m.edits)
 		if err != nil {
 			t.Errorf("%s: %v", m.name, err)
 			continue
@@ -128,7 +168,7 @@ func TestMutants(t *testing.T) {
 		found = append(found, n)
 	}
 	if slices.Sort(found); len(found) > 0 {
-		t.Logf("%d found of %d planted; median run %d, worst %d", len(found), len(mutants), found[len(found)/2], found[len(found)-1])
+		t.Logf("%d found of %d planted; median run %d, worst %d", len(found), len(bugs), found[len(found)/2], found[len(found)-1])
 	}
 }
 
@@ -138,25 +178,28 @@ var (
 )
 
 // hunt plants one bug and returns in which run it was found, and what was seen of it.
-func hunt(t *testing.T, runs int, file, old, new string) (run int, how string, err error) {
+func hunt(t *testing.T, runs int, edits []edit) (run int, how string, err error) {
 	root, err := filepath.Abs("../..")
 	if err != nil {
 		return 0, "", err
 	}
-	name := filepath.Join(root, filepath.FromSlash(file))
-	b, err := os.ReadFile(name)
-	if err != nil {
-		return 0, "", err
+	dir, replace := t.TempDir(), map[string]string{}
+	for i, e := range edits {
+		name := filepath.Join(root, filepath.FromSlash(e.file))
+		b, err := os.ReadFile(name)
+		if err != nil {
+			return 0, "", err
+		}
+		if n := strings.Count(string(b), e.old); n != 1 {
+			return 0, "", fmt.Errorf("%s has %d places for the bug, not one", e.file, n)
+		}
+		replace[name] = filepath.Join(dir, fmt.Sprintf("mutant%d.go", i))
+		if err := os.WriteFile(replace[name], []byte(strings.Replace(string(b), e.old, e.new, 1)), 0o600); err != nil {
+			return 0, "", err
+		}
 	}
-	if n := strings.Count(string(b), old); n != 1 {
-		return 0, "", fmt.Errorf("%s has %d places for the bug, not one", file, n)
-	}
-	dir := t.TempDir()
-	mutant, overlay := filepath.Join(dir, "mutant.go"), filepath.Join(dir, "overlay.json")
-	if err := os.WriteFile(mutant, []byte(strings.Replace(string(b), old, new, 1)), 0o600); err != nil {
-		return 0, "", err
-	}
-	list, err := json.Marshal(map[string]map[string]string{"Replace": {name: mutant}})
+	overlay := filepath.Join(dir, "overlay.json")
+	list, err := json.Marshal(map[string]map[string]string{"Replace": replace})
 	if err == nil {
 		err = os.WriteFile(overlay, list, 0o600)
 	}

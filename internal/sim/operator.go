@@ -23,7 +23,8 @@ type operator struct {
 // add sets a machine up.
 func (s *simulation) add(id consensus.NodeID, first node.Identity) *machine {
 	w := s.world
-	m := &machine{s: s, id: id, first: first, disk: disk.NewSim(w.rng.Uint64())}
+	m := &machine{s: s, id: id, disk: disk.NewSim(w.rng.Uint64())}
+	m.begins(first)
 	m.clock = clock{w: w, skew: time.Duration(w.rng.NormFloat64() * float64(s.mood.skew)), drift: (w.rng.Float64()*2 - 1) * s.mood.drift}
 	s.machines[id] = m
 	s.ids = append(s.ids, id)
@@ -69,7 +70,7 @@ func (o *operator) replacing() bool {
 		return true
 	}
 	for _, id := range o.s.ids {
-		if o.s.machines[id].replace {
+		if m := o.s.machines[id]; m.replace || m.mending != nil {
 			return true
 		}
 	}
@@ -79,7 +80,7 @@ func (o *operator) replacing() bool {
 			return true
 		}
 		for _, x := range l.status.Membership.Members {
-			if x.Incarnation != o.s.machines[x.ID].first.Incarnation {
+			if x.Incarnation != o.s.machines[x.ID].incarnations[g.number] {
 				return true
 			}
 		}
@@ -110,7 +111,7 @@ func (o *operator) change() {
 		if m.retired || slices.ContainsFunc(list, func(c consensus.Change) bool { return c.Member.ID == id }) {
 			continue
 		}
-		member := consensus.Member{ID: id, Incarnation: m.first.Incarnation, Priority: uint8(w.rng.IntN(2))}
+		member := consensus.Member{ID: id, Incarnation: m.incarnations[g.number], Priority: uint8(w.rng.IntN(2))}
 		switch {
 		case w.oneIn(4) && len(s.ids) < s.mood.voters+4:
 			m = s.newcomer()
@@ -120,7 +121,7 @@ func (o *operator) change() {
 					s.joinGroup(m, other)
 				}
 			}
-			list = append(list, consensus.Change{Member: consensus.Member{ID: m.id, Promote: true, Incarnation: m.first.Incarnation}})
+			list = append(list, consensus.Change{Member: consensus.Member{ID: m.id, Promote: true, Incarnation: m.incarnations[g.number]}})
 		case in && w.oneIn(3) && voters > 1:
 			list = append(list, consensus.Change{Remove: true, Member: member})
 			voters--
@@ -189,7 +190,7 @@ func (o *operator) spareIn(g *group) bool {
 	}
 	voters := 0
 	for _, x := range known.Membership.Members {
-		if x.Incarnation != s.machines[x.ID].first.Incarnation {
+		if x.Incarnation != s.machines[x.ID].incarnations[g.number] {
 			return false
 		}
 		if x.Role == consensus.Voter {
@@ -249,8 +250,11 @@ func (o *operator) damage(m *machine, marked map[*group]bool) {
 		return
 	}
 	name := pick(s.world, names...)
-	if s.world.oneIn(3) {
+	switch segs := segments(names); {
+	case s.world.oneIn(4):
 		name = s.some().identity()
+	case len(segs) > 0 && s.world.oneIn(2):
+		name = pick(s.world, segs...)
 	}
 	f, err := m.disk.Open(name, disk.ReadOnly)
 	if err != nil {
@@ -264,12 +268,27 @@ func (o *operator) damage(m *machine, marked map[*group]bool) {
 	if strings.HasSuffix(name, "/node") { // where it says something, in either half
 		bit = s.world.rng.Int64N(100*8) + s.world.rng.Int64N(2)*size*4
 	}
-	if err := m.disk.Flip(name, bit); err != nil {
-		violated("%v", err)
+	for i := range 1 + s.world.rng.Int64N(3) { // a bit, or a few far apart
+		if err := m.disk.Flip(name, bit); err != nil {
+			violated("%v", err)
+		}
+		if bit += (i + 1) * 8 * 700; strings.HasSuffix(name, "/node") || bit >= size*8 {
+			break
+		}
 	}
 	o.rotten[m.id] = name
 	s.stats["bit flipped"]++
 	s.tell(m.id, "bit %d of %s flips", bit, name)
+}
+
+// segments are those of the files that are parts of a log.
+func segments(names []string) (list []string) {
+	for _, name := range names {
+		if strings.HasSuffix(name, ".seg") {
+			list = append(list, name)
+		}
+	}
+	return list
 }
 
 // replaceLater gives a machine another disk.
@@ -283,7 +302,8 @@ func (o *operator) replaceNow(m *machine) {
 	}
 	delete(o.rotten, m.id)
 	m.replace, m.claimed, m.holds = false, [maxGroups]uint64{}, [maxGroups]uint64{}
-	m.disk, m.first = disk.NewSim(o.s.world.rng.Uint64()), o.s.identity(m.id)
+	m.disk = disk.NewSim(o.s.world.rng.Uint64())
+	m.begins(o.s.identity(m.id))
 	o.s.tell(m.id, "has an empty disk, and is incarnation %x", m.first.Incarnation)
 	m.start()
 }

@@ -219,7 +219,7 @@ func (s *simulation) joinGroup(m *machine, g *group) {
 			return
 		}
 		l.run(func() {
-			if err := l.n.Change(consensus.Change{Member: consensus.Member{ID: m.id, Incarnation: m.first.Incarnation}}); err == nil {
+			if err := l.n.Change(consensus.Change{Member: consensus.Member{ID: m.id, Incarnation: m.incarnations[g.number]}}); err == nil {
 				s.operator.changed = w.now
 			}
 		})
@@ -293,7 +293,7 @@ func (s *simulation) unwellIn(g *group) string {
 		switch {
 		case p == nil:
 			return fmt.Sprintf("node %d does not run", x.ID)
-		case x.Incarnation != p.m.first.Incarnation:
+		case x.Incarnation != p.m.incarnations[g.number]:
 			return fmt.Sprintf("node %d was not taken in again", x.ID)
 		case p.status.Term != st.Term:
 			return fmt.Sprintf("node %d is in term %d, the leader in %d", x.ID, p.status.Term, st.Term)

@@ -335,7 +335,7 @@ func (a *App) Start(ctx context.Context) (err error) {
 	if err := errors.Join(append(a.errs, a.cfg.takeToken(), a.cfg.check())...); err != nil {
 		return &startError{err: err, kind: startConfig}
 	}
-	if err := errors.Join(a.mountTx(), a.mountDocs()); err != nil {
+	if err := errors.Join(a.mountTx(), a.mountDocs(), a.checkReview()); err != nil {
 		return &startError{err: err, kind: startConfig}
 	}
 	t, err := a.openTransport()

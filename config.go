@@ -35,6 +35,7 @@ type Config struct {
 	Dir             string        `flag:"data" usage:"data directory"`
 	LogLevel        string        `flag:"log-level" usage:"debug, info, warn or error"`
 	LogFormat       string        `flag:"log-format" usage:"text, json or auto: text on a terminal"`
+	SchemaFile      string        `flag:"schema-file" usage:"reviewed copy of the schemas, made by schema apply; the start refuses where program, copy and log disagree; default: the one in the program, if any"`
 	Retention       string        `flag:"retention" usage:"how much history is kept: all; snapshot: what the snapshots need; an age such as 30d or 12h; a size of the log such as 10GB; or an age and a size, 30d,10GB"`
 	LogCompress     bool          `flag:"log-compress" usage:"compress segments of the log that are full; they stay readable when this is taken back"`
 	ScrubInterval   time.Duration `flag:"scrub-interval" usage:"how often the whole log is read again and checked, counted from the start, at 32 MiB a second; 0: only when it is opened"`
@@ -68,6 +69,14 @@ type Config struct {
 	ElectionTimeout   time.Duration `flag:"election-timeout" usage:"how long nodes hear nothing of the leader before they elect another one, at least; ten heartbeats"`
 	MaxLagBytes       int64         `flag:"max-lag" usage:"how large the log may be while it is kept for members that are behind; beyond, they get a snapshot"`
 	PatientFailover   bool          `flag:"patient-failover" usage:"wait out the election timeout also when the leader's process is known to be dead"`
+
+	// Schema, when set, is the text of the reviewed copy, embedded in the program:
+	//
+	//	//go:embed lithair.schema.json
+	//	var schema []byte
+	//
+	// SchemaFile counts before it.
+	Schema []byte
 
 	// EncryptionKey, when set, returns keys in place of a file: that of a number, or the
 	// current one with its number when asked for number 0. Numbers begin with 1.

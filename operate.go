@@ -32,7 +32,7 @@ func (a *App) program() *cli.Program {
 		return nil
 	}}
 	commands := cli.Operations(cli.Node{Reseed: Reseed, Recover: recoverNode})
-	return &cli.Program{Name: a.cfg.Name, Dir: a.cfg.Dir, Commands: slices.Concat([]cli.Command{serve}, commands)}
+	return &cli.Program{Name: a.cfg.Name, Dir: a.cfg.Dir, Commands: slices.Concat([]cli.Command{serve}, commands, cli.SchemaCommands(a.schema))}
 }
 
 // recoverNode is RecoverCluster for the commands.

@@ -196,6 +196,11 @@ func (e *Engine) Start(ctx context.Context) error {
 			err = errors.Join(fmt.Errorf("engine: snapshots: %w", err), e.order.Close())
 		}
 	}
+	if err == nil && e.order != nil {
+		if err = checkReviewed(e.tables, ex.Root()); err != nil {
+			err = errors.Join(err, e.order.Close())
+		}
+	}
 	if err != nil {
 		close(e.idle)
 		return err

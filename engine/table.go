@@ -16,6 +16,7 @@ type Table struct {
 	trailed bool // changes leave something behind, see trail.go
 	idle    bool // not declared unless it is already
 	bound   atomic.Pointer[binding]
+	review  *model.ReviewedModel // nil: none
 
 	keys *keyring // of a model with sealed fields
 }

@@ -24,6 +24,8 @@
 //	lithair routes                           list the routes of a running application
 //	lithair version                          print what this program was made of
 //	lithair completion bash|zsh|fish         print what completes command lines
+//	lithair schema diff|plan|apply           hold the models in this folder against their reviewed copy and the log
+//	lithair schema history DIR               print each declaration of a model, with what it changed
 //	lithair gen [DIR...]                     write the code that //lithair: directives ask for
 //	lithair sim [-seed N] [-runs M] [-trace] run simulated clusters, with all that can go wrong
 //
@@ -79,7 +81,7 @@ var stopped = cli.Node{
 
 // program is the tool.
 func program() *cli.Program {
-	return &cli.Program{Name: "lithair", Commands: slices.Concat(cli.Operations(stopped), development)}
+	return &cli.Program{Name: "lithair", Commands: slices.Concat(cli.Operations(stopped), cli.SchemaCommands(schema), development)}
 }
 
 func main() { os.Exit(program().Main(os.Args[1:])) }

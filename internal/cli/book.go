@@ -93,20 +93,29 @@ func (b *book) read(r eventlog.Record) *Record {
 	return s
 }
 
-// learn takes a declared schema into the book.
-func (b *book) learn(ev *state.Event) {
+// learn takes a declared schema into the book; nil when the event is none, or cannot be read.
+func (b *book) learn(ev *state.Event) *model.Schema {
 	if ev.Model != state.SchemaModel {
-		return
+		return nil
 	}
 	msg, err := ev.Fields, error(nil)
 	if ev.Kind == state.Updated {
 		if msg, err = binenc.Merge(nil, b.messages[ev.Key], ev.Fields, ev.Cleared); err != nil {
-			return
+			return nil
 		}
 	}
-	if s, err := model.ParseSchema(msg); err == nil {
-		b.messages[ev.Key], b.schemas[s.Number] = msg, s
+	s, err := model.ParseSchema(msg)
+	if err != nil {
+		return nil
 	}
+	b.messages[ev.Key], b.schemas[s.Number] = msg, s
+	return s
+}
+
+// has says whether a record has a value of a field.
+func has(rec []byte, number uint32) bool {
+	_, _, ok := binenc.Lookup(rec, number)
+	return ok
 }
 
 func (b *book) event(ev *state.Event) shownEvent {

@@ -66,8 +66,9 @@ type Command struct {
 
 // Input is what stands on a command line beside the flags of the command.
 type Input struct {
-	Args []string // as many as Command.Args, or more where the last of those says so
-	Keys eventlog.KeyProvider
+	Args    []string // as many as Command.Args, or more where the last of those says so
+	Keys    eventlog.KeyProvider
+	KeyFile string // that Keys are read from; empty: the environment, or none
 }
 
 // Program is a set of commands under one name. It does not change while it is used.
@@ -195,7 +196,7 @@ func (c *Console) do(k *Command, args []string) int {
 		help(c.Err)
 		return CodeUsage
 	}
-	return c.report(fs.Name(), runIt(c, Input{given, keyProvider(*keys)}))
+	return c.report(fs.Name(), runIt(c, Input{given, keyProvider(*keys), *keys}))
 }
 
 // nearFlag says which flag may have been meant.

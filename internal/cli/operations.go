@@ -61,6 +61,7 @@ func Operations(n Node) []Command {
   lithair log prove -json 4711 data`, []string{"INDEX", "DIR"}, setupProve},
 		{"version", "print what this program was made of", `  lithair version
   lithair version -json`, nil, setupVersion},
+		{"schema history", "print each declaration of a model in the log, with what it changed", `  lithair schema history data`, []string{"DIR"}, setupSchemaHistory},
 		{"completion", "print what completes command lines in a shell", `  source <(lithair completion bash)
   lithair completion fish | source`, []string{"SHELL"}, setupCompletion},
 	}

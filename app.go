@@ -18,6 +18,7 @@ import (
 	"github.com/lithair/lithair-go/engine"
 	"github.com/lithair/lithair-go/eventlog"
 	"github.com/lithair/lithair-go/internal/disk"
+	"github.com/lithair/lithair-go/live"
 	"github.com/lithair/lithair-go/model"
 	"github.com/lithair/lithair-go/observe"
 	"github.com/lithair/lithair-go/openapi"
@@ -36,6 +37,9 @@ type App struct {
 	routes []routeInfo          // described ones
 	served []openapi.Collection // models with a path
 	errs   []error              // mistakes made before Start
+
+	live      *live.Server
+	liveViews []live.Model
 
 	metrics  *observe.Registry
 	health   *observe.Health
@@ -109,6 +113,7 @@ func New(cfg Config) *App {
 	a.requests = a.metrics.HistogramVec("http_server_request_duration_seconds", "Duration of HTTP requests by method, route and status.",
 		observe.RequestBuckets, "http_request_method", "http_route", "http_response_status_code")
 	a.note(a.operations())
+	a.note(a.openLive())
 	return a
 }
 
@@ -451,6 +456,7 @@ func (a *App) openState(ctx context.Context, dir string) error {
 	a.identity = id
 	a.restored = restored{a.engine.Stats().RestoredSeq, a.engine.Stats().Replayed, time.Since(before)}
 	a.registerStats()
+	a.live.Start()
 	a.saveReached()
 	return nil
 }
@@ -526,7 +532,8 @@ func (a *App) Shutdown(ctx context.Context) error {
 	if c := a.cluster.Load(); c != nil {
 		c.stepDown(ctx, a.log)
 	}
-	err := a.stopServing(func(s *wire.Server) error { return s.Shutdown(ctx) })
+	err := a.live.Shutdown(ctx, a.liveSpread())
+	err = errors.Join(err, a.stopServing(func(s *wire.Server) error { return s.Shutdown(ctx) }))
 	a.mu.Lock()
 	op := a.operator
 	a.operator = nil

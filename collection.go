@@ -42,6 +42,7 @@ func Model[T any](a *App, path string) *Collection[T] {
 	if path != "" {
 		a.note(rest.Mount(a.router, a.engine, c.table, path, a.restOptions()))
 		a.served = append(a.served, openapi.Collection{Model: m, Path: path})
+		a.mountLive(c.table, path)
 	}
 	a.mountBlobs(c.table, path)
 	return c

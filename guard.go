@@ -19,6 +19,8 @@ type Action = rest.Action
 type guard struct {
 	authenticate func(r *wire.Request) (Principal, error)
 	authorize    func(p Principal, a Action) error
+
+	authenticateToken func(token string) (Principal, error) // nil: tokens are refused
 }
 
 // Authenticate sets the function that finds out who a request is for. It runs before

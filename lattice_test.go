@@ -44,9 +44,10 @@ blob            internal/disk internal/crypt                    : files by their
 backup          engine state eventlog binenc jsonx blob internal/disk internal/crypt : a capability: copies what the engine exports, and knows its formats by the packages that own them
 rooms           jsonx binenc                                     : a capability: what it needs of sockets and of other nodes is handed to it
 rest            engine state model query wire jsonx binenc      : a capability: below the root, wired by it
+live            engine state model query ws wire jsonx binenc   : a capability: below the root, wired by it; what clients may see of a record is handed in
 observe         wire jsonx                                      : a capability: reads numbers and functions it is handed, never the engine
 openapi         model jsonx binenc                              : a capability: describes what it is told, and serves nothing
-.               openapi wire jsonx binenc model state query engine eventlog consensus consensus/node rest observe backup blob internal/disk internal/crypt internal/cli : the root only wires
+.               openapi wire ws jsonx binenc model state query engine eventlog consensus consensus/node rest live observe backup blob internal/disk internal/crypt internal/cli : the root only wires
 cmd/...         . ...                                           : programs, on top of everything
 examples/...    . wire jsonx model                              : programs as users write them: front door only
 `
@@ -77,6 +78,7 @@ var coreFiles = []string{
 	"eventlog/format.go", "eventlog/envelope.go", "eventlog/index.go", "eventlog/merkle.go", "eventlog/pack.go", "eventlog/scan.go",
 	"state/btree/*.go", "state/batch.go", "state/event.go", "state/root.go", "state/table.go",
 	"engine/executor.go", "engine/call.go", "engine/batch.go", "engine/follow.go", "engine/entry.go",
+	"live/core.go", "live/diff.go", "live/frame.go", "live/hash.go", "live/index.go", "live/members.go", "live/view.go",
 	"consensus/*.go",
 	"rooms/message.go", "rooms/frame.go", "rooms/limit.go", "rooms/core.go", "rooms/peers.go", "rooms/room.go", "rooms/owner.go", "rooms/presence.go",
 }

@@ -159,13 +159,13 @@ func changeOf(before, after []byte) (kind state.EventKind, changed []uint32, err
 	if err != nil {
 		return kind, nil, err
 	}
-	changed = append(numbersOf(patch), cleared...)
+	changed = append(FieldNumbers(patch), cleared...)
 	slices.Sort(changed)
 	return kind, changed, nil
 }
 
-// numbersOf lists the fields of a message.
-func numbersOf(msg []byte) (list []uint32) {
+// FieldNumbers lists the fields of a message.
+func FieldNumbers(msg []byte) (list []uint32) {
 	d := binenc.NewDecoder(msg)
 	for {
 		n, _, ok := d.Next()

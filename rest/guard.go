@@ -16,7 +16,7 @@ type Principal struct {
 
 // Action is what a request wants to do.
 type Action struct {
-	Verb  string // list, count, read, history, create, replace, patch, delete, bulk, tx
+	Verb  string // list, count, read, history, create, replace, patch, delete, bulk, tx; feed for events (live queries: list)
 	Model string // empty for tx: each operation is asked for by itself
 	Key   string // text of the record's id; empty for collections
 }

@@ -35,7 +35,7 @@ type outcome struct {
 }
 
 // reservedIDs are segments with a meaning of their own, "." and ".." by RFC 3986 §5.2.4.
-var reservedIDs = []string{"count", "random-id", "stream", "_bulk", ".", ".."}
+var reservedIDs = []string{"count", "random-id", "stream", "live", "_bulk", ".", ".."}
 
 // run carries an operation out inside a transaction.
 func (o *operation) run(tx *engine.Tx) (outcome, error) {

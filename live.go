@@ -1,0 +1,93 @@
+package lithair
+
+import (
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/lithair/lithair-go/engine"
+	"github.com/lithair/lithair-go/live"
+	"github.com/lithair/lithair-go/rest"
+	"github.com/lithair/lithair-go/wire"
+)
+
+// openLive makes the server of live queries and its route /live.
+func (a *App) openLive() (err error) {
+	a.live, err = live.NewServer(live.Config{
+		Source: a.engine,
+		Models: func() []live.Model { return a.liveViews },
+		Guard:  liveGuard{a.guard},
+		Node:   func() string { return a.identity.NodeID.String() },
+		Epoch:  func() string { return a.identity.ClusterID.String() },
+		Logger: slog.New(lateHandler{a: a}),
+	})
+	if err != nil {
+		return err
+	}
+	return a.router.Get("/live", endless(a.live.Upgrade))
+}
+
+// mountLive serves a model's live queries and events below its path.
+func (a *App) mountLive(t *engine.Table, path string) {
+	view := rest.NewView(t)
+	a.liveViews = append(a.liveViews, view)
+	a.note(a.router.Get(path+"/live", endless(a.live.Query(view.Name()))))
+	a.note(a.router.Get(path+"/stream", endless(a.live.Stream(view.Name()))))
+}
+
+// endless lets a request last longer than others may.
+func endless(h wire.Handler) wire.Handler {
+	return func(w *wire.Response, r *wire.Request) error {
+		if c, ok := r.Context().(*requestContext); ok {
+			r.SetContext(c.Context)
+		}
+		return h(w, r)
+	}
+}
+
+// Live returns the server of live queries and event feeds, which answers on /live over WebSocket
+// and below each model's path by server-sent events: its connections can be listed and ended.
+func (a *App) Live() *live.Server { return a.live }
+
+// AuthenticateToken sets the function that finds out whom a token is for, with which a live
+// connection goes on when the one it began with is about to expire. Without it tokens are
+// refused, and connections end when theirs expires.
+func (a *App) AuthenticateToken(fn func(token string) (Principal, error)) {
+	a.guard.authenticateToken = fn
+}
+
+// liveSpread is the time over which live connections are sent away when the application stops.
+func (a *App) liveSpread() time.Duration { return min(a.cfg.ShutdownTimeout/4, 2*time.Second) }
+
+// liveGuard is the guard as package live asks it.
+type liveGuard struct{ g *guard }
+
+func livePrincipal(p Principal) live.Principal {
+	return live.Principal{ID: p.ID, Expiry: p.Expiry, Revoked: p.Revoked, Value: p}
+}
+
+// Authenticate implements live.Guard.
+func (l liveGuard) Authenticate(r *wire.Request) (live.Principal, error) {
+	p, err := l.g.Authenticate(r)
+	if err != nil {
+		return live.Principal{}, refused(rest.CodeUnauthorized, err)
+	}
+	return livePrincipal(p), nil
+}
+
+var errNoTokens = errors.New("lithair: no function takes tokens, see App.AuthenticateToken")
+
+// Renew implements live.Guard.
+func (l liveGuard) Renew(_ live.Principal, token string) (live.Principal, error) {
+	if l.g.authenticateToken == nil {
+		return live.Principal{}, errNoTokens
+	}
+	p, err := l.g.authenticateToken(token)
+	return livePrincipal(p), err
+}
+
+// Authorize implements live.Guard.
+func (l liveGuard) Authorize(p live.Principal, verb, model, key string) error {
+	who, _ := p.Value.(Principal)
+	return l.g.Authorize(who, Action{Verb: verb, Model: model, Key: key})
+}

@@ -1,0 +1,207 @@
+package live
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/lithair/lithair-go/jsonx"
+	"github.com/lithair/lithair-go/query"
+	"github.com/lithair/lithair-go/state"
+)
+
+// Model is what is to be known about a model. Its methods are called at once by many
+// goroutines.
+type Model interface {
+	Name() string
+	Number() uint32 // in the log
+	Ready() bool    // false: nothing else may be asked yet
+
+	// Query reads a list query in the grammar of package query. Errors are *query.Error.
+	Query(root *state.Root, pairs [][2]string, opt query.Options) (*query.Query, error)
+	Records(root *state.Root) query.Source[*state.Row]
+
+	// JSON returns what clients may see of a record: an object without white space, that is
+	// not changed.
+	JSON(row *state.Row) ([]byte, error)
+	// AppendEvent appends what clients may see of an event of this model.
+	AppendEvent(dst []byte, ev *state.Event) ([]byte, error)
+	KeyText(key string) string
+	ParseKey(text string) (string, error)
+}
+
+// Query is a list query of a model, for any number of subscriptions.
+type Query struct {
+	model  Model
+	query  *query.Query
+	id     string
+	fields [][]byte // quoted; nil: all
+}
+
+// NewQuery prepares a query.
+func NewQuery(m Model, q *query.Query) *Query {
+	made := &Query{model: m, query: q, id: m.Name() + "?" + q.ID()}
+	for _, name := range q.Fields {
+		made.fields = append(made.fields, jsonx.AppendString(nil, name))
+	}
+	return made
+}
+
+// end is how many records from the first on the query reaches.
+func (q *Query) end() int { return q.query.Skip + q.query.Take }
+
+// reach is how many records are held of a view: some more than are seen, so that most
+// deletes need no look at others.
+func (q *Query) reach() int { return q.end() + max(16, q.end()/4) }
+
+// entry is a record of a view. It does not change.
+type entry struct {
+	order string // what it sorts by, among all entries of the query
+	key   string
+	row   *state.Row
+	json  []byte // what clients see of it; nil where nobody sees it
+	hash  Hash   // of that
+}
+
+// view is what a query finds in a state: the first records in its order, and which of them are
+// seen. It does not change.
+type view struct {
+	seq      uint64
+	held     []*entry // ascending by order
+	seen     []*entry // part of held; with json
+	total    int      // records that meet the conditions
+	complete bool     // all of them are held
+	bound    string   // else all are whose order is at most this
+	hash     Hash     // of seen
+}
+
+// look runs the query on a state.
+func (q *Query) look(root *state.Root) (*view, error) {
+	run := *q.query
+	run.Skip, run.Take = 0, q.reach()
+	page, err := query.Run(&run, q.model.Records(root))
+	if err != nil {
+		return nil, err
+	}
+	v := &view{seq: root.Seq(), total: page.Total, complete: !page.HasMore, held: make([]*entry, len(page.Keys))}
+	for i, key := range page.Keys {
+		if v.held[i], err = q.entry(key, page.Rows[i]); err != nil {
+			return nil, err
+		}
+	}
+	v.limit()
+	return v, q.show(v)
+}
+
+func (q *Query) entry(key string, row *state.Row) (*entry, error) {
+	order, err := q.query.Order(nil, row.Bytes(), key)
+	return &entry{order: string(order), key: key, row: row}, err
+}
+
+// limit notes how far a view that does not hold everything goes.
+func (v *view) limit() {
+	if n := len(v.held); !v.complete && n > 0 {
+		v.bound = v.held[n-1].order
+	}
+}
+
+// show sets which records are seen, and their JSON.
+func (q *Query) show(v *view) error {
+	from, to := min(q.query.Skip, len(v.held)), min(q.end(), len(v.held))
+	v.seen = v.held[from:to:to]
+	v.hash = Hash{}
+	for i, e := range v.seen {
+		if e.json == nil {
+			made, err := q.render(e)
+			if err != nil {
+				return err
+			}
+			v.seen[i], e = made, made
+		}
+		v.hash = v.hash.Plus(e.hash)
+	}
+	return nil
+}
+
+// render returns the entry with its JSON.
+func (q *Query) render(e *entry) (*entry, error) {
+	made := *e
+	var err error
+	if made.json, err = q.model.JSON(e.row); err != nil {
+		return nil, fmt.Errorf("live: %s %s: %w", q.model.Name(), q.model.KeyText(e.key), err)
+	}
+	if q.fields != nil {
+		made.json = narrow(nil, made.json, q.fields)
+	}
+	canonical, err := jsonx.Canonicalize(nil, made.json)
+	if err != nil {
+		return nil, fmt.Errorf("live: %s %s: %w", q.model.Name(), q.model.KeyText(e.key), err)
+	}
+	made.hash = HashRow(q.model.KeyText(e.key), canonical)
+	return &made, nil
+}
+
+// touch is a record that changed, and that met the conditions before, or does now.
+type touch struct {
+	key      string
+	old, new *state.Row // nil where it did not, or does not
+}
+
+// match returns what a change is to the query; ok is false when it is nothing.
+func (q *Query) match(c *state.Change) (t touch, ok bool) {
+	t.key = c.Key
+	if c.Old != nil && q.query.Match(c.Old.Bytes()) {
+		t.old = c.Old
+	}
+	if c.New != nil && q.query.Match(c.New.Bytes()) {
+		t.new = c.New
+	}
+	return t, t.old != nil || t.new != nil
+}
+
+// next returns the view of a state that differs from the view's by these records.
+func (q *Query) next(v *view, touched []touch, root *state.Root) (*view, error) {
+	n := &view{seq: root.Seq(), total: v.total, complete: v.complete, bound: v.bound, held: slices.Clone(v.held)}
+	for i := range touched {
+		t := &touched[i]
+		if t.old == nil {
+			continue
+		}
+		n.total--
+		e, err := q.entry(t.key, t.old)
+		if err != nil {
+			return nil, err
+		}
+		if at, there := n.place(e.order); there {
+			n.held = slices.Delete(n.held, at, at+1)
+		}
+	}
+	for i := range touched {
+		t := &touched[i]
+		if t.new == nil {
+			continue
+		}
+		n.total++
+		e, err := q.entry(t.key, t.new)
+		if err != nil {
+			return nil, err
+		}
+		if at, _ := n.place(e.order); n.complete || e.order <= n.bound {
+			n.held = slices.Insert(n.held, at, e)
+		}
+	}
+	if reach := q.reach(); len(n.held) > reach {
+		n.held, n.complete = n.held[:reach:reach], false
+		n.limit()
+	}
+	n.complete = n.complete || n.total == len(n.held)
+	if !n.complete && len(n.held) < q.end() {
+		return q.look(root)
+	}
+	return n, q.show(n)
+}
+
+// place returns where an entry of that order stands, or would.
+func (v *view) place(order string) (at int, there bool) {
+	return slices.BinarySearchFunc(v.held, order, func(e *entry, o string) int { return strings.Compare(e.order, o) })
+}

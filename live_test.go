@@ -1,0 +1,209 @@
+package lithair
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/lithair/lithair-go/jsonx"
+	"github.com/lithair/lithair-go/live"
+	"github.com/lithair/lithair-go/ws"
+)
+
+// liveSocket is a WebSocket to /live.
+type liveSocket struct {
+	t *testing.T
+	c *ws.Conn
+}
+
+func dialLive(t *testing.T, a *App) *liveSocket {
+	t.Helper()
+	c, err := ws.Dial(t.Context(), "ws://"+a.Addr()+"/live", ws.DialConfig{Subprotocols: []string{live.Subprotocol}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.CloseNow() })
+	s := &liveSocket{t, c}
+	s.want(`"op":"ready"`)
+	return s
+}
+
+func (s *liveSocket) say(text string) {
+	s.t.Helper()
+	if err := s.c.Write(s.t.Context(), ws.Text, []byte(text)); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// want reads a frame that holds all of these texts.
+func (s *liveSocket) want(texts ...string) string {
+	s.t.Helper()
+	_, data, err := s.c.Read(s.t.Context())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for _, text := range texts {
+		if !strings.Contains(string(data), text) {
+			s.t.Fatalf("frame %s lacks %s", data, text)
+		}
+	}
+	return string(data)
+}
+
+// TestLiveQuery follows notes over a WebSocket while they are made, changed and deleted, and comes
+// back after a pause.
+func TestLiveQuery(t *testing.T) {
+	a := newApp(t, Config{})
+	notes := Model[note](a, "/notes")
+	start(t, a)
+	put := func(fn func(tx *Tx) error) {
+		t.Helper()
+		if err := a.Update(t.Context(), fn); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first, second := note{Text: "go one"}, note{Text: "rust"}
+	put(func(tx *Tx) error { return notes.Insert(tx, &first) })
+
+	s := dialLive(t, a)
+	s.say(`{"op":"sub","id":1,"model":"note","query":"text=~go&sort=text"}`)
+	s.want(`"op":"snapshot","id":1,"seq":`, `"rows":[{"key":"`+first.ID.String()+`","row":{`, `"total":1,"hash":"`)
+	put(func(tx *Tx) error { return notes.Insert(tx, &second) })
+	second.Text = "a go"
+	put(func(tx *Tx) error { return notes.Put(tx, &second) })
+	s.want(`"op":"diff","id":1`, `"changes":[{"t":"enter","key":"`+second.ID.String()+`","row":`, `"at":0}]`, `"total":2`)
+	second.Text = "z go"
+	put(func(tx *Tx) error { return notes.Put(tx, &second) })
+	last := s.want(`"t":"update"`, `"set":{"text":"z go"}`, `{"t":"move","key":"`+second.ID.String()+`","at":1}`)
+	s.say(`{"op":"unsub","id":1}`)
+	s.want(`{"op":"ok","ref":1}`)
+	put(func(tx *Tx) error { return notes.Delete(tx, first.ID) })
+
+	var told struct {
+		Seq  uint64 `json:"seq"`
+		Hash string `json:"hash"`
+	}
+	if err := jsonx.Unmarshal([]byte(last), &told); err != nil {
+		t.Fatal(err)
+	}
+	sub := `{"op":"sub","id":2,"model":"note","query":"sort=text&text=~go","from":%d,"hash":%q}`
+	s.say(fmt.Sprintf(sub, told.Seq, told.Hash))
+	s.want(`"op":"diff","id":2`, `"changes":[{"t":"leave","key":"`+first.ID.String()+`"}]`, `"total":1`)
+	s.say(`{"op":"unsub","id":2}`)
+	s.want("ok")
+	s.say(fmt.Sprintf(sub, told.Seq, "0123456789abcdef"))
+	s.want(`{"op":"resync","id":2,"reason":"hash"}`)
+	s.want(`"op":"snapshot","id":2`)
+
+	for say, code := range map[string]string{
+		`{"op":"sub","id":2,"model":"note"}`:                 "duplicate_id",
+		`{"op":"sub","id":3,"model":"nobody"}`:               "unknown_model",
+		`{"op":"sub","id":3,"model":"note","query":"x=1"}`:   "bad_query",
+		`{"op":"sub","model":"note"}`:                        "bad_message",
+		`{"op":"fly"}`:                                       "unknown_op",
+		`{"op":`:                                             "bad_message",
+		`{"op":"unsub","id":9}`:                              "unknown_id",
+		`{"op":"sub","id":{"a":1},"model":"note"}`:           "bad_message",
+		`{"op":"sub","id":3,"model":"note","query":"at=1"}`:  "bad_query",
+		`{"op":"feed","id":3,"types":["born"]}`:              "bad_message",
+		`{"op":"auth","token":"x"}`:                          "unauthorized",
+		`{"op":"sub","id":3,"model":"note","fields":["no"]}`: "bad_query",
+	} {
+		s.say(say)
+		s.want(`"op":"error"`, `"code":"`+code+`"`)
+	}
+}
+
+// TestLiveFeed reads events from the beginning, and then as they come.
+func TestLiveFeed(t *testing.T) {
+	a := newApp(t, Config{})
+	notes := Model[note](a, "/notes")
+	start(t, a)
+	n := note{Text: "one"}
+	put := func(fn func(tx *Tx) error) {
+		t.Helper()
+		if err := a.Update(t.Context(), fn); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(func(tx *Tx) error { return notes.Insert(tx, &n) })
+	s := dialLive(t, a)
+	s.say(`{"op":"feed","id":"f","model":"note","from":0}`)
+	s.want(`"op":"ok","ref":"f","seq":0`)
+	s.want(`{"op":"event","id":"f","seq":`, `"n":0,"model":"note","type":"created","key":"`+n.ID.String()+`"`, `"data":{"id":"`+n.ID.String()+`","text":"one"}`)
+	n.Text = "two"
+	put(func(tx *Tx) error { return notes.Put(tx, &n) })
+	s.want(`"type":"updated"`, `"data":{"text":"two"}`)
+	put(func(tx *Tx) error { return notes.Delete(tx, n.ID) })
+	s.want(`"type":"deleted"`, `"data":null`)
+}
+
+// TestLiveEvents follows a query by server-sent events, loses the stream and comes back.
+func TestLiveEvents(t *testing.T) {
+	a := newApp(t, Config{})
+	notes := Model[note](a, "/notes")
+	start(t, a)
+	one := note{Text: "one"}
+	put := func(fn func(tx *Tx) error) {
+		t.Helper()
+		if err := a.Update(t.Context(), fn); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(func(tx *Tx) error { return notes.Insert(tx, &one) })
+	open := func(path, last string) (*bufio.Scanner, context.CancelFunc) {
+		ctx, cancel := context.WithCancel(t.Context())
+		r, err := http.NewRequestWithContext(ctx, "GET", "http://"+a.Addr()+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Last-Event-ID", last)
+		resp, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if resp.StatusCode != 200 {
+			t.Fatal(resp.Status)
+		}
+		return bufio.NewScanner(resp.Body), cancel
+	}
+	event := func(in *bufio.Scanner) string {
+		t.Helper()
+		var b strings.Builder
+		for in.Scan() && in.Text() != "" {
+			b.WriteString(in.Text() + "\n")
+		}
+		if in.Err() != nil {
+			t.Fatal(in.Err())
+		}
+		return b.String()
+	}
+	in, leave := open("/notes/live?sort=text", "")
+	if e := event(in); !strings.HasPrefix(e, "event: connected\ndata: {\"node\":") {
+		t.Fatal(e)
+	}
+	snapshot := event(in)
+	if !strings.Contains(snapshot, "event: snapshot\nid: ") || !strings.Contains(snapshot, `"rows":[{"key":"`) {
+		t.Fatal(snapshot)
+	}
+	_, id, _ := strings.Cut(snapshot, "id: ")
+	id, _, _ = strings.Cut(id, "\n")
+	leave()
+	two := note{Text: "two"}
+	put(func(tx *Tx) error { return notes.Insert(tx, &two) })
+	in, leave = open("/notes/live?sort=text", id)
+	event(in)
+	if e := event(in); !strings.HasPrefix(e, "event: enter\nid: ") || !strings.Contains(e, `"text":"two"`) {
+		t.Fatal(e)
+	}
+	leave()
+	in, leave = open("/notes/stream?from=0", "")
+	event(in) // connected
+	if e := event(in); !strings.HasPrefix(e, "event: create\nid: ") || !strings.Contains(e, `"item":{"id":"`+one.ID.String()+`","text":"one"}`) {
+		t.Fatal(e)
+	}
+	leave()
+}

@@ -18,6 +18,7 @@ var checklists = map[string][]int{
 	"eventlog":  {28},        // the usual 27, and erasure
 	"jsonx":     {15, 0},     // the second goes by letters
 	"wire":      {33, 0},     // the second has no numbers
+	"ws":        {22, 0},     // the second has no numbers
 }
 
 // heldBy is what a line of a checklist may name: a test, of another package with its folder before it, a

@@ -315,7 +315,7 @@ func (c *Conn) linger() {
 	deadline := time.Now().Add(c.set.CloseTimeout)
 	ctx, cancel := context.WithDeadline(context.Background(), deadline)
 	defer cancel()
-	if c.out.acquire(ctx, forLast) != nil {
+	if c.out.acquire(ctx, c, forLast) != nil {
 		return
 	}
 	c.out.release(c, true)

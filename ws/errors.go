@@ -11,11 +11,11 @@ var (
 	// can be sent. A Read then returns how it ended: a *CloseError, a *ProtocolError or
 	// what the network said.
 	ErrClosed = errors.New("ws: the connection is closed")
-	// ErrQueueFull: Send would take the queue over Config.MaxQueuedBytes. Nothing was queued.
+	// ErrQueueFull: Send would take the queue over Limits.MaxQueuedBytes. Nothing was queued.
 	ErrQueueFull = errors.New("ws: the connection's queue is full")
-	// ErrTimeout: nothing was heard for Config.IdleTimeout, not even an answer to a ping;
-	// or the other side did not take what was sent within Config.WriteTimeout, or did not
-	// answer a close frame within Config.CloseTimeout.
+	// ErrTimeout: nothing was heard for Limits.IdleTimeout, not even an answer to a ping;
+	// or the other side did not take what was sent within Limits.WriteTimeout, or did not
+	// answer a close frame within Limits.CloseTimeout.
 	ErrTimeout = errors.New("ws: the other side is silent")
 	// ErrNotUTF8: a text message to be sent is not UTF-8. Nothing was sent.
 	ErrNotUTF8 = errors.New("ws: a text message must be UTF-8")

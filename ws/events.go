@@ -84,6 +84,8 @@ func (c *Conn) run(first bool) {
 	}
 }
 
+var errPanicked = errors.New("ws: the handler panicked")
+
 // recovered ends a connection whose handler panicked.
 func (c *Conn) recovered() {
 	v := recover()
@@ -92,9 +94,20 @@ func (c *Conn) recovered() {
 	}
 	c.set.log.Error("a WebSocket handler panicked", "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
 	c.awake.Store(false)
-	c.fail(errors.New("ws: the handler panicked"))
+	c.fail(errPanicked)
 	c.sayClose(CloseInternalError, "")
 	c.guarded(c.end)
+}
+
+// closedByPanic closes a connection whose function panicked.
+func (c *Conn) closedByPanic() {
+	v := recover()
+	if v == nil {
+		return
+	}
+	c.set.log.Error("a WebSocket function panicked", "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+	c.fail(errPanicked)
+	c.Close(CloseInternalError, "") // how it ended is known
 }
 
 // guarded calls a handler's Close function, or what calls it.

@@ -222,12 +222,12 @@ func (r *receiver) inflate(piece []byte) event {
 			err = errCorrupt
 		}
 	}
+	fresh := r.msg[before:]
+	if r.op == Text && !r.text.add(fresh) { // before the limit: in smaller pieces it is seen first, too
+		return r.wrong(errNotText)
+	}
 	if errors.Is(err, errInflated) {
 		return r.wrong(errTooBig)
-	}
-	fresh := r.msg[before:]
-	if r.op == Text && !r.text.add(fresh) {
-		return r.wrong(errNotText)
 	}
 	if err != nil {
 		return r.wrong(errNotDeflate)

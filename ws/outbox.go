@@ -15,6 +15,7 @@ type outbox struct {
 	closed bool   // a close frame was queued: nothing may follow it
 	err    error  // nothing can be sent any more
 	queue  []byte // frames that go next
+	flying int    // bytes of the queue that who has the turn has taken and is sending
 	held   []byte // messages that wait for the end of the one in fragments
 	first  *waiter
 	pong   *[maxControl + 1]byte // the last ping not answered, its length in front; nil: none
@@ -41,7 +42,7 @@ const (
 func (o *outbox) refuses(kind turnKind) bool { return o.err != nil || o.closed && kind != forLast }
 
 // acquire waits for the turn.
-func (o *outbox) acquire(ctx context.Context, kind turnKind) error {
+func (o *outbox) acquire(ctx context.Context, c *Conn, kind turnKind) error {
 	o.mu.Lock()
 	if o.refuses(kind) {
 		o.mu.Unlock()
@@ -68,9 +69,10 @@ func (o *outbox) acquire(ctx context.Context, kind turnKind) error {
 		<-w.turn // it came at the same time
 	}
 	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.refuses(kind) {
-		o.pass()
+	refused := o.refuses(kind)
+	o.mu.Unlock()
+	if refused { // the turn came just before a close frame, which whoever has the turn sends
+		o.release(c, false)
 		return ErrClosed
 	}
 	return nil
@@ -101,11 +103,12 @@ func (o *outbox) pass() {
 	o.busy = false
 }
 
-// take takes what is queued.
-func (o *outbox) take() []byte {
+// take takes what is queued, to be sent before a frame of who has the turn. closed: a close
+// frame is in it or was before, so that frame may not follow.
+func (o *outbox) take() (q []byte, closed bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.takeLocked()
+	return o.takeLocked(), o.closed
 }
 
 func (o *outbox) takeLocked() []byte {
@@ -114,15 +117,26 @@ func (o *outbox) takeLocked() []byte {
 		o.pong = nil
 	}
 	q := o.queue
-	o.queue = nil
+	o.queue, o.flying = nil, len(q)
 	return q
 }
+
+// sent counts bytes down that were taken of the queue.
+func (o *outbox) sent(n int) {
+	o.mu.Lock()
+	o.flying -= n
+	o.mu.Unlock()
+}
+
+// waiting is how many bytes the other side has not taken yet. mu is held.
+func (o *outbox) waiting() int { return len(o.queue) + o.flying + len(o.held) }
 
 // release sends what was queued meanwhile, and gives the turn up. Unless it may block, a
 // goroutine does what the socket does not take at once.
 func (o *outbox) release(c *Conn, mayBlock bool) {
 	for {
 		o.mu.Lock()
+		o.flying = 0
 		if o.err != nil || len(o.queue) == 0 && o.pong == nil {
 			o.pass()
 			o.mu.Unlock()
@@ -138,10 +152,10 @@ func (o *outbox) release(c *Conn, mayBlock bool) {
 				go o.release(c, true)
 				return
 			}
-		} else if c.sendAll(context.Background(), q, nil) != nil {
-			q = nil
+			giveBuffer(q)
+		} else {
+			c.sendQueued(q) // an error cuts the connection, and the next round sees that
 		}
-		giveBuffer(q)
 	}
 }
 
@@ -152,7 +166,7 @@ func (o *outbox) putBack(rest []byte) {
 	q := append(takeBuffer(len(rest)+len(o.queue)), rest...)
 	q = append(q, o.queue...)
 	giveBuffer(o.queue)
-	o.queue = q
+	o.queue, o.flying = q, 0
 }
 
 // add appends to the queue. mu is held.

@@ -56,16 +56,12 @@ func (c *Conn) WritePrepared(ctx context.Context, p *Prepared) error {
 	if c.client || c.packs(len(p.data)) && c.takesOver() {
 		return c.Write(ctx, p.op, p.data)
 	}
-	if err := c.out.acquire(ctx, forMessage); err != nil {
+	if err := c.out.acquire(ctx, c, forMessage); err != nil {
 		return err
 	}
 	defer c.out.release(c, true)
-	if q := c.out.take(); len(q) > 0 {
-		err := c.sendAll(context.Background(), q, nil)
-		giveBuffer(q)
-		if err != nil {
-			return err
-		}
+	if err := c.sendBefore(c.out.take()); err != nil {
+		return err
 	}
 	return c.sendAll(ctx, p.frame(c), nil)
 }

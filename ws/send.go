@@ -13,6 +13,8 @@ import (
 type sending struct {
 	a, b []byte
 	wait bool // for the socket to take all of it
+	took bool // some of it, since the deadline was set
+	ctx  context.Context
 	some bool // a part was taken: it must be completed, or the connection is of no use
 	err  error
 	head [maxHeader]byte
@@ -20,6 +22,7 @@ type sending struct {
 
 func (s *sending) sent(n int) {
 	s.some = s.some || n > 0
+	s.took = true
 	k := min(n, len(s.a))
 	s.a = s.a[k:]
 	s.b = s.b[n-k:]
@@ -39,7 +42,7 @@ func (c *Conn) Write(ctx context.Context, op Opcode, data []byte) error {
 	if err := checkMessage(op, data); err != nil {
 		return err
 	}
-	if err := c.out.acquire(ctx, forMessage); err != nil {
+	if err := c.out.acquire(ctx, c, forMessage); err != nil {
 		return err
 	}
 	err := c.writeMessage(ctx, op, data)
@@ -117,24 +120,20 @@ func (c *Conn) writeMessage(ctx context.Context, op Opcode, data []byte) error {
 	packed := c.packs(len(data))
 	o := &c.out
 	o.mu.Lock()
-	q := o.takeLocked()
+	q, closed := o.takeLocked(), o.closed
 	payload := data
-	if packed && c.takesOver() {
+	if packed && c.takesOver() && !closed {
 		payload = c.pack(data)
 	}
 	o.mu.Unlock()
-	if packed && !c.takesOver() {
+	if packed && !c.takesOver() && !closed {
 		if payload = c.pack(data); len(payload) >= len(data) {
 			giveBuffer(payload)
 			payload, packed = data, false
 		}
 	}
-	if len(q) > 0 {
-		err := c.sendAll(context.Background(), q, nil)
-		giveBuffer(q)
-		if err != nil {
-			return err
-		}
+	if err := c.sendBefore(q, closed); err != nil {
+		return err
 	}
 	err := c.writeFrame(ctx, c.frameHeader(op, packed, len(payload)), payload)
 	if packed {
@@ -144,6 +143,32 @@ func (c *Conn) writeMessage(ctx context.Context, op Opcode, data []byte) error {
 		}
 	}
 	return err
+}
+
+// sendQueued sends what was taken of the queue, and counts it down.
+func (c *Conn) sendQueued(q []byte) error {
+	defer giveBuffer(q)
+	for rest := q; len(rest) > 0; {
+		n := min(len(rest), plainly)
+		if err := c.sendAll(context.Background(), rest[:n], nil); err != nil {
+			return err
+		}
+		c.out.sent(n)
+		rest = rest[n:]
+	}
+	return nil
+}
+
+// sendBefore sends what was queued before a frame; an error says that the frame must not
+// follow.
+func (c *Conn) sendBefore(q []byte, closed bool) error {
+	if err := c.sendQueued(q); err != nil {
+		return err
+	}
+	if closed {
+		return ErrClosed
+	}
+	return nil
 }
 
 // writeFrame sends a frame. The caller has the turn.
@@ -185,7 +210,7 @@ func (c *Conn) sendAtOnce(a, b []byte) int {
 		return 0
 	}
 	w := &c.sending
-	w.a, w.b, w.wait, w.some, w.err = a, b, false, false, nil
+	w.a, w.b, w.wait, w.some, w.took, w.err = a, b, false, false, false, nil
 	if c.raw.Write(c.writeFn) != nil || w.err != nil {
 		return 0 // whoever sends the rest is told why
 	}
@@ -224,7 +249,7 @@ func (c *Conn) sendAll(ctx context.Context, a, b []byte) error {
 
 // sendWaiting sends everything, under a deadline.
 func (c *Conn) sendWaiting(ctx context.Context, a, b []byte) error {
-	if err := c.nc.SetWriteDeadline(time.Now().Add(c.set.WriteTimeout)); err != nil {
+	if err := c.renew(ctx); err != nil {
 		return err
 	}
 	if ctx.Done() != nil {
@@ -239,17 +264,31 @@ func (c *Conn) sendWaiting(ctx context.Context, a, b []byte) error {
 			}
 		}()
 	}
-	if err := c.sendBlocking(a, b); err != nil {
+	if err := c.sendBlocking(ctx, a, b); err != nil {
 		return err
 	}
 	return c.nc.SetWriteDeadline(time.Time{})
 }
 
+// renew gives the other side the time anew in which it must take something.
+func (c *Conn) renew(ctx context.Context) error {
+	if err := c.nc.SetWriteDeadline(time.Now().Add(c.set.WriteTimeout)); err != nil {
+		return err
+	}
+	if ctx.Err() != nil { // it may have ended just before, and what it did was undone here
+		return c.nc.SetWriteDeadline(longAgo)
+	}
+	return nil
+}
+
+// plainly is how much is sent under one deadline where it cannot be seen what is taken.
+const plainly = 64 << 10
+
 // sendBlocking sends everything.
-func (c *Conn) sendBlocking(a, b []byte) error {
+func (c *Conn) sendBlocking(ctx context.Context, a, b []byte) error {
 	w := &c.sending
-	w.a, w.b, w.wait, w.some, w.err = a, b, true, false, nil
-	defer func() { w.a, w.b = nil, nil }()
+	w.a, w.b, w.wait, w.some, w.err, w.ctx = a, b, true, false, nil, ctx
+	defer func() { w.a, w.b, w.ctx = nil, nil, nil }()
 	if c.raw != nil {
 		if err := c.raw.Write(c.writeFn); err != nil {
 			return err
@@ -258,9 +297,12 @@ func (c *Conn) sendBlocking(a, b []byte) error {
 	}
 	for _, p := range [][]byte{a, b} {
 		for len(p) > 0 {
-			n, err := c.nc.Write(p)
+			n, err := c.nc.Write(p[:min(len(p), plainly)])
 			w.some = w.some || n > 0
 			if p = p[n:]; err != nil {
+				return err
+			}
+			if err := c.renew(ctx); err != nil {
 				return err
 			}
 		}
@@ -312,7 +354,7 @@ func (c *Conn) place(m message, frame []byte) error {
 		o.mu.Unlock()
 		return ErrClosed
 	}
-	if len(o.queue)+len(o.held)+max(len(frame), len(m.data)) > c.set.MaxQueuedBytes {
+	if o.waiting()+max(len(frame), len(m.data)) > c.set.MaxQueuedBytes {
 		o.mu.Unlock()
 		return ErrQueueFull
 	}

@@ -68,7 +68,7 @@ func (s *Server) Handler(h *Handler) wire.Handler {
 
 // Func returns a handler for wire that upgrades each request and calls f in a goroutine of
 // the connection's, which may Read there. The connection is cut when f returns, so f closes
-// it before, if it should end in good order.
+// it before, if it should end in good order. A panic of f is logged and closes with 1011.
 func (s *Server) Func(f func(c *Conn)) wire.Handler {
 	return func(w *wire.Response, r *wire.Request) error {
 		c, err := s.Upgrade(w, r)
@@ -77,6 +77,7 @@ func (s *Server) Func(f func(c *Conn)) wire.Handler {
 		}
 		go func() { // wire's goroutine ends, and what the request held goes with it
 			defer c.CloseNow()
+			defer c.closedByPanic()
 			f(c)
 		}()
 		return nil
@@ -125,10 +126,13 @@ func (s *Server) Upgrade(w *wire.Response, r *wire.Request) (*Conn, error) {
 	}
 	c := newConn(nc, s.set, p, false, buffered)
 	c.protocol = protocol
-	s.add(c)
 	if err := c.sendReply(reply + "\r\n"); err != nil {
 		c.cut(err)
+		s.unadmit()
 		return nil, err
+	}
+	if s.add(c) { // Shutdown began after the connection was let in, and has not seen it
+		c.goAway()
 	}
 	return c, nil
 }
@@ -147,7 +151,7 @@ func refusal(status int, detail string) error {
 // sendReply sends the response of the handshake.
 func (c *Conn) sendReply(reply string) error {
 	ctx := context.Background()
-	if err := c.out.acquire(ctx, forMessage); err != nil {
+	if err := c.out.acquire(ctx, c, forMessage); err != nil {
 		return err
 	}
 	defer c.out.release(c, true)
@@ -175,12 +179,19 @@ func (s *Server) unadmit() {
 	s.checkGone()
 }
 
-func (s *Server) add(c *Conn) {
+// add counts a connection whose handshake is complete: before that, nobody may send on it.
+// closed says that the server was shut down meanwhile.
+func (s *Server) add(c *Conn) (closed bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.coming--
+	if c.dead.Load() { // it was forgotten before it was known
+		s.checkGone()
+		return s.closed
+	}
 	c.index = len(s.conns)
 	s.conns = append(s.conns, c)
+	return s.closed
 }
 
 func (s *Server) forget(c *Conn) {
@@ -228,6 +239,13 @@ func (s *Server) WindowBytes() (n int) {
 	return n
 }
 
+// goAway begins to close a connection of a server that is shut down.
+func (c *Conn) goAway() {
+	if c.sayClose(CloseGoingAway, "the server is shutting down") {
+		c.set.clock.watch(c, clockTick)
+	}
+}
+
 // Shutdown refuses new connections, closes the open ones with 1001 and returns when all
 // have ended. When ctx ends first, the rest are cut and its error is returned.
 func (s *Server) Shutdown(ctx context.Context) error {
@@ -240,9 +258,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.checkGone()
 	s.mu.Unlock()
 	for _, c := range s.Conns() {
-		if c.sayClose(CloseGoingAway, "the server is shutting down") {
-			c.set.clock.watch(c, clockTick)
-		}
+		c.goAway()
 	}
 	select {
 	case <-gone:

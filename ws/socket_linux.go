@@ -72,7 +72,11 @@ func (c *Conn) writable(fd uintptr) bool {
 		n, errno := sendNow(int(fd), w.a, w.b)
 		switch {
 		case errno == syscall.EAGAIN:
-			return !w.wait
+			if w.wait && w.took {
+				w.took = false
+				w.err = c.renew(w.ctx)
+			}
+			return !w.wait || w.err != nil
 		case errno == syscall.EINTR:
 		case errno != 0:
 			w.err = errno

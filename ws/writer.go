@@ -13,13 +13,14 @@ const fragmentSize = 16 << 10
 // known before, or that are too large to be held. Until it is closed, other messages wait;
 // pings and pongs do not. ctx is that of all its sending.
 //
-// The message ends with Close. One that cannot be completed cuts the connection.
+// The message ends with Close. One that cannot be completed cuts the connection, unless that
+// is being closed already.
 func (c *Conn) Writer(ctx context.Context, op Opcode) (io.WriteCloser, error) {
 	if !op.message() {
 		return nil, errors.New("ws: a message is Text or Binary")
 	}
 	o := &c.out
-	if err := o.acquire(ctx, forMessage); err != nil {
+	if err := o.acquire(ctx, c, forMessage); err != nil {
 		return nil, err
 	}
 	o.mu.Lock()
@@ -87,8 +88,10 @@ func (w *messageWriter) fragment(last bool) error {
 		c.cut(ErrNotUTF8)
 		return ErrNotUTF8
 	}
-	if err := c.out.acquire(w.ctx, forFragment); err != nil {
-		c.cut(err)
+	if err := c.out.acquire(w.ctx, c, forFragment); err != nil {
+		if !errors.Is(err, ErrClosed) { // a close frame may stand within a message, and ends it
+			c.cut(err)
+		}
 		return err
 	}
 	defer c.out.release(c, true)
@@ -105,13 +108,8 @@ func (w *messageWriter) fragment(last bool) error {
 	h := c.frameHeader(op, w.packed && !w.begun, len(payload))
 	h.fin = last
 	w.begun = true
-	q := c.out.take()
-	if len(q) > 0 {
-		err := c.sendAll(context.Background(), q, nil)
-		giveBuffer(q)
-		if err != nil {
-			return err
-		}
+	if err := c.sendBefore(c.out.take()); err != nil {
+		return err
 	}
 	if err := c.writeFrame(w.ctx, h, payload); err != nil {
 		return c.torn(err)
@@ -124,7 +122,9 @@ func (w *messageWriter) fragment(last bool) error {
 func (o *outbox) reopen(c *Conn) {
 	o.mu.Lock()
 	o.open = false
-	o.add(o.held)
+	if !o.closed { // nothing follows a close frame
+		o.add(o.held)
+	}
 	giveBuffer(o.held)
 	o.held = nil
 	mine := !o.busy

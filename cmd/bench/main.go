@@ -5,6 +5,7 @@
 //	bench app    [flags]          GET by id and durable POST, and both mixed, against net/http
 //	bench wire   [flags]          HTTP: plain text, JSON and a JSON echo against net/http
 //	bench ws     [flags]          WebSocket echo against an echo without any protocol
+//	bench idle   [flags]          what each of 18,000 idle WebSocket connections takes
 //	bench json   [flags]          jsonx against encoding/json
 //	bench binenc [flags]          binenc against encoding/gob and encoding/json
 //	bench log    [flags]          the event log against a file synced for each record
@@ -14,7 +15,7 @@
 //	bench serve  [flags]          a server for outside tools: -profile cases, peers or app
 //	bench worker json|bin|log|raft  answers measuring requests on standard input, a line each
 //
-// All measuring commands have -rounds, -duration, -clients (where there are any), -seed, -data, -json,
+// All measuring commands but idle have -rounds, -duration, -clients (where there are any), -seed, -data, -json,
 // -compare FILE, which holds the figures against those of an earlier run with its noise, and -profile FOLDER.
 //
 // All figures of one table come from the same run on the same machine: contestants take
@@ -43,6 +44,7 @@ var commands = []command{
 	{"app", "[flags]", "GET by id, durable POST and both mixed against net/http", runApp},
 	{"wire", "[flags]", "HTTP against net/http", runWire},
 	{"ws", "[flags]", "WebSocket echo against an echo without protocol", runWS},
+	{"idle", "[flags]", "bytes of each of many idle WebSocket connections", runIdle},
 	{"json", "[flags]", "jsonx against encoding/json", runJSON},
 	{"binenc", "[flags]", "binenc against encoding/gob and encoding/json", runBin},
 	{"log", "[flags]", "the event log against a file synced for each record", runLog},

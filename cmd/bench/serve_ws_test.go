@@ -61,3 +61,16 @@ func TestEchoHandler(t *testing.T) {
 	}
 	<-ended
 }
+
+// TestIdle: the command opens, rests and speaks on what has rested.
+func TestIdle(t *testing.T) {
+	if residentOf("self") == 0 {
+		t.Skip("the system does not say what a process has resident")
+	}
+	if err := runIdle([]string{"-conns", "20"}); err != nil {
+		t.Error(err)
+	}
+	if err := runIdle([]string{"-conns", "0"}); err == nil {
+		t.Error("no connection at all")
+	}
+}

@@ -220,7 +220,9 @@ func (l *raftLog) trim() {
 	}
 	if n > 0 {
 		rest := l.tail[n:]
-		l.tail = append(make([]Entry, 0, 2*len(rest)), rest...) // the old array is in messages under way; room for what will be trimmed next
+		// The old array is in messages under way. There is room for what comes until the next time: as
+		// much again, and what is under way then.
+		l.tail = append(make([]Entry, 0, 5*len(rest)/2), rest...)
 	}
 }
 

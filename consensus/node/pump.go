@@ -59,7 +59,8 @@ func (n *Node) pump() {
 
 // gather lets others propose, too, before what was proposed goes out, where several did last
 // time: they were woken together, and one message and one sync for all cost as much as for
-// one. When many have, the disks had better begin. n.mu is held, but not meanwhile.
+// one. It goes on while any come, up to as many as were woken. When many have, the disks had
+// better begin. n.mu is held, but not meanwhile.
 func (n *Node) gather() {
 	switch {
 	case n.gathering:
@@ -71,9 +72,12 @@ func (n *Node) gather() {
 		return
 	}
 	n.pumping, n.gathering, n.gathered = true, true, 1
-	n.mu.Unlock()
-	runtime.Gosched()
-	n.mu.Lock()
+	for had := 0; n.gathering && n.gathered > had && n.gathered < n.committed; {
+		had = n.gathered
+		n.mu.Unlock()
+		runtime.Gosched()
+		n.mu.Lock()
+	}
 	if n.gathering {
 		n.gathering, n.pumping = false, false
 	}

@@ -104,6 +104,7 @@ type Config struct {
 	token   *joinToken        // of JoinTokenFile
 	envKeys bool              // keys are in the environment
 	verify  bool              // -check: read the log and exit
+	openAPI bool              // -openapi: print the description of the API and exit
 }
 
 // origins lists the settings with their values and where they come from.
@@ -320,6 +321,7 @@ func (c *Config) load(args, environ []string, out io.Writer) error {
 	fs.SetOutput(io.Discard)
 	file := fs.String("config", "", "")
 	fs.BoolVar(&c.verify, "check", false, "")
+	fs.BoolVar(&c.openAPI, "openapi", false, "")
 	given := map[string]string{}
 	for _, s := range all {
 		fs.Var(capture{s, given}, s.flag, s.usage)
@@ -387,7 +389,7 @@ func (c *Config) suggest(err error, all []setting) error {
 	if !ok {
 		return err
 	}
-	names := []string{"config", "check", "help"}
+	names := []string{"config", "check", "openapi", "help"}
 	for _, s := range all {
 		names = append(names, s.flag)
 	}
@@ -481,6 +483,7 @@ func (c *Config) help(out io.Writer, all []setting) {
 	}
 	row("config", envPrefix+"CONFIG", "configuration file: JSON, comments allowed", "")
 	row("check", "", "read the whole log in the data directory, say whether it is sound, and exit", "")
+	row("openapi", "", "print the description of the API (OpenAPI 3.1), and exit", "")
 	for _, s := range all {
 		row(s.flag, s.env, s.usage, s.String())
 	}

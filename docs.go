@@ -4,6 +4,8 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
+	"fmt"
+	"io"
 	"slices"
 	"sync"
 
@@ -21,7 +23,7 @@ func (a *App) mountDocs() error {
 	if a.cfg.NoDocs {
 		return nil
 	}
-	document := sync.OnceValues(a.document)
+	document := sync.OnceValues(a.OpenAPI)
 	err := a.mountFree(docsPath, func(w *wire.Response, r *wire.Request) error {
 		body, err := document()
 		if err != nil {
@@ -38,6 +40,26 @@ func (a *App) mountDocs() error {
 		}))
 	}
 	return err
+}
+
+// printOpenAPI prints the description of an application that is not to start.
+func (a *App) printOpenAPI(stdout, out io.Writer) int {
+	err := errors.Join(a.errs...)
+	if err == nil {
+		err = a.mountDocs()
+	}
+	var doc []byte
+	if err == nil {
+		doc, err = a.OpenAPI()
+	}
+	if err == nil {
+		_, err = stdout.Write(append(doc, '\n'))
+	}
+	if err != nil {
+		fmt.Fprintf(out, "%s: %v\n", a.cfg.Name, err)
+		return exitConfig
+	}
+	return 0
 }
 
 // mountFree serves a path unless the application does.
@@ -66,8 +88,9 @@ func serveStatic(w *wire.Response, r *wire.Request, contentType string, body []b
 	return w.Send(200, contentType, body)
 }
 
-// document describes the API. It is called when all routes are known.
-func (a *App) document() ([]byte, error) {
+// OpenAPI returns the description of the API (OpenAPI 3.1) that is served at /openapi.json: of
+// all models and routes that are registered so far. It may be called before Start.
+func (a *App) OpenAPI() ([]byte, error) {
 	version, _ := buildVersion()
 	d := openapi.Document{Title: a.cfg.Name, Version: version, Guarded: a.guard.authenticate != nil}
 	for _, r := range a.router.Routes() {

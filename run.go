@@ -191,7 +191,10 @@ func (a *App) run(addr string, args, environ []string, out io.Writer) int {
 		fmt.Fprintf(out, "%s: %v\nRun %s -h for all flags.\n", a.cfg.Name, err, a.cfg.Name)
 		return exitUsage
 	}
-	if a.cfg.verify {
+	switch {
+	case a.cfg.openAPI:
+		return a.printOpenAPI(os.Stdout, out)
+	case a.cfg.verify:
 		return a.verify(out)
 	}
 	a.log = a.cfg.logger(os.Stderr)

@@ -94,6 +94,21 @@ func TestExitCodes(t *testing.T) {
 	}
 }
 
+// TestPrintOpenAPI: a program says what it serves without touching data or network, or what is
+// wrong with it.
+func TestPrintOpenAPI(t *testing.T) {
+	var out, errs strings.Builder
+	a := withNotes(newApp(t, Config{Dir: "/sys/nowhere", Addr: "192.0.2.1:1"}))
+	if code := a.printOpenAPI(&out, &errs); code != 0 || !strings.Contains(out.String(), `"x-lithair":{"collections":[{"name":"note"`) || errs.String() != "" {
+		t.Errorf("%d %.200s %s", code, out.String(), errs.String())
+	}
+	wrong := newApp(t, Config{})
+	wrong.Get("no path", nil)
+	if code := wrong.printOpenAPI(&out, &errs); code != exitConfig || errs.String() == "" {
+		t.Errorf("%d %s", code, errs.String())
+	}
+}
+
 func TestDamageStopsTheStart(t *testing.T) {
 	dir := filled(t, 5)
 	if code, out := runArgs(withNotes(newApp(t, Config{Dir: dir})), "-check"); code != 0 || !strings.Contains(out, "is sound: ") {

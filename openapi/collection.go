@@ -20,10 +20,14 @@ var (
 	}
 )
 
+// recordNames are those of the schemas of a model.
+type recordNames struct{ read, write, patch string }
+
 // collection describes the routes of a model.
 func (b *builder) collection(c *Collection) {
 	m := c.Model
 	read, write, patch := b.schemas.record(m)
+	b.names = append(b.names, recordNames{read, write, patch})
 	key := param("id", "path", b.schemas.of(m.Primary.GoType, nil), "The key of a record")
 	add := func(pattern, summary string, params []object, body, responses object, statuses ...int) {
 		b.known[pattern] = b.describe(pattern, m.Name, summary, params, body, responses, statuses)
@@ -47,7 +51,7 @@ func (b *builder) collection(c *Collection) {
 	patches := object{{"application/json", object{{"schema", ref(patch)}}}, {"application/merge-patch+json", object{{"schema", ref(patch)}}}}
 	add("PATCH "+c.Path+"/{id}", "Change members of a record (RFC 7396)", []object{key, ifMatch, idempotencyKey}, patches, one(200, "The record", replayedHeader), append([]int{404, 412}, writeErrors...)...)
 	add("DELETE "+c.Path+"/{id}", "Delete a record", []object{key, ifMatch, idempotencyKey}, nil, object{answer(204, "It is gone", nil, indexHeader, replayedHeader)}, 400, 404, 409, 412, 503)
-	list := object{{"anyOf", []object{{{"type", "array"}, {"items", object{{"anyOf", []object{ref(write), operationSchema}}}}}, operationList}}}
+	list := object{{"type", "array"}, {"items", object{{"anyOf", []object{ref(write), operationSchema}}}}}
 	add("POST "+c.Path+"/_bulk", "Carry out many operations, all or none", []object{idempotencyKey}, jsonContent(list), object{answer(200, "What became of each", resultList, indexHeader, replayedHeader)},
 		append([]int{404, 412}, writeErrors...)...)
 	b.past(c, key, read)
@@ -106,7 +110,7 @@ var (
 		{"op", object{{"type", "string"}, {"enum", []string{"create", "put", "patch", "delete", "check"}}}}, {"model", object{{"type", "string"}, {"description", "for _tx"}}},
 		{"id", object{{"type", []string{"string", "integer"}}}}, {"data", object{{"type", "object"}}}, {"if_match", object{{"type", "string"}}},
 		{"expect", object{{"type", "string"}, {"enum", []string{"exists", "absent"}}}}}}, {"required", []string{"op"}}}
-	operationList = object{{"type", "object"}, {"properties", object{{"operations", object{{"type", "array"}, {"items", operationSchema}}}}}, {"required", []string{"operations"}}}
+	operationList = object{{"type", "array"}, {"items", operationSchema}}
 	resultList    = object{{"type", "object"}, {"properties", object{{"results", object{{"type", "array"}, {"items", object{{"type", "object"}, {"properties", object{
 		{"status", object{{"type", "integer"}}}, {"id", object{{"type", "string"}}}, {"etag", object{{"type", "string"}}}, {"data", object{{"type", "object"}}}}}}}}}}}}
 )
@@ -120,15 +124,20 @@ func listParams() []object {
 	}
 }
 
+// filterable says that records can be chosen by a field.
+func filterable(f *model.Field) bool {
+	switch f.Type.Kind {
+	case binenc.KindList, binenc.KindMap, binenc.KindMessage, binenc.KindBytes:
+		return false
+	}
+	return f.JSON != "" && !f.Hidden && !f.Sealed
+}
+
 // filters are the parameters by which records are chosen.
 func (b *builder) filters(m *model.Model) []object {
 	list := []object{param("or", "query", object{{"type", "string"}}, "(a=1,b=>2): one of these holds")}
 	for _, f := range m.Fields {
-		switch f.Type.Kind {
-		case binenc.KindList, binenc.KindMap, binenc.KindMessage, binenc.KindBytes:
-			continue
-		}
-		if f.JSON == "" || f.Hidden || f.Sealed {
+		if !filterable(f) {
 			continue
 		}
 		text := "A value, or an operator in front of one: ! > >= < <= ~ =, in(a,b)"

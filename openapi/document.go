@@ -57,6 +57,7 @@ type builder struct {
 	*Document
 	schemas *schemas
 	known   map[string]object // operations by pattern
+	names   []recordNames     // of the schemas of each collection
 }
 
 // JSON returns the document as OpenAPI 3.1 has it.
@@ -78,7 +79,7 @@ func (d *Document) JSON() ([]byte, error) {
 		}})
 		out = append(out, member{"security", []object{{{"bearer", []string{}}}}})
 	}
-	return jsonx.Marshal(append(out, member{"paths", paths}, member{"components", components}))
+	return jsonx.Marshal(append(out, member{"paths", paths}, member{"components", components}, member{Extension, b.extension()}))
 }
 
 // components are the schemas, by name.
@@ -252,12 +253,12 @@ func (b *builder) problemSchema() object {
 func (b *builder) operation(o *Operation) {
 	params := []object{}
 	for _, p := range o.Params {
-		schema := b.schemas.of(p.Type, p.Rules)
+		schema := b.schemas.text(p.Type, p.Rules)
 		if p.In != "path" && p.Type.Kind() == reflect.Pointer {
-			schema = b.schemas.of(p.Type.Elem(), p.Rules) // left out, it is nil
+			schema = b.schemas.text(p.Type.Elem(), p.Rules) // left out, it is nil
 		}
 		if p.Type.Kind() == reflect.Slice {
-			schema = object{{"type", "array"}, {"items", b.schemas.of(p.Type.Elem(), nil)}}
+			schema = object{{"type", "array"}, {"items", b.schemas.text(p.Type.Elem(), nil)}}
 		}
 		params = append(params, param(p.Name, p.In, schema, ""))
 	}

@@ -82,6 +82,15 @@ func (s *schemas) of(t reflect.Type, rules []model.Rule) object {
 	return object{}
 }
 
+// text is the schema of what stands in a path, a query or a header field: as of, but durations
+// are written as people do.
+func (s *schemas) text(t reflect.Type, rules []model.Rule) object {
+	if t == durationType {
+		return object{{"type", "string"}, {"examples", []string{"1m30s"}}}
+	}
+	return s.of(t, rules)
+}
+
 func integer(t reflect.Type) object {
 	if t == durationType {
 		return object{{"type", "integer"}, {"format", "int64"}, {"description", "nanoseconds"}}
@@ -89,6 +98,9 @@ func integer(t reflect.Type) object {
 	format := "int64"
 	if t.Bits() <= 32 {
 		format = "int32"
+	}
+	if unsigned := t.Kind() >= reflect.Uint && t.Kind() <= reflect.Uintptr; unsigned && t.Bits() >= 32 {
+		format = "u" + format
 	}
 	return object{{"type", "integer"}, {"format", format}}
 }

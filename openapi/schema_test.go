@@ -68,7 +68,7 @@ func TestRulesInSchemas(t *testing.T) {
 	}
 	got, err := jsonx.Marshal(newSchemas().body(reflect.TypeFor[in]()))
 	want := `{"type":"object","properties":{"a":{"type":"string","format":"email","maxLength":5},"b":{"type":["array","null"],"items":{"type":"integer","format":"int64"},"minItems":2},` +
-		`"c":{"type":"number","format":"double","minimum":-0.5,"maximum":1000},"d":{"type":"integer","format":"int64","minimum":3},"e":{"type":["string","null"],"format":"uri"},` +
+		`"c":{"type":"number","format":"double","minimum":-0.5,"maximum":1000},"d":{"type":"integer","format":"uint64","minimum":3},"e":{"type":["string","null"],"format":"uri"},` +
 		`"f":{"type":"string","pattern":"^x"},"g":{"type":["number","null"],"format":"float"}},"additionalProperties":false,"required":["a","b","d"]}`
 	if err != nil || string(got) != want {
 		t.Errorf("%s, %v; want\n%s", got, err, want)

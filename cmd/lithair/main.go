@@ -27,6 +27,7 @@
 //	lithair schema diff|plan|apply           hold the models in this folder against their reviewed copy and the log
 //	lithair schema history DIR               print each declaration of a model, with what it changed
 //	lithair gen [DIR...]                     write the code that //lithair: directives ask for
+//	lithair gen client -o FILE [SOURCE]      write a client of an application: TypeScript, JavaScript, Python, Go
 //	lithair sim [-seed N] [-runs M] [-trace] run simulated clusters, with all that can go wrong
 //
 // DIR is a data directory, for log also the log directory in it. WHEN is an index (the
@@ -56,6 +57,11 @@ var development = []cli.Command{
   lithair new notes -dry-run                 print the names of the files`, Args: []string{"NAME"}, Setup: setupNew},
 	{Name: "dev", What: "build and start a program, and again whenever its source changes", Examples: `  lithair dev
   lithair dev -addr 127.0.0.1:9000 -run 'npm run dev'`, Args: []string{"[DIR...]"}, Setup: setupDev},
+	{Name: "gen client", What: "write a client of an application, in one file", Examples: `  lithair gen client -o web/api.ts                  of the program in this folder
+  lithair gen client -o api.py ./cmd/shop
+  lithair gen client -lang go -package shopapi -o shopapi/client.go https://shop.example.org
+  lithair gen client -lang openapi -o openapi.json
+  lithair gen client -check -o web/api.ts           write nothing, and fail if the file is not up to date`, Args: []string{"[SOURCE]"}, Setup: setupGenClient},
 	{Name: "gen", What: "write the code that //lithair: directives ask for", Examples: `  lithair gen                 the package in this folder
   lithair gen ./...           all packages from here on
   lithair gen -check ./...    write nothing, print what would change, and fail if anything would

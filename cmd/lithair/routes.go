@@ -34,7 +34,16 @@ func setupRoutes(fs *flag.FlagSet) func(*cli.Console, cli.Input) error {
 	return func(c *cli.Console, in cli.Input) error {
 		ctx, cancel := context.WithTimeout(context.Background(), *timeout)
 		defer cancel()
-		list, err := routesOf(ctx, strings.TrimSuffix(*url, "/")+"/openapi.json")
+		at := strings.TrimSuffix(*url, "/") + "/openapi.json"
+		text, err := documentAt(ctx, at)
+		if err != nil {
+			return err
+		}
+		doc, err := jsonx.Parse(text)
+		if err != nil {
+			return fmt.Errorf("%s: %w", at, err)
+		}
+		list, err := readRoutes(doc)
 		if err != nil {
 			return err
 		}
@@ -61,8 +70,8 @@ func setupRoutes(fs *flag.FlagSet) func(*cli.Console, cli.Input) error {
 	}
 }
 
-// routesOf reads what an application says of itself.
-func routesOf(ctx context.Context, url string) (list []listed, err error) {
+// documentAt reads what a running application says of itself.
+func documentAt(ctx context.Context, url string) ([]byte, error) {
 	client, err := wire.NewClient(wire.ClientConfig{})
 	if err != nil {
 		return nil, err
@@ -82,11 +91,7 @@ func routesOf(ctx context.Context, url string) (list []listed, err error) {
 	case len(body) > maxDocument:
 		return nil, fmt.Errorf("%s has more than %d bytes", url, maxDocument)
 	}
-	doc, err := jsonx.Parse(body)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", url, err)
-	}
-	return readRoutes(doc)
+	return body, nil
 }
 
 // readRoutes lists the operations of a document, in its order.

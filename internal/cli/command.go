@@ -214,13 +214,16 @@ func nearFlag(fs *flag.FlagSet, err error) error {
 }
 
 // takes says whether a command is called with n arguments; the last of its own may be optional,
-// and any number of them.
+// [SOURCE], and any number of them, [DIR...].
 func (k *Command) takes(n int) bool {
 	want := len(k.Args)
-	if want > 0 && k.Args[want-1] == "[DIR...]" {
+	switch {
+	case want == 0 || k.Args[want-1][0] != '[':
+		return n == want
+	case strings.HasSuffix(k.Args[want-1], "...]"):
 		return n >= want-1
 	}
-	return n == want
+	return n == want || n == want-1
 }
 
 // keysVariable is where keys are looked for when no file is named.

@@ -23,7 +23,7 @@ func TestRoutes(t *testing.T) {
 	defer app.Shutdown(context.Background())
 	url := "http://" + app.Addr()
 	code, out, err := lithair("", "routes", "-url", url, "-match", "GET /api/towns")
-	if code != 0 || strings.Count(out, "\n") != 5 || !strings.Contains(out, "GET  /api/towns/count ") || !strings.Contains(out, "guarded") {
+	if code != 0 || strings.Count(out, "\n") != 7 || !strings.Contains(out, "GET  /api/towns/count ") || !strings.Contains(out, "guarded") {
 		t.Errorf("exit code %d\n%s%s", code, out, err)
 	}
 	code, out, _ = lithair("", "routes", "-url", url+"/", "-json")

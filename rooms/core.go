@@ -18,9 +18,10 @@ const (
 	answerLimit = 5 * second         // joins and messages that nobody orders end with an error
 	sweepEvery  = 30 * second        // for rooms nobody needs
 
-	maxUnanswered = 256 // messages of one room on their way to its owner
-	firstPage     = 100 // users in the answer to a join
-	deltaEntries  = 512 // changes that do not wait for the next tick
+	maxUnanswered = 256  // messages of one room on their way to its owner
+	firstPage     = 100  // users in the answer to a join
+	deltaEntries  = 512  // changes that do not wait for the next tick
+	maxEntries    = 1000 // of one message
 )
 
 // Options say what holds in a room; see [lithair.RoomOptions] for those of the framework.
@@ -101,7 +102,7 @@ var (
 	ErrNotPresent  = &Error{"not_present", "the user is not in the room"}
 )
 
-// Frame is a message for connections of this node.
+// Frame is a message for connections of this node. Where one cannot take it, Slow says what to do.
 type Frame struct {
 	Conns []ConnID
 	Data  []byte // JSON text; not changed any more

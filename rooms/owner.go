@@ -60,7 +60,7 @@ func (c *Core) takeOver(r *room) {
 	c.terms = max(c.terms, before.Term) + 1
 	r.order = Order{c.terms, c.self}
 	if before.Term > 0 && len(r.members) > 0 {
-		c.broadcast(r, epochFrame(r.name, r.order, r.n), "")
+		c.broadcast(r, epochFrame(r.name, r.order, r.n), SlowCut, "")
 	}
 	c.admit(r)
 	c.orderOwn(r)
@@ -126,7 +126,7 @@ func (c *Core) adopt(r *room, m *Message) {
 	if r.order.less(m.Order) || m.N > r.n {
 		c.terms = max(c.terms, m.Order.Term) + 1
 		r.order.Term, r.n = c.terms, max(r.n, m.N)
-		c.broadcast(r, epochFrame(r.name, r.order, r.n), "")
+		c.broadcast(r, epochFrame(r.name, r.order, r.n), SlowCut, "")
 		for i := range r.readers {
 			if p := c.peers[r.readers[i].node]; p != nil {
 				c.send(p, Message{Kind: KindRefuse, Room: r.name})
@@ -189,7 +189,7 @@ func (c *Core) takeAttached(from NodeID, m *Message) {
 		}
 	}
 	if known.Term > 0 && known != m.Order {
-		c.broadcast(r, epochFrame(r.name, r.order, r.n), "")
+		c.broadcast(r, epochFrame(r.name, r.order, r.n), SlowCut, "")
 	}
 	c.admit(r)
 	for i := range r.out {

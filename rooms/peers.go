@@ -124,7 +124,7 @@ func (c *Core) renew(known uint64) {
 	if known <= c.epoch { // what the node said in an earlier life came late
 		return
 	}
-	c.epoch = known + 1
+	c.epoch = known + 1 + mix(c.cfg.Epoch)>>44 // not what an earlier life came to in the same way
 	for _, name := range c.names() {
 		for i := range c.rooms[name].out {
 			c.rooms[name].out[i].item.Epoch = c.epoch

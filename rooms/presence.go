@@ -173,7 +173,14 @@ func (c *Core) sendFull(p *peer) {
 			all = append(all, *c.mine[room][id])
 		}
 	}
-	c.send(p, Message{Kind: KindFull, Entries: all})
+	kind := KindFull
+	for {
+		n := min(len(all), maxEntries)
+		c.send(p, Message{Kind: kind, Entries: all[:n]})
+		if kind, all = KindDelta, all[n:]; len(all) == 0 {
+			return
+		}
+	}
 }
 
 // takeFull puts a peer's entries in place of those it had.
@@ -238,7 +245,7 @@ func (c *Core) flushTopics() {
 		if r == nil || len(enter)+len(update)+len(leave) == 0 {
 			continue
 		}
-		c.broadcast(r, presenceFrame(t.room, enter, update, leave), "")
+		c.broadcast(r, presenceFrame(t.room, enter, update, leave), SlowCut, "")
 	}
 }
 
@@ -249,9 +256,7 @@ func (t *topic) diff() (enter, update []User, leave []string) {
 		switch {
 		case u == nil:
 		case len(u.devices) == 0:
-			if u.told {
-				leave = append(leave, name)
-			}
+			leave = append(leave, name) // even where members were not told: one may have asked for the list
 			delete(t.users, name)
 			t.sorted = nil
 		case u.told:

@@ -316,23 +316,23 @@ func (c *Core) deliverTo(r *room, to string, x *Item) {
 			ids = append(ids, m.conn.id)
 		}
 	}
-	c.show(r, ids, messageFrame("direct", r.name, x), coalesceKey(r, x))
+	c.show(ids, messageFrame("direct", r.name, x), r.opts.Slow, coalesceKey(r, x))
 }
 
 // broadcast shows a frame to all members.
-func (c *Core) broadcast(r *room, b []byte, key string) {
+func (c *Core) broadcast(r *room, b []byte, slow Slow, key string) {
 	ids := make([]ConnID, 0, len(r.members))
 	for _, m := range r.members {
 		if !m.pending {
 			ids = append(ids, m.conn.id)
 		}
 	}
-	c.show(r, ids, b, key)
+	c.show(ids, b, slow, key)
 }
 
-func (c *Core) show(r *room, ids []ConnID, b []byte, key string) {
+func (c *Core) show(ids []ConnID, b []byte, slow Slow, key string) {
 	if len(ids) > 0 {
-		c.out.Frames = append(c.out.Frames, Frame{ids, b, r.opts.Slow, key})
+		c.out.Frames = append(c.out.Frames, Frame{ids, b, slow, key})
 	}
 }
 
@@ -348,12 +348,10 @@ func (c *Core) admit(r *room) {
 	if !r.attached && !r.owns {
 		return
 	}
-	var b []byte
 	for _, m := range r.members {
 		if m.pending {
 			m.pending = false
-			b = c.joinedFrame(r, m)
-			c.show(r, []ConnID{m.conn.id}, b, "")
+			c.reply(m.conn.id, c.joinedFrame(r, m))
 		}
 	}
 }
@@ -389,7 +387,7 @@ func (c *Core) advance(r *room, x *Item) {
 	r.order, r.n = x.Order, x.N
 	if r.saw(x.Origin, x.Epoch, x.Number) {
 		r.keep(x)
-		c.broadcast(r, messageFrame("message", r.name, x), coalesceKey(r, x))
+		c.broadcast(r, messageFrame("message", r.name, x), r.opts.Slow, coalesceKey(r, x))
 	}
 	if x.Origin == c.self {
 		c.answered(r, &Seen{x.Origin, x.Epoch, x.Number}, x)

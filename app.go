@@ -8,6 +8,8 @@ import (
 	"net"
 	"os"
 	"regexp"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -44,6 +46,10 @@ type App struct {
 	metrics  *observe.Registry
 	health   *observe.Health
 	requests observe.HistogramVec
+
+	works    []work              // of the leader
+	jobTable *Collection[job]    // nil: there are no queues
+	cursors  *Collection[cursor] // nil: there are no consumers
 
 	mu           sync.Mutex
 	files        disk.FS
@@ -374,6 +380,7 @@ func (a *App) Start(ctx context.Context) (err error) {
 	background, cancel := context.WithCancel(context.Background())
 	a.background = cancel
 	a.behind.Go(func() { a.collectBlobs(background) })
+	a.startWork(background)
 	if c := a.cluster.Load(); c != nil {
 		a.behind.Go(func() { a.sound(background, c) })
 		if a.holdsBlobs() {
@@ -468,7 +475,8 @@ func (a *App) mountTx() error {
 		return nil
 	}
 	r := wire.NewRouter()
-	if err := rest.MountTx(r, a.engine, a.engine.Tables(), "/api/_tx", a.restOptions()); err != nil {
+	own := func(t *engine.Table) bool { return strings.HasPrefix(t.Name(), "_") } // of the framework
+	if err := rest.MountTx(r, a.engine, slices.DeleteFunc(a.engine.Tables(), own), "/api/_tx", a.restOptions()); err != nil {
 		return err
 	}
 	h := r.Handler()

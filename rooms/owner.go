@@ -57,13 +57,22 @@ func (c *Core) takeOver(r *room) {
 	r.readers = nil
 	delete(c.unsettled, r)
 	before := r.order
-	c.terms = max(c.terms, before.Term) + 1
-	r.order = Order{c.terms, c.self}
+	r.order = Order{c.newTerm(before.Term), c.self}
 	if before.Term > 0 && len(r.members) > 0 {
 		c.broadcast(r, epochFrame(r.name, r.order, r.n), SlowCut, "")
 	}
 	c.admit(r)
 	c.orderOwn(r)
+}
+
+// newTerm returns a term above another, and above all that this node has begun. Where the other is ahead of its clock, an earlier
+// life of this node may have come to the next one too, so it is not that.
+func (c *Core) newTerm(above uint64) uint64 {
+	if above >= c.terms {
+		c.terms = above + mix(c.epoch)>>44
+	}
+	c.terms++
+	return c.terms
 }
 
 // orderOwn orders what was sent here and has no number yet.
@@ -124,8 +133,7 @@ func (c *Core) ownedRoom(name string) (*room, *Error) {
 // from there begins, and other readers ask again.
 func (c *Core) adopt(r *room, m *Message) {
 	if r.order.less(m.Order) || m.N > r.n {
-		c.terms = max(c.terms, m.Order.Term) + 1
-		r.order.Term, r.n = c.terms, max(r.n, m.N)
+		r.order.Term, r.n = c.newTerm(m.Order.Term), max(r.n, m.N)
 		c.broadcast(r, epochFrame(r.name, r.order, r.n), SlowCut, "")
 		for i := range r.readers {
 			if p := c.peers[r.readers[i].node]; p != nil {

@@ -1,0 +1,274 @@
+package lithair
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// seen is a record that a handler makes for what it has handled: a second one with the same key is refused.
+type seen struct {
+	Key string `json:"key" lithair:"primary_key"`
+	N   int    `json:"n"`
+}
+
+func update(t *testing.T, a *App, fn func(tx *Tx) error) {
+	t.Helper()
+	if err := a.Update(t.Context(), fn); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// holds returns what fn finds in the state.
+func holds(a *App, fn func(s *Snapshot) bool) func() bool {
+	return func() (is bool) {
+		if err := a.View(func(s *Snapshot) error { is = fn(s); return nil }); err != nil {
+			panic(err)
+		}
+		return is
+	}
+}
+
+func TestQueue(t *testing.T) {
+	a := newApp(t, Config{})
+	marks := Model[seen](a, "")
+	var mends atomic.Bool
+	q := Queue(a, "mail", QueueOptions{MaxAttempts: 2, Backoff: time.Millisecond}, func(tx *Tx, j Job[string]) error {
+		if err := marks.Insert(tx, &seen{Key: j.Value, N: j.Attempts}); err != nil {
+			return err
+		}
+		switch {
+		case j.Value == "panics" && !mends.Load():
+			panic("no")
+		case strings.HasPrefix(j.Value, "bad") && !mends.Load():
+			return errors.New("bad value")
+		}
+		return nil
+	})
+	start(t, a)
+	var later ID
+	update(t, a, func(tx *Tx) (err error) {
+		for _, v := range []string{"one", "bad1", "two", "panics", "three"} {
+			if _, err := q.Push(tx, v); err != nil {
+				return err
+			}
+		}
+		later, err = q.PushAfter(tx, "later", time.Hour)
+		return err
+	})
+	await(t, "all that can be done is", holds(a, func(s *Snapshot) bool { return marks.Len(s) == 3 && q.Waiting(s) == 1 }))
+	var dead []ID
+	if err := a.View(func(s *Snapshot) error {
+		for j, err := range q.Dead(s) {
+			if err != nil {
+				return err
+			}
+			if j.Attempts != 2 || j.Error != "bad value" && j.Error != "panic: no" {
+				t.Errorf("dead letter %+v", j)
+			}
+			dead = append(dead, j.ID)
+		}
+		return nil
+	}); err != nil || len(dead) != 2 {
+		t.Fatalf("%d dead letters, want 2 (%v)", len(dead), err)
+	}
+	mends.Store(true)
+	update(t, a, func(tx *Tx) error {
+		if err := q.Cancel(tx, later); err != nil {
+			return err
+		}
+		for _, id := range dead {
+			if err := q.Retry(tx, id); err != nil {
+				return err
+			}
+		}
+		if err := q.Retry(tx, later); !errors.Is(err, ErrNotFound) {
+			return fmt.Errorf("a job that is gone was tried again: %v", err)
+		}
+		_, err := q.Push(tx, strings.Repeat("x", maxJobBytes))
+		if !errors.Is(err, ErrJobTooLarge) {
+			return fmt.Errorf("a large job: %v", err)
+		}
+		return nil
+	})
+	await(t, "dead letters are done once they can be", holds(a, func(s *Snapshot) bool { return marks.Len(s) == 5 && q.Waiting(s) == 0 }))
+}
+
+// TestQueueFollowsTheLogsTime pushes jobs that are due in another order than they were pushed in.
+func TestQueueFollowsTheLogsTime(t *testing.T) {
+	a := newApp(t, Config{})
+	var mu sync.Mutex
+	var got []string
+	q := Queue(a, "q", QueueOptions{}, func(tx *Tx, j Job[string]) error {
+		if tx.Now().Before(j.Due) {
+			return errors.New("too early")
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		got = append(got, j.Value)
+		return nil
+	})
+	start(t, a)
+	update(t, a, func(tx *Tx) error {
+		for i, v := range []string{"c", "b", "a"} {
+			if _, err := q.PushAfter(tx, v, time.Duration(3-i)*20*time.Millisecond); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	await(t, "all are done", holds(a, func(s *Snapshot) bool { return q.Waiting(s) == 0 }))
+	if mu.Lock(); strings.Join(got, "") != "abc" {
+		t.Errorf("done in order %v", got)
+	}
+	mu.Unlock()
+}
+
+func TestWorker(t *testing.T) {
+	a := newApp(t, Config{})
+	var calls, at, most atomic.Int64
+	w := Worker(a, "w", QueueOptions{Parallel: 3, Backoff: time.Millisecond}, func(ctx context.Context, j Job[int]) error {
+		if n := at.Add(1); n > most.Load() {
+			most.Store(n)
+		}
+		defer at.Add(-1)
+		calls.Add(1)
+		if j.Value%5 == 0 && j.Attempts == 0 {
+			return errors.New("not yet")
+		}
+		return nil
+	})
+	start(t, a)
+	update(t, a, func(tx *Tx) error {
+		for i := range 20 {
+			if _, err := w.Push(tx, i); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	await(t, "all are done", holds(a, func(s *Snapshot) bool { return w.Waiting(s) == 0 }))
+	if calls.Load() != 24 || most.Load() > 3 {
+		t.Errorf("%d calls, want 24; %d at once, want 3 at most", calls.Load(), most.Load())
+	}
+}
+
+func TestConsumer(t *testing.T) {
+	for _, ordered := range []bool{false, true} {
+		t.Run(fmt.Sprint("ordered=", ordered), func(t *testing.T) {
+			a := newApp(t, Config{})
+			in := Model[note](a, "")
+			marks := Model[seen](a, "")
+			var failures atomic.Int64
+			c := in.Consumer("c", ConsumerOptions{QueueOptions: QueueOptions{MaxAttempts: 3, Backoff: time.Millisecond}, Ordered: ordered, Kinds: []EventKind{Created}}, func(tx *Tx, e Event[note]) error {
+				if err := marks.Insert(tx, &seen{Key: e.Record.Text, N: marks.Len(tx)}); err != nil {
+					return err
+				}
+				if e.Record.Text == "5" && failures.Add(1) < 3 || e.Record.Text == "7" {
+					return errors.New("not now")
+				}
+				return nil
+			})
+			start(t, a)
+			for i := range 10 {
+				update(t, a, func(tx *Tx) error { return in.Insert(tx, &note{Text: fmt.Sprint(i)}) })
+			}
+			await(t, "nine are handled and one is dead", holds(a, func(s *Snapshot) bool { return marks.Len(s) == 9 && c.Aside(s) == 0 && countDead(t, c, s) == 1 }))
+			if err := a.View(func(s *Snapshot) error {
+				for m, err := range marks.Scan(s) {
+					if err != nil {
+						return err
+					}
+					if want := strings.Index("012345689", m.Key); ordered && m.N != want {
+						t.Errorf("%s was handled as number %d, want %d", m.Key, m.N, want)
+					}
+				}
+				return nil
+			}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func countDead[T any](t *testing.T, c *ConsumerOf[T], s *Snapshot) (n int) {
+	for d, err := range c.Dead(s) {
+		if err != nil || d.Attempts != 3 || d.Error != "not now" {
+			t.Errorf("dead letter %+v: %v", d, err)
+		}
+		n++
+	}
+	return n
+}
+
+// TestConsumerFailsOver stops leaders while a consumer counts: each event counts once.
+func TestConsumerFailsOver(t *testing.T) {
+	events, stops := 60, 3
+	if os.Getenv("LITHAIR_LONG") != "" {
+		events, stops = 600, 12
+	}
+	type parts struct {
+		in    *Collection[note]
+		marks *Collection[seen]
+		q     *QueueOf[string]
+	}
+	var mu sync.Mutex
+	of := map[*App]parts{}
+	m := startCluster(t, 3, func(a *App) {
+		p := parts{in: Model[note](a, "/notes"), marks: Model[seen](a, "")}
+		p.q = Queue(a, "second", QueueOptions{Backoff: time.Millisecond}, func(tx *Tx, j Job[string]) error {
+			return p.marks.Insert(tx, &seen{Key: "job " + j.Value}) // twice would be a conflict, and a dead letter
+		})
+		p.in.Consumer("count", ConsumerOptions{QueueOptions: QueueOptions{MaxAttempts: 1}}, func(tx *Tx, e Event[note]) error {
+			total, err := p.marks.Get(tx, "total")
+			if err != nil && !errors.Is(err, ErrNotFound) {
+				return err
+			}
+			total.Key, total.N = "total", total.N+1
+			if _, err := p.q.PushAfter(tx, e.Record.Text, 5*time.Millisecond); err != nil {
+				return err
+			}
+			return errors.Join(p.marks.Upsert(tx, &total), p.marks.Insert(tx, &seen{Key: "event " + e.Record.Text}))
+		})
+		mu.Lock()
+		of[a] = p
+		mu.Unlock()
+	})
+	for i := range events {
+		if at := m.leader(); i > 0 && i%(events/stops) == 0 {
+			m.stop(at)
+			m.leader()
+			m.start(at)
+			m.leader()
+		}
+		a := m.apps[m.follower()]
+		if got := call(t, a, "POST", "/notes", fmt.Sprintf(`{"text":"%d"}`, i)); got.StatusCode != 201 {
+			t.Fatalf("%d %s", got.StatusCode, got.body)
+		}
+	}
+	a := m.apps[m.leader()]
+	p := of[a]
+	await(t, "all events and jobs are done", holds(a, func(s *Snapshot) bool { return p.marks.Len(s) == 2*events+1 && p.q.Waiting(s) == 0 }))
+	if err := a.View(func(s *Snapshot) error {
+		total, err := p.marks.Get(s, "total")
+		if err == nil && total.N != events {
+			err = fmt.Errorf("%d events were counted, of %d", total.N, events)
+		}
+		for range p.q.Dead(s) {
+			err = errors.Join(err, errors.New("a job was done twice"))
+		}
+		if n := countJobs(a.jobTable, s, asideOf("count"), true); n > 0 {
+			err = errors.Join(err, fmt.Errorf("%d events were handled twice", n))
+		}
+		return err
+	}); err != nil {
+		t.Error(err)
+	}
+	t.Logf("%d events, %d leaders stopped", events, stops-1)
+}

@@ -9,7 +9,6 @@ import (
 	"os"
 	"regexp"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -471,12 +470,12 @@ func (a *App) openState(ctx context.Context, dir string) error {
 // mountTx makes the handler of /api/_tx, when all models are registered. Without models
 // there is none.
 func (a *App) mountTx() error {
-	if len(a.engine.Tables()) == 0 {
+	tables := slices.DeleteFunc(a.engine.Tables(), func(t *engine.Table) bool { return model.Internal(t.Name()) })
+	if len(tables) == 0 {
 		return nil
 	}
 	r := wire.NewRouter()
-	own := func(t *engine.Table) bool { return strings.HasPrefix(t.Name(), "_") } // of the framework
-	if err := rest.MountTx(r, a.engine, slices.DeleteFunc(a.engine.Tables(), own), "/api/_tx", a.restOptions()); err != nil {
+	if err := rest.MountTx(r, a.engine, tables, "/api/_tx", a.restOptions()); err != nil {
 		return err
 	}
 	h := r.Handler()

@@ -93,7 +93,17 @@ func (c *Collection[T]) Consumer(name string, o ConsumerOptions, fn func(tx *Tx,
 		}
 		return handle(tx, &x)
 	}})
-	return &ConsumerOf[T]{app: a, name: name, jobs: jobs}
+	a.queueFigures(asideOf(name))
+	made := &ConsumerOf[T]{app: a, name: name, jobs: jobs}
+	a.metrics.GaugeFunc("lithair_consumer_position", "Sequence up to which a consumer has dealt with everything, at least.", func() float64 {
+		if !a.ready.Load() {
+			return 0
+		}
+		s := &Snapshot{root: a.engine.Root()}
+		defer s.close()
+		return float64(made.Position(s))
+	}, [2]string{"consumer", name})
+	return made
 }
 
 // asideOf is the queue of a consumer's events that failed; no other queue can have its name.

@@ -26,7 +26,8 @@ type job struct {
 	Dead     bool      `json:"dead"`
 	Due      time.Time `json:"due"`
 	Pushed   time.Time `json:"pushed"`
-	Attempts int       `json:"attempts"` // that failed, or were taken and not acknowledged
+	Attempts int       `json:"attempts"`        // that failed, or were taken and not acknowledged
+	Lease    int       `json:"lease,omitempty"` // another number whenever it is taken, or given back
 	Error    string    `json:"error,omitempty"`
 	Payload  []byte    `json:"payload"` // JSON
 }
@@ -132,7 +133,22 @@ func newQueue[T any](a *App, name string) *QueueOf[T] {
 	if !hookName.MatchString(name) {
 		a.note(fmt.Errorf("lithair: Queue: %q is no name: want small letters, digits, - and _", name))
 	}
+	a.queueFigures(name)
 	return &QueueOf[T]{app: a, name: name, jobs: a.jobs()}
+}
+
+// queueFigures registers the figures of a queue.
+func (a *App) queueFigures(name string) {
+	for _, state := range []string{"waiting", "dead"} {
+		a.metrics.GaugeFunc("lithair_queue_jobs", "Jobs that are not done, by queue and by whether they are dead letters.", func() (n float64) {
+			if !a.ready.Load() {
+				return 0
+			}
+			s := &Snapshot{root: a.engine.Root()}
+			defer s.close()
+			return float64(countJobs(a.jobTable, s, name, state == "dead"))
+		}, [2]string{"queue", name}, [2]string{"state", state})
+	}
 }
 
 // jobs returns the model of jobs, registered.

@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/lithair/lithair-go/jsonx"
 )
 
 // seen is a record that a handler makes for what it has handled: a second one with the same key is refused.
@@ -271,4 +273,61 @@ func TestConsumerFailsOver(t *testing.T) {
 		t.Error(err)
 	}
 	t.Logf("%d events, %d leaders stopped", events, stops-1)
+}
+
+func TestRemoteQueue(t *testing.T) {
+	a := newApp(t, Config{})
+	q := RemoteQueue[string](a, "r", QueueOptions{MaxAttempts: 2, Backoff: time.Millisecond})
+	start(t, a)
+	update(t, a, func(tx *Tx) error {
+		for _, v := range []string{"a", "b"} {
+			if _, err := q.Push(tx, v); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	ask := func(what, body string, status int) takeAnswer {
+		t.Helper()
+		got := call(t, a, "POST", "/api/_queue/r/"+what, body)
+		if got.StatusCode != status {
+			t.Fatalf("%s %s: %d %s, want %d", what, body, got.StatusCode, got.body, status)
+		}
+		var list takeAnswer
+		if what == "take" && status == 200 {
+			if err := jsonx.Unmarshal([]byte(got.body), &list); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return list
+	}
+	settle := func(j takenJob) string { return fmt.Sprintf(`{"id":"%s","lease":%d,"error":"no"}`, j.ID, j.Lease) }
+	first := ask("take", `{"max":5}`, 200).Jobs
+	if len(first) != 2 || string(first[0].Value) != `"a"` {
+		t.Fatalf("%+v was taken", first)
+	}
+	if got := ask("take", `{}`, 200).Jobs; len(got) != 0 {
+		t.Errorf("%+v was taken twice", got)
+	}
+	ask("ack", settle(first[0]), 204)
+	ask("ack", settle(first[0]), 409)
+	ask("nack", settle(first[1]), 204)
+	ask("ack", settle(first[1]), 409)
+	var again []takenJob
+	await(t, "the job comes again", func() bool { again = ask("take", `{"lease_ms":1}`, 200).Jobs; return len(again) == 1 })
+	if again[0].Attempts != 1 {
+		t.Errorf("attempt %d, want 1", again[0].Attempts)
+	}
+	await(t, "a job that is never acknowledged dies", func() bool {
+		if got := ask("take", `{}`, 200).Jobs; len(got) > 0 {
+			t.Fatalf("%+v is taken too often", got)
+		}
+		return holds(a, func(s *Snapshot) bool { return countJobs(a.jobTable, s, "r", true) == 1 })()
+	})
+	ask("ack", settle(again[0]), 409)
+	ask("take", `{"max":101}`, 400)
+	ask("take", `{"lease_ms":3600001}`, 400)
+	if body := call(t, a, "GET", "/observe/metrics", "").body; !strings.Contains(body, `lithair_queue_jobs{queue="r",state="dead"} 1`) {
+		t.Error("no figure of the dead letter")
+	}
 }

@@ -151,15 +151,14 @@ func (c *Core) change(e Entry) {
 	}
 }
 
-// flushChanges tells peers what has changed.
+// flushChanges tells peers what has changed; also those that seem to be down, since they may hear what is said to them, and would not
+// know that they were left out.
 func (c *Core) flushChanges() {
 	if len(c.changes) == 0 {
 		return
 	}
 	for _, id := range c.ids {
-		if p := c.peers[id]; p.up {
-			c.send(p, Message{Kind: KindDelta, Entries: c.changes})
-		}
+		c.send(c.peers[id], Message{Kind: KindDelta, Entries: c.changes})
 	}
 	c.changes = nil
 }

@@ -12,7 +12,7 @@ import (
 type pending struct {
 	kind    uint32   // frameBatch, frameTruncate, dropSegments, swapSegment, rotateSegment or resetLog
 	buf     []byte   // of a batch: room for the frame's head, and the records
-	digests []Sum    // of their payloads
+	digests []Sum    // of their payloads; once the work is prepared, the records' leaves
 	index   uint64   // of a truncation or removal
 	swap    *swap    // of a segment that was written anew
 	begin   Position // of a reset

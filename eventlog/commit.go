@@ -74,8 +74,10 @@ func (w *Work) prepare() error {
 		if im.loose {
 			break
 		}
-		f.chain = f.chain.link(p.buf[at+8:at+recordHead], &p.digests[i])
+		head, sum := p.buf[at+8:at+recordHead], &p.digests[i]
+		f.chain = f.chain.link(head, sum)
 		at += recordSize(p.buf[at:])
+		*sum = leaf(head, sum) // nobody needs the digest any more
 	}
 	return w.seal(f, p.buf)
 }
@@ -280,6 +282,7 @@ func (l *Log) adopt(made *segment) {
 	old := l.active()
 	if old.name != made.name {
 		old.summary = l.im.summarize(old)
+		made.leaves = old.leaves.open()
 		l.sealedNew++
 		l.im.segments = append(l.im.segments, made)
 		return
@@ -301,12 +304,12 @@ func (l *Log) settle(w *Work) {
 		l.im.last += uint64(f.count)
 		l.im.chain = f.chain
 		if !l.im.loose {
-			seg.digests.add(f.first, w.taken.digests)
+			seg.leaves.add(f.first, w.taken.digests)
 		}
 		l.im.add(place{seg: seg, off: w.off, size: f.size, first: f.first, last: l.im.last, time: w.time, chain: f.chain})
 	case frameTruncate:
 		l.im.truncate(seg, f.durable, f.chain)
-		seg.digests = digests{full: true}
+		seg.leaves = leaves{full: true}
 	}
 }
 

@@ -321,7 +321,7 @@ func (l *Log) replace(s *swap) error {
 			r.seg = s.made
 		}
 	}
-	s.made.digests, s.old.removed = s.old.digests, true
+	s.made.leaves, s.old.removed = s.old.leaves, true
 	if s.old.readers == 0 {
 		return s.old.file.Close()
 	}

@@ -136,10 +136,24 @@ func (m *memory) grown(n int64) []byte {
 // each reads the place into m and calls fn with its batches from the one on that holds
 // index from, checked, until fn returns false or an error.
 func (p *place) each(m *memory, from uint64, fn func(f *frame) (more bool, err error)) error {
+	if err := p.load(m); err != nil {
+		return err
+	}
+	return p.eachLoaded(m, from, fn)
+}
+
+// load reads the place into m.
+func (p *place) load(m *memory) error {
 	b := m.grown(p.size)
 	if n, err := p.seg.file.ReadAt(b, p.off); err != nil && !(err == io.EOF && n == len(b)) {
 		return err
 	}
+	return nil
+}
+
+// eachLoaded is each for a place that was read into m.
+func (p *place) eachLoaded(m *memory, from uint64, fn func(f *frame) (more bool, err error)) error {
+	b := m.file[:p.size]
 	env := &p.seg.env
 	if p.packed {
 		pack, problem := env.parse(b, &m.open)

@@ -2,6 +2,7 @@ package eventlog
 
 import (
 	"errors"
+	"slices"
 	"sort"
 )
 
@@ -46,20 +47,18 @@ func (l *Log) leaves(n uint64) ([]Sum, error) {
 	return l.leavesWith(n, nil)
 }
 
-// leavesWith is leaves with the digests of payloads that are known.
-func (l *Log) leavesWith(n uint64, known *digests) ([]Sum, error) {
+// leavesWith is leaves that reads no records of which the leaves are known.
+func (l *Log) leavesWith(n uint64, known *leaves) ([]Sum, error) {
 	if !l.Chained() {
 		return nil, ErrNoChain
 	}
+	first := n*RangeSize + 1
+	if sums := known.of(first, RangeSize); sums != nil {
+		return sums, nil
+	}
 	leaves := make([]Sum, 0, RangeSize)
-	err := l.eachFrom(n*RangeSize+1, func(r Record) (bool, error) {
-		if payload := known.of(r.Index); payload != nil {
-			var head [recordHead - 8]byte
-			r.putHead(head[:], r.Index)
-			leaves = append(leaves, leaf(head[:], payload))
-		} else {
-			leaves = append(leaves, leafOf(&r))
-		}
+	err := l.eachFrom(first, func(r Record) (bool, error) {
+		leaves = append(leaves, leafOf(&r))
 		return len(leaves) < RangeSize, nil
 	})
 	if err == nil && len(leaves) < RangeSize {
@@ -125,8 +124,8 @@ func (l *Log) rootsOf(seg *segment) (roots []root, err error) {
 	}
 	l.mu.Lock()
 	first, last := l.im.span(seg)
-	known := seg.digests
-	seg.digests = digests{}
+	known := seg.leaves
+	seg.leaves = leaves{}
 	l.mu.Unlock()
 	if last == 0 {
 		return nil, nil
@@ -159,20 +158,20 @@ func (im *image) span(seg *segment) (first, last uint64) {
 	return first, last
 }
 
-// digests are those of the payloads of records that follow each other, kept from the
-// append so that the leaves of a segment can be made without hashing every payload again.
-type digests struct {
+// leaves are those of records that follow each other, kept from the append so that the roots
+// of a segment can be made without reading its records back and hashing every payload again.
+type leaves struct {
 	first uint64
 	sums  []Sum
 	full  bool // no more are kept: there were too many, or a truncation
 }
 
-// maxDigests bounds the memory of a segment's digests, to 8 MiB.
-const maxDigests = 8 << 20 / chainSize
+// maxLeaves bounds the memory of a segment's leaves, to 8 MiB.
+const maxLeaves = 8 << 20 / chainSize
 
-// add keeps the digests of a batch.
-func (d *digests) add(first uint64, sums []Sum) {
-	if d.full || len(d.sums)+len(sums) > maxDigests {
+// add keeps the leaves of a batch.
+func (d *leaves) add(first uint64, sums []Sum) {
+	if d.full || len(d.sums)+len(sums) > maxLeaves {
 		d.full = true
 		return
 	}
@@ -182,10 +181,21 @@ func (d *digests) add(first uint64, sums []Sum) {
 	d.sums = append(d.sums, sums...)
 }
 
-// of returns the digest of the payload at an index; nil: it is not kept.
-func (d *digests) of(index uint64) *Sum {
-	if d == nil || index < d.first || index-d.first >= uint64(len(d.sums)) {
+// of returns the leaves of n records from an index on, whose memory is the caller's then;
+// nil: not all of them are kept.
+func (d *leaves) of(first uint64, n int) []Sum {
+	if d == nil || first < d.first || first-d.first+uint64(n) > uint64(len(d.sums)) {
 		return nil
 	}
-	return &d.sums[index-d.first]
+	return d.sums[first-d.first:][:n:n]
+}
+
+// open returns those of the range that is not complete, for the segment behind.
+func (d *leaves) open() leaves {
+	next := d.first + uint64(len(d.sums))
+	if d.full || len(d.sums) == 0 {
+		return leaves{}
+	}
+	first := max(d.first, RangeOf(next)*RangeSize+1)
+	return leaves{first: first, sums: slices.Clone(d.sums[first-d.first:])}
 }

@@ -35,7 +35,7 @@ type segment struct {
 	low    uint64 // lowest index that a truncation in this file went back to
 	lowSum Sum    // chain value there
 
-	digests  digests  // of its payloads; guarded by Log.mu
+	leaves   leaves   // of its records; guarded by Log.mu
 	summary  *summary // sealed, to be written to the index file by Tend
 	replaced bool     // another is about to take its place, without what this one holds; guarded by Log.mu
 	tended   bool     // by whoever has taken the summary; guarded by Log.mu

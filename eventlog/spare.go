@@ -20,7 +20,7 @@ const (
 	zeroAheadMax  = 1 << 20
 	spareSyncStep = 4 << 20   // zeros that are synced at once, so that no append waits long for the disk
 	largeFrame    = 512 << 10 // from this size on writing twice costs more than the journal
-	streamFrame   = 192 << 10 // mean frame from which on the next segment is not zeroed but reserved: it would double what the disk has to do
+	streamFrame   = 96 << 10  // mean frame from which on the next segment is not zeroed but reserved: it would double what the disk has to do
 )
 
 var zeros [zeroAheadMax]byte

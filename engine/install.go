@@ -127,7 +127,7 @@ func (s sink) CloseSnapshot(index uint64) error {
 	if o == nil {
 		return nil
 	}
-	return o.Close()
+	return errors.Join(o.Close(), s.e.snaps.remove(s.e.snaps.superseded()))
 }
 
 // incoming is a snapshot that arrives. It belongs to the order, which calls one method at a time.
@@ -280,16 +280,23 @@ func (s sink) Installed() {
 	snaps.mu.Lock()
 	in := snaps.adopted[0]
 	snaps.adopted = slices.Delete(snaps.adopted, 0, 1)
+	snaps.least = max(snaps.least, in.at.Index)
 	snaps.mu.Unlock()
 	e.tell(event{install: &point{in.root, in.at.Index}})
-	old := snaps.kept()
 	snaps.add(snapshotFile{in.at.Index, in.root.Seq(), in.at.Time, path.Join(snaps.cfg.Dir, SnapshotName(in.at.Index))}, in.kept)
-	old = slices.DeleteFunc(slices.Clone(old), func(f snapshotFile) bool { return f.index >= in.at.Index })
-	if err := snaps.remove(old); err != nil {
+	if err := snaps.remove(snaps.superseded()); err != nil {
 		e.log.Warn("snapshots that the log does not continue any more could not be removed", "error", err)
 	}
 	e.stats.gathered.Store(0)
 	e.stats.snapshotSeq.Store(in.root.Seq())
+}
+
+// superseded returns the snapshots that one of another node has taken the place of. One that is
+// being written, or sent, while that is installed goes when it is written or sent.
+func (s *snapshots) superseded() []snapshotFile {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(s.files), func(f snapshotFile) bool { return f.index >= s.least })
 }
 
 // forgetOld removes the snapshots that the log, which begins at first, does not continue: one that

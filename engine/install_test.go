@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"reflect"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -24,9 +25,23 @@ import (
 type following struct {
 	order
 	sink engine.Sink
+	note func() // called when a snapshot is about to be written
+}
+
+// Note implements engine.Order.
+func (o *following) Note(index uint64) []byte {
+	if o.note != nil {
+		o.note()
+	}
+	return o.order.Note(index)
 }
 
 func (o *following) First() uint64 { return o.sink.Holds().Index + 1 }
+
+// Position implements engine.Order.
+func (o *following) Position(index uint64) (eventlog.Position, error) {
+	return eventlog.Position{Index: index, Term: 1}, nil
+}
 
 // keyOf is a provider with one key.
 func keyOf(b byte) eventlog.KeyProvider {
@@ -38,9 +53,12 @@ func keyOf(b byte) eventlog.KeyProvider {
 }
 
 // startFollowing starts an engine that waits to be fed.
-func startFollowing(t *testing.T, sim *disk.Sim, keys eventlog.KeyProvider) (*engine.Engine, engine.Sink) {
+func startFollowing(t *testing.T, sim *disk.Sim, keys eventlog.KeyProvider, tap ...func(*following)) (*engine.Engine, engine.Sink) {
 	t.Helper()
 	o := &following{}
+	for _, fn := range tap {
+		fn(o)
+	}
 	e, err := engine.New(engine.Config{Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), Open: func(sink engine.Sink) (engine.Order, error) {
 		o.sink = sink
 		return o, nil
@@ -212,6 +230,73 @@ func TestInstallTwice(t *testing.T) {
 	}
 	if err := from.e.Close(context.Background()); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestInstallBesideAnother: a snapshot that is being written, or sent, while one of another node is
+// installed does not outlast it: it may hold a key that is destroyed in that.
+func TestInstallBesideAnother(t *testing.T) {
+	var out engine.Sink
+	source := disk.NewSim(1)
+	from := startTimed(t, source, time.Unix(1e9, 0), engine.SnapshotConfig{Keep: 1}, func(s engine.Sink) { out = s })
+	from.day(0)
+	from.day(1)
+	index := out.NewestSnapshot()
+	_, _, size, sum, err := out.OpenSnapshot(index)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := make([]byte, size)
+	if err := errors.Join(out.ReadSnapshot(index, b, 0), out.CloseSnapshot(index), from.e.Close(context.Background())); err != nil {
+		t.Fatal(err)
+	}
+	log, err := eventlog.OpenReadOnly(eventlog.Config{Dir: "log", FS: source})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	records, err := log.Read(1, 4<<10) // less than a day
+	if err != nil || len(records) == 0 || records[len(records)-1].Index >= index {
+		t.Fatalf("%d records, %v", len(records), err)
+	}
+	for _, sent := range []bool{false, true} {
+		sim := disk.NewSim(2)
+		var o *following
+		e, in := startFollowing(t, sim, nil, func(f *following) { o = f })
+		in.Committed(records)
+		if _, err := e.Wait(t.Context(), 3); err != nil {
+			t.Fatal(err)
+		}
+		for e.Stats().Applied < records[len(records)-1].Index {
+			runtime.Gosched()
+		}
+		if err := errors.Join(check(in, feed(in, b, 777), size, sum), in.AdoptIncoming()); err != nil {
+			t.Fatal(err)
+		}
+		if !sent {
+			o.note = in.Installed
+		}
+		if err := e.Snapshot(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if o.note = nil; sent {
+			own := in.NewestSnapshot()
+			if _, _, _, _, err := in.OpenSnapshot(own); err != nil || own >= index {
+				t.Fatalf("own snapshot at %d, the other at %d, %v", own, index, err)
+			}
+			in.Installed()
+			if err := in.ReadSnapshot(own, make([]byte, 10), 0); err != nil {
+				t.Errorf("while it is sent: %v", err)
+			}
+			if err := in.CloseSnapshot(own); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, name := range sim.Files() {
+			if strings.HasPrefix(name, "snapshots/") && name != "snapshots/"+engine.SnapshotName(index) {
+				t.Errorf("sent %v: %s is left", sent, name)
+			}
+		}
 	}
 }
 

@@ -120,6 +120,7 @@ type snapshots struct {
 	pins    atomic.Int32               // exports that read snapshots and log: nothing is let go of
 	sending map[uint64]*openedSnapshot // by index, guarded by mu: they stay
 	bad     map[uint64]bool            // found damaged, guarded by mu: they are neither sent nor read
+	least   uint64                     // log index of the snapshot of another node that was installed last, guarded by mu: older ones go
 	beyond  beyond
 	in      incoming
 	adopted []incoming // in their places, and not shown yet, oldest first; guarded by mu
@@ -318,7 +319,7 @@ func (s *snapshots) write(root *state.Root, at snapshotPlace) error {
 	}
 	s.add(f, size)
 	s.hold(root, f.index, size)
-	return s.remove(s.surplus(s.kept()))
+	return s.remove(append(s.surplus(s.kept()), s.superseded()...))
 }
 
 // add lists a snapshot that was written. It need not be the newest: one of another node may have

@@ -434,6 +434,13 @@ func (a *App) openState(ctx context.Context, dir string) error {
 	if err := backup.Finish(a.cfg.FS, dir); err != nil {
 		return &startError{err: err, kind: startData, dir: dir, name: a.cfg.Name}
 	}
+	replaced, err := backup.Replaced(a.cfg.FS, dir)
+	if err != nil {
+		return &startError{err: err, kind: startData, dir: dir, name: a.cfg.Name}
+	}
+	for _, folder := range replaced {
+		a.log.Warn("a folder holds what a restore replaced: nothing is erased in it, and it takes room; remove it when it is not needed", "folder", folder)
+	}
 	snaps, err := parseRetention(a.cfg.Retention)
 	if err != nil {
 		return &startError{err: err, kind: startConfig}

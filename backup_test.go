@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -211,13 +212,17 @@ func TestACutOffRestoreIsFinishedAtTheStart(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := os.WriteFile(filepath.Join(dir, "restore.state"), []byte("fill replaced-x\n"), 0o600); err != nil {
+	if err := errors.Join(os.Mkdir(filepath.Join(dir, "replaced-x"), 0o700), os.WriteFile(filepath.Join(dir, "restore.state"), []byte("fill replaced-x\n"), 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	b := withNotes(newApp(t, Config{Dir: dir}))
+	var out lockedBuffer
+	b := withNotes(newApp(t, Config{Dir: dir, Logger: slog.New(slog.NewTextHandler(&out, nil))}))
 	start(t, b)
 	if b.engine.Root().Hash() != want {
 		t.Error("another state")
+	}
+	if !strings.Contains(out.String(), "replaced-x") {
+		t.Error("the folder with what was replaced is not named at the start")
 	}
 	if _, err := os.Stat(staging); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the staging folder is left: %v", err)

@@ -178,6 +178,12 @@ func TestAside(t *testing.T) {
 	if slices.ContainsFunc(files, func(n string) bool { return strings.Contains(n, "restor") }) {
 		t.Errorf("something is left: %v", files)
 	}
+	if list, err := backup.Replaced(sim, "back"); err != nil || len(list) != 1 || list[0] != "back/"+done.Aside {
+		t.Errorf("replaced: %v, %v; the restore said %s", list, err, done.Aside)
+	}
+	if list, err := backup.Replaced(sim, "nowhere"); err != nil || len(list) != 0 {
+		t.Errorf("replaced nowhere: %v, %v", list, err)
+	}
 	if root(t, sim, "back/"+done.Aside, newest).Hash() != s.old || root(t, sim, "back", newest).Hash() != s.new {
 		t.Error("old and new are not what they were")
 	}

@@ -22,7 +22,7 @@
 // A restore makes everything ready in a folder of the target, then notes durably that it
 // counts, and moves files. A crash before the note leaves what was there, one behind it
 // is carried on by [Finish]. What was there before is kept in a folder of its own,
-// replaced-TIME, until somebody removes it.
+// replaced-TIME, until somebody removes it: see [Replaced].
 //
 // # What is not in it
 //

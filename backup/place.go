@@ -253,6 +253,27 @@ func Interrupted(files disk.FS, dir string) (bool, error) {
 	return phase != "", err
 }
 
+// Replaced returns the folders of a data directory that hold what stood there before a restore
+// replaced it, oldest first. Nothing reads them, and nothing is erased in them: a key that
+// is destroyed later still stands there, until somebody removes the folder. None is found
+// where there is no such directory.
+func Replaced(files disk.FS, dir string) (folders []string, err error) {
+	if files == nil {
+		files = disk.Real()
+	}
+	names, err := files.List(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	for _, n := range names {
+		if strings.HasPrefix(n, asidePart) {
+			folders = append(folders, path.Join(dir, n))
+		}
+	}
+	slices.Sort(folders)
+	return folders, err
+}
+
 // Finish carries on a restore of a data directory that was cut off behind the point from
 // which it counts; without one it does nothing. Whoever opens the directory calls it
 // first.

@@ -46,6 +46,7 @@ func TestBackupCommands(t *testing.T) {
 	run("restore "+file+" -dir "+back, 5, "-replace moves that aside")
 	run("restore "+file+" -dir "+locked+" -replace", 5, "stop the application first")
 	run("restore "+file+" -dir "+back+" -at 20 -replace", 0, "aside: ")
+	run("backup "+file+".2 -dir "+back, 0, "holds what a restore replaced")
 	run("state at now "+back, 0, "19 records; sequence 20")
 	run("state at 10 "+back+" -model town", 0, "9 records; sequence 10")
 	run("state at 21 "+back, 4, "the log ends at index 20")

@@ -86,6 +86,13 @@ func (c *Console) backup(in Input, f backupFlags) error {
 	if live {
 		from = "the running application in " + f.dir
 	}
+	replaced, err := backup.Replaced(disk.Real(), f.dir)
+	if err != nil {
+		return err
+	}
+	for _, folder := range replaced {
+		fmt.Fprintf(c.Err, "%s holds what a restore replaced, and is no part of the backup: nothing is erased in it; remove it when it is not needed\n", folder)
+	}
 	_, err = fmt.Fprintf(c.Err, "%s: %d bytes from %s: sequence %d, state hash %s, %d log records, %d files\n", file, shown.Bytes, from, shown.Seq, shown.Hash, shown.Records, shown.Files)
 	return err
 }

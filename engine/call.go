@@ -46,14 +46,29 @@ type Call struct {
 	Result Result
 	Err    error
 	taken  atomic.Bool   // by the executor, to run it, or by the caller, to withdraw it
-	done   chan struct{} // closed by the shell
+	done   chan struct{} // closed by the shell; before that a value says that the caller may be blocking itself
 	system bool          // made by the engine itself: nobody waits
+	watch  running       // the watchdog's
 }
 
 // NewCall wraps a command. ctx is the caller's: when it is done before the function
 // has returned, nothing is proposed.
 func NewCall(ctx context.Context, cmd Command) *Call {
-	return &Call{ctx: ctx, cmd: cmd, done: make(chan struct{})}
+	return &Call{ctx: ctx, cmd: cmd, done: make(chan struct{}, 1)}
+}
+
+// ended says, without waiting, whether the call is done.
+func (c *Call) ended() bool {
+	for {
+		select {
+		case _, suspected := <-c.done:
+			if !suspected {
+				return true
+			}
+		default:
+			return false
+		}
+	}
 }
 
 // Name returns the command's name.

@@ -135,7 +135,7 @@ func New(cfg Config) (*Engine, error) {
 		barriers: map[uint64]*barrier{}, tickets: cfg.Entropy() >> 1, settled: make(chan struct{}), idle: make(chan struct{}),
 		snapsAsk: make(chan func()), snapsDone: make(chan struct{}), eraseAsk: make(chan struct{}, 1), past: past{turn: make(chan struct{}, pastReaders)}}
 	e.work.L = &e.mu
-	e.watch = newWatchdog(e.log, cfg.SlowTx)
+	e.watch = newWatchdog(e.log, cfg.SlowTx, e.suspect)
 	if !cfg.Manual {
 		e.cfg.Running = e.watch.running
 	}
@@ -263,24 +263,36 @@ func (e *Engine) Do(ctx context.Context, cmd Command) (Result, error) {
 	}
 	for {
 		select {
-		case <-c.done:
-			return c.Result, c.Err
+		case _, suspected := <-c.done:
+			if !suspected {
+				return c.Result, c.Err
+			}
+			if e.watch.inside() && c.Withdraw() {
+				e.unqueue()
+				return Result{}, ErrNested
+			}
 		case <-ctx.Done():
 			if c.Withdraw() {
 				e.unqueue()
 				return Result{}, context.Cause(ctx)
 			}
-			select {
-			case <-c.done:
+			if c.ended() {
 				return c.Result, c.Err
-			default:
-				return Result{}, errors.Join(ErrOutcomeUnknown, context.Cause(ctx))
 			}
-		case <-e.watch.suspected():
-			if e.watch.inside() && c.Withdraw() {
-				e.unqueue()
-				return Result{}, ErrNested
-			}
+			return Result{}, errors.Join(ErrOutcomeUnknown, context.Cause(ctx))
+		}
+	}
+}
+
+// suspect has those who wait look whether it is they who block the function that runs: their
+// calls came while it did, so they are in the inbox.
+func (e *Engine) suspect() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, c := range e.inbox {
+		select {
+		case c.done <- struct{}{}:
+		default: // it has been told
 		}
 	}
 }

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"slices"
 	"sync/atomic"
 
 	"github.com/lithair/lithair-go/model"
@@ -42,6 +43,11 @@ type reference struct {
 type backReference struct {
 	schema *model.Schema
 	field  *model.SchemaField
+}
+
+// timed says whether records have times that the server sets.
+func (t *Table) timed() bool {
+	return slices.ContainsFunc(t.model.Fields, func(f *model.Field) bool { return f.Created || f.Updated })
 }
 
 // Name returns the model's name.

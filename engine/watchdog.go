@@ -19,21 +19,19 @@ type watchdog struct {
 	slow      time.Duration
 	timer     *time.Timer
 	current   atomic.Pointer[running]
-	suspect   atomic.Pointer[chan struct{}]
+	suspect   func() // has callers that wait look whether they block themselves
 	goroutine []byte // "goroutine 12 [": how the executor's stack begins in a dump
 }
 
-// running is the function that runs now.
+// running is the function that runs now. It is part of its call.
 type running struct {
 	call     *Call
 	since    time.Time
 	reported atomic.Bool
 }
 
-func newWatchdog(log *slog.Logger, slow time.Duration) *watchdog {
-	w := &watchdog{log: log, slow: slow}
-	ch := make(chan struct{})
-	w.suspect.Store(&ch)
+func newWatchdog(log *slog.Logger, slow time.Duration, suspect func()) *watchdog {
+	w := &watchdog{log: log, slow: slow, suspect: suspect}
 	w.timer = time.AfterFunc(time.Hour, w.look)
 	w.timer.Stop()
 	return w
@@ -60,11 +58,9 @@ func (w *watchdog) running(c *Call) {
 		}
 		return
 	}
-	w.current.Store(&running{call: c, since: time.Now()})
+	c.watch.call, c.watch.since = c, time.Now()
+	w.current.Store(&c.watch)
 }
-
-// suspected returns a channel that is closed when a function has run for some time.
-func (w *watchdog) suspected() <-chan struct{} { return *w.suspect.Load() }
 
 // look runs when a batch has taken long.
 func (w *watchdog) look() {
@@ -72,8 +68,7 @@ func (w *watchdog) look() {
 	if r == nil {
 		return
 	}
-	ch := make(chan struct{})
-	close(*w.suspect.Swap(&ch))
+	w.suspect()
 	took := time.Since(r.since)
 	if took >= w.slow && !r.reported.Load() {
 		w.report(r, w.stack())

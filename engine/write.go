@@ -82,12 +82,18 @@ func (tx *Tx) Upsert(t *Table, ptr any) error {
 }
 
 func (tx *Tx) replace(t *Table, b *binding, key string, row *state.Row, ptr any) error {
-	old := b.codec.New()
-	if err := b.codec.Decode(row.Bytes(), old); err != nil {
+	if err := checkPointer(t, ptr); err != nil {
 		return err
 	}
-	if err := keepServerFields(t, old, ptr); err != nil {
-		return err
+	var old any // decoded only where somebody looks at it
+	if len(t.before) > 0 || t.timed() || t.model.Seals() {
+		old = b.codec.New()
+		if err := b.codec.Decode(row.Bytes(), old); err != nil {
+			return err
+		}
+		if err := keepServerFields(t, old, ptr); err != nil {
+			return err
+		}
 	}
 	if err := tx.runBefore(t, &Change{Kind: state.Updated, Table: t, Key: key, Old: old, New: ptr}); err != nil {
 		return err
@@ -268,9 +274,6 @@ func (tx *Tx) fillNew(t *Table, ptr any) error {
 // keepServerFields carries created times over from the old record, and refuses a
 // changed one. Updated times are left to touch.
 func keepServerFields(t *Table, old, ptr any) error {
-	if err := checkPointer(t, ptr); err != nil {
-		return err
-	}
 	for _, f := range t.model.Fields {
 		if !f.Created && !f.Updated {
 			continue

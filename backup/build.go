@@ -41,6 +41,7 @@ type builder struct {
 	blob     *blob.Writer // nil: no blob is being written
 	replay   *engine.Replay
 	log      *eventlog.Log
+	held     []heldKey // records of keys that wait for the entry they belong to
 	batch    []eventlog.Record
 	bytes    int
 	oldest   uint64
@@ -150,6 +151,9 @@ func (b *builder) record(r *eventlog.Record, at eventlog.Position) error {
 	if b.replay == nil {
 		return errors.New("backup: records without a base")
 	}
+	if b.root == nil && r.Kind == engine.KindKey && r.Time <= b.when {
+		return b.hold(r, at)
+	}
 	if b.root == nil && r.Kind == engine.KindBatch {
 		first, count, err := engine.EntrySpan(r.Payload)
 		if err != nil {
@@ -159,16 +163,62 @@ func (b *builder) record(r *eventlog.Record, at eventlog.Position) error {
 		case r.Time > b.when || first > b.seq:
 			b.root = b.replay.Root()
 		case first+count-1 > b.seq:
+			if err := b.release(true); err != nil {
+				return err
+			}
 			return b.split(r)
 		}
 	}
-	if b.root == nil && (r.Kind < engine.KindBatch || r.Time <= b.when) { // times of the order's own come from another clock
+	here := b.root == nil && (r.Kind < engine.KindBatch || r.Time <= b.when) // times of the order's own come from another clock
+	if err := b.release(here); err != nil {
+		return err
+	}
+	if here {
 		if err := b.append(*r); err != nil {
 			return err
 		}
 		b.at = at
 	}
 	return b.replay.Apply(*r, math.MaxUint64)
+}
+
+// heldKey is a record of a key, and the place behind it.
+type heldKey struct {
+	record eventlog.Record
+	at     eventlog.Position
+}
+
+// maxHeld bounds the keys that wait for their entry; more are written without it.
+const maxHeld = 4096
+
+// hold keeps a record of a key until the one behind it comes: a restored log that ends before
+// an entry does not end with its keys, which nobody would erase with their subjects. Where it
+// ends inside an entry, that entry's keys stay, those of the transactions left out too.
+func (b *builder) hold(r *eventlog.Record, at eventlog.Position) error {
+	key := *r
+	key.Payload = bytes.Clone(r.Payload)
+	if b.held = append(b.held, heldKey{key, at}); len(b.held) < maxHeld {
+		return nil
+	}
+	return b.release(true)
+}
+
+// release applies the keys that were held, and writes them where they belong to the log.
+func (b *builder) release(written bool) error {
+	for i := range b.held {
+		k := &b.held[i]
+		if written {
+			if err := b.append(k.record); err != nil {
+				return err
+			}
+			b.at = k.at
+		}
+		if err := b.replay.Apply(k.record, math.MaxUint64); err != nil {
+			return err
+		}
+	}
+	b.held = b.held[:0]
+	return nil
 }
 
 // split ends the restored log inside an entry.
@@ -216,6 +266,9 @@ func (b *builder) flush() error {
 
 // finish checks what was built against what the source had, and completes it.
 func (b *builder) finish(w *walk) error {
+	if err := b.release(b.root == nil); err != nil {
+		return err
+	}
 	newest := b.replay.Root()
 	if newest.Seq() != w.end.seq || newest.Hash() != w.end.hash {
 		return fmt.Errorf("backup: the records make the state at sequence %d with hash %x, and the source had sequence %d with hash %x", newest.Seq(), newest.Hash(), w.end.seq, w.end.hash)

@@ -46,6 +46,7 @@ rooms           jsonx binenc                                     : a capability:
 rest            engine state model query wire jsonx binenc      : a capability: below the root, wired by it
 live            engine state model query ws wire jsonx binenc   : a capability: below the root, wired by it; what clients may see of a record is handed in
 observe         wire jsonx                                      : a capability: reads numbers and functions it is handed, never the engine
+sdk/js                                                          : the client for browsers as bytes in a binary; imports nothing
 openapi         model jsonx binenc                              : a capability: describes what it is told, and serves nothing
 .               openapi wire ws jsonx binenc model state query engine eventlog consensus consensus/node rest live observe backup blob internal/disk internal/crypt internal/cli : the root only wires
 cmd/...         . ...                                           : programs, on top of everything

@@ -1,0 +1,115 @@
+// Types of lithair.js.
+
+export class LithairError extends Error {
+	constructor(code: string, detail?: string);
+	/** For programs, see live/SPEC.md §7. */
+	readonly code: string;
+	readonly detail: string;
+}
+
+export interface Options {
+	/** Sent with each connection: a token, or what returns a fresh one. */
+	token?: string | (() => string | Promise<string>);
+	/** Of the WebSocket; default /live. */
+	path?: string;
+	/** Path of each model's collection, for where there is no WebSocket: { Article: '/api/articles' }. */
+	paths?: Record<string, string>;
+	/** Default: a WebSocket, and events where none can be had. */
+	transport?: 'websocket' | 'events';
+	/** Shortest and longest time between two tries, in ms; default 500 and 20000. */
+	minDelayMs?: number;
+	maxDelayMs?: number;
+	/** A connection is asked after so long a silence, and given up after so long without an answer, in ms; default 25000 and 10000. */
+	pingMs?: number;
+	deadMs?: number;
+	WebSocket?: typeof globalThis.WebSocket;
+	fetch?: typeof globalThis.fetch;
+}
+
+export type Status = 'connecting' | 'connected' | 'waiting' | 'offline' | 'closed';
+
+export interface LiveOptions {
+	/** Members of the rows; default all that may be seen. */
+	fields?: string[];
+	/** Changes come at most so often, in ms. */
+	everyMs?: number;
+	/** Of the collection, for where there is no WebSocket. */
+	path?: string;
+}
+
+/** The rows of a query, kept current. */
+export class LiveQuery<T = Record<string, unknown>> implements AsyncIterable<readonly T[]> {
+	private constructor();
+	/** In the order of the query; frozen, and replaced as a whole. */
+	readonly rows: readonly T[];
+	/** The rows are those of this sequence. */
+	readonly seq: number;
+	/** Records that meet the query, of which rows may be a page. */
+	readonly total: number;
+	readonly status: 'pending' | 'live' | 'stale' | 'error' | 'closed';
+	readonly error: LithairError | null;
+	/** Times that the rows began anew. */
+	readonly resyncs: number;
+	readonly ready: Promise<readonly T[]>;
+	readonly id: number;
+	/** Bound, as useSyncExternalStore wants it. */
+	subscribe(fn: (q: LiveQuery<T>) => void): () => void;
+	/** Bound; the same as rows. */
+	snapshot(): readonly T[];
+	[Symbol.asyncIterator](): AsyncIterator<readonly T[]>;
+	close(): void;
+}
+
+export interface FeedOptions {
+	model?: string;
+	types?: ('created' | 'updated' | 'deleted')[];
+	key?: string;
+	actor?: string;
+	/** Behind this sequence; default: what is new. */
+	from?: number;
+}
+
+export interface FeedEvent<T = Record<string, unknown>> {
+	seq: number;
+	/** Its place in the transaction. */
+	n: number;
+	model: string;
+	type: 'created' | 'updated' | 'deleted';
+	key: string;
+	actor: string;
+	/** RFC 3339. */
+	time: string;
+	data: T;
+}
+
+export class Feed<T = Record<string, unknown>> implements AsyncIterable<FeedEvent<T>> {
+	private constructor();
+	readonly id: number;
+	[Symbol.asyncIterator](): AsyncIterator<FeedEvent<T>>;
+	close(): void;
+}
+
+/** Events: status, lost, drain, diverged; each a CustomEvent. */
+export class Client extends EventTarget {
+	private constructor();
+	readonly status: Status;
+	readonly transport: 'websocket' | 'events';
+	/** The node that is connected to. */
+	readonly node: string;
+	live<T = Record<string, unknown>>(model: string, query?: string | Record<string, string>, options?: LiveOptions): LiveQuery<T>;
+	feed<T = Record<string, unknown>>(options?: FeedOptions): Feed<T>;
+	/** Sends a message of the protocol, and is fulfilled with its answer. */
+	call(message: { op: string } & Record<string, unknown>, timeoutMs?: number): Promise<Record<string, unknown>>;
+	/** Has fn called with each message of an operation that belongs to no query and no feed. */
+	on(op: string, fn: (message: Record<string, unknown>) => void): () => void;
+	auth(token: string): Promise<unknown>;
+	close(): void;
+}
+
+export function connect(url: string | URL, options?: Options): Client;
+
+/** JSON by RFC 8785. */
+export function canonical(value: unknown): string;
+/** The two halves of a row's hash. */
+export function hashRow(key: string, row: unknown): [number, number];
+export function eventsOf(body: ReadableStream<Uint8Array>): AsyncGenerator<{ event: string; data: string }>;

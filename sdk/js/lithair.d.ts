@@ -89,6 +89,41 @@ export class Feed<T = Record<string, unknown>> implements AsyncIterable<FeedEven
 	close(): void;
 }
 
+export interface RoomUser {
+	user: string;
+	conns: { conn: string; since: number; meta?: unknown }[];
+}
+
+export type RoomEvent<T = unknown> =
+	| { type: 'message'; epoch: string; n: number; from?: string; conn?: string; at: number; data: T; history?: true }
+	| { type: 'direct'; from?: string; conn?: string; at: number; data: T }
+	| { type: 'presence'; enter: RoomUser[]; update: RoomUser[]; leave: string[] }
+	/** Messages came that the room's history does not hold any more. */
+	| { type: 'gap' }
+	| { type: 'status' };
+
+/** Membership of a room, joined again with each connection. */
+export class Room<T = unknown> {
+	private constructor();
+	readonly id: string;
+	readonly name: string;
+	readonly status: 'joining' | 'joined' | 'error' | 'left';
+	readonly error: LithairError | null;
+	readonly users: ReadonlyMap<string, RoomUser>;
+	/** There are more users than users has; see page. */
+	readonly more: boolean;
+	/** This connection, as users has it. */
+	readonly conn: string;
+	readonly ready: Promise<Room<T>>;
+	listen(fn: (e: RoomEvent<T>) => void): () => void;
+	/** Fulfilled when the message has its place in the room. */
+	send(data: T, to?: string): Promise<unknown>;
+	setMeta(meta: unknown): Promise<unknown>;
+	page(after?: string, take?: number): Promise<{ users: RoomUser[]; more: boolean; count: number }>;
+	leave(): void;
+	close(): void;
+}
+
 /** Events: status, lost, drain, diverged; each a CustomEvent. */
 export class Client extends EventTarget {
 	private constructor();
@@ -98,6 +133,7 @@ export class Client extends EventTarget {
 	readonly node: string;
 	live<T = Record<string, unknown>>(model: string, query?: string | Record<string, string>, options?: LiveOptions): LiveQuery<T>;
 	feed<T = Record<string, unknown>>(options?: FeedOptions): Feed<T>;
+	room<T = unknown>(name: string, options?: { meta?: unknown }): Room<T>;
 	/** Sends a message of the protocol, and is fulfilled with its answer. */
 	call(message: { op: string } & Record<string, unknown>, timeoutMs?: number): Promise<Record<string, unknown>>;
 	/** Has fn called with each message of an operation that belongs to no query and no feed. */

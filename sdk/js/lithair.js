@@ -286,6 +286,129 @@ export class Feed {
 	_stale() {}
 }
 
+// --- rooms ----------------------------------------------------------------------------------
+
+/**
+ * Room is membership of a room. It is joined again with each connection; messages that came meanwhile are told from the room's history,
+ * each once, and where that does not reach, 'gap' is told.
+ */
+export class Room {
+	/** 'joining', 'joined', 'error', 'left' */
+	status = 'joining';
+	error = null;
+	/** who is there, by user: { user, conns: [{ conn, since, meta }] } */
+	users = new Map();
+	/** the room has more users than it told; see page */
+	more = false;
+	/** this connection, as users has it */
+	conn = '';
+
+	#client; #spec; #epoch = ''; #n = 0; #listeners = new Set(); #ready; #ok; #fail;
+
+	constructor(client, spec) {
+		this.#client = client;
+		this.#spec = spec;
+		this.#ready = new Promise((ok, fail) => { this.#ok = ok; this.#fail = fail; });
+		this.#ready.catch(() => {}); // who does not ask is not troubled
+	}
+
+	get id() { return 'room ' + this.#spec.name; }
+	get name() { return this.#spec.name; }
+	/** ready is fulfilled when it was joined for the first time. */
+	get ready() { return this.#ready; }
+
+	/** listen has fn called with { type: 'message' | 'direct' | 'presence' | 'status' | 'gap', ... }. */
+	listen(fn) {
+		this.#listeners.add(fn);
+		return () => this.#listeners.delete(fn);
+	}
+
+	/** send is fulfilled when the message has its place in the room; to is one user, none: all. */
+	send(data, to) { return this.#client.call({ op: 'send', room: this.name, data, to }); }
+
+	/** setMeta changes what others see of this connection. */
+	setMeta(meta) {
+		this.#spec.meta = meta;
+		return this.#client.call({ op: 'meta', room: this.name, meta });
+	}
+
+	/** page lists users behind one. */
+	async page(after = '', take = 100) {
+		const { users, more, count } = await this.#client.call({ op: 'presence', room: this.name, after, take });
+		return { users, more, count };
+	}
+
+	leave() {
+		if (this.status === 'left') return;
+		this.#tell({ type: 'status' }, 'left');
+		this.#client._leave(this);
+	}
+
+	close() { this.leave(); }
+
+	_ask() {
+		this.#client.call({ op: 'join', room: this.name, meta: this.#spec.meta }).catch(e => {
+			if (this.status === 'left' || e.code === 'offline' || e.code === 'timeout') return; // joined with the next connection
+			this.error = e;
+			this.#fail(e);
+			this.#tell({ type: 'status' }, 'error');
+		});
+	}
+
+	_take(m) {
+		switch (m.op) {
+		case 'joined':
+			this.#joined(m);
+			break;
+		case 'message':
+			this.#message(m);
+			break;
+		case 'direct':
+			this.#tell({ type: 'direct', from: m.from, conn: m.conn, at: m.at, data: m.data });
+			break;
+		case 'epoch':
+			this.#epoch = m.epoch;
+			this.#n = m.n;
+			break;
+		case 'presence':
+			for (const u of [...(m.enter || []), ...(m.update || [])]) this.users.set(u.user, u);
+			for (const u of m.leave || []) this.users.delete(u);
+			this.#tell({ type: 'presence', enter: m.enter || [], update: m.update || [], leave: m.leave || [] });
+		}
+		return true;
+	}
+
+	_stale() { if (this.status === 'joined') this.#tell({ type: 'status' }, 'joining'); }
+
+	#joined(m) {
+		const again = this.#epoch !== '';
+		this.conn = m.conn;
+		this.more = !!m.more;
+		this.users = new Map((m.users || []).map(u => [u.user, u]));
+		const missed = again && m.epoch === this.#epoch ? m.n - this.#n : again ? Infinity : 0;
+		const told = m.history.filter(x => !again || x.epoch !== this.#epoch || x.n > this.#n);
+		if (missed > told.length) this.#tell({ type: 'gap' });
+		this.#epoch = m.epoch;
+		this.#n = m.n;
+		for (const x of told) this.#tell({ type: 'message', history: true, ...x });
+		this.#ok(this);
+		this.#tell({ type: 'status' }, 'joined');
+		this.#tell({ type: 'presence', enter: [...this.users.values()], update: [], leave: [] });
+	}
+
+	#message({ op, room, ...x }) {
+		if (x.epoch === this.#epoch && x.n <= this.#n) return; // told already
+		this.#epoch = x.epoch;
+		this.#n = x.n;
+		this.#tell({ type: 'message', ...x });
+	}
+
+	#tell(event, status = this.status) {
+		this.status = status;
+		for (const fn of [...this.#listeners]) fn(event);
+	}
+}
+
 // --- connection -----------------------------------------------------------------------------
 
 const DEFAULTS = { minDelayMs: 500, maxDelayMs: 20000, pingMs: 25000, deadMs: 10000, path: '/live' };
@@ -327,6 +450,13 @@ export class Client extends EventTarget {
 		return this.#add(new Feed(this, spec), spec);
 	}
 
+	/** room joins a room; meta is what others see of this connection. */
+	room(name, options = {}) {
+		const spec = { id: 'room ' + name, name, ...options };
+		if (this.#subs.has(spec.id)) throw new LithairError('duplicate_id', `the room ${name} is joined already`);
+		return this.#add(new Room(this, spec), spec);
+	}
+
 	/** call sends a message and is fulfilled with the answer that has its ref. */
 	call(message, timeoutMs = 5000) {
 		const ref = this.#next++;
@@ -363,8 +493,17 @@ export class Client extends EventTarget {
 	#add(sub, spec) {
 		this.#subs.set(spec.id, sub);
 		if (this.transport === 'events') this.#stream(sub);
-		else if (this.status === 'connected') this._send(sub._ask(this.#epoch));
+		else if (this.status === 'connected') this.#ask(sub);
 		return sub;
+	}
+
+	#ask(sub) {
+		const message = sub._ask(this.#epoch);
+		if (message) this._send(message);
+	}
+
+	_leave(room) {
+		if (this.#subs.delete(room.id)) this._send({ op: 'leave', room: room.name });
 	}
 
 	_drop(sub) {
@@ -386,7 +525,7 @@ export class Client extends EventTarget {
 			target?.addEventListener?.(name, fn);
 			this.#unlisten.push(() => target?.removeEventListener?.(name, fn));
 		};
-		on(globalThis, 'online', () => this.#again(0));
+		on(globalThis, 'online', () => this.status === 'connected' || this.#again(0));
 		on(globalThis, 'offline', () => { clearTimeout(this.#timer); this.#set('offline'); this.#hangUp(); });
 		on(globalThis, 'pageshow', e => e.persisted && this.#probe());
 		on(globalThis.document, 'visibilitychange', () => !globalThis.document.hidden && this.#probe());
@@ -426,7 +565,7 @@ export class Client extends EventTarget {
 			this.#tries = this.#never = 0;
 			if (this.#epoch === '') this.#epoch = m.epoch || '';
 			this.#set('connected');
-			for (const s of this.#subs.values()) this._send(s._ask(this.#epoch)); // by the epoch of what it has
+			for (const s of this.#subs.values()) this.#ask(s); // by the epoch of what it has
 			this.#epoch = m.epoch || '';
 			return;
 		case 'pong':
@@ -436,7 +575,9 @@ export class Client extends EventTarget {
 			setTimeout(() => { if (this.status === 'connected') { this.#hangUp(1000); this.#lostNow(); this.#again(0); } }, m.after_ms || 0);
 			return;
 		}
+		if (m.op === 'joined') this.#subs.get('room ' + m.room)?._take(m); // at once: what follows it comes after
 		if (m.ref !== undefined && this.#calls.has(m.ref)) return this.#answer(m);
+		if (m.room !== undefined && this.#subs.has('room ' + m.room)) return void this.#subs.get('room ' + m.room)._take(m);
 		const sub = this.#subs.get(m.id ?? (m.op === 'ok' ? m.ref : undefined));
 		if (sub) return this.#give(sub, m);
 		for (const fn of this.#ops.get(m.op) || []) fn(m);
@@ -513,7 +654,7 @@ export class Client extends EventTarget {
 	}
 
 	#again(delay) {
-		if (this.status === 'closed' || this.status === 'connected') return;
+		if (this.status === 'closed') return;
 		clearTimeout(this.#timer);
 		this.#set('waiting');
 		this.#timer = setTimeout(() => this.#connect(), delay);

@@ -1,13 +1,20 @@
 package lithair
 
 import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"log/slog"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/lithair/lithair-go/engine"
 	"github.com/lithair/lithair-go/live"
 	"github.com/lithair/lithair-go/rest"
+	"github.com/lithair/lithair-go/sdk/js"
 	"github.com/lithair/lithair-go/wire"
 )
 
@@ -24,8 +31,21 @@ func (a *App) openLive() (err error) {
 	if err != nil {
 		return err
 	}
-	return a.router.Get("/live", endless(a.live.Upgrade))
+	return errors.Join(a.router.Get("/live", endless(a.live.Upgrade)), a.router.Get("/live/lithair.js", serveModule))
 }
+
+// serveModule serves the client for browsers.
+func serveModule(w *wire.Response, r *wire.Request) error {
+	if err := w.SetHeader("Cache-Control", "no-cache"); err != nil {
+		return err
+	}
+	return w.ServeContent(r, wire.Content{Body: bytes.NewReader(js.Module), Size: int64(len(js.Module)), Type: "text/javascript; charset=utf-8", ETag: moduleTag()})
+}
+
+var moduleTag = sync.OnceValue(func() string {
+	sum := sha256.Sum256(js.Module)
+	return `"` + hex.EncodeToString(sum[:8]) + `"`
+})
 
 // mountLive serves a model's live queries and events below its path.
 func (a *App) mountLive(t *engine.Table, path string) {
@@ -50,7 +70,8 @@ func endless(h wire.Handler) wire.Handler {
 func (a *App) Live() *live.Server { return a.live }
 
 // AuthenticateToken sets the function that finds out whom a token is for, with which a live
-// connection goes on when the one it began with is about to expire. Without it tokens are
+// connection goes on when the one it began with is about to expire, or begins where a browser cannot set
+// the header Authorization: by the subprotocol lithair.token. and the token in base64url. Without it tokens are
 // refused, and connections end when theirs expires.
 func (a *App) AuthenticateToken(fn func(token string) (Principal, error)) {
 	a.guard.authenticateToken = fn
@@ -68,11 +89,31 @@ func livePrincipal(p Principal) live.Principal {
 
 // Authenticate implements live.Guard.
 func (l liveGuard) Authenticate(r *wire.Request) (live.Principal, error) {
-	p, err := l.g.Authenticate(r)
+	p, err := l.authenticate(r)
 	if err != nil {
 		return live.Principal{}, refused(rest.CodeUnauthorized, err)
 	}
 	return livePrincipal(p), nil
+}
+
+// tokenProtocol begins the subprotocol by which a browser, which cannot set headers of a WebSocket, says its token in
+// base64url.
+const tokenProtocol = "lithair.token."
+
+func (l liveGuard) authenticate(r *wire.Request) (Principal, error) {
+	if l.g.authenticateToken == nil || r.Header("Authorization") != "" {
+		return l.g.Authenticate(r)
+	}
+	for _, offered := range strings.Split(r.Header("Sec-WebSocket-Protocol"), ",") {
+		if text, is := strings.CutPrefix(strings.TrimSpace(offered), tokenProtocol); is {
+			token, err := base64.RawURLEncoding.DecodeString(text)
+			if err != nil {
+				return Principal{}, &wire.Error{Status: 400, Detail: "the token of the subprotocol " + tokenProtocol + " is not base64url", Err: err}
+			}
+			return l.g.authenticateToken(string(token))
+		}
+	}
+	return l.g.Authenticate(r)
 }
 
 var errNoTokens = errors.New("lithair: no function takes tokens, see App.AuthenticateToken")

@@ -2,14 +2,19 @@ package lithair
 
 import (
 	"bufio"
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
 
 	"github.com/lithair/lithair-go/jsonx"
 	"github.com/lithair/lithair-go/live"
+	"github.com/lithair/lithair-go/sdk/js"
+	"github.com/lithair/lithair-go/wire"
 	"github.com/lithair/lithair-go/ws"
 )
 
@@ -206,4 +211,64 @@ func TestLiveEvents(t *testing.T) {
 		t.Fatal(e)
 	}
 	leave()
+}
+
+// TestTokenOfASubprotocol: a browser says its token by a subprotocol; one that is not taken is refused before the upgrade.
+func TestTokenOfASubprotocol(t *testing.T) {
+	a := newApp(t, Config{})
+	Model[note](a, "/notes")
+	a.Authenticate(func(*wire.Request) (Principal, error) { return Principal{}, errors.New("nobody") })
+	a.AuthenticateToken(func(token string) (Principal, error) {
+		if token != "s3cr~t>" {
+			return Principal{}, errors.New("nobody")
+		}
+		return Principal{ID: "ada"}, nil
+	})
+	start(t, a)
+	for token, want := range map[string]int{"czNjcn50Pg": 101, "czNjcg": 401, "czNjcn50Pg==": 400, "": 401} {
+		offered := []string{live.Subprotocol}
+		if token != "" {
+			offered = append(offered, tokenProtocol+token)
+		}
+		req, err := http.NewRequestWithContext(t.Context(), "GET", "http://"+a.Addr()+"/live", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, v := range map[string]string{"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Protocol": strings.Join(offered, ", ")} {
+			req.Header.Set(name, v)
+		}
+		answer, err := http.DefaultTransport.RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Body.Close()
+		if answer.StatusCode != want || want == 101 && answer.Header.Get("Sec-WebSocket-Protocol") != live.Subprotocol {
+			t.Errorf("token %q: status %d, want %d; protocol %q", token, answer.StatusCode, want, answer.Header.Get("Sec-WebSocket-Protocol"))
+		}
+	}
+}
+
+// TestModuleIsServed: the client for browsers comes with its type, and not again when it did not change.
+func TestModuleIsServed(t *testing.T) {
+	a := newApp(t, Config{})
+	start(t, a)
+	url := "http://" + a.Addr() + "/live/lithair.js"
+	answer, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := io.ReadAll(answer.Body)
+	answer.Body.Close()
+	if err != nil || !bytes.Equal(body, js.Module) || !strings.HasPrefix(answer.Header.Get("Content-Type"), "text/javascript") {
+		t.Fatalf("%v, %d bytes, %q", err, len(body), answer.Header.Get("Content-Type"))
+	}
+	req, err := http.NewRequestWithContext(t.Context(), "GET", url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("If-None-Match", answer.Header.Get("ETag"))
+	if answer, err = http.DefaultClient.Do(req); err != nil || answer.StatusCode != 304 {
+		t.Fatalf("%v, %v", err, answer)
+	}
+	answer.Body.Close()
 }

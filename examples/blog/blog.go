@@ -30,6 +30,7 @@ func newBlog(app *lithair.App) (*blog, error) {
 	b.pages, err = web.ParsePages(files, template.FuncMap{
 		"date":  func(t time.Time) string { return t.Format("2 January 2006") },
 		"stamp": func(t time.Time) string { return t.Format(time.RFC3339) },
+		"exact": func(t time.Time) string { return t.Format(time.RFC3339Nano) },
 	})
 	if err != nil {
 		return nil, err
@@ -38,9 +39,14 @@ func newBlog(app *lithair.App) (*blog, error) {
 	if err != nil {
 		return nil, err
 	}
-	app.Use(web.Headers, web.SameOrigin)
+	script, err := web.File(files, "static/live.js", "text/javascript; charset=utf-8")
+	if err != nil {
+		return nil, err
+	}
+	app.Use(web.ScriptHeaders, web.SameOrigin)
 	app.Get("/{$}", b.list)
 	app.Get("/style.css", style)
+	app.Get("/live.js", script)
 	app.Get("/articles/{slug}", b.read)
 	app.Post("/articles/{slug}/comments", b.comment)
 	app.Get("/write", b.write)
@@ -80,7 +86,8 @@ type listPage struct {
 	Show     string // "", published or drafts
 	Author   *Author
 	Articles []listed
-	Empty    bool // nothing has been written at all
+	Empty    bool   // nothing has been written at all
+	Seq      uint64 // the page shows the state behind this transaction; the script goes on from there
 }
 
 // listed is an article in a list.
@@ -105,7 +112,7 @@ func (b *blog) list(w *wire.Response, r *wire.Request) error {
 			}
 			p.Author = &a
 		}
-		p.Empty = b.Articles.Len(s) == 0
+		p.Empty, p.Seq = b.Articles.Len(s) == 0, s.Seq()
 		found, err := b.find(s, &p)
 		if err != nil {
 			return err
@@ -213,6 +220,7 @@ type readPage struct {
 	Article
 	AuthorName string
 	Comments   []Comment
+	Blank      Comment // what the script fills in for a comment that comes
 	Form       form
 }
 

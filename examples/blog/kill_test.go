@@ -15,12 +15,15 @@ import (
 	lithair "github.com/lithair/lithair-go"
 )
 
-// serveDir, when set, makes the test program a blog on that folder.
-const serveDir = "BLOG_TEST_SERVE_DIR"
+// serveDir, when set, makes the test program a blog on that folder, at serveAddr.
+const (
+	serveDir  = "BLOG_TEST_SERVE_DIR"
+	serveAddr = "BLOG_TEST_SERVE_ADDR"
+)
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(serveDir); dir != "" {
-		if err := serveForTest(dir); err != nil {
+		if err := serveForTest(dir, os.Getenv(serveAddr)); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -29,8 +32,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-func serveForTest(dir string) error {
-	app := lithair.New(lithair.Config{Name: "blog", Addr: "127.0.0.1:0", Dir: dir, LogLevel: "error"})
+func serveForTest(dir, addr string) error {
+	app := lithair.New(lithair.Config{Name: "blog", Addr: addr, Dir: dir, LogLevel: "error"})
 	if _, err := newBlog(app); err != nil {
 		return err
 	}
@@ -43,10 +46,10 @@ func serveForTest(dir string) error {
 }
 
 // blogProcess starts a blog in a process of its own.
-func blogProcess(t *testing.T, dir string) (*site, *exec.Cmd) {
+func blogProcess(t *testing.T, dir, addr string) (*site, *exec.Cmd) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), serveDir+"="+dir)
+	cmd.Env = append(os.Environ(), serveDir+"="+dir, serveAddr+"="+addr)
 	cmd.Stderr = os.Stderr
 	if _, err := cmd.StdinPipe(); err != nil {
 		t.Fatal(err)
@@ -59,13 +62,13 @@ func blogProcess(t *testing.T, dir string) (*site, *exec.Cmd) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { kill(cmd) })
-	addr, err := bufio.NewReader(out).ReadString('\n')
+	at, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
 		t.Fatalf("the blog did not start: %v", err)
 	}
 	transport := &http.Transport{}
 	t.Cleanup(transport.CloseIdleConnections)
-	return &site{t: t, base: "http://" + strings.TrimSpace(addr), http: &http.Client{Transport: transport,
+	return &site{t: t, base: "http://" + strings.TrimSpace(at), http: &http.Client{Transport: transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}, cmd
 }
 
@@ -76,7 +79,7 @@ func kill(cmd *exec.Cmd) {
 
 func TestArticlesSurviveKill(t *testing.T) {
 	dir := t.TempDir()
-	s, cmd := blogProcess(t, dir)
+	s, cmd := blogProcess(t, dir, "127.0.0.1:0")
 	s.form("/write", 303, "title", "Before the storm", "body", "Still here?", "published", "on")
 
 	// Writers go on until the process is killed under them.
@@ -116,7 +119,7 @@ func TestArticlesSurviveKill(t *testing.T) {
 	kill(cmd)
 	<-ended
 
-	s, _ = blogProcess(t, dir)
+	s, _ = blogProcess(t, dir, "127.0.0.1:0")
 	contains(t, s.get("/articles/before-the-storm", 200), "Still here?")
 	for slug := range acked {
 		s.get("/articles/"+slug, 200)

@@ -1,5 +1,6 @@
 // Command blog is a whole application on the framework: pages for people, rendered on
-// the server without a line of JavaScript, and the same data as a REST API.
+// the server, and the same data as a REST API. The pages work without JavaScript; with it they
+// show what others write while they are open.
 //
 //	go run ./examples/blog            # http://127.0.0.1:8080
 //	curl -H 'Content-Type: application/json' \

@@ -22,13 +22,28 @@ type Page struct {
 	loaded  chan struct{} // closed and replaced with each
 }
 
-// Open opens a page and returns once it is loaded.
+// Open opens a page and returns once it is loaded. It shares cookies with others opened so.
 func (b *Browser) Open(ctx context.Context, url string) (*Page, error) {
+	return b.open(ctx, url, map[string]any{"url": "about:blank"})
+}
+
+// OpenAlone opens a page with cookies of its own, as another person's browser has.
+func (b *Browser) OpenAlone(ctx context.Context, url string) (*Page, error) {
+	var apart struct {
+		ID string `json:"browserContextId"`
+	}
+	if err := b.call(ctx, "", "Target.createBrowserContext", map[string]any{"disposeOnDetach": true}, &apart); err != nil {
+		return nil, err
+	}
+	return b.open(ctx, url, map[string]any{"url": "about:blank", "browserContextId": apart.ID})
+}
+
+func (b *Browser) open(ctx context.Context, url string, where map[string]any) (*Page, error) {
 	p := &Page{b: b, loaded: make(chan struct{})}
 	var target struct {
 		ID string `json:"targetId"`
 	}
-	if err := b.call(ctx, "", "Target.createTarget", map[string]any{"url": "about:blank"}, &target); err != nil {
+	if err := b.call(ctx, "", "Target.createTarget", where, &target); err != nil {
 		return nil, err
 	}
 	p.target = target.ID
@@ -122,6 +137,19 @@ func (p *Page) Wait(ctx context.Context, expression string) error {
 		case <-ctx.Done():
 		}
 	}
+}
+
+// Show sets the size of the page, in CSS pixels, and whether its reader prefers dark colours.
+func (p *Page) Show(ctx context.Context, width, height int, dark bool) error {
+	scheme := "light"
+	if dark {
+		scheme = "dark"
+	}
+	size := map[string]any{"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false}
+	if err := p.call(ctx, "Emulation.setDeviceMetricsOverride", size, nil); err != nil {
+		return err
+	}
+	return p.call(ctx, "Emulation.setEmulatedMedia", map[string]any{"features": []map[string]string{{"name": "prefers-color-scheme", "value": scheme}}}, nil)
 }
 
 // Screenshot returns what the page looks like, as PNG.

@@ -105,11 +105,20 @@ func Form(r *wire.Request) (url.Values, error) {
 }
 
 // policy lets a page use its own style sheet and forms, and nothing else: no scripts, no
-// frames, nothing from other places.
-const policy = "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+// frames, nothing from other places. scripted adds scripts of its own, in files, and
+// connections to where it came from.
+const (
+	policy   = "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+	scripted = policy + "; script-src 'self'; connect-src 'self'"
+)
 
-// Headers adds the security headers to every answer.
-func Headers(next wire.Handler) wire.Handler {
+// Headers adds the security headers to every answer, for pages without scripts.
+func Headers(next wire.Handler) wire.Handler { return headers(policy, next) }
+
+// ScriptHeaders is [Headers] for pages with scripts of their own.
+func ScriptHeaders(next wire.Handler) wire.Handler { return headers(scripted, next) }
+
+func headers(policy string, next wire.Handler) wire.Handler {
 	return func(w *wire.Response, r *wire.Request) error {
 		w.SetHeader("Content-Security-Policy", policy)
 		w.SetHeader("X-Content-Type-Options", "nosniff")

@@ -1,6 +1,9 @@
 package main
 
-import "math/bits"
+import (
+	"math/bits"
+	"sync"
+)
 
 // histogram counts durations in ns, in the manner of HdrHistogram: 128 buckets for each power of two,
 // so a quantile is at most 1/128 too high. Its size does not depend on how many it counts. The zero
@@ -76,3 +79,33 @@ func (h *histogram) into(m figures) {
 
 var latencyColumns = []column{{name: "p50_us", head: "p50 µs", low: true}, {name: "p90_us", head: "p90 µs", low: true}, {name: "p99_us", head: "p99 µs", low: true},
 	{name: "p999_us", head: "p99.9 µs", low: true}, {name: "max_us", head: "max µs", low: true}}
+
+// sampler counts for one of many goroutines: a thousand histograms would not fit in the caches, and
+// what is measured would wait for them. The zero value but for into is ready.
+type sampler struct {
+	into *sharedHistogram
+	n    int
+	ns   [64]int64
+}
+
+type sharedHistogram struct {
+	mu sync.Mutex
+	histogram
+}
+
+func (s *sampler) add(ns int64) {
+	s.ns[s.n] = ns
+	if s.n++; s.n == len(s.ns) {
+		s.flush()
+	}
+}
+
+// flush is to be called at the end.
+func (s *sampler) flush() {
+	s.into.mu.Lock()
+	defer s.into.mu.Unlock()
+	for _, ns := range s.ns[:s.n] {
+		s.into.histogram.add(ns)
+	}
+	s.n = 0
+}

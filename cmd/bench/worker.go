@@ -128,16 +128,19 @@ func measureMany(n int, d time.Duration, size int, f func() error) (figures, err
 	}
 	var stop atomic.Bool
 	var wg sync.WaitGroup
-	lats, errs := make([]histogram, n), make([]error, n)
+	var all sharedHistogram
+	errs := make([]error, n)
 	cpu, begin := cpuNow(), time.Now()
 	for i := range n {
 		wg.Go(func() {
+			lats := sampler{into: &all}
+			defer lats.flush()
 			for !stop.Load() {
 				t := time.Now()
 				if errs[i] = f(); errs[i] != nil {
 					return
 				}
-				lats[i].add(int64(time.Since(t)))
+				lats.add(int64(time.Since(t)))
 			}
 		})
 	}
@@ -148,10 +151,6 @@ func measureMany(n int, d time.Duration, size int, f func() error) (figures, err
 	cpu = cpuNow() - cpu
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
-	}
-	var all histogram
-	for i := range lats {
-		all.merge(&lats[i])
 	}
 	rate := float64(all.n) / took.Seconds()
 	m := figures{"rate": rate, "mbs": rate * float64(size) / 1e6, "cpu_us": float64(cpu.Microseconds()) / float64(all.n)}

@@ -59,8 +59,8 @@ func (n *Node) pump() {
 
 // gather lets others propose, too, before what was proposed goes out, where several did last
 // time: they were woken together, and one message and one sync for all cost as much as for
-// one. It goes on while any come, up to as many as were woken. When many have, the disks had
-// better begin. n.mu is held, but not meanwhile.
+// one. It goes on while any come, up to as many as were woken, or as are worth a message. When
+// many have, the disks had better begin. n.mu is held, but not meanwhile.
 func (n *Node) gather() {
 	switch {
 	case n.gathering:
@@ -72,7 +72,7 @@ func (n *Node) gather() {
 		return
 	}
 	n.pumping, n.gathering, n.gathered = true, true, 1
-	for had := 0; n.gathering && n.gathered > had && n.gathered < n.committed; {
+	for had := 0; n.gathering && n.gathered > had && n.gathered < min(n.committed, worthSending); {
 		had = n.gathered
 		n.mu.Unlock()
 		runtime.Gosched()
@@ -82,6 +82,9 @@ func (n *Node) gather() {
 		n.gathering, n.pumping = false, false
 	}
 }
+
+// worthSending is so many proposals that to wait for more saves little and keeps disks idle.
+const worthSending = 32
 
 // maxGathered proposals go out together at most: while disks and peers are at them, the next
 // are made.

@@ -82,7 +82,7 @@ func (a *App) openCluster(cc *clusterConfig, log *eventlog.Log, sink engine.Sink
 		Log: log, Sink: sink, Clock: a.cfg.Clock, FS: a.cfg.FS, Dir: a.cfg.Dir, File: raftFile, Transport: tcp, Logger: a.log,
 		First: first,
 		Tick:  a.cfg.ElectionTimeout / electionTicks, MaxLagBytes: a.cfg.MaxLagBytes,
-		Raft: consensus.Config{ElectionTicks: electionTicks, FastFailover: !a.cfg.PatientFailover},
+		Raft: consensus.Config{ElectionTicks: electionTicks, FastFailover: !a.cfg.PatientFailover, LeaseReads: a.cfg.LeaseReads},
 	})
 	if err != nil {
 		return nil, errors.Join(err, greeted(), tcp.Close())

@@ -515,6 +515,7 @@ func TestClusterSettings(t *testing.T) {
 		{"no port", Config{Cluster: "x", NodeID: 1, Peers: "1=127.0.0.1"}, "is not HOST:PORT"},
 		{"both", Config{Cluster: "x", NodeID: 1, Peers: peers, Join: "127.0.0.1:7003"}, "not both"},
 		{"join nowhere", Config{Cluster: "x", NodeID: 1, PeerAddr: "127.0.0.1:7001", Join: "there"}, "join:"},
+		{"leases and voters that do not wait", Config{Cluster: "x", NodeID: 1, Peers: peers, LeaseReads: true}, "lease-reads:"},
 		{"a learner of nobody", Config{Cluster: "x", NodeID: 1, Peers: peers, Learner: true}, "learner:"},
 		{"half of TLS", Config{Cluster: "x", NodeID: 1, Peers: peers, PeerTLSCert: "a"}, "one needs the others"},
 		{"too fast", Config{Cluster: "x", NodeID: 1, Peers: peers, ElectionTimeout: time.Millisecond}, "election-timeout"},

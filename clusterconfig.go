@@ -46,7 +46,7 @@ func (c *Config) clusterConfig() (*clusterConfig, error) {
 		for _, f := range []struct {
 			name string
 			set  bool
-		}{{"node-id", c.NodeID != 0}, {"peer-addr", c.PeerAddr != ""}, {"peers", c.Peers != ""}, {"join", c.Join != ""}, {"learner", c.Learner}, {"bootstrap-expect", c.BootstrapExpect != 0}, {"cluster-secret-file", c.ClusterSecretFile != ""}, {"peer-tls-cert", c.PeerTLSCert != ""}} {
+		}{{"node-id", c.NodeID != 0}, {"peer-addr", c.PeerAddr != ""}, {"peers", c.Peers != ""}, {"join", c.Join != ""}, {"learner", c.Learner}, {"lease-reads", c.LeaseReads}, {"bootstrap-expect", c.BootstrapExpect != 0}, {"cluster-secret-file", c.ClusterSecretFile != ""}, {"peer-tls-cert", c.PeerTLSCert != ""}} {
 			if f.set {
 				return nil, fmt.Errorf("%s: needs cluster, the name of the cluster", f.name)
 			}
@@ -59,6 +59,9 @@ func (c *Config) clusterConfig() (*clusterConfig, error) {
 	}
 	if c.ElectionTimeout < minElectionTimeout {
 		return nil, fmt.Errorf("election-timeout: is %v; at least %v are needed", c.ElectionTimeout, minElectionTimeout)
+	}
+	if c.LeaseReads && !c.PatientFailover {
+		return nil, errors.New("lease-reads: needs patient-failover: a lease relies on voters that wait out the election timeout, also when the leader's process is known to be dead")
 	}
 	if set := []string{c.PeerTLSCert, c.PeerTLSKey, c.PeerTLSCA}; slices.Contains(set, "") && strings.Join(set, "") != "" {
 		return nil, errors.New("peer-tls-cert, peer-tls-key, peer-tls-ca: one needs the others")

@@ -56,6 +56,7 @@ func (a *App) clusterStats(c *cluster) {
 		return drift.Seconds()
 	})
 	m.CounterFunc("lithair_raft_leader_changes_total", "How often this node has come to know of another leader.", func() float64 { return float64(c.changes.Load()) })
+	m.CounterFunc("lithair_raft_lease_reads_total", "Linearizable reads of this node, leading, that asked nobody, since a lease lasted.", func() float64 { return float64(c.node.Leases()) })
 	progress := func(fn func(p node.Progress) uint64) func() float64 {
 		return func() float64 { return float64(fn(c.node.Incoming())) }
 	}

@@ -17,6 +17,7 @@
 //	snapshots.go  feeding others with snapshots, and being fed
 //	installs.go   a snapshot takes the place of log and state
 //	compact.go    what is kept for members that are behind
+//	lease.go      reads that ask nobody
 //	node.go       calls from outside, and the sink
 //	compare.go    whether all nodes have the same state
 //	renew.go      a node is to begin anew

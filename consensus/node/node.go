@@ -78,7 +78,10 @@ type Config struct {
 	// Tick is the unit of Raft's time; default 50 ms. Elections begin after 10 to 20.
 	Tick time.Duration
 	// Raft holds limits and choices; ID, Group, Incarnation, Storage, Seed and Now are set here.
-	Raft   consensus.Config
+	Raft consensus.Config
+	// Uptime measures leases, where Raft.LeaseReads is set. It must go on while the machine sleeps; default: that of
+	// the system, which is known on Linux alone.
+	Uptime func() time.Duration
 	Manual bool // no ticker: the owner calls Tick
 	// MaxLagBytes is how large the log may be while it is kept for members that are behind;
 	// beyond, they get a snapshot. Default 1 GiB.
@@ -144,6 +147,10 @@ type Node struct {
 	installs     uint64
 	unwritten    int                // pieces of a snapshot that wait for the disk
 	wanting      *consensus.Message // asks for the next one, and waits for them
+
+	rounds     []round // that leases are measured by, of that term
+	roundsTerm uint64
+	leases     uint64 // reads that were right by a lease
 
 	marks  marks
 	fenced atomic.Pointer[FencedError]
@@ -346,6 +353,13 @@ func (n *Node) Barrier(level uint8, ticket uint64) {
 	case level < levelLinearizable:
 		answer(n.core.Committed(), nil)
 	default:
+		if level == levelLinearizable && n.cfg.Raft.LeaseReads {
+			if index, ok := n.leased(); ok {
+				n.leases++
+				answer(index, nil)
+				return
+			}
+		}
 		if level >= levelStrong {
 			if index, err := n.core.ProposeNoop(); err == nil {
 				_, _, term, _ := n.core.Leadership()

@@ -125,6 +125,7 @@ func (n *Node) handOver(rd *consensus.Ready) {
 		return
 	}
 	n.attach(rd.Messages)
+	n.noteRound(rd.Messages)
 	replaces := false
 	if k := len(rd.Entries); k > 0 {
 		replaces = rd.Entries[0].Index <= n.tail

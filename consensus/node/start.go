@@ -29,6 +29,14 @@ func Start(cfg Config) (*Node, error) {
 	if cfg.Clock == nil {
 		cfg.Clock = time.Now
 	}
+	if cfg.Raft.LeaseReads && cfg.Uptime == nil {
+		if cfg.Uptime = uptime; uptime == nil {
+			return nil, errors.New("node: Config.Raft.LeaseReads needs Config.Uptime: on this system no clock is known that goes on while the machine sleeps")
+		}
+	}
+	if cfg.Raft.ElectionTicks == 0 {
+		cfg.Raft.ElectionTicks = defaultElectionTicks
+	}
 	if cfg.Tick == 0 {
 		cfg.Tick = 50 * time.Millisecond
 	}
@@ -166,6 +174,9 @@ func (n *Node) identify() (found bool, err error) {
 	n.identity = id
 	return true, nil
 }
+
+// defaultElectionTicks is that of consensus, since leases are measured by it.
+const defaultElectionTicks = 10
 
 // replayChunk is how many records are handed to the sink at once.
 const replayChunk = 512

@@ -461,6 +461,7 @@ func (p *part) balanced(root *state.Root) {
 
 // reset is the end of a process for those who wait for it: they are told so, or hear nothing.
 func (p *part) reset() {
+	p.m.s.stats["read by lease"] += int(p.n.Leases())
 	for _, c := range p.calls {
 		if p.m.s.world.oneIn(2) {
 			p.m.reply(c.i, c.attempt, answer{err: errReset})

@@ -49,5 +49,5 @@
 // write and sync, the pass of the engine, and what the network and the machine's
 // pauses add. Messages do not arrive damaged: the carrier's checksum is taken for granted.
 //
-// Not here yet: reads by lease, nodes of another version.
+// Not here yet: nodes of another version.
 package sim

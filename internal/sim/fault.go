@@ -60,6 +60,10 @@ var faults = []fault{
 			d := s.world.between(50*time.Millisecond, 4*time.Second)
 			m.paused = max(m.paused, s.world.now+d)
 			s.stats["pause"]++
+			if s.world.oneIn(2) {
+				m.clock.slept += d
+				s.stats["suspension"]++
+			}
 			s.tell(m.id, "does not run for %v", d)
 		}
 	}},

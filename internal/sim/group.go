@@ -87,6 +87,7 @@ func (g *group) finish() {
 			violated("%sat the end node %d has not the state of sequence %d", g.prefix(), x.ID, g.check.committedSeq())
 		}
 		p.balanced(p.e.Root())
+		s.stats["read by lease"] += int(p.n.Leases())
 	}
 	s.stats["committed entry"] += len(g.check.log)
 	if g.number > 0 {

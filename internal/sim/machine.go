@@ -224,7 +224,7 @@ func (p *part) open() (err error) {
 			raft.Seed = chance()
 			p.n, err = node.Start(node.Config{
 				Log: p.log, Sink: tap{sink, p}, Clock: m.clock.read, FS: m.disk, Group: uint64(p.g.number), Dir: dir, File: "node", First: m.first,
-				Transport: p, Tick: tick, Raft: raft, Manual: true, Logger: logger, MaxLagBytes: s.mood.lag,
+				Transport: p, Tick: tick, Raft: raft, Uptime: m.clock.uptime, Manual: true, Logger: logger, MaxLagBytes: s.mood.lag,
 			})
 			return p.n, err
 		},

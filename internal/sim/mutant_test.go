@@ -81,6 +81,10 @@ var mutants = []struct{ name, file, old, new string }{
 	{"a piece that is lost is not asked for again", "consensus/snapshot.go", "again && in.quiet < in.patience {", "again {"},
 	{"a checkpoint is of the state before", "engine/follow.go", "			ex.settle(f)\n			*f = *ex.follow()\n			ex.checkpointed(&r)\n", "			ex.checkpointed(&r)\n			ex.settle(f)\n			*f = *ex.follow()\n"},
 	{"one snapshot is offered, and then none", "consensus/node/snapshots.go", "	n.preparing = false\n", ""},
+	// Leases.
+	{"a lease without a margin for clocks", "consensus/node/lease.go", "const leaseMargin = 0.25", "const leaseMargin = 0.0"},
+	{"a lease is measured by a clock that stops while the machine sleeps", "internal/sim/machine.go", "Uptime: m.clock.uptime", "Uptime: m.clock.awake"},
+	{"a lease's time has no end", "consensus/node/lease.go", "r.first <= answered && now-r.at < n.leaseTime()", "r.first <= answered && now >= r.at"},
 	// Repairs.
 	{"a node that lost the end of its log votes on", "consensus/node/repair.go", "	if err := renew(r.cfg.FS, r.cfg.Dir, r.cfg.File, r.cfg.Incarnation, r.cfg.Held, eventlog.Position{}); err != nil {", "	if err := error(nil); err != nil {"},
 	{"a log that ends too early counts as whole", "consensus/node/start.go", "n.identity.Commit > last && !n.alone()", "n.identity.Commit > last+1<<40 && !n.alone()"},
@@ -94,6 +98,10 @@ var twofold = []struct {
 	{"records are filled in though the chain does not lead through them", [2]edit{
 		{"eventlog/gap.go", "	problem, err := g.next.eachRecord(", "	return true\n	problem, err := g.next.eachRecord("},
 		{"eventlog/mend.go", "keys: m.l.cfg.Keys, deep: true}", "keys: m.l.cfg.Keys}"},
+	}},
+	{"a lease begins when the answer comes, not when the question left", [2]edit{
+		{"consensus/node/pump.go", "	n.noteRound(rd.Messages)\n", ""},
+		{"consensus/node/node.go", "		n.detach(&messages[i])\n", "		n.detach(&messages[i])\n		if m := &messages[i]; m.Kind == consensus.MsgAppendResp && m.Seq > 0 {\n			n.rounds = append(n.rounds, round{m.Seq, m.Seq, n.cfg.Uptime()})\n		}\n"},
 	}},
 	{"the end of a log is filled in from another member, committed or not", [2]edit{
 		{"eventlog/gap.go", "	if g.next == nil || g.next.kind != frameBatch {\n", "	if g.sum == (Sum{}) {\n		return true\n	}\n	if g.next == nil || g.next.kind != frameBatch {\n"},

@@ -143,6 +143,7 @@ func (s *simulation) draw(seed uint64) {
 		MaxMessageBytes: pick(w, 300, 4<<10, 1<<20), MaxInflight: pick(w, 2, 16, 256), MaxTailBytes: pick(w, 1<<10, 1<<20),
 		MaxChunkBytes: pick(w, 512, 8<<10), MaxUnappliedBytes: pick(w, 1<<10, 1<<20), MaxUncommittedBytes: pick(w, 300, 1<<20, 1<<20), FastFailover: w.oneIn(2), LazyCommit: w.oneIn(2),
 	}
+	m.raft.LeaseReads = !m.raft.FastFailover && w.oneIn(2)
 	m.moments = pick(w, 0, 4, 20)
 	m.faulty = 20*time.Second + w.between(0, 20*time.Second)
 	s.net = &network{s: s, delay: pick(w, 200*time.Microsecond, 2*time.Millisecond, 15*time.Millisecond), drop: pick(w, 0, 0, 1, 5, 15), repeat: pick(w, 0, 2, 10), reorder: w.oneIn(2),

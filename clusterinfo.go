@@ -32,6 +32,10 @@ type memberInfo struct {
 	Snapshot *incomingInfo `json:"snapshot,omitempty"`
 	// Fenced says why the node answers nothing; empty when it does.
 	Fenced string `json:"fenced,omitempty"`
+	// Damaged says what is known to be damaged on the node's disk; empty when nothing is. Repaired is how many
+	// records of its log it had from others at its start.
+	Damaged  string `json:"damaged,omitempty"`
+	Repaired uint64 `json:"repaired,omitempty"`
 }
 
 // incomingInfo is how far a snapshot has come.
@@ -54,10 +58,21 @@ func (a *App) about(c *cluster) memberInfo {
 		fenced = err.Error()
 	}
 	return memberInfo{
-		Snapshot: incoming, Fenced: fenced,
+		Snapshot: incoming, Fenced: fenced, Damaged: a.damage(c), Repaired: a.repairs.records.Load(),
 		ID: uint64(s.ID), URL: a.publicURL(), Role: s.State.String(), Term: s.Term, Leader: uint64(s.Lead), Commit: s.Commit, Applied: a.engine.Stats().Applied,
 		Seq: root.Seq(), Hash: fmt.Sprintf("%x", hash), Version: version, LogBytes: a.events.Size(), Clock: a.cfg.now().UnixNano(),
 	}
+}
+
+// damage is what is known to be wrong with this node's disk.
+func (a *App) damage(c *cluster) string {
+	if err := c.node.Err(); err != nil {
+		return err.Error()
+	}
+	if a.scrub.damaged.Load() {
+		return "the log; it is repaired when the node is started again"
+	}
+	return ""
 }
 
 // publicURL is where clients reach this node.

@@ -28,10 +28,29 @@ func (s *statusCache) get(c *cluster) consensus.Status {
 	return s.have
 }
 
+// seen are members that were met.
+type seen struct {
+	mu   sync.Mutex
+	list map[consensus.NodeID]bool
+}
+
+// add says whether a member was not met before.
+func (s *seen) add(id consensus.NodeID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.list == nil {
+		s.list = map[consensus.NodeID]bool{}
+	}
+	met := s.list[id]
+	s.list[id] = true
+	return !met
+}
+
 // clusterStats registers the figures of this node's part in its cluster. Those of peers are
 // the leader's: 0 elsewhere.
 func (a *App) clusterStats(c *cluster) {
-	m, cache := a.metrics, &statusCache{}
+	c.figures = &statusCache{}
+	m, cache := a.metrics, c.figures
 	figure := func(fn func(s consensus.Status) uint64) func() float64 {
 		return func() float64 { return float64(fn(cache.get(c))) }
 	}
@@ -77,47 +96,61 @@ func (a *App) clusterStats(c *cluster) {
 		}
 		return age.Seconds()
 	})
+	a.peerStats(c)
+}
+
+// peerStats registers the figures of members that have none yet. They stay when a member is removed, and are 0.
+func (a *App) peerStats(c *cluster) {
+	cache := c.figures
 	for _, x := range c.node.Status().Membership.Members {
-		if x.ID == c.cfg.id {
-			continue
+		if x.ID != c.cfg.id && c.figured.add(x.ID) {
+			a.figuresOf(c, cache, x.ID)
 		}
-		label := [2]string{"peer", strconv.FormatUint(uint64(x.ID), 10)}
-		m.GaugeFunc("lithair_raft_peer_lag_entries", "Entries that the leader has and a peer has not made durable; of the members at the start.", figure(func(s consensus.Status) uint64 {
+	}
+}
+
+// figuresOf registers the figures of one member; they are the leader's, and 0 elsewhere.
+func (a *App) figuresOf(c *cluster, cache *statusCache, id consensus.NodeID) {
+	m := a.metrics
+	figure := func(fn func(s consensus.Status) uint64) func() float64 {
+		return func() float64 { return float64(fn(cache.get(c))) }
+	}
+	label := [2]string{"peer", strconv.FormatUint(uint64(id), 10)}
+	m.GaugeFunc("lithair_raft_peer_lag_entries", "Entries that the leader has and a peer has not made durable.", figure(func(s consensus.Status) uint64 {
+		for _, p := range s.Peers {
+			if p.ID == id && s.Last > p.Match {
+				return s.Last - p.Match
+			}
+		}
+		return 0
+	}), label)
+	lag := func(fn func(match, last uint64) float64) func() float64 {
+		return func() float64 {
+			s := cache.get(c)
 			for _, p := range s.Peers {
-				if p.ID == x.ID && s.Last > p.Match {
-					return s.Last - p.Match
+				if p.ID == id && s.Last > p.Match {
+					return fn(p.Match, s.Last)
 				}
 			}
 			return 0
-		}), label)
-		lag := func(fn func(match, last uint64) float64) func() float64 {
-			return func() float64 {
-				s := cache.get(c)
-				for _, p := range s.Peers {
-					if p.ID == x.ID && s.Last > p.Match {
-						return fn(p.Match, s.Last)
-					}
-				}
-				return 0
-			}
 		}
-		m.GaugeFunc("lithair_raft_peer_lag_bytes", "About how many bytes of log the leader has and a peer has not made durable; of the members at the start.", lag(func(match, _ uint64) float64 { return float64(a.events.SizeFrom(match + 1)) }), label)
-		m.GaugeFunc("lithair_raft_peer_lag_seconds", "Age of the oldest entry that the leader has and a peer has not made durable; of the members at the start.", lag(func(match, last uint64) float64 { return a.lagSeconds(match, last) }), label)
-		m.GaugeFunc("lithair_raft_peer_rtt_seconds", "How long a peer took to answer a question beside Raft's, the last time it did; of the members at the start.", func() float64 { return c.soundings.get(x.ID).rtt.Seconds() }, label)
-		m.CounterFunc("lithair_raft_peer_probes_failed_total", "Such questions that a peer did not answer; of the members at the start.", func() float64 { return float64(c.soundings.get(x.ID).failed) }, label)
-		m.GaugeFunc("lithair_raft_peer_snapshot", "1 while the leader feeds a peer with a snapshot; of the members at the start.", figure(func(s consensus.Status) uint64 {
-			for _, p := range s.Peers {
-				if p.ID == x.ID && p.Snapshot.Index > 0 {
-					return 1
-				}
-			}
-			return 0
-		}), label)
-		m.GaugeFunc("lithair_raft_peer_active", "1 while the leader hears of a peer; of the members at the start.", figure(func(s consensus.Status) uint64 {
-			if s.State == consensus.Leader && answers(s, x.ID) {
+	}
+	m.GaugeFunc("lithair_raft_peer_lag_bytes", "About how many bytes of log the leader has and a peer has not made durable.", lag(func(match, _ uint64) float64 { return float64(a.events.SizeFrom(match + 1)) }), label)
+	m.GaugeFunc("lithair_raft_peer_lag_seconds", "Age of the oldest entry that the leader has and a peer has not made durable.", lag(func(match, last uint64) float64 { return a.lagSeconds(match, last) }), label)
+	m.GaugeFunc("lithair_raft_peer_rtt_seconds", "How long a peer took to answer a question beside Raft's, the last time it did.", func() float64 { return c.soundings.get(id).rtt.Seconds() }, label)
+	m.CounterFunc("lithair_raft_peer_probes_failed_total", "Such questions that a peer did not answer.", func() float64 { return float64(c.soundings.get(id).failed) }, label)
+	m.GaugeFunc("lithair_raft_peer_snapshot", "1 while the leader feeds a peer with a snapshot.", figure(func(s consensus.Status) uint64 {
+		for _, p := range s.Peers {
+			if p.ID == id && p.Snapshot.Index > 0 {
 				return 1
 			}
-			return 0
-		}), label)
-	}
+		}
+		return 0
+	}), label)
+	m.GaugeFunc("lithair_raft_peer_active", "1 while the leader hears of a peer.", figure(func(s consensus.Status) uint64 {
+		if s.State == consensus.Leader && answers(s, id) {
+			return 1
+		}
+		return 0
+	}), label)
 }

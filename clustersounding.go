@@ -48,6 +48,7 @@ func (a *App) sound(ctx context.Context, c *cluster) {
 			return
 		case <-t.C:
 		}
+		a.peerStats(c)
 		a.soundAll(ctx, c)
 		drift, known := c.soundings.judge()
 		off := known && drift.Abs() > maxDrift

@@ -42,6 +42,13 @@ func (a *App) scrubOnce(ctx context.Context) {
 	case ctx.Err() != nil:
 	default:
 		a.scrub.damaged.Store(true)
+		if e := a.events.Suspect(err); e != nil {
+			a.log.Warn("an index file could not be removed", "error", e)
+		}
+		if a.cluster.Load() != nil {
+			a.log.Error("the log is damaged: start this node again, and it fetches the damaged records from the other members", "error", err)
+			return
+		}
 		a.log.Error("the log is damaged, or cannot be read: what is in memory is not concerned, but a restart may be. Take a backup now, and see lithair log verify", "error", err)
 	}
 }

@@ -32,6 +32,7 @@ type marks struct {
 	own     map[uint64][16]byte
 	newest  []byte                                   // own, encoded; nil: none
 	heard   map[uint64]map[consensus.NodeID][16]byte // on the leader, by index
+	disks   map[consensus.NodeID]uint64              // incarnations that heard is of
 	verdict mark                                     // the newest that more than half of the voters have; index 0: none
 	told    []byte                                   // the same, encoded
 	differs uint64                                   // index at which some node has another hash than most; 0: none was seen
@@ -83,7 +84,7 @@ func (n *Node) Fenced() error {
 }
 
 // Differs returns the log index at which the state of some node is another than that of most, as
-// far as this node has seen as the leader; 0 when none was seen.
+// far as this node has seen as the leader; 0 when none was seen, or all voters have had the same state behind a later entry.
 func (n *Node) Differs() uint64 {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -116,6 +117,12 @@ func (n *Node) detach(m *consensus.Message) {
 		return
 	}
 	h := n.marks.heard
+	if was, known := n.marks.disks[m.From]; !known || was != m.Incarnation { // what it said before a reseed was of another state
+		for _, said := range h {
+			delete(said, m.From)
+		}
+		n.marks.disks[m.From] = m.Incarnation
+	}
 	if h[said.index] == nil {
 		h[said.index] = map[consensus.NodeID][16]byte{}
 	}
@@ -148,7 +155,14 @@ func (n *Node) judge(index uint64) {
 			votes[hash]++
 		}
 	}
-	if len(votes) > 1 && n.marks.differs != index {
+	all := 0
+	for _, v := range votes {
+		all += v
+	}
+	if len(votes) == 1 && all == count && index > n.marks.differs {
+		n.marks.differs = 0 // all voters have the same again
+	}
+	if len(votes) > 1 && index > n.marks.differs {
 		n.marks.differs = index
 		n.cfg.Logger.Error("the states of nodes differ", "index", index, "hashes", len(votes))
 	}
@@ -170,5 +184,6 @@ func (n *Node) submit(v mark) {
 	e := &FencedError{v.index, have, v.hash}
 	n.fenced.Store(e)
 	n.core.Fence()
+	n.job(func() { n.rememberFence(e) })
 	n.cfg.Logger.Error("this node is fenced", "error", e)
 }

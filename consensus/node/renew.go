@@ -27,7 +27,10 @@ var (
 //
 // Errors: [ErrNoMember], [ErrNeeded], those of the disk.
 func Renew(fs disk.FS, dir, file string, incarnation uint64) (err error) {
-	return renew(fs, dir, file, incarnation, eventlog.Position{}, eventlog.Position{})
+	if err := renew(fs, dir, file, incarnation, eventlog.Position{}, eventlog.Position{}); err != nil {
+		return err
+	}
+	return forgetFence(fs, dir, file)
 }
 
 // renew is Renew of a node that keeps a snapshot, held, and whose log is to begin behind install, which

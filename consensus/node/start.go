@@ -52,6 +52,7 @@ func Start(cfg Config) (*Node, error) {
 	n := &Node{cfg: cfg, log: cfg.Log, sink: cfg.Sink, stop: make(chan struct{}), opened: map[uint64]*openSnapshot{}, feeding: map[consensus.NodeID]bool{}}
 	n.snaps, _ = cfg.Sink.(Snapshots)
 	n.marks.own, n.marks.heard = map[uint64][16]byte{}, map[uint64]map[consensus.NodeID][16]byte{}
+	n.marks.disks = map[consensus.NodeID]uint64{}
 	n.changed.L = &n.mu
 	n.teller = time.AfterFunc(time.Hour, n.tellLate)
 	n.teller.Stop()
@@ -100,6 +101,17 @@ func (n *Node) begin() error {
 	}
 	if n.core, err = consensus.New(rc, re); err != nil {
 		return fmt.Errorf("node: %w", err)
+	}
+	if n.cfg.Transport != nil {
+		e, err := readFence(n.cfg.FS, n.cfg.Dir, n.cfg.File)
+		if err != nil {
+			return fmt.Errorf("node: %w", err)
+		}
+		if e != nil {
+			n.fenced.Store(e)
+			n.core.Fence()
+			n.cfg.Logger.Error("this node is fenced since an earlier run", "error", e)
+		}
 	}
 	n.tail, n.reported = re.LastIndex, re.Applied
 	n.look()

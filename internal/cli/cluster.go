@@ -57,7 +57,8 @@ type clusterMember struct {
 	Chain   string `json:"chain"`
 	Error   string `json:"error"`
 
-	Fenced   string    `json:"fenced"` // why it answers nothing
+	Damaged  string    `json:"damaged"` // what of its disk
+	Fenced   string    `json:"fenced"`  // why it answers nothing
 	Snapshot *struct { // that it is being fed with
 		Bytes uint64 `json:"bytes"`
 		Size  uint64 `json:"size"`
@@ -69,6 +70,8 @@ func (m *clusterMember) doing() string {
 	switch {
 	case m.Fenced != "":
 		return m.Role + ", fenced: its state is not that of the others"
+	case m.Damaged != "":
+		return m.Role + ", damaged: start it again"
 	case m.Snapshot == nil:
 		return m.Role
 	}

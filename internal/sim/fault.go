@@ -58,12 +58,7 @@ var faults = []fault{
 	{"pause", 4 * time.Second, func(s *simulation) {
 		if m := s.victim(); m != nil && m.proc != nil {
 			d := s.world.between(50*time.Millisecond, 4*time.Second)
-			m.paused = max(m.paused, s.world.now+d)
-			s.stats["pause"]++
-			if s.world.oneIn(2) {
-				m.clock.slept += d
-				s.stats["suspension"]++
-			}
+			m.pause(d)
 			s.tell(m.id, "does not run for %v", d)
 		}
 	}},
@@ -167,19 +162,31 @@ func (s *simulation) telling(p *part) {
 		m.slow = max(m.slow, w.now+w.about(time.Second))
 		s.tell(m.id, "its disk is slow")
 	case 5:
-		m.paused = max(m.paused, w.now+w.about(time.Second))
+		m.pause(w.about(time.Second))
 		s.tell(m.id, "does not run for a while")
 	case 6:
 		s.net.isolate(m.id)
 		s.tell(m.id, "is alone")
 		if w.oneIn(2) { // when it goes on, the others have gone their way
-			m.paused = max(m.paused, w.now+w.between(500*time.Millisecond, 2*time.Second))
+			m.pause(w.between(500*time.Millisecond, 2*time.Second))
 		}
 		w.after(w.between(500*time.Millisecond, 4*time.Second), func() {
 			s.net.heal()
 			s.tell(clients, "partitions heal")
 		})
 	}
+}
+
+// pause has the process not run for a time; sometimes since the whole machine sleeps, and clocks with it.
+func (m *machine) pause(d time.Duration) {
+	w := m.s.world
+	until := max(m.paused, w.now+d)
+	m.s.stats["pause"]++
+	if w.oneIn(2) {
+		m.clock.slept += until - max(m.paused, w.now)
+		m.s.stats["suspension"]++
+	}
+	m.paused = until
 }
 
 // flipIdentity damages one of the two copies of what a machine that is down has promised.

@@ -88,12 +88,7 @@ func (a *App) repairMember(cc *clusterConfig, held eventlog.Position, cause erro
 	cfg := node.RepairConfig{Log: a.logConfig(), FS: a.cfg.FS, Dir: a.cfg.Dir, File: raftFile, Held: held, Incarnation: max(1, rand.Uint64()), Logger: a.log}
 	a.repairs.begun.Add(1)
 	if errors.Is(cause, node.ErrMissing) {
-		if err := node.Refill(cfg, cause); err != nil {
-			return errors.Join(cause, err)
-		}
-		a.repairs.cuts.Add(1)
-		a.log.Warn("log and snapshots of this node do not make the whole: the log was put aside, and the leader sends what is missing; the node votes again when it has that", "cause", cause)
-		return nil
+		cfg.Cause = cause
 	}
 	r, err := node.BeginRepair(cfg)
 	if err != nil {
@@ -144,13 +139,13 @@ func (a *App) fetchRepair(cc *clusterConfig, r *node.Repair) (err error) {
 		if err := r.Take(to, answer, failure); err != nil {
 			return err
 		}
-		if failure == nil {
+		if len(answer.Records) > 0 {
 			failed = 0
 			continue
 		}
 		a.repairs.failed.Add(1)
 		if failed++; failed%repairWord == 1 {
-			a.log.Warn("a member does not answer what this node needs to repair its log; it is asked again", "node", uint64(to), "first_index", q.First, "last_index", q.Last, "error", failure)
+			a.log.Warn("this node repairs its log, and a member has not what it needs, or does not take part itself; it is asked again", "node", uint64(to), "first_index", q.First, "last_index", q.Last, "runs", answer.Runs, "error", failure)
 		}
 		t := time.NewTimer(repairPause)
 		select {

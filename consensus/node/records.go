@@ -37,6 +37,7 @@ const (
 // RepairAnswer is what a member has of them.
 type RepairAnswer struct {
 	state   answer
+	Runs    bool              // it takes part in the cluster, and does not repair its own log
 	Records []eventlog.Record // the first is the one that was asked for
 }
 
@@ -44,6 +45,7 @@ type RepairAnswer struct {
 const (
 	repairVersion  = 1
 	redactedRecord = 1 << 8
+	runsFlag       = 1 << 7  // in the byte of the state
 	repairBytes    = 1 << 20 // of records in an answer, unless a single one is larger
 	repairRecord   = 5 + 5*binary.MaxVarintLen64
 	maxRepairFrame = 1<<30 + repairBytes + repairRecord // no record is larger than eventlog's largest
@@ -77,7 +79,9 @@ func (n *Node) Records(q RepairRequest) RepairAnswer {
 	if q.Group != n.cfg.Group {
 		return RepairAnswer{state: answerLacks}
 	}
-	return answerRepair(n.log, q)
+	a := answerRepair(n.log, q)
+	a.Runs = n.Err() == nil
+	return a
 }
 
 // Append appends the encoding: version, group, first, last, as varints.
@@ -98,10 +102,14 @@ func ParseRepairRequest(b []byte) (q RepairRequest, err error) {
 	return q, nil
 }
 
-// Append appends the encoding: version, state, and to the end { index term zigzag(time) kind length
+// Append appends the encoding: version, state (with runsFlag), and to the end { index term zigzag(time) kind length
 // payload }. To the kind of a record that is redacted, redactedRecord is added.
 func (a RepairAnswer) Append(b []byte) []byte {
-	b = append(b, repairVersion, byte(a.state))
+	state := byte(a.state)
+	if a.Runs {
+		state |= runsFlag
+	}
+	b = append(b, repairVersion, state)
 	for i := range a.Records {
 		x := &a.Records[i]
 		kind := uint64(x.Kind)
@@ -116,10 +124,10 @@ func (a RepairAnswer) Append(b []byte) []byte {
 
 // ParseRepairAnswer reads what Append wrote, all of b, which must stay as it is.
 func ParseRepairAnswer(b []byte) (a RepairAnswer, err error) {
-	if len(b) < 2 || b[0] != repairVersion || answer(b[1]) >= answerOther {
+	if len(b) < 2 || b[0] != repairVersion || answer(b[1]&^runsFlag) >= answerOther {
 		return a, ErrRepairMessage
 	}
-	a.state = answer(b[1])
+	a.state, a.Runs = answer(b[1]&^runsFlag), b[1]&runsFlag != 0
 	for r := binenc.NewReader(b[2:]); r.Len() > 0; {
 		x := eventlog.Record{Index: r.Uvarint(), Term: r.Uvarint(), Time: r.Varint()}
 		kind := r.Uvarint()

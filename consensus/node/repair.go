@@ -19,7 +19,8 @@ import (
 //     the node is what it was, with all that it has promised.
 //   - Where damage reaches to the end, or a truncation was lost, nobody can tell what this node has
 //     acknowledged. It becomes another incarnation, which is first of all durable: nothing that it has
-//     promised counts any more. Then the log is cut before the damage; what lay behind is kept under another
+//     promised counts any more, so other voters that take part must be a majority: as long as they are not, the repair
+//     waits. Then the log is cut before the damage; what lay behind is kept under another
 //     name. The leader takes the node in again as a learner and sends it what is committed.
 //   - What nobody has any more and no snapshot here holds cannot be had: [ErrNeedsReseed].
 //
@@ -34,7 +35,7 @@ var ErrNeedsReseed = errors.New("node: the log is damaged, and no other member h
 // ErrAlone: there are no other members that records could come from.
 var ErrAlone = errors.New("node: there are no other members to fetch records from")
 
-// RepairConfig says what is to be repaired. All but FS and Logger are required.
+// RepairConfig says what is to be repaired. All but FS, Logger and Cause are required.
 type RepairConfig struct {
 	Log         eventlog.Config
 	FS          disk.FS // default: the real disk
@@ -42,6 +43,11 @@ type RepairConfig struct {
 	Held        eventlog.Position
 	Incarnation uint64 // that the node gets if it must become another; drawn by chance and not 0
 	Logger      *slog.Logger
+
+	// Cause is what Start said, where that is an [ErrMissing]: log and snapshots do not make the whole. All of the log is
+	// put aside then. An [ErrForeign] is what comes of files that were mixed up, and is left to people, unless a repair was in the
+	// middle of cutting the log: then what it holds counts for nothing anyway.
+	Cause error
 }
 
 // Repaired is what a repair has done.
@@ -70,12 +76,15 @@ type Repair struct {
 	no   map[uint64]map[consensus.NodeID]answer // who has not the range that ends there, and why
 	done Repaired
 
+	runs map[consensus.NodeID]bool // others that take part in the cluster, as they said last
+
 	replaced bool // a snapshot is being installed: of the log nothing is needed any more
+	refill   bool // log and snapshots do not fit together: nothing of the log is kept
 }
 
 // BeginRepair opens a damaged log for its repair; Finish, or Close, lets go of it.
 //
-// Errors: [ErrNoMember], [ErrAlone], [ErrNoIdentity], eventlog.ErrNoChain; those of the disk.
+// Errors: [ErrNoMember], [ErrAlone], [ErrNoIdentity], eventlog.ErrNoChain, Cause itself; those of the disk.
 func BeginRepair(cfg RepairConfig) (*Repair, error) {
 	if cfg.FS == nil {
 		cfg.FS = disk.Real()
@@ -87,10 +96,14 @@ func BeginRepair(cfg RepairConfig) (*Repair, error) {
 	if err != nil {
 		return nil, err
 	}
+	fresh := id.Incarnation != 0 && id.Commit == 0
+	if cfg.Cause != nil && (!errors.Is(cfg.Cause, ErrMissing) || errors.Is(cfg.Cause, ErrForeign) && !fresh) {
+		return nil, cfg.Cause
+	}
 	if id.Install == cfg.Held && id.Install != (eventlog.Position{}) {
 		return &Repair{cfg: cfg, id: id, replaced: true}, nil
 	}
-	r := &Repair{cfg: cfg, id: id, no: map[uint64]map[consensus.NodeID]answer{}, done: Repaired{From: map[consensus.NodeID]uint64{}}}
+	r := &Repair{cfg: cfg, id: id, no: map[uint64]map[consensus.NodeID]answer{}, runs: map[consensus.NodeID]bool{}, done: Repaired{From: map[consensus.NodeID]uint64{}}}
 	for _, x := range id.Membership.Members {
 		if x.ID != id.ID {
 			r.others = append(r.others, x.ID)
@@ -98,6 +111,10 @@ func BeginRepair(cfg RepairConfig) (*Repair, error) {
 	}
 	if len(r.others) == 0 {
 		return nil, ErrAlone
+	}
+	if cfg.Cause != nil {
+		r.refill = true
+		return r, nil
 	}
 	salvage := cfg.Log
 	salvage.Salvage = true
@@ -139,7 +156,7 @@ func (r *Repair) Answer(q RepairRequest) RepairAnswer {
 	switch {
 	case q.Group != r.id.Group:
 		return RepairAnswer{state: answerLacks}
-	case r.replaced:
+	case r.replaced, r.refill:
 		return RepairAnswer{state: answerGone}
 	}
 	return answerRepair(r.log, q)
@@ -149,10 +166,13 @@ func (r *Repair) Answer(q RepairRequest) RepairAnswer {
 //
 // Errors: [ErrNeedsReseed]; those of the disk.
 func (r *Repair) Next() (q RepairRequest, to consensus.NodeID, ok bool, err error) {
-	for !r.replaced {
+	for !r.replaced && !r.refill {
 		first, last, ok, err := r.mender.Want()
-		if err != nil || !ok {
+		if err != nil {
 			return q, 0, false, err
+		}
+		if !ok {
+			break
 		}
 		if last != r.end {
 			r.end, r.asks = last, 0
@@ -167,7 +187,39 @@ func (r *Repair) Next() (q RepairRequest, to consensus.NodeID, ok bool, err erro
 		}
 		return RepairRequest{Group: r.id.Group, First: first, Last: last}, r.asks, true, nil
 	}
-	return q, 0, false, nil
+	if !r.cuts() || r.dispensable() {
+		return q, 0, false, nil
+	}
+	r.end, r.asks = 0, r.others[r.turn%len(r.others)]
+	r.turn++
+	return RepairRequest{Group: r.id.Group, First: 1}, r.asks, true, nil // of no record: whether it takes part
+}
+
+// cuts says whether the repair ends with another incarnation of this node.
+func (r *Repair) cuts() bool {
+	if r.replaced || r.refill {
+		return r.refill
+	}
+	_, rest := r.mender.Rest()
+	return rest
+}
+
+// dispensable says whether other voters that take part are a majority without this node, or the members are such that they
+// never can be.
+func (r *Repair) dispensable() bool {
+	voters, others, run := 0, 0, 0
+	for _, x := range r.id.Membership.Members {
+		if x.Role == consensus.Learner {
+			continue
+		}
+		if voters++; x.ID != r.id.ID {
+			others++
+		}
+		if r.runs[x.ID] {
+			run++
+		}
+	}
+	return others < voters/2+1 || run >= voters/2+1
 }
 
 // choose returns the next member in turn that has not said that it cannot answer.
@@ -209,9 +261,13 @@ func (r *Repair) Take(from consensus.NodeID, a RepairAnswer, err error) error {
 	if from != r.asks {
 		return nil
 	}
+	r.runs[from] = err == nil && a.Runs
+	if r.end == 0 {
+		return nil
+	}
 	if err != nil || a.state != answerFound || len(a.Records) == 0 {
 		switch {
-		case err != nil:
+		case err != nil, !a.Runs && a.state != answerGone && a.state != answerFound: // it repairs its own log: later it may have them
 		case a.state == answerFound:
 			r.cannot(from, answerLacks)
 		default:
@@ -258,7 +314,7 @@ func (r *Repair) Status() Repaired {
 
 // Close gives up, and lets go of the log; what was filled in stays.
 func (r *Repair) Close() error {
-	if r.replaced {
+	if r.replaced || r.refill {
 		return nil
 	}
 	return errors.Join(r.mender.Close(), r.log.Close())
@@ -270,9 +326,12 @@ func (r *Repair) Close() error {
 // Errors: [ErrNeeded]; those of the disk.
 func (r *Repair) Finish() (Repaired, error) {
 	d := r.Status()
-	if r.replaced {
+	switch {
+	case r.replaced:
 		d.Finished = true
 		return d, eventlog.PutAside(r.cfg.Log)
+	case r.refill:
+		return r.fillAnew(d)
 	}
 	_, rest := r.mender.Rest()
 	if err := r.Close(); err != nil {
@@ -303,29 +362,19 @@ func (r *Repair) Finish() (Repaired, error) {
 	return d, nil
 }
 
-// Refill makes a stopped node another incarnation with an empty log, since log and snapshots do not make the
-// whole ([ErrMissing]); the leader sends it what it lacks. What the log held is kept under names that
-// end in ".damaged". A snapshot that is whole, at cfg.Held, stays, and the log is to begin behind it.
-//
-// cause is what Start said. An [ErrForeign] is what comes of files that were mixed up, and is left to people, unless a
-// repair was in the middle of cutting the log: then what it holds counts for nothing anyway.
-//
-// Errors: cause itself; [ErrNoMember], [ErrNeeded], those of the disk.
-func Refill(cfg RepairConfig, cause error) error {
-	fs := cfg.FS
-	if fs == nil {
-		fs = disk.Real()
+// fillAnew makes the node another incarnation with an empty log: the leader sends it what it lacks. What the log held is
+// kept under names that end in ".damaged". A snapshot that is whole, at cfg.Held, stays, and the log is to begin
+// behind it.
+func (r *Repair) fillAnew(d Repaired) (Repaired, error) {
+	c := &r.cfg
+	if err := renew(c.FS, c.Dir, c.File, c.Incarnation, c.Held, c.Held); err != nil {
+		return d, errors.Join(c.Cause, err)
 	}
-	id, err := readIdentity(fs, cfg.Dir, cfg.File)
-	if err != nil {
-		return err
+	d.Cut, d.Renewed = true, c.Incarnation
+	if err := eventlog.PutAside(c.Log); err != nil {
+		return d, err
 	}
-	fresh := id.Incarnation != 0 && id.Commit == 0
-	if !errors.Is(cause, ErrMissing) || errors.Is(cause, ErrForeign) && !fresh {
-		return cause
-	}
-	if err := renew(fs, cfg.Dir, cfg.File, cfg.Incarnation, cfg.Held, cfg.Held); err != nil {
-		return err
-	}
-	return eventlog.PutAside(cfg.Log)
+	d.Finished = true
+	c.Logger.Warn("log and snapshots of this node do not make the whole: the log was put aside, and this node is another incarnation, which votes when the leader has sent it what is missing", "cause", c.Cause)
+	return d, nil
 }

@@ -44,8 +44,7 @@ func (m *machine) mend(err error, p *part) bool {
 	cfg := m.repairConfig(p.g, p.held)
 	if !corrupt {
 		m.s.tell(m.id, "is to be filled anew: %v", err)
-		m.settled(node.Repaired{Cut: true, Renewed: cfg.Incarnation}, node.Refill(cfg, err))
-		return true
+		cfg.Cause = err
 	}
 	r, err := node.BeginRepair(cfg)
 	if err != nil {
@@ -88,7 +87,15 @@ func (x *mending) next() {
 			m.settled(node.Repaired{}, errors.Join(err, x.repair.Close()))
 			return
 		}
-		x.next()
+		if len(a.Records) > 0 {
+			x.next()
+			return
+		}
+		m.s.world.after(answerTime/3, func() {
+			if m.mending == x {
+				x.next()
+			}
+		})
 	}
 	m.s.world.after(answerTime, func() { took(node.RepairAnswer{}, errors.New("no answer")) })
 	other := m.s.machines[to]

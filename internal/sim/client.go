@@ -101,7 +101,7 @@ func (i *intent) try() {
 	request := fmt.Sprintf("%s/%d", i.name, attempt)
 	if c.target == 0 || w.oneIn(8) || i.op.Do == linear.Read && w.oneIn(2) {
 		c.target = pick(w, c.s.ids...)
-		if leads := c.s.believers(c.g); len(leads) > 0 && w.oneIn(2) {
+		if leads := c.s.believers(c.g); len(leads) > 0 && (w.oneIn(2) || c.s.mood.raft.LeaseReads && i.level == engine.Linearizable) {
 			c.target = pick(w, leads...)
 		}
 	}

@@ -62,6 +62,20 @@ var faults = []fault{
 			s.tell(m.id, "does not run for %v", d)
 		}
 	}},
+	{"a leader is cut off, and does not run", 3 * time.Second, func(s *simulation) {
+		if l := s.leader(s.some()); l != nil && s.mood.raft.LeaseReads { // others lead when it goes on
+			d := s.world.between(700*time.Millisecond, 2*time.Second)
+			s.net.isolate(l.m.id)
+			if !s.world.oneIn(3) {
+				l.m.pause(d)
+			}
+			l.tell("is alone, and does not run for %v", d)
+			s.world.after(d+s.world.between(100*time.Millisecond, time.Second), func() {
+				s.net.heal()
+				s.tell(clients, "partitions heal")
+			})
+		}
+	}},
 	{"clock", 6 * time.Second, func(s *simulation) {
 		if m := s.victim(); m != nil {
 			m.clock.skew += s.world.between(-30*time.Second, 30*time.Second)

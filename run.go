@@ -67,7 +67,7 @@ func (e *startError) Error() string {
 		}
 		return fmt.Sprintf("data directory %s is in use by %s; stop that, or choose another with -data", e.dir, who)
 	case e.member && (errors.As(e.err, &corrupt) || errors.Is(e.err, node.ErrMissing)):
-		return fmt.Sprintf("what data directory %s holds is damaged: %v. The other nodes have it all: run lithair cluster reseed -dir %s, then start this node again", e.dir, e.err, e.dir)
+		return fmt.Sprintf("what data directory %s holds is damaged: %v. Start this node again: it fetches what is damaged from the other nodes. If it cannot, run lithair cluster reseed -dir %s before", e.dir, e.err, e.dir)
 	case errors.As(e.err, &corrupt):
 		return fmt.Sprintf("the log is damaged: %v. To see whether a restored directory is sound, run: %s -data %s -check", corrupt, e.name, e.dir)
 	case e.kind == startData && disk.IsFull(e.err):

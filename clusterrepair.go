@@ -47,25 +47,21 @@ func (a *App) openMember(cc *clusterConfig, sink engine.Sink) (engine.Order, err
 	}
 }
 
-// unreadError is damage that was found before anything was replayed, so that the start can be tried again.
-type unreadError struct{ err error }
-
-func (e *unreadError) Error() string { return e.err.Error() }
-func (e *unreadError) Unwrap() error { return e.err }
-
+// repairable says whether a start can be tried again behind a repair: nothing was replayed.
 func (a *App) repairable(err error) bool {
-	var unread *unreadError
-	return errors.As(err, &unread) || errors.Is(err, node.ErrMissing)
+	_, unread := errors.AsType[*node.UnreadError](err)
+	_, corrupt := errors.AsType[*eventlog.CorruptError](err)
+	return unread && corrupt || errors.Is(err, node.ErrMissing)
 }
 
 // tryMember reads all that will be replayed once before: the replay must not stop in the middle.
 func (a *App) tryMember(cc *clusterConfig, sink engine.Sink) (engine.Order, error) {
 	log, err := eventlog.Open(a.logConfig())
 	if err != nil {
-		return nil, unread(err)
+		return nil, &node.UnreadError{Err: err}
 	}
 	if err := log.CheckFrom(sink.Holds().Index + 1); err != nil {
-		return nil, errors.Join(unread(err), log.Suspect(err), log.Close())
+		return nil, errors.Join(&node.UnreadError{Err: err}, log.Suspect(err), log.Close())
 	}
 	order, err := a.openCluster(cc, log, sink)
 	if err != nil {
@@ -73,14 +69,6 @@ func (a *App) tryMember(cc *clusterConfig, sink engine.Sink) (engine.Order, erro
 	}
 	a.events = log
 	return order, nil
-}
-
-// unread marks damage; other errors stay what they are.
-func unread(err error) error {
-	if _, corrupt := errors.AsType[*eventlog.CorruptError](err); corrupt {
-		return &unreadError{err}
-	}
-	return err
 }
 
 // repairMember makes the log whole, or the node another incarnation.

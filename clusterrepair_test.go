@@ -82,6 +82,46 @@ func TestDamagedLogIsRepaired(t *testing.T) {
 	}
 }
 
+// TestDamageThatAScrubFinds: damage stands in what a snapshot holds, so that a start does not read it all. It is found
+// by a scrub, said, and gone behind another start.
+func TestDamageThatAScrubFinds(t *testing.T) {
+	m := startCluster(t, 3, func(a *App) { notes(a); a.segmentBytes = 16 << 10 })
+	m.push(60)
+	m.equal()
+	odd := m.follower()
+	if err := m.apps[odd].Snapshot(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	m.push(3)
+	m.equal()
+	m.stop(odd)
+	if n := m.spoil(odd, "log", ".seg", 4096+150); n == 0 {
+		t.Fatalf("%d segments", n)
+	}
+	m.start(odd)
+	if m.apps[odd].repairs.records.Load() == 0 { // what it read was whole
+		m.apps[odd].scrubOnce(t.Context())
+		if said := m.apps[odd].damage(m.apps[odd].cluster.Load()); said == "" {
+			t.Fatal("damage is not found")
+		}
+		m.stop(odd)
+		m.start(odd)
+	}
+	for m.apps[odd].events.CheckFrom(1) != nil { // one segment is found at a time
+		m.apps[odd].scrubOnce(t.Context())
+		m.stop(odd)
+		m.start(odd)
+		if t.Context().Err() != nil {
+			t.Fatal("it is not repaired")
+		}
+	}
+	m.push(3)
+	m.equal()
+	for i := range m.apps {
+		m.stop(i)
+	}
+}
+
 // TestAllRepairAtOnce: all nodes were damaged, each elsewhere, and none is up: they make each other whole.
 func TestAllRepairAtOnce(t *testing.T) {
 	m := startCluster(t, 3, func(a *App) { notes(a); a.segmentBytes = 16 << 10 })

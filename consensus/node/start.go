@@ -228,7 +228,7 @@ func (n *Node) replay(found bool) (re consensus.Restart, err error) {
 		return re, err
 	}
 	if err := errors.Join(n.joins(held), n.firstConfig(held)); err != nil {
-		return re, err
+		return re, &UnreadError{err}
 	}
 	// What was known to be committed was durable. A log that ends before has lost its end, however
 	// whole it looks, and with it what this node has acknowledged.
@@ -247,7 +247,7 @@ func (n *Node) replay(found bool) (re consensus.Restart, err error) {
 		Configs: []consensus.ConfigAt{{Index: n.identity.MembershipIndex, Membership: n.identity.Membership}},
 	}
 	if err := n.older(held, &re); err != nil {
-		return re, err
+		return re, &UnreadError{err}
 	}
 	c := chunk{sink: n.sink}
 	err = n.log.Replay(held.Index+1, func(r eventlog.Record) error {
@@ -290,6 +290,14 @@ func (n *Node) replay(found bool) (re consensus.Restart, err error) {
 
 // maxOldTerms bounds how many terms are looked for behind what the sink holds.
 const maxOldTerms = 64
+
+// UnreadError is damage that was found before anything was handed to the sink: Start may be tried again.
+type UnreadError struct{ Err error }
+
+func (e *UnreadError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the damage.
+func (e *UnreadError) Unwrap() error { return e.Err }
 
 // older tells the core of entries that are in the log and in what the sink holds as well: members
 // that are behind still need them. Terms only rise, so that where each begins is found without

@@ -41,7 +41,7 @@ type cluster struct {
 	fetches   fetches
 	soundings soundings
 	figures   *statusCache
-	figured   seen          // members that have figures
+	figured   acquaintances // members that have figures
 	failed    atomic.Uint64 // proposals that were not taken
 	numbered  atomic.Int64  // the last number that a token was made for here
 	resolver  Resolver

@@ -28,14 +28,14 @@ func (s *statusCache) get(c *cluster) consensus.Status {
 	return s.have
 }
 
-// seen are members that were met.
-type seen struct {
+// acquaintances are members that were met.
+type acquaintances struct {
 	mu   sync.Mutex
 	list map[consensus.NodeID]bool
 }
 
 // add says whether a member was not met before.
-func (s *seen) add(id consensus.NodeID) bool {
+func (s *acquaintances) add(id consensus.NodeID) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.list == nil {

@@ -65,10 +65,10 @@ var faults = []fault{
 	{"a leader is cut off, and does not run", 3 * time.Second, func(s *simulation) {
 		if l := s.leader(s.some()); l != nil && s.mood.raft.LeaseReads { // others lead when it goes on
 			d := s.world.between(700*time.Millisecond, 2*time.Second)
-			s.net.isolate(l.m.id)
 			if !s.world.oneIn(3) {
 				l.m.pause(d)
 			}
+			s.world.after(s.world.between(0, 50*time.Millisecond), func() { s.net.isolate(l.m.id) }) // answers that are under way still come
 			l.tell("is alone, and does not run for %v", d)
 			s.world.after(d+s.world.between(100*time.Millisecond, time.Second), func() {
 				s.net.heal()

@@ -103,13 +103,14 @@ type subscription struct {
 	id      string // JSON text of the client's id
 	c       *client
 	g       *group
-	told    *view // what the client has, or will have when it has read what it was sent
-	chunk   int   // rows of a snapshot of told that were sent; -1: all
-	greet   bool  // the next frame is sent even if it tells of no change
-	waits   bool  // it is in c.waiting
-	every   int64 // ms between frames, at least; 0: none
-	next    int64 // not before
-	slow    bool  // it is in slowed
+	told    *view  // what the client has, or will have when it has read what it was sent
+	chunk   int    // rows of a snapshot of told that were sent; -1: all
+	seq     uint64 // of that snapshot
+	greet   bool   // the next frame is sent even if it tells of no change
+	waits   bool   // it is in c.waiting
+	every   int64  // ms between frames, at least; 0: none
+	next    int64  // not before
+	slow    bool   // it is in slowed
 	removed bool
 }
 
@@ -229,7 +230,7 @@ func (c *Core) Subscribe(conn uint64, s Subscription) error {
 			c.stats.Resynced++
 			c.send(cl, resyncFrame(cl.format, sub.id, s.Resync))
 		}
-		sub.told, sub.chunk = g.view, 0
+		sub.told, sub.chunk, sub.seq = g.view, 0, c.root.Seq()
 	}
 	c.wake(sub)
 	return nil
@@ -370,7 +371,7 @@ func (c *Core) tell(g *group) {
 		}
 		return
 	}
-	enc := encoder{q: g.q}
+	enc := encoder{q: g.q, seq: c.root.Seq()}
 	for _, s := range g.subs {
 		if s.told != was || s.chunk >= 0 || s.waits || !c.room(s) {
 			c.wake(s)
@@ -466,13 +467,27 @@ func (c *Core) catchUp(s *subscription) {
 	}
 	steps := diff(s.told.seen, s.g.view.seen)
 	if len(steps) > 0 || s.greet {
-		enc := encoder{q: s.g.q}
+		enc := encoder{q: s.g.q, seq: c.root.Seq()}
 		c.stats.Encoded++
 		c.stats.Sent++
 		c.send(s.c, enc.frame(s.c.format, s.id, steps, s.g.view))
 		s.sent(c, s.g.view)
 	}
 	s.told = s.g.view
+}
+
+// Ping answers a client with the sequence that all its live queries are at, where they are at
+// one.
+func (c *Core) Ping(conn uint64) {
+	cl := c.conns[conn]
+	if cl == nil {
+		return
+	}
+	o := begin(cl.format, "pong", "")
+	if !slices.ContainsFunc(cl.order, (*subscription).behind) {
+		o = o.number("seq", c.root.Seq())
+	}
+	c.send(cl, o.frame(cl.format, "pong", ""))
 }
 
 func (c *Core) send(cl *client, f *Frame) {

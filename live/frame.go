@@ -78,7 +78,7 @@ func errorFrame(f Format, id string, e *Error) *Frame {
 // snapshotFrame makes the next part of a snapshot, and returns how many rows are in it.
 func snapshotFrame(s *subscription, limit int) (f *Frame, n int) {
 	v, format := s.told, s.c.format
-	o := begin(format, "snapshot", s.id).number("seq", v.seq)
+	o := begin(format, "snapshot", s.id).number("seq", s.seq)
 	o = append(o.name("rows"), '[')
 	rest := v.seen[s.chunk:]
 	for _, e := range rest {
@@ -96,7 +96,7 @@ func snapshotFrame(s *subscription, limit int) (f *Frame, n int) {
 		return o.raw("more", "true").frame(format, "snapshot", ""), n
 	}
 	o = o.number("total", uint64(v.total)).text("hash", v.hash.String())
-	return o.frame(format, "snapshot", strconv.FormatUint(v.seq, 10)), n
+	return o.frame(format, "snapshot", strconv.FormatUint(s.seq, 10)), n
 }
 
 // appendRow appends the members that give a row.
@@ -108,6 +108,7 @@ func appendRow(o object, q *Query, e *entry) object {
 // the whole once for each format and id that clients chose.
 type encoder struct {
 	q      *Query
+	seq    uint64 // of the state that the diff leads to
 	common []byte
 	frames []encoded
 	made   int
@@ -147,7 +148,7 @@ func (e *encoder) frame(f Format, id string, steps []change, v *view) *Frame {
 // diff returns what follows the id in a diff frame.
 func (e *encoder) diff(steps []change, v *view) []byte {
 	o := object(`{`)
-	o = append(o.number("seq", v.seq).name("changes"), '[')
+	o = append(o.number("seq", e.seq).name("changes"), '[')
 	for i := range steps {
 		if i > 0 {
 			o = append(o, ',')
@@ -187,14 +188,14 @@ func (e *encoder) change(o object, c *change) object {
 // events returns a diff as events. The last one alone carries the id, so that a client that
 // lost its connection among them resumes before the first.
 func (e *encoder) events(steps []change, v *view) (dst []byte) {
-	id := strconv.FormatUint(v.seq, 10)
+	id := strconv.FormatUint(e.seq, 10)
 	for i := range steps {
-		o := e.change(object(`{`).number("seq", v.seq), &steps[i])
+		o := e.change(object(`{`).number("seq", e.seq), &steps[i])
 		if i < len(steps)-1 {
 			dst = appendEvent(dst, changeNames[steps[i].kind], "", append(o, '}'))
 			continue
 		}
 		return appendEvent(dst, changeNames[steps[i].kind], id, append(e.end(o, v), '}'))
 	}
-	return appendEvent(dst, "current", id, append(e.end(object(`{`).number("seq", v.seq), v), '}'))
+	return appendEvent(dst, "current", id, append(e.end(object(`{`).number("seq", e.seq), v), '}'))
 }

@@ -147,9 +147,7 @@ func okFrame(f Format, ref string) *Frame {
 }
 
 func (s *Server) ping(c *Conn, data []byte) error {
-	c.reply(object(nil).frameOp(c.format, "pong", func(o object) object {
-		return o.number("seq", s.cfg.Source.Root().Seq())
-	}))
+	s.do(func(core *Core) { core.Ping(c.id) })
 	return nil
 }
 

@@ -66,7 +66,6 @@ type entry struct {
 // view is what a query finds in a state: the first records in its order, and which of them are
 // seen. It does not change.
 type view struct {
-	seq      uint64
 	held     []*entry // ascending by order
 	seen     []*entry // part of held; with json
 	total    int      // records that meet the conditions
@@ -83,7 +82,7 @@ func (q *Query) look(root *state.Root) (*view, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &view{seq: root.Seq(), total: page.Total, complete: !page.HasMore, held: make([]*entry, len(page.Keys))}
+	v := &view{total: page.Total, complete: !page.HasMore, held: make([]*entry, len(page.Keys))}
 	for i, key := range page.Keys {
 		if v.held[i], err = q.entry(key, page.Rows[i]); err != nil {
 			return nil, err
@@ -161,7 +160,7 @@ func (q *Query) match(c *state.Change) (t touch, ok bool) {
 
 // next returns the view of a state that differs from the view's by these records.
 func (q *Query) next(v *view, touched []touch, root *state.Root) (*view, error) {
-	n := &view{seq: root.Seq(), total: v.total, complete: v.complete, bound: v.bound, held: slices.Clone(v.held)}
+	n := &view{total: v.total, complete: v.complete, bound: v.bound, held: slices.Clone(v.held)}
 	for i := range touched {
 		t := &touched[i]
 		if t.old == nil {

@@ -6,6 +6,7 @@
 //	bench wire   [flags]          HTTP: plain text, JSON and a JSON echo against net/http
 //	bench ws     [flags]          WebSocket echo against an echo without any protocol
 //	bench idle   [flags]          what each of 18,000 idle WebSocket connections takes
+//	bench live   [flags]          10,000 live queries under 1,000 writes a second
 //	bench json   [flags]          jsonx against encoding/json
 //	bench binenc [flags]          binenc against encoding/gob and encoding/json
 //	bench log    [flags]          the event log against a file synced for each record
@@ -45,6 +46,7 @@ var commands = []command{
 	{"wire", "[flags]", "HTTP against net/http", runWire},
 	{"ws", "[flags]", "WebSocket echo against an echo without protocol", runWS},
 	{"idle", "[flags]", "bytes of each of many idle WebSocket connections", runIdle},
+	{"live", "[flags]", "live queries under writes on a timetable", runLive},
 	{"json", "[flags]", "jsonx against encoding/json", runJSON},
 	{"binenc", "[flags]", "binenc against encoding/gob and encoding/json", runBin},
 	{"log", "[flags]", "the event log against a file synced for each record", runLog},

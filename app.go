@@ -371,7 +371,7 @@ func (a *App) Start(ctx context.Context) (err error) {
 	}
 	op, err := a.startOperator()
 	if err != nil {
-		return errors.Join(err, a.stopServing((*wire.Server).Close), a.engine.Close(context.WithoutCancel(ctx)))
+		return errors.Join(err, a.live.Shutdown(context.WithoutCancel(ctx), 0), a.stopServing((*wire.Server).Close), a.engine.Close(context.WithoutCancel(ctx)))
 	}
 	a.mu.Lock()
 	a.operator = op

@@ -25,12 +25,13 @@ func (a *App) openLive() (err error) {
 		Models: func() []live.Model { return a.liveViews },
 		Guard:  liveGuard{a.guard},
 		Node:   func() string { return a.identity.NodeID.String() },
-		Epoch:  func() string { return a.identity.ClusterID.String() },
+		Epoch:  a.liveEpoch,
 		Logger: slog.New(lateHandler{a: a}),
 	})
 	if err != nil {
 		return err
 	}
+	a.liveStats()
 	return errors.Join(a.router.Get("/live", endless(a.live.Upgrade)), a.router.Get("/live/lithair.js", serveModule))
 }
 
@@ -46,6 +47,37 @@ var moduleTag = sync.OnceValue(func() string {
 	sum := sha256.Sum256(js.Module)
 	return `"` + hex.EncodeToString(sum[:8]) + `"`
 })
+
+// liveEpoch names the data of a node that stands alone. Members of a cluster have no name in
+// common, and each may serve who was served by another; there, hashes tell.
+func (a *App) liveEpoch() string {
+	if a.cluster.Load() != nil {
+		return ""
+	}
+	return a.identity.ClusterID.String()
+}
+
+// liveStats registers the figures of live queries and feeds.
+func (a *App) liveStats() {
+	m := a.metrics
+	gauge := func(name, help string, fn func(f live.Figures) int) {
+		m.GaugeFunc("lithair_live_"+name, help, func() float64 { return float64(fn(a.live.Figures())) })
+	}
+	counter := func(name, help string, fn func(f live.Figures) uint64) {
+		m.CounterFunc("lithair_live_"+name+"_total", help, func() float64 { return float64(fn(a.live.Figures())) })
+	}
+	gauge("connections", "Open live connections, WebSocket and event streams.", func(f live.Figures) int { return f.Connections })
+	gauge("subscriptions", "Live queries that connections follow.", func(f live.Figures) int { return f.Subscriptions })
+	gauge("queries", "Different live queries: equal ones are one.", func(f live.Figures) int { return f.Queries })
+	gauge("feeds", "Event feeds that connections follow.", func(f live.Figures) int { return f.Feeds })
+	counter("matches", "Changes of records that concerned a live query.", func(f live.Figures) uint64 { return f.Matched })
+	counter("frames_encoded", "Frames with changes that were encoded; those of equal subscriptions are encoded once.", func(f live.Figures) uint64 { return f.Encoded })
+	counter("frames_sent", "Frames of live queries that were handed to connections.", func(f live.Figures) uint64 { return f.Sent })
+	counter("held", "Times that a connection had no room, and was told later.", func(f live.Figures) uint64 { return f.Held })
+	counter("resyncs", "Subscriptions that came back with a position that was of no use.", func(f live.Figures) uint64 { return f.Resynced })
+	counter("events_sent", "Events that feeds sent.", func(f live.Figures) uint64 { return f.Events })
+	counter("cut", "Connections ended from here: too many messages, expired, revoked, by an operator.", func(f live.Figures) uint64 { return f.Cut })
+}
 
 // mountLive serves a model's live queries and events below its path.
 func (a *App) mountLive(t *engine.Table, path string) {

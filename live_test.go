@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/lithair/lithair-go/jsonx"
 	"github.com/lithair/lithair-go/live"
@@ -271,4 +272,172 @@ func TestModuleIsServed(t *testing.T) {
 		t.Fatalf("%v, %v", err, answer)
 	}
 	answer.Body.Close()
+}
+
+// ended waits for the end of the connection and returns its close code.
+func (s *liveSocket) ended() ws.CloseCode {
+	s.t.Helper()
+	for {
+		_, _, err := s.c.Read(s.t.Context())
+		var e *ws.CloseError
+		if errors.As(err, &e) {
+			return e.Code
+		}
+		if err != nil {
+			s.t.Fatal(err)
+		}
+	}
+}
+
+// secret is a model with a field that clients do not see.
+type secret struct {
+	ID     int64  `json:"id" lithair:"primary_key"`
+	Name   string `json:"name"`
+	Hidden string `json:"hidden" http:"hidden"`
+}
+
+// TestLiveGuard: who may not connect is refused before the upgrade; what is not allowed is
+// refused by model; a token that expires or is revoked ends the connection; a new one keeps it.
+func TestLiveGuard(t *testing.T) {
+	a := newApp(t, Config{})
+	Model[note](a, "/notes")
+	Model[secret](a, "/tags")
+	revoked := make(chan struct{})
+	a.Authenticate(func(r *wire.Request) (Principal, error) {
+		switch r.Header("Authorization") {
+		case "Bearer anna":
+			return Principal{ID: "anna"}, nil
+		case "Bearer short":
+			return Principal{ID: "short", Expiry: time.Now().Add(200 * time.Millisecond)}, nil
+		case "Bearer revoked":
+			return Principal{ID: "revoked", Revoked: revoked}, nil
+		}
+		return Principal{}, errors.New("who is that")
+	})
+	a.AuthenticateToken(func(token string) (Principal, error) {
+		return Principal{ID: token, Expiry: time.Now().Add(time.Hour)}, nil
+	})
+	a.Authorize(func(p Principal, act Action) error {
+		if act.Model == "secret" || act.Verb == "feed" {
+			return errors.New("no")
+		}
+		return nil
+	})
+	start(t, a)
+	dial := func(token string) (*liveSocket, error) {
+		c, err := ws.Dial(t.Context(), "ws://"+a.Addr()+"/live", ws.DialConfig{Subprotocols: []string{live.Subprotocol}, Header: [][2]string{{"Authorization", "Bearer " + token}}})
+		if err != nil {
+			return nil, err
+		}
+		t.Cleanup(func() { c.CloseNow() })
+		s := &liveSocket{t, c}
+		s.want(`"op":"ready"`)
+		return s, nil
+	}
+	var refused *ws.HandshakeError
+	if _, err := dial("nobody"); !errors.As(err, &refused) || refused.Status != 401 {
+		t.Errorf("a stranger: %v", err)
+	}
+	for path, status := range map[string]int{"/notes/live": 401, "/tags/live": 401} {
+		if got := call(t, a, "GET", path, ""); got.StatusCode != status {
+			t.Errorf("%s: %d", path, got.StatusCode)
+		}
+	}
+	s, err := dial("anna")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.say(`{"op":"sub","id":1,"model":"secret"}`)
+	s.want(`"code":"forbidden"`)
+	s.say(`{"op":"feed","id":2,"model":"note"}`)
+	s.want(`"code":"forbidden"`)
+	s.say(`{"op":"sub","id":3,"model":"note"}`)
+	s.want(`"op":"snapshot"`)
+	s.say(`{"op":"auth","token":"bert","ref":7}`)
+	s.want(`"id":7`, `"code":"unauthorized"`)
+
+	short, err := dial("short")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if code := short.ended(); code != live.CloseExpired {
+		t.Errorf("an expired token: %v", code)
+	}
+	short, err = dial("short")
+	if err != nil {
+		t.Fatal(err)
+	}
+	short.say(`{"op":"auth","token":"short"}`)
+	short.want(`"op":"ok"`)
+	gone, err := dial("revoked")
+	if err != nil {
+		t.Fatal(err)
+	}
+	close(revoked)
+	if code := gone.ended(); code != live.CloseExpired {
+		t.Errorf("a revoked token: %v", code)
+	}
+	conns := a.Live().Conns()
+	for _, c := range conns {
+		if c.Principal.ID == "anna" && !a.Live().Kick(c.ID, "go") {
+			t.Error("anna cannot be ended")
+		}
+	}
+	if code := s.ended(); code != live.CloseKicked {
+		t.Errorf("ended by an operator: %v", code)
+	}
+	short.say(`{"op":"ping"}`)
+	short.want(`{"op":"pong","seq":`)
+}
+
+// TestLiveHides: what clients may not see is in no frame, whatever they ask for.
+func TestLiveHides(t *testing.T) {
+	a := newApp(t, Config{})
+	secrets := Model[secret](a, "/secrets")
+	start(t, a)
+	put := func(fn func(tx *Tx) error) {
+		t.Helper()
+		if err := a.Update(t.Context(), fn); err != nil {
+			t.Fatal(err)
+		}
+	}
+	v := secret{ID: 1, Name: "n", Hidden: "swordfish"}
+	put(func(tx *Tx) error { return secrets.Insert(tx, &v) })
+	s := dialLive(t, a)
+	s.say(`{"op":"sub","id":1,"model":"secret"}`)
+	frames := s.want("snapshot")
+	s.say(`{"op":"feed","id":2,"from":0}`)
+	frames += s.want("ok") + s.want(`"type":"created"`)
+	v.Hidden = "swordfish 2"
+	put(func(tx *Tx) error { return secrets.Put(tx, &v) })
+	frames += s.want(`"type":"updated"`, `"data":{}`)
+	v.Name = "m"
+	put(func(tx *Tx) error { return secrets.Put(tx, &v) })
+	frames += s.want() + s.want()
+	if strings.Contains(frames, "swordfish") || strings.Contains(frames, "hidden") {
+		t.Errorf("it is told: %s", frames)
+	}
+	for _, q := range []string{"hidden=swordfish", "sort=hidden", "fields=hidden"} {
+		s.say(`{"op":"sub","id":3,"model":"secret","query":"` + q + `"}`)
+		s.want(`"code":"bad_query"`)
+	}
+}
+
+// TestLiveShutdown: connections are told before they are closed.
+func TestLiveShutdown(t *testing.T) {
+	a := newApp(t, Config{ShutdownTimeout: time.Second})
+	Model[note](a, "/notes")
+	if err := a.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s := dialLive(t, a)
+	stopped := make(chan error, 1)
+	go func() { stopped <- a.Shutdown(context.Background()) }()
+	s.want(`{"op":"drain","after_ms":`)
+	if code := s.ended(); code != ws.CloseServiceRestart {
+		t.Errorf("closed with %v", code)
+	}
+	if err := <-stopped; err != nil {
+		t.Error(err)
+	}
 }

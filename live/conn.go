@@ -87,7 +87,9 @@ func (c *Conn) ready() *Frame {
 			o = o.text("node", c.s.cfg.Node())
 		}
 		if c.s.cfg.Epoch != nil {
-			o = o.text("epoch", c.s.cfg.Epoch())
+			if epoch := c.s.cfg.Epoch(); epoch != "" {
+				o = o.text("epoch", epoch)
+			}
 		}
 		return o.number("seq", c.s.cfg.Source.Root().Seq())
 	})

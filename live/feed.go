@@ -30,6 +30,7 @@ type feedMessage struct {
 	Types []string       `json:"types"`
 	Key   string         `json:"key"`
 	Actor string         `json:"actor"`
+	Epoch string         `json:"epoch"`
 	From  *uint64        `json:"from"`   // behind this sequence; default: behind the newest
 	FromN *int           `json:"from_n"` // with From: behind this event of it
 }
@@ -63,6 +64,9 @@ func (s *Server) follow(c *Conn, id string, m *feedMessage) error {
 	}
 	f := &feed{s: s, c: c, id: id, filter: filter{m.Model, m.Key, m.Actor, m.Types}, behind: s.cfg.Source.Root().Seq(), skip: -1}
 	if m.From != nil {
+		if s.elsewhere(m.Epoch) {
+			return fault("epoch", "that position is of other data")
+		}
 		f.behind = *m.From
 		if m.FromN != nil && *m.From > 0 {
 			f.behind, f.skip = *m.From-1, *m.FromN

@@ -87,7 +87,7 @@ func (s *Server) reach(ctx context.Context, seq uint64) (*state.Root, error) {
 
 // last returns the answer that a client has, or why it is of no use.
 func (s *Server) last(ctx context.Context, q *Query, m *subMessage) (*Look, string) {
-	if m.Epoch != "" && s.cfg.Epoch != nil && m.Epoch != s.cfg.Epoch() {
+	if s.elsewhere(m.Epoch) {
 		return nil, "epoch"
 	}
 	look, err := s.past.find(q, *m.From, func() (*Look, error) {
@@ -106,6 +106,15 @@ func (s *Server) last(ctx context.Context, q *Query, m *subMessage) (*Look, stri
 		return nil, "hash"
 	}
 	return look, ""
+}
+
+// elsewhere says that an epoch is not that of this data.
+func (s *Server) elsewhere(epoch string) bool {
+	if epoch == "" || s.cfg.Epoch == nil {
+		return false
+	}
+	own := s.cfg.Epoch()
+	return own != "" && own != epoch
 }
 
 // idOf reads the id alone.

@@ -75,6 +75,8 @@ type liveCrowd struct {
 	ready sync.WaitGroup
 	first atomic.Pointer[error] // what went wrong first
 
+	round uint64 // each writes something else
+
 	mu   sync.Mutex
 	lats histogram
 }
@@ -167,9 +169,10 @@ func (l *liveCrowd) measure(d time.Duration) (figures, error) {
 	l.mu.Lock()
 	l.lats = histogram{}
 	l.mu.Unlock()
+	l.round++
 	values, cpu, from := l.o.queries/l.o.fanout, l.p.cpu(), time.Now()
 	written, err := eachConnection(liveWriters, d, func(c int, begin, end time.Time, lats *histogram) error {
-		rnd := rand.New(rand.NewPCG(l.o.seed, uint64(c)))
+		rnd := rand.New(rand.NewPCG(l.o.seed, l.round<<32|uint64(c)))
 		w := load{addr: l.p.addr, conns: liveWriters, d: d, rate: l.o.rate, want: 200}
 		w.make = func(dst []byte, c, i int) []byte {
 			due := begin.Add(time.Duration(float64(i*liveWriters+c) / l.o.rate * float64(time.Second)))

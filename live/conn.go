@@ -138,10 +138,10 @@ func (c *Conn) close() {
 	}
 }
 
-// end closes the connection from this side.
+// end closes the connection from this side. It may wait for what is being sent to a slow client.
 func (c *Conn) end(code ws.CloseCode, reason string) {
 	if c.socket != nil {
-		go c.socket.Close(code, reason) // it waits for the other side
+		c.socket.Close(code, reason) // how it ended is told to close
 		return
 	}
 	c.mu.Lock()

@@ -309,7 +309,7 @@ func (s *Server) Kick(id uint64, reason string) bool {
 	s.mu.Unlock()
 	if c != nil {
 		s.cut.Add(1)
-		c.end(CloseKicked, reason)
+		go c.end(CloseKicked, reason)
 	}
 	return c != nil
 }

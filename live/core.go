@@ -47,6 +47,7 @@ func (l *Limits) defaults() {
 // Stats are figures of a Core.
 type Stats struct {
 	Connections, Subscriptions, Queries int    // open ones; equal subscriptions share a query
+	Looked                              uint64 // times that a query was held against a change
 	Matched                             uint64 // times that a change concerned a query
 	Encoded, Sent                       uint64 // frames with changes that were made, and that were handed out
 	Held                                uint64 // times that a connection had no room and was told later
@@ -322,6 +323,7 @@ func (c *Core) Commit(next *state.Root) {
 				if n := len(g.touched); n > 0 && g.touched[n-1].key == ch.Key { // found by two ways
 					return
 				}
+				c.stats.Looked++
 				t, ok := g.q.match(&ch)
 				if !ok {
 					return

@@ -1,0 +1,246 @@
+package live_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/lithair/lithair-go/engine"
+	"github.com/lithair/lithair-go/jsonx"
+	"github.com/lithair/lithair-go/live"
+	"github.com/lithair/lithair-go/state"
+	"github.com/lithair/lithair-go/ws"
+)
+
+// source is a world as a Source.
+type source struct {
+	mu      sync.Mutex
+	w       *world
+	changed chan struct{}
+	asked   int // times that At was called
+}
+
+func (s *source) Root() *state.Root {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.w.head()
+}
+
+func (s *source) Changed() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.changed
+}
+
+func (s *source) write() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.w.write()
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
+func (s *source) At(_ context.Context, seq uint64) (*state.Root, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asked++
+	if seq < 2 {
+		return nil, &engine.GoneError{Oldest: 2}
+	}
+	return s.w.roots[seq], nil
+}
+
+func (s *source) Wait(ctx context.Context, _ uint64) (*state.Root, error) {
+	return nil, errors.New("that never comes")
+}
+
+func (s *source) Stream(context.Context, uint64) (*engine.Stream, error) {
+	return nil, engine.ErrFuture
+}
+
+func serve(t testing.TB, cfg live.Config) (*live.Server, *source) {
+	t.Helper()
+	src := &source{w: newWorld(rand.New(rand.NewPCG(7, 7)), 10), changed: make(chan struct{})}
+	for range 20 {
+		src.w.write()
+	}
+	cfg.Source, cfg.Models = src, func() []live.Model { return []live.Model{src.w.items} }
+	cfg.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
+	s, err := live.NewServer(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Start()
+	t.Cleanup(func() {
+		if err := s.Shutdown(context.Background(), 0); err != nil {
+			t.Error(err)
+		}
+	})
+	return s, src
+}
+
+// read takes frames until one holds a text.
+func read(t testing.TB, c *live.Conn, text string) (frames []string) {
+	t.Helper()
+	for {
+		for _, f := range c.TakeQueued() {
+			frames = append(frames, string(f))
+		}
+		if slices.ContainsFunc(frames, func(f string) bool { return strings.Contains(f, text) }) {
+			return frames
+		}
+		select {
+		case <-c.Woken():
+		case <-t.Context().Done():
+			t.Fatalf("%q lack %s", frames, text)
+		}
+	}
+}
+
+// TestResume: what a client comes back with decides what it gets, and many that come back with
+// the same are one look at the past.
+func TestResume(t *testing.T) {
+	s, src := serve(t, live.Config{Epoch: func() string { return "e" }})
+	open := func() *live.Conn {
+		t.Helper()
+		c, err := s.OpenWithout(live.Principal{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(c.Quit)
+		return c
+	}
+	c := open()
+	say := func(c *live.Conn, text string) {
+		t.Helper()
+		if err := c.Say([]byte(text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, row := range []struct{ say, want string }{
+		{`"from":1`, `"reason":"gone"`},
+		{`"from":1000`, `"reason":"ahead"`},
+		{`"from":10,"hash":"00"`, `"reason":"hash"`},
+		{`"from":10,"epoch":"x"`, `"reason":"epoch"`},
+		{`"from":10,"epoch":"e"`, `"op":"diff"`},
+	} {
+		say(c, fmt.Sprintf(`{"op":"sub","id":%d,"model":"item",%s}`, i, row.say))
+		if frames := read(t, c, fmt.Sprintf(`"id":%d,"seq"`, i)); !strings.Contains(strings.Join(frames, "\n"), row.want) {
+			t.Errorf("%s: %q", row.say, frames)
+		}
+	}
+	before := src.asked
+	for range 20 {
+		c := open()
+		say(c, `{"op":"sub","id":1,"model":"item","query":"sort=rank","from":9}`)
+		read(t, c, `"op":"diff"`)
+	}
+	if n := src.asked - before; n != 1 {
+		t.Errorf("20 clients with one position looked at the past %d times", n)
+	}
+	src.write()
+	say(c, `{"op":"ping"}`)
+	read(t, c, `"op":"pong"`)
+}
+
+// TestMessageRate: who floods is closed.
+func TestMessageRate(t *testing.T) {
+	s, _ := serve(t, live.Config{MessagesPerSecond: 1})
+	c, err := s.OpenWithout(live.Principal{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Quit()
+	for i := range 100 {
+		if err := c.Say([]byte(`{"op":"ping"}`)); err != nil {
+			var e *ws.CloseError
+			if !errors.As(err, &e) || e.Code != live.CloseRate || i < 10 {
+				t.Fatalf("after %d messages: %v", i, err)
+			}
+			return
+		}
+	}
+	t.Fatal("100 messages at once are taken at one a second")
+}
+
+// TestConnsPerUser: a user has so many connections; anonymous ones are not counted.
+func TestConnsPerUser(t *testing.T) {
+	s, _ := serve(t, live.Config{ConnsPerUser: 2})
+	anna := live.Principal{ID: "anna"}
+	var conns []*live.Conn
+	for i := range 3 {
+		c, err := s.OpenWithout(anna)
+		if (err == nil) != (i < 2) {
+			t.Fatalf("connection %d: %v", i, err)
+		}
+		conns = append(conns, c)
+	}
+	conns[0].Quit()
+	c, err := s.OpenWithout(anna)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Quit()
+	conns[1].Quit()
+	for range 5 {
+		c, err := s.OpenWithout(live.Principal{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Quit()
+	}
+}
+
+// FuzzMessage: whatever a client says, each answer is a frame, what is no message has one error,
+// and the connection goes on.
+func FuzzMessage(f *testing.F) {
+	for _, seed := range []string{
+		`{"op":"sub","id":1,"model":"item","query":"kind=a&sort=-rank&take=3"}`, `{"op":"sub","id":"x","model":"item","fields":["id"],"from":7,"hash":"0"}`,
+		`{"op":"unsub","id":1}`, `{"op":"feed","id":2,"from":0}`, `{"op":"auth","token":"t","ref":1}`, `{"op":"ping"}`, `{"op":"sub","id":[1]}`,
+		`{"op":1}`, `[]`, `null`, `{`, `{"op":"sub","id":1e3,"model":"item"}`, `{"op":"sub","id":01}`, `{"op":"sub","id":1,"model":"item","query":"or=(a"}`, "{\"op\":\"\xff\"}",
+	} {
+		f.Add([]byte(seed))
+	}
+	s, _ := serve(f, live.Config{MessagesPerSecond: 1 << 30})
+	f.Fuzz(func(t *testing.T, data []byte) {
+		c, err := s.OpenWithout(live.Principal{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Quit()
+		read(t, c, `"op":"ready"`)
+		if err := c.Say(data); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Say([]byte(`{"op":"ping"}`)); err != nil {
+			t.Fatal(err)
+		}
+		errs := 0
+		frames := read(t, c, `{"op":"pong"`)
+		for _, frame := range frames {
+			var v struct {
+				Op string `json:"op"`
+			}
+			if err := jsonx.Unmarshal([]byte(frame), &v); err != nil || v.Op == "" {
+				t.Fatalf("%s answers %q: %v", data, frame, err)
+			}
+			if v.Op == "error" {
+				errs++
+			}
+		}
+		var m struct {
+			Op string `json:"op"`
+		}
+		known := jsonx.Unmarshal(data, &m) == nil && strings.Contains(" sub unsub feed auth ping ", " "+m.Op+" ")
+		if errs > 1 || !known && errs != 1 {
+			t.Fatalf("%s: %q", data, frames)
+		}
+	})
+}

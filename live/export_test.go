@@ -2,6 +2,9 @@ package live
 
 import "github.com/lithair/lithair-go/ws"
 
+// SetSpare sets how many records are held behind those that are seen.
+func (q *Query) SetSpare(n int) { q.spare = n }
+
 // OpenWithout takes a connection in that has no socket: what is queued for it is taken by
 // TakeQueued.
 func (s *Server) OpenWithout(p Principal) (*Conn, error) { return s.open(p, JSON, nil, "test") }

@@ -67,6 +67,7 @@ func (s *sim) newNode() *simNode {
 func runSim(t *testing.T, seed uint64, count *simCount) {
 	s := &sim{t: t, seed: seed, rnd: rand.New(rand.NewPCG(seed, 1)), count: count}
 	s.w = newWorld(s.rnd, 3+s.rnd.IntN(60))
+	s.w.spare = s.rnd.IntN(6)
 	for range s.rnd.IntN(40) {
 		s.w.write()
 	}

@@ -36,11 +36,13 @@ type Query struct {
 	query  *query.Query
 	id     string
 	fields [][]byte // quoted; nil: all
+	spare  int      // records held behind those that are seen, so that most deletes need no look at others
 }
 
 // NewQuery prepares a query.
 func NewQuery(m Model, q *query.Query) *Query {
 	made := &Query{model: m, query: q, id: m.Name() + "?" + q.ID()}
+	made.spare = max(16, made.end()/4)
 	for _, name := range q.Fields {
 		made.fields = append(made.fields, jsonx.AppendString(nil, name))
 	}
@@ -50,9 +52,8 @@ func NewQuery(m Model, q *query.Query) *Query {
 // end is how many records from the first on the query reaches.
 func (q *Query) end() int { return q.query.Skip + q.query.Take }
 
-// reach is how many records are held of a view: some more than are seen, so that most
-// deletes need no look at others.
-func (q *Query) reach() int { return q.end() + max(16, q.end()/4) }
+// reach is how many records are held of a view.
+func (q *Query) reach() int { return q.end() + q.spare }
 
 // entry is a record of a view. It does not change.
 type entry struct {

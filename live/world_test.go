@@ -79,6 +79,7 @@ type world struct {
 	items *items
 	roots []*state.Root // by sequence, the first is 1
 	ids   int
+	spare int // of queries; 0: as many as by default
 }
 
 func newWorld(rnd *rand.Rand, ids int) *world {
@@ -189,7 +190,11 @@ func (w *world) query(text string) *live.Query {
 	if err != nil {
 		panic(err)
 	}
-	return live.NewQuery(w.items, q)
+	made := live.NewQuery(w.items, q)
+	if w.spare > 0 {
+		made.SetSpare(w.spare)
+	}
+	return made
 }
 
 // answer runs a question on a root as REST does: a slow and obvious version of what subscribers

@@ -41,6 +41,7 @@ type App struct {
 
 	live      *live.Server
 	liveViews []live.Model
+	rooms     appRooms
 
 	metrics  *observe.Registry
 	health   *observe.Health
@@ -380,6 +381,9 @@ func (a *App) Start(ctx context.Context) (err error) {
 	a.background = cancel
 	a.behind.Go(func() { a.collectBlobs(background) })
 	a.startWork(background)
+	if err := a.startRooms(); err != nil {
+		return errors.Join(err, a.Shutdown(context.WithoutCancel(ctx)))
+	}
 	if c := a.cluster.Load(); c != nil {
 		a.behind.Go(func() { a.sound(background, c) })
 		if a.holdsBlobs() {
@@ -546,7 +550,7 @@ func (a *App) Shutdown(ctx context.Context) error {
 	if c := a.cluster.Load(); c != nil {
 		c.stepDown(ctx, a.log)
 	}
-	err := a.live.Shutdown(ctx, a.liveSpread())
+	err := errors.Join(a.live.Shutdown(ctx, a.liveSpread()), a.closeRooms())
 	err = errors.Join(err, a.stopServing(func(s *wire.Server) error { return s.Shutdown(ctx) }))
 	a.mu.Lock()
 	op := a.operator

@@ -78,6 +78,11 @@
 // *[NotLeaderError]. Reads run where they come in; [App.Barrier] waits until [App.View] shows
 // what was acknowledged anywhere. [App.Committed] hooks run on every node.
 //
+// # Live
+//
+// Over /live clients follow queries and events of models (package live), and talk in rooms ([Room], package rooms), on any node. [Queue], [Worker],
+// [RemoteQueue] and [Collection.Consumer] are work that the leader does, or hands out, once, whoever leads.
+//
 // # Erasure
 //
 // A field with privacy:"sealed" is stored under the key of whom its record is about, the

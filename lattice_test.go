@@ -48,7 +48,7 @@ live            engine state model query ws wire jsonx binenc   : a capability: 
 observe         wire jsonx                                      : a capability: reads numbers and functions it is handed, never the engine
 sdk/js                                                          : the client for browsers as bytes in a binary; imports nothing
 openapi         model jsonx binenc                              : a capability: describes what it is told, and serves nothing
-.               openapi wire ws jsonx binenc model state query engine eventlog consensus consensus/node rest live sdk/js observe backup blob internal/disk internal/crypt internal/cli : the root only wires
+.               openapi wire ws jsonx binenc model state query engine eventlog consensus consensus/node rest live rooms sdk/js observe backup blob internal/disk internal/crypt internal/cli : the root only wires
 cmd/...         . ...                                           : programs, on top of everything
 examples/...    . wire jsonx model                              : programs as users write them: front door only
 `

@@ -78,7 +78,7 @@ func okFrame(ref string, x *Item) []byte {
 
 // ErrorFrame is what a client gets for a request that failed.
 func ErrorFrame(ref, room string, e *Error) []byte {
-	b := raw(op("error", room), "ref", []byte(ref))
+	b := raw(op("error", room), "id", []byte(ref))
 	return append(text(text(b, "code", e.Code), "detail", e.Detail), '}')
 }
 

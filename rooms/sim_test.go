@@ -186,7 +186,7 @@ func (s *sim) show(x *simConn, b []byte) {
 		if get(&v, "code") != ErrUnavailable.Code {
 			s.fail("an error: %s", b)
 		}
-		if view != nil && !view.joined {
+		if get(&v, "id") == "" && view != nil && !view.joined { // the join, whose ref is a number
 			delete(x.rooms, get(&v, "room"))
 		}
 		return

@@ -30,6 +30,10 @@ func Operations(n Node) []Command {
   lithair state diff 2026-03-01T12:00:00Z 2026-03-01T13:00:00Z data -json`, []string{"WHEN", "WHEN", "DIR"}, setupStateDiff},
 		{"erase", "destroy the key of a subject, in the running application", `  lithair erase customer-1200 -dir data
   lithair erase customer-1200 -dir data -yes     do not ask`, []string{"SUBJECT"}, setupErase},
+		{"connections", "print the live connections of a running node", `  lithair connections -dir data
+  lithair connections -dir data -user ann -json`, nil, setupConnections},
+		{"kick", "end a live connection by its number, or all of a user, on a running node", `  lithair kick 17 -dir data
+  lithair kick ann -dir data`, []string{"ID|USER"}, setupKick},
 		{"cluster init", "make a secret, and print how the first nodes are started", `  lithair cluster init blog 10.0.0.1:7001,10.0.0.2:7001,10.0.0.3:7001`, []string{"NAME", "PEERS"}, setupClusterInit},
 		{"cluster status", "print the members of a cluster, who leads, and how far each is", `  lithair cluster status -dir data
   lithair cluster status -dir data -json`, nil, setupClusterStatus},

@@ -83,6 +83,7 @@ func NewHub(cfg HubConfig) *Hub {
 		h.log = slog.Default()
 	}
 	h.ctx, h.stop = context.WithCancel(context.Background())
+	h.step() // rooms have their owners among the members from the start
 	h.work.Go(h.tick)
 	return h
 }
@@ -103,21 +104,26 @@ func (h *Hub) tick() {
 	t := time.NewTicker(tickEvery)
 	defer t.Stop()
 	for {
-		var nodes []NodeID
-		if h.cfg.Mesh != nil {
-			nodes = h.cfg.Mesh.Nodes()
-		}
-		h.do(func(c *Core, now int64) {
-			c.Members(now, nodes)
-			c.Tick(now)
-			h.flushLate()
-		})
 		select {
 		case <-t.C:
+			h.step()
 		case <-h.ctx.Done():
 			return
 		}
 	}
+}
+
+// step has time pass.
+func (h *Hub) step() {
+	var nodes []NodeID
+	if h.cfg.Mesh != nil {
+		nodes = h.cfg.Mesh.Nodes()
+	}
+	h.do(func(c *Core, now int64) {
+		c.Members(now, nodes)
+		c.Tick(now)
+		h.flushLate()
+	})
 }
 
 // do steps the core and carries out what it wants done.

@@ -36,8 +36,9 @@ func (c *Core) Members(now int64, ids []NodeID) {
 		if id == c.self || c.peers[id] != nil {
 			continue
 		}
-		c.peers[id] = &peer{id: id, sentAt: now - beatEvery}
+		c.peers[id] = &peer{id: id, sentAt: now - beatEvery, heard: now, up: true} // so that nobody owns what another does, before they have met
 		c.ids = append(c.ids, id)
+		changed = true
 	}
 	slices.Sort(c.ids)
 	c.ids = slices.DeleteFunc(c.ids, func(id NodeID) bool {

@@ -45,6 +45,15 @@ type Counter struct {
 	N  int64  `json:"n"`
 }
 
+// Audited is made by a consumer for each entry, and Posted by the job that it pushes: a second one would be a conflict.
+type Audited struct {
+	Entry string `json:"entry" lithair:"primary_key"`
+}
+
+type Posted struct {
+	Entry string `json:"entry" lithair:"primary_key"`
+}
+
 type transfer struct {
 	ID     string `json:"id"`
 	From   string `json:"from"`
@@ -71,6 +80,10 @@ type bank struct {
 	accounts *lithair.Collection[Account]
 	entries  *lithair.Collection[Entry]
 	counters *lithair.Collection[Counter]
+	audited  *lithair.Collection[Audited]
+	posted   *lithair.Collection[Posted]
+	consumer *lithair.ConsumerOf[Entry]
+	post     *lithair.QueueOf[string]
 }
 
 // serve runs the server on dir until its standard input ends. It prints its address
@@ -84,7 +97,17 @@ func serve(dir string) error {
 		accounts: lithair.Model[Account](app, "/api/accounts"),
 		entries:  lithair.Model[Entry](app, "/api/entries"),
 		counters: lithair.Model[Counter](app, "/api/counters"),
+		audited:  lithair.Model[Audited](app, ""),
+		posted:   lithair.Model[Posted](app, ""),
 	}
+	once := lithair.QueueOptions{MaxAttempts: 1} // what is done twice fails, and is a dead letter
+	b.post = lithair.Queue(app, "post", once, func(tx *lithair.Tx, j lithair.Job[string]) error {
+		return b.posted.Insert(tx, &Posted{j.Value})
+	})
+	b.consumer = b.entries.Consumer("audit", lithair.ConsumerOptions{QueueOptions: once}, func(tx *lithair.Tx, e lithair.Event[Entry]) error {
+		_, err := b.post.Push(tx, e.Record.ID.String())
+		return errors.Join(err, b.audited.Insert(tx, &Audited{e.Record.ID.String()}))
+	})
 	lithair.Command(app, "transfer", b.transfer)
 	lithair.Command(app, "bump", b.bump)
 	app.Get("/dump", b.dump)
@@ -201,10 +224,26 @@ func (b *bank) dump(w *wire.Response, r *wire.Request) error {
 			}
 			fmt.Fprintf(&out, "counter\t%s\t%d\n", c.ID, c.N)
 		}
+		b.dumpWork(&out, s)
 		return nil
 	})
 	if err != nil {
 		return err
 	}
 	return w.Send(200, "text/plain", []byte(out.String()))
+}
+
+// dumpWork writes how far consumer and queue are, and what they did twice or not as one.
+func (b *bank) dumpWork(out *strings.Builder, s *lithair.Snapshot) {
+	audited, posted, waiting := b.audited.Len(s), b.posted.Len(s), b.post.Waiting(s)
+	fmt.Fprintf(out, "work\taudited\t%d\nwork\tposted\t%d\n", audited, posted)
+	if audited != posted+waiting {
+		fmt.Fprintf(out, "broken\t%d entries are audited, %d posted and %d wait for it\n", audited, posted, waiting)
+	}
+	for d := range b.consumer.Dead(s) {
+		fmt.Fprintf(out, "broken\tan event failed: %+v\n", d)
+	}
+	for d := range b.post.Dead(s) {
+		fmt.Fprintf(out, "broken\ta job failed: %+v\n", d)
+	}
 }

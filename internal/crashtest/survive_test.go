@@ -41,8 +41,8 @@ func TestSurvivesKill(t *testing.T) {
 	for from := 0; from < n; from += roundsPerDir {
 		sum.add(survive(t, min(roundsPerDir, n-from), *seed+uint64(from)))
 	}
-	t.Logf("%d kills (%d during start-up): %d acknowledged writes, 0 lost; %d under way when killed, of which %d had taken effect; %d commands retried by key, 0 applied twice",
-		sum.kills, sum.early, sum.acks, sum.unknown, sum.tookEffect, sum.retried)
+	t.Logf("%d kills (%d during start-up): %d acknowledged writes, 0 lost; %d under way when killed, of which %d had taken effect; %d commands retried by key, 0 applied twice; %d events consumed and as many jobs done, each once",
+		sum.kills, sum.early, sum.acks, sum.unknown, sum.tookEffect, sum.retried, sum.audited)
 	if n < 200 {
 		t.Logf("short form: %d of 200 rounds; the rest by -rounds 200 or LITHAIR_LONG=1", n)
 	}
@@ -52,11 +52,11 @@ func TestSurvivesKill(t *testing.T) {
 }
 
 // counts is what a run comes to.
-type counts struct{ kills, early, acks, unknown, tookEffect, retried int }
+type counts struct{ kills, early, acks, unknown, tookEffect, retried, audited int }
 
 func (c *counts) add(o counts) {
 	c.kills, c.early, c.acks = c.kills+o.kills, c.early+o.early, c.acks+o.acks
-	c.unknown, c.tookEffect, c.retried = c.unknown+o.unknown, c.tookEffect+o.tookEffect, c.retried+o.retried
+	c.unknown, c.tookEffect, c.retried, c.audited = c.unknown+o.unknown, c.tookEffect+o.tookEffect, c.retried+o.retried, c.audited+o.audited
 }
 
 // survive kills one server so many times, on one folder.
@@ -105,10 +105,32 @@ func survive(t *testing.T, rounds int, seed uint64) (sum counts) {
 		sum.acks, sum.retried = sum.acks+c.acks, sum.retried+c.retried
 	}
 	check(t, s.addr, cs, shared, &sum)
+	sum.audited += awaitWork(t, s.addr)
 	if err := s.stop(); err != nil {
 		t.Errorf("shutdown: %v", err)
 	}
 	return sum
+}
+
+// awaitWork waits until consumer and queue have dealt with every entry, once, and returns how many there were.
+func awaitWork(t *testing.T, addr string) int {
+	t.Helper()
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		d, err := dump(addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		entries := int64(0)
+		for _, amounts := range d.entries {
+			entries += int64(len(amounts))
+		}
+		if d.work["audited"] == entries && d.work["posted"] == entries {
+			return int(entries)
+		}
+		if time.Now().After(end) {
+			t.Fatalf("of %d entries %d are audited and %d posted", entries, d.work["audited"], d.work["posted"])
+		}
+	}
 }
 
 func mustStart(t *testing.T, dir string) *server {
@@ -134,10 +156,11 @@ type dumped struct {
 	balance       int64
 	entries       map[string][]int64 // amounts by transfer
 	counters      map[string]int64
+	work          map[string]int64 // of consumer and queue
 }
 
 func dump(addr string) (d dumped, err error) {
-	d = dumped{notes: map[string]string{}, claims: map[string]string{}, entries: map[string][]int64{}, counters: map[string]int64{}}
+	d = dumped{notes: map[string]string{}, claims: map[string]string{}, entries: map[string][]int64{}, counters: map[string]int64{}, work: map[string]int64{}}
 	resp, err := http.Get("http://" + addr + "/dump")
 	if err != nil {
 		return d, err
@@ -171,6 +194,8 @@ func dump(addr string) (d dumped, err error) {
 			d.entries[f[1]] = append(d.entries[f[1]], number())
 		case "counter":
 			d.counters[f[1]] = number()
+		case "work":
+			d.work[f[1]] = number()
 		default:
 			broken = append(broken, errors.New(strings.TrimSpace(line)))
 		}

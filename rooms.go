@@ -35,6 +35,22 @@ type RoomMessage struct {
 	Data []byte // JSON; not to be changed or kept
 }
 
+// SlowReader says what becomes of messages for a connection that has no room for them; see package rooms.
+type SlowReader = rooms.Slow
+
+// What may become of them.
+const (
+	SlowCut      = rooms.SlowCut
+	SlowDrop     = rooms.SlowDrop
+	SlowCoalesce = rooms.SlowCoalesce
+)
+
+// RoomRate is how many messages may come.
+type RoomRate = rooms.Rate
+
+// PresentUser is somebody who is present in a room, with all connections.
+type PresentUser = rooms.User
+
 // RoomOptions say what holds in the rooms of a pattern. Zero values take the defaults of rooms.Options.
 type RoomOptions struct {
 	// Join decides who may come in, and see who is there, behind App.Authorize with the verb "join"; an error refuses, and a *wire.Error's
@@ -45,12 +61,12 @@ type RoomOptions struct {
 
 	History  int  // messages that who joins is told; they live in memory, on the nodes that have members
 	Presence bool // members, and who may join, see who is there
-	Slow     rooms.Slow
+	Slow     SlowReader
 
-	MaxMembers int        // connections of one node in one room; default 100,000
-	MaxBytes   int        // of a message's data, and of a member's meta; default 64 KiB
-	PerConn    rooms.Rate // messages of a connection in a room; default 50 a second, 100 at once
-	PerRoom    rooms.Rate // messages of a node's connections in a room; default 1,000 a second
+	MaxMembers int      // connections of one node in one room; default 100,000
+	MaxBytes   int      // of a message's data, and of a member's meta; default 64 KiB
+	PerConn    RoomRate // messages of a connection in a room; default 50 a second, 100 at once
+	PerRoom    RoomRate // messages of a node's connections in a room; default 1,000 a second
 }
 
 // Rooms are the rooms of a pattern. It is safe for concurrent use once the application has started.
@@ -99,7 +115,7 @@ func (r *Rooms) Publish(room string, v any) error {
 
 // Present returns who is in a room, on all nodes, in order of names: up to take users behind one; more says that there are
 // others, and count how many in all.
-func (r *Rooms) Present(room, after string, take int) (list []rooms.User, more bool, count int) {
+func (r *Rooms) Present(room, after string, take int) (list []PresentUser, more bool, count int) {
 	hub := r.app.rooms.running()
 	if hub == nil {
 		return nil, false, 0

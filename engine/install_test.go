@@ -36,7 +36,8 @@ func (o *following) Note(index uint64) []byte {
 	return o.order.Note(index)
 }
 
-func (o *following) First() uint64 { return o.sink.Holds().Index + 1 }
+// First implements engine.Order.
+func (o *following) First() uint64 { return max(o.sink.Holds().Index, o.sink.NewestSnapshot()) + 1 }
 
 // Position implements engine.Order.
 func (o *following) Position(index uint64) (eventlog.Position, error) {
@@ -230,6 +231,44 @@ func TestInstallTwice(t *testing.T) {
 	}
 	if err := from.e.Close(context.Background()); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestStreamBehindInstalled: where the log begins behind a snapshot of another node, what lies before
+// is gone for who follows the state, also while nothing stands behind it yet.
+func TestStreamBehindInstalled(t *testing.T) {
+	var out engine.Sink
+	from := startTimed(t, disk.NewSim(1), time.Unix(1e9, 0), engine.SnapshotConfig{Keep: 1}, func(s engine.Sink) { out = s })
+	from.day(0)
+	index, seq := out.NewestSnapshot(), from.e.Stats().SnapshotSeq
+	_, _, size, sum, err := out.OpenSnapshot(index)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := make([]byte, size)
+	if err := errors.Join(out.ReadSnapshot(index, b, 0), out.CloseSnapshot(index), from.e.Close(context.Background())); err != nil {
+		t.Fatal(err)
+	}
+	e, in := startFollowing(t, disk.NewSim(2), nil)
+	if err := errors.Join(check(in, feed(in, b, 777), size, sum), in.AdoptIncoming()); err != nil {
+		t.Fatal(err)
+	}
+	in.Installed()
+	if _, err := e.Wait(t.Context(), seq); err != nil {
+		t.Fatal(err)
+	}
+	for _, behind := range []uint64{0, 1, seq - 1} {
+		var gone *engine.GoneError
+		if _, err := e.Stream(t.Context(), behind); !errors.As(err, &gone) || gone.Oldest != seq {
+			t.Errorf("behind sequence %d of %d: %v", behind, seq, err)
+		}
+	}
+	s, err := e.Stream(t.Context(), seq)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if entries, err := s.Next(1 << 20); err != nil || len(entries) > 0 {
+		t.Errorf("%d entries behind the newest, %v", len(entries), err)
 	}
 }
 

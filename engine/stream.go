@@ -46,12 +46,18 @@ func (e *Engine) Stream(ctx context.Context, behind uint64) (*Stream, error) {
 		failed = err
 		return found && last > behind
 	}
-	index := first + uint64(sort.Search(int(head.index-first+1), beyond))
+	index := first + uint64(sort.Search(int(head.index+1-first), beyond))
+	s := &Stream{e: e, next: index, seq: behind}
+	if failed == nil {
+		failed = s.continues()
+	}
+	if errors.Is(failed, eventlog.ErrCompacted) { // meanwhile
+		failed = &GoneError{Oldest: e.Oldest()}
+	}
 	if failed != nil {
 		return nil, failed
 	}
-	s := &Stream{e: e, next: index, seq: behind}
-	return s, s.continues()
+	return s, nil
 }
 
 // lastBefore returns the last sequence of the newest entry at or before an index, down to the
@@ -70,12 +76,17 @@ func (e *Engine) lastBefore(first, index uint64) (last uint64, found bool, err e
 	return 0, false, nil
 }
 
-// continues checks that nothing between the sequence asked for and the first entry is gone.
+// continues checks that nothing between the sequence asked for, which is not the newest, and
+// the first entry is gone. All of it is where the log begins behind a snapshot of another node
+// and no entry has come since.
 func (s *Stream) continues() error {
 	for index := s.next; ; index++ {
 		records, err := s.e.order.Read(index, 1)
-		if err != nil || len(records) == 0 {
+		if err != nil {
 			return err
+		}
+		if len(records) == 0 {
+			return &GoneError{Oldest: s.e.Oldest()}
 		}
 		if records[0].Kind != KindBatch {
 			continue

@@ -304,11 +304,13 @@ func (w *consumerWork) deal(ctx context.Context, at cursor, list []storedEvent) 
 			*c = behind(w.name, &list[n-1])
 			return nil
 		})
-		var failed *errJob
+		failed := &errJob{0, err}
 		switch {
 		case err == nil:
 			at, list, n = next, list[n:], jobBatch
-		case !errors.As(err, &failed):
+		case refusedWhole(err) && n > 1:
+			n /= 2 // until it is known whose it is
+		case !refusedWhole(err) && !errors.As(err, &failed):
 			return at, err
 		case failed.at > 0:
 			n = failed.at // those before it, without it

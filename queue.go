@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"time"
 
+	"github.com/lithair/lithair-go/engine"
 	"github.com/lithair/lithair-go/jsonx"
 	"github.com/lithair/lithair-go/model"
 )
@@ -363,6 +364,10 @@ func (w *queueWork) inside(ctx context.Context, list []job) error {
 		switch {
 		case err == nil:
 			return nil
+		case refusedWhole(err) && len(list) > 1:
+			list = list[:len(list)/2] // until it is known whose it is
+		case refusedWhole(err):
+			return w.failed(ctx, &list[0], err)
 		case !errors.As(err, &failed):
 			return err
 		case failed.at == 0:
@@ -375,6 +380,17 @@ func (w *queueWork) inside(ctx context.Context, list []job) error {
 		}
 	}
 	return nil
+}
+
+// refusedWhole says that a transaction was refused for what its functions wrote, but behind them: a
+// reference that leads nowhere, or more than a transaction may hold.
+func refusedWhole(err error) bool {
+	if _, one := errors.AsType[*errJob](err); one {
+		return false
+	}
+	_, conflict := errors.AsType[*ConflictError](err)
+	_, large := errors.AsType[*engine.TooLargeError](err)
+	return conflict || large
 }
 
 // batch does jobs within a transaction.

@@ -102,6 +102,67 @@ func TestQueue(t *testing.T) {
 	await(t, "dead letters are done once they can be", holds(a, func(s *Snapshot) bool { return marks.Len(s) == 5 && q.Waiting(s) == 0 }))
 }
 
+// ward refers to a record of seen, which the end of a transaction checks.
+type ward struct {
+	Key string `json:"key" lithair:"primary_key"`
+	Of  string `json:"of" lithair:"fk=seen"`
+}
+
+// TestRefusedBehindHandlers: what a handler wrote may be refused when all handlers of the transaction
+// have returned. Its job, or event, is a dead letter in the end, and holds up no other.
+func TestRefusedBehindHandlers(t *testing.T) {
+	a := newApp(t, Config{})
+	marks, children := Model[seen](a, ""), Model[ward](a, "")
+	opts := QueueOptions{MaxAttempts: 2, Backoff: time.Millisecond}
+	q := Queue(a, "adopt", opts, func(tx *Tx, j Job[string]) error {
+		return children.Insert(tx, &ward{Key: j.Value, Of: j.Value})
+	})
+	c := marks.Consumer("adopted", ConsumerOptions{QueueOptions: opts, Kinds: []EventKind{Created}}, func(tx *Tx, e Event[seen]) error {
+		of := e.Record.Key
+		if of == "c" {
+			of = "nobody"
+		}
+		return children.Insert(tx, &ward{Key: "event-" + e.Record.Key, Of: of})
+	})
+	start(t, a)
+	update(t, a, func(tx *Tx) error {
+		for _, v := range []string{"a", "b", "c", "d", "e"} {
+			if v != "d" { // whose job refers to nothing
+				if err := marks.Insert(tx, &seen{Key: v}); err != nil {
+					return err
+				}
+			}
+			if _, err := q.Push(tx, v); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	await(t, "jobs and events beside those that are refused are done", holds(a, func(s *Snapshot) bool {
+		return children.Len(s) == 4+3 && q.Waiting(s) == 0 && c.Aside(s) == 0
+	}))
+	update(t, a, func(tx *Tx) error {
+		for j, err := range q.Dead(tx) {
+			if err != nil || j.Value != "d" || j.Attempts != 2 || !strings.Contains(j.Error, "does not exist") {
+				t.Errorf("dead letter %+v, %v", j, err)
+			}
+		}
+		return nil
+	})
+	var dead []DeadEvent
+	if err := a.View(func(s *Snapshot) error {
+		for e, err := range c.Dead(s) {
+			if err != nil {
+				return err
+			}
+			dead = append(dead, e)
+		}
+		return nil
+	}); err != nil || len(dead) != 1 || dead[0].Attempts != 2 || !strings.Contains(dead[0].Error, "nobody") {
+		t.Errorf("dead events: %+v, want one (%v)", dead, err)
+	}
+}
+
 // TestQueueFollowsTheLogsTime pushes jobs that are due in another order than they were pushed in.
 func TestQueueFollowsTheLogsTime(t *testing.T) {
 	a := newApp(t, Config{})

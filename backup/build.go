@@ -151,8 +151,11 @@ func (b *builder) record(r *eventlog.Record, at eventlog.Position) error {
 	if b.replay == nil {
 		return errors.New("backup: records without a base")
 	}
-	if b.root == nil && r.Kind == engine.KindKey && r.Time <= b.when {
-		return b.hold(r, at)
+	if b.root == nil && r.Kind == engine.KindKey {
+		if r.Time <= b.when {
+			return b.hold(r, at)
+		}
+		b.root = b.replay.Root() // the log ends before it, whatever of the order's own follows
 	}
 	if b.root == nil && r.Kind == engine.KindBatch {
 		first, count, err := engine.EntrySpan(r.Payload)

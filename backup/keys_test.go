@@ -6,6 +6,7 @@ import (
 	"path"
 	"reflect"
 	"testing"
+	"time"
 
 	"github.com/lithair/lithair-go/backup"
 	"github.com/lithair/lithair-go/consensus/node"
@@ -70,5 +71,53 @@ func TestKeysOfWhatIsLeftOut(t *testing.T) {
 		if keys != i || held.Len(state.KeyModel) != i || held.Seq() != seq {
 			t.Errorf("at %d: %d keys in the log and %d in the state at %d, want %d", seq, keys, held.Len(state.KeyModel), held.Seq(), i)
 		}
+	}
+}
+
+// TestKeyBehindTheTime: a log that is restored up to a time ends before a key that came later, also where the
+// order's own entries, whose times are of another clock, follow the key.
+func TestKeyBehindTheTime(t *testing.T) {
+	sim := disk.NewSim(1)
+	a := start(t, sim, "data", engine.SnapshotConfig{})
+	seq := a.put(1)
+	until := a.clock.Load()
+	a.close()
+	log, err := eventlog.Open(eventlog.Config{Dir: "data/log", FS: sim, Logger: quiet})
+	must(t, err)
+	key := append([]byte{1}, bytes.Repeat([]byte{7}, 32)...)
+	at := time.Unix(until, 0)
+	last := log.Last()
+	must(t, log.Append(
+		eventlog.Record{Index: last + 1, Term: 1, Kind: engine.KindKey, Time: at.Add(2 * time.Second).UnixNano(), Payload: key},
+		eventlog.Record{Index: last + 2, Term: 2, Time: at.Add(-time.Second).UnixNano()}))
+	must(t, log.Close())
+	var file bytes.Buffer
+	_, err = backup.WriteDir(context.Background(), &file, sim, "data", nil)
+	must(t, err)
+	target := disk.NewSim(2)
+	done, err := backup.Restore(bytes.NewReader(file.Bytes()), backup.Options{Dir: "back", FS: target, Time: at.Add(time.Second)})
+	must(t, err)
+	if held := root(t, target, "back", newest); done.At != seq || held.Seq() != seq || held.Len(state.KeyModel) != 0 {
+		t.Errorf("at %d, the state at %d with %d keys", done.At, held.Seq(), held.Len(state.KeyModel))
+	}
+}
+
+// TestReplacedTwice: what two restores replaced within a second stands in two folders.
+func TestReplacedTwice(t *testing.T) {
+	sim := disk.NewSim(1)
+	a := start(t, sim, "data", engine.SnapshotConfig{})
+	a.put(1)
+	file := a.hot()
+	a.close()
+	asides := map[string]bool{}
+	for range 3 {
+		done, err := backup.Restore(bytes.NewReader(file), backup.Options{Dir: "data", FS: sim, Replace: true})
+		must(t, err)
+		asides[done.Aside] = true
+	}
+	folders, err := backup.Replaced(sim, "data")
+	must(t, err)
+	if len(asides) != 3 || len(folders) != 3 {
+		t.Errorf("folders %v, %v", asides, folders)
 	}
 }

@@ -124,7 +124,9 @@ func (p *place) commit(now time.Time) (aside string, err error) {
 	if err != nil {
 		return "", err
 	}
-	aside = asidePart + now.UTC().Format("20060102T150405Z")
+	if aside, err = p.freshAside(now); err != nil {
+		return "", err
+	}
 	if err := p.mark(phaseClear, aside); err != nil {
 		return "", err
 	}
@@ -132,6 +134,18 @@ func (p *place) commit(now time.Time) (aside string, err error) {
 		return "", err
 	}
 	return aside, nil
+}
+
+// freshAside names the folder for what stands there after the time; one of the same second that
+// is there already stays as it is.
+func (p *place) freshAside(now time.Time) (string, error) {
+	top, err := p.fs.List(p.dir)
+	base := asidePart + now.UTC().Format("20060102T150405Z")
+	name := base
+	for n := 2; slices.Contains(top, name); n++ {
+		name = fmt.Sprintf("%s-%d", base, n)
+	}
+	return name, err
 }
 
 // mark notes durably how far a restore has come.

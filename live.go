@@ -32,7 +32,7 @@ func (a *App) openLive() (err error) {
 		return err
 	}
 	a.liveStats()
-	return errors.Join(a.router.Get("/live", endless(a.live.Upgrade)), a.router.Get("/live/lithair.js", serveModule))
+	return errors.Join(a.router.Get("/live", a.endless(a.live.Upgrade)), a.router.Get("/live/lithair.js", serveModule))
 }
 
 // serveModule serves the client for browsers.
@@ -83,13 +83,16 @@ func (a *App) liveStats() {
 func (a *App) mountLive(t *engine.Table, path string) {
 	view := rest.NewView(t)
 	a.liveViews = append(a.liveViews, view)
-	a.note(a.router.Get(path+"/live", endless(a.live.Query(view.Name()))))
-	a.note(a.router.Get(path+"/stream", endless(a.live.Stream(view.Name()))))
+	a.note(a.router.Get(path+"/live", a.endless(a.live.Query(view.Name()))))
+	a.note(a.router.Get(path+"/stream", a.endless(a.live.Stream(view.Name()))))
 }
 
-// endless lets a request last longer than others may.
-func endless(h wire.Handler) wire.Handler {
+// endless lets a request last longer than others may, once the models are declared.
+func (a *App) endless(h wire.Handler) wire.Handler {
 	return func(w *wire.Response, r *wire.Request) error {
+		if err := a.engine.Declared(r.Context()); err != nil {
+			return err
+		}
 		if c, ok := r.Context().(*requestContext); ok {
 			r.SetContext(c.Context)
 		}

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -440,4 +441,70 @@ func TestLiveShutdown(t *testing.T) {
 	if err := <-stopped; err != nil {
 		t.Error(err)
 	}
+}
+
+// TestLiveFeedsMissNothing: feeds that begin at different places while records are written, one of
+// them slow, have each event once and in order, and go on where another one ended.
+func TestLiveFeedsMissNothing(t *testing.T) {
+	a := newApp(t, Config{})
+	notes := Model[note](a, "/notes")
+	start(t, a)
+	const writes = 600
+	put := func(n int) {
+		for i := range n {
+			if err := a.Update(t.Context(), func(tx *Tx) error {
+				for j := range 1 + i%2 {
+					if err := notes.Insert(tx, &note{Text: fmt.Sprint(i, " ", j)}); err != nil {
+						return err
+					}
+				}
+				return nil
+			}); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	put(writes / 3)
+	from := a.engine.Root().Seq()
+	written := make(chan struct{})
+	go func() { defer close(written); put(writes) }()
+	type event struct {
+		Seq uint64 `json:"seq"`
+		N   int    `json:"n"`
+	}
+	read := func(s *liveSocket, after event, until uint64) (last event, n int) {
+		for last = after; last.Seq < until || n == 0; n++ {
+			var e event
+			if err := jsonx.Unmarshal([]byte(s.want(`"op":"event"`)), &e); err != nil {
+				t.Error(err)
+				return
+			}
+			next := e.Seq == last.Seq && e.N == last.N+1 || e.Seq == last.Seq+1 && e.N == 0
+			if !next {
+				t.Errorf("event %v comes behind %v", e, last)
+				return
+			}
+			last = e
+		}
+		return last, n
+	}
+	var feeds sync.WaitGroup
+	for f := range 4 {
+		s := dialLive(t, a)
+		s.say(fmt.Sprintf(`{"op":"feed","id":1,"model":"note","from":%d}`, from))
+		s.want(`"op":"ok"`)
+		feeds.Go(func() {
+			last, n := read(s, event{Seq: from, N: 9}, from+uint64(f+1)*100)
+			s.c.CloseNow()
+			s = dialLive(t, a) // and from the middle of a transaction, perhaps
+			s.say(fmt.Sprintf(`{"op":"feed","id":1,"model":"note","from":%d,"from_n":%d}`, last.Seq, last.N))
+			s.want(`"op":"ok"`)
+			_, m := read(s, last, from+writes)
+			if n+m < writes {
+				t.Errorf("feed %d: %d events", f, n+m)
+			}
+		})
+	}
+	feeds.Wait()
+	<-written
 }

@@ -161,7 +161,7 @@ func (f *feed) run(ctx context.Context) error {
 			if err := f.tell(ctx, b); err != nil {
 				return err
 			}
-			f.behind = b.last
+			f.behind, f.skip = b.last, -1
 		}
 		if len(blocks) > 0 {
 			continue

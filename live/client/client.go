@@ -361,6 +361,9 @@ func (c *Client) take(socket *ws.Conn, f *Frame) error {
 	c.mu.Lock()
 	q := c.queries[id]
 	c.mu.Unlock()
+	if f.Op == "error" && f.Code == "unavailable" {
+		return &live.Error{Code: f.Code, Detail: f.Detail} // another node, or this one a little later
+	}
 	if q != nil && q.take(f) {
 		socket.Send(ws.Text, []byte(`{"op":"unsub","id":`+strconv.Itoa(id)+`}`))
 		c.ask(socket, q)

@@ -1,5 +1,5 @@
 # Thin names over go commands; nothing here is needed to build or test.
-.PHONY: check fuzz sim bench
+.PHONY: check fuzz sim cover bench
 
 # Everything a change must pass: tests, gofmt, vet, lattice, race, short fuzzing.
 check:
@@ -20,6 +20,14 @@ sim:
 	go test -count=1 -timeout 60m -run TestSurvivesKill -v ./internal/crashtest -rounds $(ROUNDS)
 	LITHAIR_LONG=1 go test -count=1 -timeout 60m -v ./internal/clustertest
 
-# The canonical workload: GET by id and durable POST against net/http in one run.
+# The share of statements that the tests of all packages run, by package, the least first. What runs in processes of
+# its own (cmd/bench's servers, examples) does not count.
+cover:
+	go test -short -coverpkg=./... -coverprofile=cover.out ./... >/dev/null
+	@awk 'NR > 1 { at = $$1; pkg = at; sub(/\/[^\/]*$$/, "", pkg); size[at] = $$2; of[at] = pkg; if ($$3 > 0) hit[at] = 1 } \
+		END { for (at in size) { all[of[at]] += size[at]; if (at in hit) ran[of[at]] += size[at] } \
+		for (p in all) printf "%5.1f%%  %s\n", 100 * ran[p] / all[p], p }' cover.out | sort -n
+
+# A little of each layer against the standard library.
 bench:
 	go run ./cmd/bench

@@ -312,6 +312,9 @@ type usageError struct{ err error }
 func (e *usageError) Error() string { return e.err.Error() }
 func (e *usageError) Unwrap() error { return e.err }
 
+// FaultCode is that of all mistakes in settings.
+func (e *usageError) FaultCode() string { return "LTH2001" }
+
 // errHelp: help was asked for and printed.
 var errHelp = flag.ErrHelp
 

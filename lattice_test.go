@@ -26,7 +26,7 @@ wire/nethttp    wire                                            : a bridge for t
 ws              wire                                            : stands on the HTTP connection it was upgraded from, on nothing else
 internal/disk                                                   : files, real and simulated; knows no format
 internal/...    internal/...                                    : simulation and test support; each such folder is listed when it needs more
-internal/cli    engine state model eventlog consensus consensus/node backup wire jsonx binenc internal/disk internal/crypt : commands on data and nodes, of the tool and of every application; below the root, which hands it what the framework alone can do
+internal/cli    engine state model eventlog consensus consensus/node backup blob rest wire jsonx binenc internal/disk internal/crypt : commands on data and nodes, of the tool and of every application; below the root, which hands it what the framework alone can do
 internal/clustertest . wire internal/...                         : drives clusters of whole programs from outside, as crashtest does one
 internal/devtools ws wire jsonx                                   : drives a browser from tests; the connection is a client of ws, and wire serves the pages of its own test
 internal/linear                                                 : judges histories; knows no cluster, so that simulated and real ones are judged alike

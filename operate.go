@@ -16,7 +16,7 @@ import (
 // the exit code. The data directory is that of the settings, unless the command names another.
 func (a *App) operate(args, environ []string, out io.Writer) int {
 	if err := a.cfg.load(nil, environ, out); err != nil {
-		fmt.Fprintf(out, "%s: %v\n", a.cfg.Name, err)
+		fmt.Fprintf(out, "%s: %s\n", a.cfg.Name, cli.Coded(err))
 		return exitUsage
 	}
 	return a.program().Run(&cli.Console{In: bufio.NewReader(os.Stdin), Out: os.Stdout, Err: out}, args)

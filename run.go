@@ -18,6 +18,7 @@ import (
 	"github.com/lithair/lithair-go/backup"
 	"github.com/lithair/lithair-go/consensus/node"
 	"github.com/lithair/lithair-go/eventlog"
+	"github.com/lithair/lithair-go/internal/cli"
 	"github.com/lithair/lithair-go/internal/disk"
 	"github.com/lithair/lithair-go/model"
 )
@@ -82,6 +83,17 @@ func (e *startError) Error() string {
 
 // Unwrap returns the cause.
 func (e *startError) Unwrap() error { return e.err }
+
+// FaultCode is the code of what only the start knows; the cause has its own.
+func (e *startError) FaultCode() string {
+	switch {
+	case e.kind == startListen && errors.Is(e.err, syscall.EADDRINUSE):
+		return "LTH2003"
+	case e.kind == startListen:
+		return "LTH2004"
+	}
+	return ""
+}
 
 // exitCode is what a program should end with after err.
 func exitCode(err error) int {
@@ -188,7 +200,7 @@ func (a *App) run(addr string, args, environ []string, out io.Writer) int {
 	case errors.Is(err, errHelp):
 		return 0
 	case err != nil:
-		fmt.Fprintf(out, "%s: %v\nRun %s -h for all flags.\n", a.cfg.Name, err, a.cfg.Name)
+		fmt.Fprintf(out, "%s: %s\nRun %s -h for all flags.\n", a.cfg.Name, cli.Coded(err), a.cfg.Name)
 		return exitUsage
 	}
 	switch {
@@ -222,7 +234,7 @@ func (a *App) run(addr string, args, environ []string, out io.Writer) int {
 		return exitForced
 	}
 	if err != nil {
-		fmt.Fprintf(out, "%s: %v\n", a.cfg.Name, err)
+		fmt.Fprintf(out, "%s: %s\n", a.cfg.Name, cli.Coded(err))
 		return exitCode(err)
 	}
 	a.banner(out)
@@ -242,7 +254,7 @@ func (a *App) verify(out io.Writer) int {
 	}
 	if err != nil {
 		err = &startError{err: err, kind: startData, dir: a.cfg.Dir, name: a.cfg.Name}
-		fmt.Fprintf(out, "%s: %v\n", a.cfg.Name, err)
+		fmt.Fprintf(out, "%s: %s\n", a.cfg.Name, cli.Coded(err))
 		return exitCode(err)
 	}
 	fmt.Fprintf(out, "%s: the log in %s is sound: %d records (%d to %d) in %d segments, chain %x\n", a.cfg.Name, a.logDir(), r.Records, r.First, r.Last, r.Segments, r.Chain)

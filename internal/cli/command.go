@@ -272,7 +272,7 @@ func (c *Console) report(name string, err error) int {
 	case errors.As(err, &damage), errors.As(err, &corrupt):
 		code = CodeDamaged
 	}
-	fmt.Fprintf(c.Err, "%s: %v\n", name, err)
+	fmt.Fprintf(c.Err, "%s: %s\n", name, Coded(err))
 	return code
 }
 

@@ -66,6 +66,9 @@ func Operations(n Node) []Command {
 		{"version", "print what this program was made of", `  lithair version
   lithair version -json`, nil, setupVersion},
 		{"schema history", "print each declaration of a model in the log, with what it changed", `  lithair schema history data`, []string{"DIR"}, setupSchemaHistory},
+		{"errors lookup", "say what an error means, and what to do", `  lithair errors lookup LTH3001
+  lithair errors lookup 'disk full'`, []string{"CODE|TEXT"}, setupErrorsLookup},
+		{"errors list", "print all error codes", `  lithair errors list -json`, nil, setupErrorsList},
 		{"completion", "print what completes command lines in a shell", `  source <(lithair completion bash)
   lithair completion fish | source`, []string{"SHELL"}, setupCompletion},
 	}

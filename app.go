@@ -18,6 +18,7 @@ import (
 	"github.com/lithair/lithair-go/consensus/node"
 	"github.com/lithair/lithair-go/engine"
 	"github.com/lithair/lithair-go/eventlog"
+	"github.com/lithair/lithair-go/internal/devpage"
 	"github.com/lithair/lithair-go/internal/disk"
 	"github.com/lithair/lithair-go/live"
 	"github.com/lithair/lithair-go/model"
@@ -496,8 +497,12 @@ func (a *App) mountTx() error {
 
 // serve begins to answer requests.
 func (a *App) serve(l net.Listener) error {
+	handler := a.router.Handler()
+	if a.cfg.wrong != "" {
+		handler = devpage.Wrap(a.cfg.wrong, handler)
+	}
 	s, err := wire.NewServer(wire.Config{
-		Handler: a.router.Handler(), Logger: a.log, MaxBodyBytes: a.cfg.MaxBodyBytes, ErrorBody: rest.ErrorBody,
+		Handler: handler, Logger: a.log, MaxBodyBytes: a.cfg.MaxBodyBytes, ErrorBody: rest.ErrorBody,
 		Proxies: a.transport.proxies,
 	})
 	if err != nil {

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/lithair/lithair-go/eventlog"
+	"github.com/lithair/lithair-go/internal/devpage"
 	"github.com/lithair/lithair-go/internal/disk"
 	"github.com/lithair/lithair-go/jsonx"
 	"github.com/lithair/lithair-go/model"
@@ -104,6 +105,7 @@ type Config struct {
 	origin  map[string]string // where each setting comes from, when not from the program
 	token   *joinToken        // of JoinTokenFile
 	envKeys bool              // keys are in the environment
+	wrong   string            // file of lithair dev, see devpage; empty: none
 	verify  bool              // -check: read the log and exit
 	openAPI bool              // -openapi: print the description of the API and exit
 }
@@ -246,7 +248,7 @@ func terminal(f *os.File) bool {
 const envPrefix = "LITHAIR_"
 
 // ignoredEnv are variables with the prefix that belong to others: tests, tools.
-var ignoredEnv = []string{"LITHAIR_LONG", envPrefix + "INHERIT"}
+var ignoredEnv = []string{"LITHAIR_LONG", envPrefix + "INHERIT", devpage.Variable}
 
 // keysVariable holds keys itself. It is no setting: settings are shown.
 const keysVariable = envPrefix + "ENCRYPTION_KEY"

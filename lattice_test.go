@@ -27,6 +27,7 @@ ws              wire                                            : stands on the 
 internal/disk                                                   : files, real and simulated; knows no format
 internal/...    internal/...                                    : simulation and test support; each such folder is listed when it needs more
 internal/cli    engine state model eventlog consensus consensus/node backup blob rest wire jsonx binenc internal/disk internal/crypt : commands on data and nodes, of the tool and of every application; below the root, which hands it what the framework alone can do
+internal/devpage wire                                          : pages of lithair dev, answered by it and by the program it runs
 internal/clustertest . wire internal/...                         : drives clusters of whole programs from outside, as crashtest does one
 internal/devtools ws wire jsonx                                   : drives a browser from tests; the connection is a client of ws, and wire serves the pages of its own test
 internal/linear                                                 : judges histories; knows no cluster, so that simulated and real ones are judged alike
@@ -48,7 +49,7 @@ live            engine state model query ws wire jsonx binenc   : a capability: 
 observe         wire jsonx                                      : a capability: reads numbers and functions it is handed, never the engine
 sdk/js                                                          : the client for browsers as bytes in a binary; imports nothing
 openapi         model jsonx binenc                              : a capability: describes what it is told, and serves nothing
-.               openapi wire ws jsonx binenc model state query engine eventlog consensus consensus/node rest live rooms sdk/js observe backup blob internal/disk internal/crypt internal/cli : the root only wires
+.               openapi wire ws jsonx binenc model state query engine eventlog consensus consensus/node rest live rooms sdk/js observe backup blob internal/disk internal/crypt internal/cli internal/devpage : the root only wires
 cmd/...         . ...                                           : programs, on top of everything
 examples/...    . wire jsonx model                              : programs as users write them: front door only
 `

@@ -19,6 +19,7 @@ import (
 	"github.com/lithair/lithair-go/consensus/node"
 	"github.com/lithair/lithair-go/eventlog"
 	"github.com/lithair/lithair-go/internal/cli"
+	"github.com/lithair/lithair-go/internal/devpage"
 	"github.com/lithair/lithair-go/internal/disk"
 	"github.com/lithair/lithair-go/model"
 )
@@ -208,6 +209,11 @@ func (a *App) run(addr string, args, environ []string, out io.Writer) int {
 		return a.printOpenAPI(os.Stdout, out)
 	case a.cfg.verify:
 		return a.verify(out)
+	}
+	for _, kv := range environ {
+		if file, ok := strings.CutPrefix(kv, devpage.Variable+"="); ok {
+			a.cfg.wrong = file
+		}
 	}
 	a.log = a.cfg.logger(os.Stderr)
 	signals := make(chan os.Signal, 2)

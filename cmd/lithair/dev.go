@@ -1,11 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"hash/fnv"
+	"io"
 	"io/fs"
 	"net"
 	"os"
@@ -18,6 +20,8 @@ import (
 	"time"
 
 	"github.com/lithair/lithair-go/internal/cli"
+	"github.com/lithair/lithair-go/internal/devpage"
+	"github.com/lithair/lithair-go/wire"
 )
 
 // dev is a program that is built and started anew when its source changes.
@@ -34,6 +38,9 @@ type dev struct {
 
 	listener *net.TCPListener
 	binary   string
+	wrong    string       // file with what is wrong with the newest source, see devpage
+	pages    *wire.Server // answers while no program runs
+	served   chan error   // of pages
 	child    *exec.Cmd
 	ended    chan error // of child
 }
@@ -95,25 +102,26 @@ func (d *dev) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(tmp)) }()
-	d.binary = filepath.Join(tmp, "program")
+	d.binary, d.wrong = filepath.Join(tmp, "program"), filepath.Join(tmp, "wrong")
 	l, err := net.Listen("tcp", d.addr)
 	if err != nil {
 		return err
 	}
 	d.listener = l.(*net.TCPListener)
 	defer func() { err = errors.Join(err, d.listener.Close()) }()
-	defer func() { err = errors.Join(err, d.stop()) }()
+	defer func() { err = errors.Join(err, d.stop(), d.yield()) }()
 	fmt.Fprintf(d.c.Err, "  http://%s   the API at /docs\n", l.Addr())
-	tick := time.NewTicker(d.poll)
-	defer tick.Stop()
+	w := newWatcher(d.dir, d.poll, d.c)
+	defer w.close()
 	for seen := uint64(0); ; {
 		now, err := fingerprint(d.dir)
 		if err != nil {
 			return err
 		}
 		if now != seen {
-			if err := d.renew(ctx); err != nil {
-				fmt.Fprintf(d.c.Err, "lithair dev: %v\n", err)
+			w.look()
+			if err := d.attempt(ctx); err != nil {
+				return err
 			}
 			if seen, err = fingerprint(d.dir); err != nil { // what was generated is no change
 				return err
@@ -125,7 +133,10 @@ func (d *dev) run(ctx context.Context) (err error) {
 		case err := <-d.ended: // nil where nothing runs
 			d.child, d.ended = nil, nil
 			fmt.Fprintf(d.c.Err, "lithair dev: the program ended: %v; waiting for a change\n", err)
-		case <-tick.C:
+			if err := errors.Join(d.say(fmt.Sprintf("the program ended: %v", err)), d.stand()); err != nil {
+				return err
+			}
+		case <-w.changed():
 		}
 	}
 }
@@ -140,14 +151,13 @@ func fingerprint(dir string) (uint64, error) {
 			}
 			return err
 		}
-		name := e.Name()
-		if path != dir && (name[0] == '.' || e.IsDir() && (name == "node_modules" || name == "data" || name == "testdata")) {
+		if path != dir && passedOver(e) {
 			if e.IsDir() {
 				return filepath.SkipDir
 			}
 			return nil
 		}
-		if e.IsDir() || strings.HasSuffix(name, "~") {
+		if e.IsDir() || strings.HasSuffix(e.Name(), "~") {
 			return nil
 		}
 		info, err := e.Info()
@@ -158,6 +168,77 @@ func fingerprint(dir string) (uint64, error) {
 		return nil
 	})
 	return h.Sum64(), err
+}
+
+// attempt renews the program, and says in the terminal and on its pages what is wrong. Its own
+// error ends dev.
+func (d *dev) attempt(ctx context.Context) error {
+	screen := d.c.Err
+	var said bytes.Buffer
+	d.c.Err = io.MultiWriter(screen, &said)
+	err := d.renew(ctx)
+	d.c.Err = screen
+	if err == nil || ctx.Err() != nil {
+		return d.say("")
+	}
+	fmt.Fprintf(d.c.Err, "lithair dev: %v\n", err)
+	if err := d.say(said.String() + err.Error()); err != nil {
+		return err
+	}
+	if d.child == nil {
+		return d.stand()
+	}
+	return nil
+}
+
+// say writes down what is wrong; empty: nothing.
+func (d *dev) say(text string) error {
+	next := d.wrong + ".new"
+	if err := os.WriteFile(next, []byte(text), 0o600); err != nil {
+		return err
+	}
+	return os.Rename(next, d.wrong)
+}
+
+// stand begins to answer in the program's place.
+func (d *dev) stand() error {
+	if d.pages != nil {
+		return nil
+	}
+	l, err := d.ownListener()
+	if err != nil {
+		return err
+	}
+	s, err := wire.NewServer(wire.Config{Handler: devpage.Broken(d.wrong)})
+	if err != nil {
+		return errors.Join(err, l.Close())
+	}
+	d.pages, d.served = s, make(chan error, 1)
+	go func(done chan error) { done <- s.Serve(l) }(d.served)
+	return nil
+}
+
+// ownListener is the socket again, to be closed by whoever serves on it.
+func (d *dev) ownListener() (net.Listener, error) {
+	f, err := d.listener.File()
+	if err != nil {
+		return nil, err
+	}
+	l, err := net.FileListener(f)
+	return l, errors.Join(err, f.Close())
+}
+
+// yield stops answering in the program's place.
+func (d *dev) yield() error {
+	if d.pages == nil {
+		return nil
+	}
+	err := d.pages.Close()
+	if e := <-d.served; !errors.Is(e, wire.ErrServerClosed) {
+		err = errors.Join(err, e)
+	}
+	d.pages, d.served = nil, nil
+	return err
 }
 
 // renew generates, builds and starts the program. When that fails the old one goes on.
@@ -175,7 +256,7 @@ func (d *dev) renew(ctx context.Context) error {
 	if err := build.Run(); err != nil {
 		return fmt.Errorf("go build: %w", err)
 	}
-	if err := d.stop(); err != nil {
+	if err := errors.Join(d.stop(), d.yield()); err != nil {
 		return err
 	}
 	if err := os.Rename(d.binary+".new", d.binary); err != nil {
@@ -206,7 +287,7 @@ func (d *dev) start(ctx context.Context) error {
 	}
 	cmd := exec.Command(d.binary, args...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = d.dir, d.c.Out, d.c.Err
-	cmd.Env = append(os.Environ(), "LITHAIR_INHERIT=http")
+	cmd.Env = append(os.Environ(), "LITHAIR_INHERIT=http", devpage.Variable+"="+d.wrong)
 	cmd.ExtraFiles = []*os.File{socket, tell}
 	err = cmd.Start()
 	tell.Close() // the program's copy alone is left, so that its end is seen
@@ -220,6 +301,12 @@ func (d *dev) start(ctx context.Context) error {
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { ready.SetReadDeadline(time.Now()) })()
 	if n, err := ready.Read(make([]byte, 1)); n == 0 {
+		select {
+		case <-ended:
+			d.child, d.ended = nil, nil
+		default: // it closed the pipe, or is slow; stop ends it
+			err = errors.Join(err, d.stop())
+		}
 		return fmt.Errorf("the program did not start: %w", errors.Join(err, ctx.Err()))
 	}
 	return nil

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 	"time"
 
 	"github.com/lithair/lithair-go/internal/cli"
+	"github.com/lithair/lithair-go/internal/devpage"
 )
 
 // screen is an output that is read while it is written.
@@ -44,6 +46,77 @@ func (s *screen) await(t *testing.T, what string, ok func() bool) {
 		if time.Now().After(end) {
 			t.Fatalf("%s does not come; on the screen:\n%s", what, s)
 		}
+	}
+}
+
+// firstEvent returns the first event of the stream for pages, and its line with the id of the process.
+func firstEvent(t *testing.T, base string) (text, process string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, "GET", base+devpage.Base+"/events", nil)
+	must(t, err)
+	res, err := http.DefaultClient.Do(req)
+	must(t, err)
+	defer res.Body.Close()
+	for lines := bufio.NewScanner(res.Body); lines.Scan() && lines.Text() != ""; {
+		if strings.HasPrefix(lines.Text(), "data:") && process == "" {
+			process = lines.Text()
+		}
+		text += lines.Text() + "\n"
+	}
+	return text, process
+}
+
+// TestDevBegins with source that does not build: its page says why, until it does.
+func TestDevBegins(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it builds a program twice")
+	}
+	dir := filepath.Join(t.TempDir(), "notes")
+	if code, _, err := lithair("", "new", dir); code != 0 {
+		t.Fatal(err)
+	}
+	t.Setenv("GOPROXY", "off")
+	file := filepath.Join(dir, "main.go")
+	source, err := os.ReadFile(file)
+	must(t, err)
+	must(t, os.WriteFile(file, append(source, "var broken = <nothing>\n"...), 0o644))
+	out := &screen{}
+	d := &dev{c: &cli.Console{Out: out, Err: out}, dir: dir, addr: "127.0.0.1:0", poll: 50 * time.Millisecond}
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- d.run(ctx) }()
+	defer func() {
+		stop()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}()
+	out.await(t, "what is wrong", func() bool { return strings.Contains(out.String(), "main.go:") })
+	base := regexp.MustCompile(`http://[0-9.:]+`).FindString(out.String())
+	get := func(path string) (int, string, string) {
+		res, err := http.Get(base + path)
+		if err != nil {
+			return 0, err.Error(), ""
+		}
+		defer res.Body.Close()
+		b, err := io.ReadAll(res.Body)
+		must(t, err)
+		return res.StatusCode, string(b), res.Header.Get("Content-Security-Policy")
+	}
+	out.await(t, "the page", func() bool { status, _, _ := get("/"); return status != 0 })
+	if status, body, _ := get("/any/page"); status != 503 || !strings.Contains(body, "main.go:") || strings.Contains(body, "<nothing>") || !strings.Contains(body, devpage.Base) {
+		t.Errorf("%d %s", status, body)
+	}
+	_, before := firstEvent(t, base)
+	must(t, os.WriteFile(file, source, 0o644))
+	out.await(t, "the program", func() bool { return strings.Contains(out.String(), "ready in") })
+	if status, body, policy := get("/"); status != 200 || !strings.HasSuffix(body, "</script>\n") || !strings.Contains(policy, "script-src 'self'") {
+		t.Errorf("%d %s %s", status, body, policy)
+	}
+	if _, now := firstEvent(t, base); now == before || now == "" {
+		t.Errorf("the page cannot tell the program from what stood in its place: %s", now)
 	}
 }
 
@@ -129,11 +202,24 @@ func TestDev(t *testing.T) {
 	}
 	change("func (d *Desk) Tick(", "func (d *Desk) Tick(?")
 	out.await(t, "what is wrong", func() bool { return strings.Contains(out.String(), "model.go:36:21: ") })
+	if status, body, err := get("GET", "/docs", ""); status != 200 || !strings.Contains(body, devpage.Base+"/script.js") {
+		t.Errorf("a page without the script: %d %.200s %v", status, body, err)
+	}
+	if status, body, err := get("GET", devpage.Base+"/script.js", ""); status != 200 || !strings.Contains(body, "EventSource") {
+		t.Errorf("the script: %d %.200s %v", status, body, err)
+	}
+	told, line := firstEvent(t, base)
+	if !strings.Contains(told, "model.go:36:21: ") {
+		t.Errorf("the page is not told what is wrong: %s", told)
+	}
 	if status, body, err := get("GET", "/api/left", ""); status != 200 {
 		t.Errorf("nobody answers after a build that failed: %d %s %v", status, body, err)
 	}
 	change("", "")
 	out.await(t, "the third program", readies(3))
+	if told, now := firstEvent(t, base); now == line || strings.Contains(told, "model.go") {
+		t.Errorf("a page cannot tell that another program answers: %q, before %q: %s", now, line, told)
+	}
 	close(pause)
 	clients.Wait()
 	if n := failed.Load(); n > 0 {

@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/lithair/lithair-go/internal/cli"
@@ -40,6 +41,12 @@ func TestOperate(t *testing.T) {
 		{"bakup x", cli.CodeUsage, "notes: no such command: bakup; did you mean backup?"},
 		{"log verfy", cli.CodeUsage, "did you mean log verify?"},
 		{"backup -forse x", cli.CodeUsage, "unknown flag -forse; did you mean -force?"},
+		{"config show -origin", 0, "environment LITHAIR_DATA"},
+		{"config show -json", 0, `{"name":"addr","env":"LITHAIR_ADDR","value":"127.0.0.1:8080"}`},
+		{"check", 2, "no application answers"},
+		{"check -format nagios", 2, "LITHAIR CRITICAL - answer: no application answers"},
+		{"check -format xml", cli.CodeUsage, "is not text, nagios, json or prometheus"},
+		{"log tail", cli.CodeUnreachable, "no application answers"},
 		{"cluster status", cli.CodeUnreachable, "no application answers"},
 		{"completion bash", 0, "complete -o default -F _notes notes"},
 	} {
@@ -77,4 +84,64 @@ func TestOperateProcess(t *testing.T) {
 			t.Errorf("hello %s: exit code %d (%v), want %d and %q:\n%s", c.args, code, err, c.code, c.want, out)
 		}
 	}
+}
+
+// TestOperateRunning asks a running application: check in each format, and log tail, which sees
+// what was committed and what comes.
+func TestOperateRunning(t *testing.T) {
+	a := newApp(t, Config{})
+	notes := Model[note](a, "/api/notes")
+	start(t, a)
+	put := func(text string) {
+		t.Helper()
+		if err := a.Update(t.Context(), func(tx *Tx) error { return notes.Insert(tx, &note{Text: text}) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("before")
+	do := func(out *lines, args string) int {
+		return a.program().Run(&cli.Console{In: bufio.NewReader(strings.NewReader("")), Out: out, Err: out}, strings.Fields(args))
+	}
+	for _, c := range [][2]string{
+		{"check", "ok   disk"}, {"check -format nagios", "LITHAIR OK - all checks pass | time="}, {"check -format json", `"status":"ok"`},
+		{"check -format prometheus", "lithair_check_ok{check=\"leader\"} 1"}, {"check -url http://" + a.Addr(), "ok   leader"},
+	} {
+		out := &lines{c: make(chan string, 100)}
+		if code := do(out, c[0]); code != 0 || !strings.Contains(out.String(), c[1]) {
+			t.Errorf("%s: exit code %d, want %q: %s", c[0], code, c[1], out)
+		}
+	}
+	out := &lines{c: make(chan string, 100)}
+	done := make(chan int, 1)
+	go func() { done <- do(out, "log tail -from 1 -model note -n 2") }()
+	if text := <-out.c; !strings.Contains(text, `"text":"before"`) {
+		t.Errorf("first: %s", text)
+	}
+	put("behind")
+	if text := <-out.c; !strings.Contains(text, `"text":"behind"`) {
+		t.Errorf("second: %s", text)
+	}
+	if code := <-done; code != 0 {
+		t.Errorf("exit code %d: %s", code, out)
+	}
+}
+
+// lines is an output that tells of each write.
+type lines struct {
+	mu sync.Mutex
+	b  strings.Builder
+	c  chan string
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.c <- string(p)
+	return l.b.Write(p)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
 }

@@ -56,7 +56,7 @@ func (a *App) operations() error {
 		}
 		errs = append(errs, a.router.Get(route.path, route.h))
 	}
-	errs = append(errs, a.ops.Get("/backup", a.serveBackup), a.ops.Post("/erase", a.serveErase), a.ops.Get("/cluster", a.serveStatus), a.ops.Post("/cluster", a.serveChange), a.ops.Post("/cluster/token", a.serveToken), a.ops.Get("/cluster/agreement", a.serveAgreement), a.ops.Get("/connections", a.serveConnections), a.ops.Post("/connections/kick", a.serveKick))
+	errs = append(errs, a.ops.Get("/backup", a.serveBackup), a.ops.Post("/erase", a.serveErase), a.ops.Get("/cluster", a.serveStatus), a.ops.Post("/cluster", a.serveChange), a.ops.Post("/cluster/token", a.serveToken), a.ops.Get("/cluster/agreement", a.serveAgreement), a.ops.Get("/connections", a.serveConnections), a.ops.Post("/connections/kick", a.serveKick), a.ops.Get("/log", a.serveLog))
 	errs = append(errs, a.router.Post("/observe/perf/echo", a.private(perfEcho)))
 	errs = append(errs, a.router.Post("/api/_tx", a.transaction))
 	return errors.Join(errs...)

@@ -15,6 +15,11 @@
 //	lithair cluster reseed -dir DIR          have a node that does not run get all it has anew from the others
 //	lithair cluster promote|remove|transfer ID  make it a voter, take it out, make it the leader
 //	lithair log dump   DIR                   print what the log holds
+//	lithair log tail -dir DIR                print what the running application commits, as it comes
+//	lithair check -dir DIR                   ask it whether it is ready: text, nagios, json or prometheus
+//	lithair doctor -dir DIR                  look at limits, data, disk, address and clock
+//	lithair export|import URL FILE           records of a collection as lines of JSON or CSV
+//	lithair errors lookup CODE|TEXT          say what an error means
 //	lithair log verify DIR                   read every byte and say whether the log is sound
 //	lithair log repair DIR                   cut a damaged log back to its sound beginning
 //	lithair log prove INDEX DIR              print the Merkle proof of a record

@@ -40,20 +40,29 @@ type shownEvent struct {
 	Cleared []string       `json:"cleared,omitempty"`
 }
 
-// book knows the schemas that the log declared so far, so that events can be read without
+// Book knows the schemas that the log declared so far, so that events can be read without
 // the program that wrote them.
-type book struct {
+type Book struct {
 	messages map[string][]byte // of schemas, by key
 	schemas  map[uint32]*model.Schema
 }
 
-func newBook() *book {
-	return &book{messages: map[string][]byte{}, schemas: map[uint32]*model.Schema{}}
+func newBook() *Book {
+	return &Book{messages: map[string][]byte{}, schemas: map[uint32]*model.Schema{}}
 }
 
-// read makes a record readable. What cannot be decoded says so and is no error: the log
+// NewBook returns a book that knows some schemas already.
+func NewBook(known []*model.Schema) *Book {
+	b := newBook()
+	for _, s := range known {
+		b.messages[state.SchemaKey(s.Model)], b.schemas[s.Number] = s.Append(nil), s
+	}
+	return b
+}
+
+// Read makes a record readable. What cannot be decoded says so and is no error: the log
 // is sound where its checksums are.
-func (b *book) read(r eventlog.Record) *Record {
+func (b *Book) Read(r eventlog.Record) *Record {
 	s := &Record{Index: r.Index, Term: r.Term, Time: clock(r.Time), Kind: fmt.Sprintf("kind %d", r.Kind), Bytes: len(r.Payload)}
 	switch r.Kind {
 	case consensus.KindNoop:
@@ -94,7 +103,7 @@ func (b *book) read(r eventlog.Record) *Record {
 }
 
 // learn takes a declared schema into the book; nil when the event is none, or cannot be read.
-func (b *book) learn(ev *state.Event) *model.Schema {
+func (b *Book) learn(ev *state.Event) *model.Schema {
 	if ev.Model != state.SchemaModel {
 		return nil
 	}
@@ -118,7 +127,7 @@ func has(rec []byte, number uint32) bool {
 	return ok
 }
 
-func (b *book) event(ev *state.Event) shownEvent {
+func (b *Book) event(ev *state.Event) shownEvent {
 	s := shownEvent{Kind: ev.Kind.String(), Model: fmt.Sprintf("model %d", ev.Model), Key: hex.EncodeToString([]byte(ev.Key))}
 	schema := b.schemas[ev.Model]
 	switch {

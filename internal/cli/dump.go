@@ -30,7 +30,7 @@ func setupDump(fs *flag.FlagSet) func(*Console, eventlog.Config) error {
 func dump(c *Console, log eventlog.Config, f dumpFlags) error {
 	b := newBook()
 	s, err := eventlog.Salvage(log, func(r eventlog.Record) error {
-		shown := b.read(r)
+		shown := b.Read(r)
 		if r.Index < f.from || r.Index > f.to {
 			return nil
 		}

@@ -56,6 +56,12 @@ func Operations(n Node) []Command {
 		{"log dump", "print what the log holds", `  lithair log dump data
   lithair log dump -from 120 -to 130 data
   lithair log dump -json data | grep '"model":"orders"'`, []string{"DIR"}, onLog(setupDump)},
+		{"log tail", "print what the running application commits, as it comes", `  lithair log tail -dir data
+  lithair log tail -dir data -from 1 -model orders -json`, nil, setupTail},
+		{"check", "ask an application whether it is ready; exits as monitoring plugins do: 0, 1, 2, 3", `  lithair check -dir data
+  lithair check -url https://example.org -format nagios`, nil, setupCheck},
+		{"doctor", "look at Go, limits, data, disk, address and clock, and say what to do", `  lithair doctor -dir data
+  lithair doctor -dir data -addr :8080 -json`, nil, setupDoctor},
 		{"log verify", "read every byte and say whether the log is sound", `  lithair log verify data
   lithair log verify -json data`, []string{"DIR"}, onLog(setupVerify)},
 		{"log repair", "cut a damaged log back to its sound beginning", `  lithair log repair -dry-run data     show what would be done
@@ -66,6 +72,10 @@ func Operations(n Node) []Command {
 		{"version", "print what this program was made of", `  lithair version
   lithair version -json`, nil, setupVersion},
 		{"schema history", "print each declaration of a model in the log, with what it changed", `  lithair schema history data`, []string{"DIR"}, setupSchemaHistory},
+		{"export", "write all records of a collection, of one moment, as lines of JSON or CSV", `  lithair export http://127.0.0.1:8080/api/notes notes.jsonl
+  lithair export http://127.0.0.1:8080/api/notes - -format csv -at 1200`, []string{"URL", "FILE"}, setupExport},
+		{"import", "create records of lines of JSON or CSV; what is refused names its line", `  lithair import http://127.0.0.1:8080/api/notes notes.csv
+  zcat notes.jsonl.gz | lithair import http://127.0.0.1:8080/api/notes -`, []string{"URL", "FILE"}, setupImport},
 		{"errors lookup", "say what an error means, and what to do", `  lithair errors lookup LTH3001
   lithair errors lookup 'disk full'`, []string{"CODE|TEXT"}, setupErrorsLookup},
 		{"errors list", "print all error codes", `  lithair errors list -json`, nil, setupErrorsList},

@@ -199,10 +199,10 @@ func (c *Console) schemaHistory(in Input, asJSON bool) (err error) {
 	if err != nil {
 		return err
 	}
-	b, was := newBook(), map[string]*model.ReviewedModel{}
+	b, was := NewBook(from.Models()), map[string]*model.ReviewedModel{}
 	for _, s := range from.Models() {
 		r := model.Reviewed(s)
-		was[s.Model], b.messages[state.SchemaKey(s.Model)] = &r, s.Append(nil)
+		was[s.Model] = &r
 	}
 	return o.Records(index+1, func(r eventlog.Record) error {
 		if r.Kind != engine.KindBatch || r.Redacted {

@@ -50,6 +50,7 @@ observe         wire jsonx                                      : a capability: 
 sdk/js                                                          : the client for browsers as bytes in a binary; imports nothing
 openapi         model jsonx binenc                              : a capability: describes what it is told, and serves nothing
 .               openapi wire ws jsonx binenc model state query engine eventlog consensus consensus/node rest live rooms sdk/js observe backup blob internal/disk internal/crypt internal/cli internal/devpage : the root only wires
+docs                                                            : guides; nothing but tests
 cmd/...         . ...                                           : programs, on top of everything
 examples/...    . wire jsonx model                              : programs as users write them: front door only
 `

@@ -52,9 +52,9 @@ func (r reader) comments(texts ...string) {
 
 const live = `document.getElementById('live').textContent === 'Live'`
 
-// shoot writes what a page looks like to the folder LITHAIR_SCREENSHOTS, wide and narrow, light and dark.
+// shoot writes what a page looks like to the folder SCREENSHOTS, wide and narrow, light and dark.
 func (r reader) shoot(name string) {
-	dir := os.Getenv("LITHAIR_SCREENSHOTS")
+	dir := os.Getenv("SCREENSHOTS")
 	if dir == "" {
 		return
 	}

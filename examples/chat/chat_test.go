@@ -1,0 +1,178 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/base64"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	lithair "github.com/lithair/lithair-go"
+)
+
+// serveDir, when set, makes the test program a chat on that folder, at serveAddr.
+const (
+	serveDir  = "CHAT_TEST_SERVE_DIR"
+	serveAddr = "CHAT_TEST_SERVE_ADDR"
+)
+
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(serveDir); dir != "" {
+		if err := serveForTest(dir, os.Getenv(serveAddr)); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	os.Exit(m.Run())
+}
+
+func serveForTest(dir, addr string) error {
+	app := lithair.New(lithair.Config{Name: "chat", Addr: addr, Dir: dir, LogLevel: "error"})
+	c, err := newChat(app)
+	if err != nil {
+		return err
+	}
+	if err := app.Start(context.Background()); err != nil {
+		return err
+	}
+	if err := c.furnish(context.Background()); err != nil {
+		return err
+	}
+	fmt.Println(app.Addr())
+	_, err = io.Copy(io.Discard, os.Stdin)
+	return err
+}
+
+// server is a chat in a process of its own.
+type server struct {
+	t         *testing.T
+	dir, addr string
+	cmd       *exec.Cmd
+}
+
+func (s *server) start() {
+	s.t.Helper()
+	s.cmd = exec.Command(os.Args[0])
+	s.cmd.Env = append(os.Environ(), serveDir+"="+s.dir, serveAddr+"="+s.addr)
+	s.cmd.Stderr = os.Stderr
+	if _, err := s.cmd.StdinPipe(); err != nil {
+		s.t.Fatal(err)
+	}
+	out, err := s.cmd.StdoutPipe()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if err := s.cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(s.kill)
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		s.t.Fatalf("the chat did not start: %v", err)
+	}
+	s.addr = strings.TrimSpace(line)
+}
+
+func (s *server) kill() {
+	s.cmd.Process.Kill() // SIGKILL; an error says that it has ended, as when it is killed twice
+	s.cmd.Wait()
+}
+
+func startServer(t *testing.T) *server {
+	t.Helper()
+	s := &server{t: t, dir: t.TempDir(), addr: "127.0.0.1:0"}
+	s.start()
+	return s
+}
+
+// as sends a request in somebody's name, "" for nobody's.
+func (s *server) as(name, method, path, kind, body string) (int, http.Header, string) {
+	s.t.Helper()
+	req, err := http.NewRequestWithContext(s.t.Context(), method, "http://"+s.addr+path, strings.NewReader(body))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if kind != "" {
+		req.Header.Set("Content-Type", kind)
+	}
+	if name != "" {
+		req.AddCookie(&http.Cookie{Name: nameCookie, Value: base64.RawURLEncoding.EncodeToString([]byte(name))})
+	}
+	resp, err := http.DefaultTransport.RoundTrip(req)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return resp.StatusCode, resp.Header, string(b)
+}
+
+// TestWhoMayDoWhat: nobody speaks for another, changes what was said, or reads without a name.
+func TestWhoMayDoWhat(t *testing.T) {
+	s := startServer(t)
+	const kind, n = "application/json", "0123456789abcdef"
+	for _, c := range []struct {
+		name, method, path, body string
+		status                   int
+		has                      string
+	}{
+		{"", "GET", "/api/messages", "", 401, "say who you are"},
+		{"", "POST", "/api/channels/general/messages", `{"text":"hi","nonce":"` + n + `"}`, 401, ""},
+		{"Ada", "POST", "/api/channels/general/messages", `{"text":"hi","nonce":"` + n + `"}`, 200, `"author":"Ada"`},
+		{"Ada", "POST", "/api/channels/general/messages", `{"text":"hi","nonce":"` + n + `"}`, 200, `"author":"Ada"`}, // the same one
+		{"Bob", "POST", "/api/channels/general/messages", `{"text":"hi","nonce":"` + n + `"}`, 409, "nonce"},
+		{"Ada", "POST", "/api/channels/general/messages", `{"text":"ho","nonce":"` + n + `"}`, 409, "nonce"},
+		{"Ada", "POST", "/api/channels/general/messages", `{"text":"","nonce":"fedcba9876543210"}`, 422, "text"},
+		{"Ada", "POST", "/api/channels/general/messages", `{"text":"hi"}`, 422, "nonce"},
+		{"Ada", "POST", "/api/channels/nowhere/messages", `{"text":"hi","nonce":"fedcba9876543210"}`, 409, ""},
+		{"Ada", "POST", "/api/messages", `{"channel":"general","author":"Bob","text":"I owe Ada","nonce":"fedcba9876543210"}`, 403, ""},
+		{"Ada", "POST", "/api/_tx", `{"operations":[{"op":"create","model":"Message","data":{}}]}`, 403, ""},
+		{"Ada", "DELETE", "/api/channels/general", "", 403, "stays as it is"},
+		{"Ada", "POST", "/api/channels", `{"name":"Not A Name"}`, 422, ""},
+		{"Ada", "POST", "/api/channels", `{"name":"tea-time"}`, 201, ""},
+		{"Ada", "GET", "/api/messages?channel=general", "", 200, `"total":1`},
+		{"Ada", "GET", "/live/rooms/channel/general", "", 200, `"users":[]`},
+		{"", "GET", "/live/rooms/channel/general", "", 403, ""},
+		{" Ada", "GET", "/api/messages", "", 401, ""},
+		{"A\u202eda", "GET", "/api/messages", "", 401, ""},
+		{strings.Repeat("a", maxName+1), "GET", "/api/messages", "", 401, ""},
+	} {
+		if status, _, body := s.as(c.name, c.method, c.path, map[bool]string{true: kind}[c.body != ""], c.body); status != c.status || !strings.Contains(body, c.has) {
+			t.Errorf("%s: %s %s %s: %d %s, want %d with %q", c.name, c.method, c.path, c.body, status, body, c.status, c.has)
+		}
+	}
+}
+
+// TestNames: a name is taken by a form, kept in a cookie that scripts cannot read, and given back.
+func TestNames(t *testing.T) {
+	s := startServer(t)
+	const kind = "application/x-www-form-urlencoded"
+	if status, _, page := s.as("", "GET", "/c/general", "", ""); status != 200 || !strings.Contains(page, `name="name"`) || strings.Contains(page, "<script") {
+		t.Errorf("the door: %d %s", status, page)
+	}
+	status, h, _ := s.as("", "POST", "/name", kind, url.Values{"name": {"  Ada   L. "}, "channel": {"general"}}.Encode())
+	cookie := h.Get("Set-Cookie")
+	if want := nameCookie + "=" + base64.RawURLEncoding.EncodeToString([]byte("Ada L.")); status != 303 || !strings.Contains(cookie, want) || !strings.Contains(cookie, "HttpOnly") {
+		t.Errorf("a name: %d %q", status, cookie)
+	}
+	if status, h, page := s.as("", "POST", "/name", kind, url.Values{"name": {"\u202e"}}.Encode()); status != 422 || h.Get("Set-Cookie") != "" || !strings.Contains(page, "role=\"alert\"") {
+		t.Errorf("a bad name: %d %s", status, page)
+	}
+	if status, h, _ := s.as("Ada", "POST", "/leave", kind, "channel=general"); status != 303 || !strings.Contains(h.Get("Set-Cookie"), "Max-Age=0") {
+		t.Errorf("leaving: %d %q", status, h.Get("Set-Cookie"))
+	}
+	status, h, page := s.as("<b>", "GET", "/c/general", "", "")
+	if status != 200 || strings.Contains(page, "<b>\"") || !strings.Contains(h.Get("Content-Security-Policy"), "script-src 'self'") {
+		t.Errorf("the page: %d %s", status, page)
+	}
+}

@@ -59,6 +59,7 @@ import (
 var development = []cli.Command{
 	{Name: "new", What: "begin a project", Examples: `  lithair new notes                          with a page
   lithair new notes -no-frontend -module example.org/notes
+  lithair new talk -template chat            live messages, presence, typing
   lithair new notes -dry-run                 print the names of the files`, Args: []string{"NAME"}, Setup: setupNew},
 	{Name: "dev", What: "build and start a program, and again whenever its source changes", Examples: `  lithair dev
   lithair dev -addr 127.0.0.1:9000 -run 'npm run dev'`, Args: []string{"[DIR...]"}, Setup: setupDev},

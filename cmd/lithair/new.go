@@ -24,8 +24,8 @@ import (
 //go:embed templates
 var templates embed.FS
 
-// templateNames are what -template takes; each is a folder beside common.
-var templateNames = []string{"api", "web"}
+// templateNames are what -template takes; each is a folder beside common, whose files it may replace.
+var templateNames = []string{"api", "web", "chat"}
 
 // placedAs are files that are called otherwise in a project than among the templates.
 var placedAs = map[string]string{"gitignore": ".gitignore", "dockerignore": ".dockerignore", "ci.yml": ".github/workflows/ci.yml"}
@@ -45,7 +45,7 @@ type projectFile struct {
 }
 
 func setupNew(fs *flag.FlagSet) func(*cli.Console, cli.Input) error {
-	kind := fs.String("template", "web", "what to begin with: api, or web, which has a page")
+	kind := fs.String("template", "web", "what to begin with: api, web, which has a page, or chat, where what others do is seen at once")
 	module := fs.String("module", "", "path of the module (default: NAME)")
 	noFrontend := fs.Bool("no-frontend", false, "the same as -template api")
 	noAgents := fs.Bool("no-agents-md", false, "without AGENTS.md")
@@ -104,7 +104,7 @@ func checkProject(p *project, kind string) error {
 		return fmt.Errorf("%q is no path of a module: want something like example.org/%s", p.Module, p.Name)
 	}
 	if !slices.Contains(templateNames, kind) {
-		return fmt.Errorf("there is no template %q: there are %s", kind, strings.Join(templateNames, " and "))
+		return fmt.Errorf("there is no template %q: there are %s", kind, strings.Join(templateNames, ", "))
 	}
 	return nil
 }
@@ -170,7 +170,9 @@ func (p *project) files(kind string) (files []projectFile, err error) {
 				return err
 			}
 			body, err := p.fill(name)
-			files = append(files, projectFile{p.place(strings.TrimPrefix(name, root+"/")), body})
+			at := p.place(strings.TrimPrefix(name, root+"/"))
+			files = slices.DeleteFunc(files, func(f projectFile) bool { return f.path == at })
+			files = append(files, projectFile{at, body})
 			return err
 		})
 		if err != nil {

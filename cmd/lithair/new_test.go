@@ -22,7 +22,7 @@ func TestNewNames(t *testing.T) {
 			t.Errorf("%s: exit code %d, out %s, err %s", c.name, code, out, err)
 		}
 	}
-	for _, args := range [][]string{{"-module", "a b"}, {"-template", "chat"}, {"-replace", t.TempDir()}} {
+	for _, args := range [][]string{{"-module", "a b"}, {"-template", "shop"}, {"-replace", t.TempDir()}} {
 		if code, _, err := lithair("", append([]string{"new", "notes", "-dry-run"}, args...)...); code == 0 || err == "" {
 			t.Errorf("%q: exit code %d, %s", args, code, err)
 		}
@@ -44,6 +44,7 @@ func TestNewFiles(t *testing.T) {
 	}{
 		{nil, []string{"static/app.js", "AGENTS.md", ".github/workflows/ci.yml", "notes.service", "zz_lithair.go"}, nil, "module notes\n"},
 		{[]string{"-no-frontend", "-no-agents-md", "-module", "example.org/notes"}, []string{"Dockerfile", "main_test.go"}, []string{"static/app.js", "AGENTS.md"}, "module example.org/notes\n"},
+		{[]string{"-template", "chat"}, []string{"static/app.js", "main_test.go", "page_test.go", "AGENTS.md"}, nil, "module notes\n"},
 		{[]string{"-no-replace"}, []string{"main.go"}, nil, "require github.com/lithair/lithair-go v"},
 	} {
 		dir := filepath.Join(t.TempDir(), "notes")
@@ -82,7 +83,7 @@ func TestNewFiles(t *testing.T) {
 // generate; the tool works as the module's own.
 func TestNewWorks(t *testing.T) {
 	if testing.Short() {
-		t.Skip("it builds two programs")
+		t.Skip("it builds three programs")
 	}
 	for _, kind := range templateNames {
 		dir := filepath.Join(t.TempDir(), "notes")

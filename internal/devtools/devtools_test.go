@@ -23,20 +23,7 @@ func TestPage(t *testing.T) {
 	b := New(t)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	s, err := wire.NewServer(wire.Config{Handler: func(w *wire.Response, r *wire.Request) error {
-		return w.Send(200, "text/html; charset=utf-8", []byte(document))
-	}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	go s.Serve(l)
-	defer s.Close()
-
-	p, err := b.Open(ctx, "http://"+l.Addr().String()+"/")
+	p, err := b.Open(ctx, serve(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,6 +72,74 @@ func TestPage(t *testing.T) {
 	}
 	if err := p.Close(ctx); err != nil {
 		t.Error(err)
+	}
+}
+
+// serve serves the document and returns its URL.
+func serve(t *testing.T) string {
+	t.Helper()
+	s, err := wire.NewServer(wire.Config{Handler: func(w *wire.Response, r *wire.Request) error {
+		return w.Send(200, "text/html; charset=utf-8", []byte(document))
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	go s.Serve(l)
+	t.Cleanup(func() { s.Close() })
+	return "http://" + l.Addr().String() + "/"
+}
+
+// TestReaders: pages share cookies or have their own, and are of the size and colours that their reader prefers, also
+// behind others.
+func TestReaders(t *testing.T) {
+	url := serve(t)
+	b := New(t)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	var pages []*Page
+	for _, open := range []func(context.Context, string) (*Page, error){b.Open, b.Open, b.OpenAlone, b.OpenAlone} {
+		p, err := open(ctx, url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pages = append(pages, p)
+	}
+	for i, name := range []string{"", "one", "two", "three"} {
+		if name == "" {
+			continue
+		}
+		if err := pages[i].Evaluate(ctx, "document.cookie = 'name="+name+"; max-age=100'", nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, want := range []string{"name=one", "name=one", "name=two", "name=three"} {
+		var got string
+		if err := pages[i].Evaluate(ctx, "document.cookie", &got); err != nil || got != want {
+			t.Errorf("page %d has %q, %v, want %q", i, got, err, want)
+		}
+	}
+	for _, dark := range []bool{true, false} {
+		if err := pages[0].Show(ctx, 390, 844, dark); err != nil {
+			t.Fatal(err)
+		}
+		var got struct {
+			Width int  `json:"width"`
+			Dark  bool `json:"dark"`
+		}
+		if err := pages[0].Evaluate(ctx, "({width: innerWidth, dark: matchMedia('(prefers-color-scheme: dark)').matches})", &got); err != nil || got.Width != 390 || got.Dark != dark {
+			t.Errorf("dark %v: %+v, %v", dark, got, err)
+		}
+		shot, err := pages[0].Screenshot(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if img, err := png.Decode(bytes.NewReader(shot)); err != nil || img.Bounds().Dx() != 390 || img.Bounds().Dy() != 844 {
+			t.Errorf("a screenshot: %v", err)
+		}
 	}
 }
 

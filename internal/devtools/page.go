@@ -152,8 +152,11 @@ func (p *Page) Show(ctx context.Context, width, height int, dark bool) error {
 	return p.call(ctx, "Emulation.setEmulatedMedia", map[string]any{"features": []map[string]string{{"name": "prefers-color-scheme", "value": scheme}}}, nil)
 }
 
-// Screenshot returns what the page looks like, as PNG.
+// Screenshot brings the page to the front, since those behind are not drawn, and returns what it looks like, as PNG.
 func (p *Page) Screenshot(ctx context.Context) ([]byte, error) {
+	if err := p.call(ctx, "Page.bringToFront", map[string]any{}, nil); err != nil {
+		return nil, err
+	}
 	var shot struct {
 		Data string `json:"data"`
 	}

@@ -303,6 +303,44 @@ func (c *cutter) cut() {
 	clear(c.conns)
 }
 
+// outage has a WebSocket that is refused at each try, or at some behind the first.
+const outage = `
+import { connect } from './lithair.js';
+const away = process.argv[1] === 'later' ? new Set([2, 3, 4]) : { has: () => true };
+let tries = 0, socket;
+class Fake {
+	constructor() {
+		socket = this;
+		const refused = away.has(++tries);
+		setTimeout(() => refused ? this.onclose({ code: 1006 }) : this.onmessage({ data: '{"op":"ready","epoch":"e","seq":1}' }));
+	}
+	readyState = 1;
+	send() {}
+	close() {}
+}
+const fetch = () => new Promise(() => {}); // an answer that does not come
+const client = connect('http://127.0.0.1:1', { WebSocket: Fake, fetch, paths: { Note: '/api/notes' }, minDelayMs: 2, maxDelayMs: 4 });
+client.live('Note');
+const connected = () => new Promise(ok => client.addEventListener('status', () => client.status === 'connected' && ok()));
+await connected();
+if (process.argv[1] === 'later') {
+	const again = connected();
+	socket.onclose({ code: 1006 });
+	await again;
+}
+console.log(client.transport, tries);
+process.exit();
+`
+
+// TestOutage: a client that had a WebSocket waits for another, however often the server refuses; one that never had goes on with events.
+func TestOutage(t *testing.T) {
+	for when, want := range map[string]string{"later": "websocket 5\n", "ever": "events 2\n"} {
+		if got := node(t, nil, outage, when); string(got) != want {
+			t.Errorf("%s: %q, want %q", when, got, want)
+		}
+	}
+}
+
 // TestTypes: what is exported is declared, and the other way round.
 func TestTypes(t *testing.T) {
 	module, err := os.ReadFile("lithair.js")

@@ -14,7 +14,7 @@ export interface Options {
 	path?: string;
 	/** Path of each model's collection, for where there is no WebSocket: { Article: '/api/articles' }. */
 	paths?: Record<string, string>;
-	/** Default: a WebSocket, and events where none can be had. */
+	/** Default: a WebSocket, and events where none can be had; a client that had one waits for another. */
 	transport?: 'websocket' | 'events';
 	/** Shortest and longest time between two tries, in ms; default 500 and 20000. */
 	minDelayMs?: number;

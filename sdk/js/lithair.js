@@ -424,7 +424,7 @@ export class Client extends EventTarget {
 	transport = 'websocket';
 	node = '';
 
-	#base; #o; #subs = new Map(); #next = 1; #socket = null; #epoch = ''; #tries = 0; #never = 0; #timer; #heard; #streams = new Map(); #calls = new Map(); #ops = new Map(); #unlisten = [];
+	#base; #o; #subs = new Map(); #next = 1; #socket = null; #epoch = ''; #tries = 0; #never = 0; #worked = false; #timer; #heard; #streams = new Map(); #calls = new Map(); #ops = new Map(); #unlisten = [];
 
 	constructor(url, options) {
 		super();
@@ -562,7 +562,8 @@ export class Client extends EventTarget {
 		switch (m.op) {
 		case 'ready':
 			this.node = m.node || '';
-			this.#tries = this.#never = 0;
+			this.#tries = 0;
+			this.#worked = true;
 			if (this.#epoch === '') this.#epoch = m.epoch || '';
 			this.#set('connected');
 			for (const s of this.#subs.values()) this.#ask(s); // by the epoch of what it has
@@ -644,8 +645,9 @@ export class Client extends EventTarget {
 		this.#socket = null;
 		clearTimeout(this.#heard);
 		this.#lostNow();
-		// A network that lets no WebSocket through, again and again, may let plain HTTP through.
-		if (was === 'connecting' && this.transport === 'websocket' && ++this.#never >= 2 && this.#o.fetch && this.#o.transport !== 'websocket' && this.#streamable()) {
+		// A network that has let no WebSocket through, again and again, may let plain HTTP through. Where there was one, the
+		// server is away, and comes back with it.
+		if (!this.#worked && was === 'connecting' && this.transport === 'websocket' && ++this.#never >= 2 && this.#o.fetch && this.#o.transport !== 'websocket' && this.#streamable()) {
 			this.transport = 'events';
 			return void this.#connect();
 		}

@@ -135,6 +135,24 @@ func TestCommentsAreLive(t *testing.T) {
 	bob.quiet()
 }
 
+// TestCommentsWithoutWebSocket: where there is none, comments come by server-sent events.
+func TestCommentsWithoutWebSocket(t *testing.T) {
+	s := startBlog(t)
+	s.form("/write", 303, "title", "Hello", "body", "…", "published", "on")
+	b := devtools.New(t)
+	ada := open(t, b, s.base+"/authors")
+	if err := ada.Before(ada.ctx, "delete window.WebSocket"); err != nil {
+		t.Fatal(err)
+	}
+	if err := ada.Navigate(ada.ctx, s.base+"/articles/hello"); err != nil {
+		t.Fatal(err)
+	}
+	ada.sees(live + ` && typeof WebSocket === 'undefined'`)
+	s.form("/articles/hello/comments", 303, "author_name", "Bob", "body", "by events")
+	ada.comments("by events")
+	ada.quiet()
+}
+
 // TestTheListIsLive: articles and numbers of comments on the front page follow what is written.
 func TestTheListIsLive(t *testing.T) {
 	s := startBlog(t)

@@ -62,6 +62,13 @@ func TestPage(t *testing.T) {
 	if c := p.Console(); len(c) != 2 || c[0] != "log: hello 42 Object" || !strings.HasPrefix(c[1], "exception: ") || !strings.Contains(c[1], "planned") {
 		t.Errorf("console: %q", c)
 	}
+	if err := p.Before(ctx, "window.early = document.scripts.length"); err != nil {
+		t.Fatal(err)
+	}
+	early := -1
+	if err := errors.Join(p.Navigate(ctx, serve(t)), p.Evaluate(ctx, "early", &early)); err != nil || early != 0 {
+		t.Errorf("a script before others: %d, %v", early, err)
+	}
 	if err := p.Navigate(ctx, "http://127.0.0.1:1/"); err == nil {
 		t.Error("a page where nothing is served")
 	}

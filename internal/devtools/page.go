@@ -139,6 +139,11 @@ func (p *Page) Wait(ctx context.Context, expression string) error {
 	}
 }
 
+// Before has a script run in each document of the page from the next on, before those of the document.
+func (p *Page) Before(ctx context.Context, script string) error {
+	return p.call(ctx, "Page.addScriptToEvaluateOnNewDocument", map[string]any{"source": script}, nil)
+}
+
 // Show sets the size of the page, in CSS pixels, and whether its reader prefers dark colours.
 func (p *Page) Show(ctx context.Context, width, height int, dark bool) error {
 	scheme := "light"

@@ -3,7 +3,7 @@
 
 import { connect } from '/live/lithair.js';
 
-const client = connect(location.href, { maxDelayMs: 5000 });
+const client = connect(location.href, { maxDelayMs: 5000, paths: { Article: '/api/articles', Comment: '/api/comments' } });
 const byId = (id) => document.getElementById(id);
 
 // --- an article: its comments -------------------------------------------------------------
@@ -118,8 +118,8 @@ const followList = async (list) => {
   try {
     for await (const event of client.feed({ from: Number(list.dataset.seq) })) if (event) refresh();
   } catch (e) {
-    if (e.code !== 'gone') throw e;
-    location.reload(); // the page is so old that the events behind it are not kept any more
+    if (e.code === 'gone') location.reload(); // the page is so old that the events behind it are not kept any more
+    else console.warn('the list is not live:', e.message); // without WebSocket, for one
   }
 };
 

@@ -42,7 +42,7 @@ const avatar = (name) => {
 
 // --- the connection -----------------------------------------------------------------------
 
-const client = connect(location.href, { maxDelayMs: 5000 });
+const client = connect(location.href, { maxDelayMs: 5000, paths: { Message: '/api/messages', Channel: '/api/channels' } });
 
 const showStatus = () => {
   const state = byId('state');
@@ -386,4 +386,4 @@ client.addEventListener('status', () => channel.show());
 
 showStatus();
 go(document.body.dataset.channel, false);
-count();
+count().catch((e) => console.warn('what is unread is not counted:', e.message)); // without WebSocket, for one

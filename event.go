@@ -42,6 +42,11 @@ type Event[T any] struct {
 	Record T
 	// Changed are the names of the fields that an update changed, in order of their numbers.
 	Changed []string
+
+	// Name is what the application calls an update, and Payload what it said of it, as JSON;
+	// empty where it has no name. See [Collection.Emit] and [OnEvent].
+	Name    string
+	Payload []byte
 }
 
 // Has says whether an update changed the field.
@@ -104,6 +109,9 @@ func (c *Collection[T]) event(e *Entry, tx *engine.Transaction, raw *state.Event
 	}
 	ev.EventInfo = EventInfo{tx.Seq, time.Unix(0, e.Time).UTC(), tx.Actor, tx.RequestID, tx.TraceID, tx.Command}
 	ev.Kind = raw.Kind
+	if raw.Custom != nil {
+		ev.Name, ev.Payload = raw.Custom.Name, raw.Custom.Payload
+	}
 	if raw.Kind != Deleted {
 		err = codec.Decode(raw.Fields, &ev.Record)
 	}

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"fmt"
 
 	"github.com/lithair/lithair-go/binenc"
@@ -32,8 +33,9 @@ const System = "system"
 //	3 trace id            bytes          3 key        bytes, order-preserving
 //	4 idempotency key id  16 bytes       4 fields     bytes: a binenc message by field number
 //	5 command name        bytes          5 cleared    bytes: field numbers as uvarints
-//	6 schema version      uvarint
+//	6 schema version      uvarint        6 name       bytes: what the application calls it
 //	7 events              bytes: n times (length, event)
+//	                                     7 payload    bytes: JSON, with a name alone
 //
 // Empty values are left out. Fields with numbers unknown to this code are passed over
 // on decode; entries are stored and shipped as the bytes they came as, so they are
@@ -77,6 +79,8 @@ const (
 	eventFieldKey     = 3
 	eventFieldFields  = 4
 	eventFieldCleared = 5
+	eventFieldName    = 6
+	eventFieldPayload = 7
 )
 
 // appendEvent appends one event with its length in front.
@@ -94,6 +98,10 @@ func appendEvent(dst []byte, ev *state.Event, scratch []byte) (out, scratchOut [
 			list = binenc.AppendUvarint(list, uint64(n))
 		}
 		e.Bytes(eventFieldCleared, list)
+	}
+	if ev.Custom != nil {
+		e.StringBytes(eventFieldName, ev.Custom.Name)
+		e.Bytes(eventFieldPayload, ev.Custom.Payload)
 	}
 	m := finish(&e)
 	return binenc.AppendBytes(dst, m), m
@@ -191,6 +199,9 @@ func DecodeEntry(payload []byte) (Entry, error) {
 		t.Seq = seq
 		err = eachEvent(events, func(ev state.Event) error {
 			ev.Fields = append(make([]byte, 0, len(ev.Fields)), ev.Fields...)
+			if ev.Custom != nil {
+				ev.Custom.Payload = bytes.Clone(ev.Custom.Payload)
+			}
 			t.Events = append(t.Events, ev)
 			return nil
 		})
@@ -264,7 +275,7 @@ func txEvents(msg []byte) ([]byte, error) {
 	}
 }
 
-// eachEvent decodes events; key and cleared are copies, fields alias events.
+// eachEvent decodes events; key, cleared and name are copies, fields and payload alias events.
 func eachEvent(events []byte, fn func(state.Event) error) error {
 	list := binenc.NewReader(events)
 	for list.Len() > 0 && list.Err() == nil {
@@ -311,6 +322,10 @@ func decodeEvent(msg []byte) (ev state.Event, err error) {
 			if ev.Cleared, err = decodeCleared(r.Bytes()); err != nil {
 				return ev, err
 			}
+		case number == eventFieldName && w == binenc.WireBytes:
+			ev.Custom = &state.Custom{Name: string(r.Bytes())}
+		case number == eventFieldPayload && w == binenc.WireBytes && ev.Custom != nil:
+			ev.Custom.Payload = r.Bytes()
 		}
 	}
 }

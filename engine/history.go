@@ -19,8 +19,9 @@ type Version struct {
 	RequestID string
 	Command   string
 	Kind      state.EventKind
-	Changed   []uint32 // numbers of the fields that changed, ascending; all there are when created
-	Record    []byte   // the canonical record afterwards; nil when deleted
+	Changed   []uint32       // numbers of the fields that changed, ascending; all there are when created
+	Record    []byte         // the canonical record afterwards; nil when deleted
+	Events    []state.Custom // what the application calls the events of it, in order, where it does
 }
 
 // History returns the versions of a record with sequences below before (0: all), oldest
@@ -123,6 +124,9 @@ func versionsIn(r eventlog.Record, model uint32, key string, rec []byte, fn func
 				return nil
 			}
 			touched = true
+			if ev.Custom != nil {
+				v.Events = append(v.Events, state.Custom{Name: ev.Custom.Name, Payload: bytes.Clone(ev.Custom.Payload)})
+			}
 			switch ev.Kind {
 			case state.Deleted:
 				rec = nil

@@ -161,7 +161,11 @@ func (tx *Tx) record(ev state.Event) error {
 	if ev.Model >= state.LocalModel {
 		return tx.recordLocal(ev)
 	}
-	if got := int64(len(tx.events) + len(ev.Fields) + len(ev.Key)); got > tx.ex.cfg.MaxTxBytes {
+	got := int64(len(tx.events) + len(ev.Fields) + len(ev.Key))
+	if ev.Custom != nil {
+		got += int64(len(ev.Custom.Payload))
+	}
+	if got > tx.ex.cfg.MaxTxBytes {
 		return &TooLargeError{What: "the transaction", Limit: tx.ex.cfg.MaxTxBytes, Got: got}
 	}
 	tx.events, tx.ex.scratch = appendEvent(tx.events, &ev, tx.ex.scratch)

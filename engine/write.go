@@ -64,7 +64,7 @@ func (tx *Tx) Put(t *Table, ptr any) error {
 	if row == nil {
 		return ErrNotFound
 	}
-	return tx.replace(t, b, key, row, ptr)
+	return tx.replace(t, b, key, row, ptr, nil)
 }
 
 // Upsert inserts the record or, where its primary key is taken, replaces that one.
@@ -75,13 +75,15 @@ func (tx *Tx) Upsert(t *Table, ptr any) error {
 	}
 	if key, err := b.codec.Key(ptr); err == nil {
 		if row := tx.batch.Get(b.schema.Number, key); row != nil {
-			return tx.replace(t, b, key, row, ptr)
+			return tx.replace(t, b, key, row, ptr, nil)
 		}
 	}
 	return tx.Insert(t, ptr)
 }
 
-func (tx *Tx) replace(t *Table, b *binding, key string, row *state.Row, ptr any) error {
+// replace puts *ptr in the place of a row. An event with a name is recorded also where it
+// changes nothing.
+func (tx *Tx) replace(t *Table, b *binding, key string, row *state.Row, ptr any, custom *state.Custom) error {
 	if err := checkPointer(t, ptr); err != nil {
 		return err
 	}
@@ -109,7 +111,7 @@ func (tx *Tx) replace(t *Table, b *binding, key string, row *state.Row, ptr any)
 		return err
 	}
 	patch, cleared, err := diffRecord(b, row.Bytes(), rec)
-	if err != nil || len(patch) == 0 && len(cleared) == 0 {
+	if err != nil || len(patch) == 0 && len(cleared) == 0 && custom == nil {
 		return err
 	}
 	if touch(t, ptr, tx.Now()) {
@@ -131,7 +133,7 @@ func (tx *Tx) replace(t *Table, b *binding, key string, row *state.Row, ptr any)
 		return err
 	}
 	tx.touch(t, b.schema.Number, key, false)
-	return tx.record(state.Event{Model: b.schema.Number, Kind: state.Updated, Key: key, Fields: patch, Cleared: cleared})
+	return tx.record(state.Event{Model: b.schema.Number, Kind: state.Updated, Key: key, Fields: patch, Cleared: cleared, Custom: custom})
 }
 
 // Delete removes the record with that key. Records that refer to it are deleted, have

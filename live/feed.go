@@ -313,6 +313,9 @@ func (s *Server) block(e *engine.Entry) (*block, error) {
 			}
 			o := object(`{`).number("seq", tx.Seq).number("n", uint64(n)).text("model", made.model).text("type", made.kind).
 				text("key", made.key).text("actor", tx.Actor).text("time", at)
+			if ev.Custom != nil {
+				o = o.text("event", ev.Custom.Name).raw("payload", string(ev.Custom.Payload))
+			}
 			o[0] = ','
 			made.body = o
 			b.events = append(b.events, made)

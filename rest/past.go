@@ -93,6 +93,7 @@ func historyQuery(r *wire.Request) (before uint64, take int, err error) {
 //	{"data":[{"index":9,"time":"...","actor":"...","command":"...","request_id":"...",
 //	  "kind":"updated","changed":["title"],"record":{...}}],"has_more":false,"complete":true}
 //
+// Where the application has a name for what happened, "events" has [{"name","payload"}...].
 // complete is false when the log before the oldest snapshot is gone. A record that was
 // deleted has a history, too.
 func (c *collection) history(w *wire.Response, r *wire.Request) error {
@@ -141,7 +142,15 @@ func (c *collection) appendVersion(b []byte, v *engine.Version) (_ []byte, err e
 		}
 		b = jsonx.AppendString(b, name)
 	}
-	b = append(b, `],"record":`...)
+	b = append(b, ']')
+	for i, e := range v.Events {
+		b = append(b, [...]string{`,"events":[`, `,`}[min(i, 1)]...)
+		b = append(jsonx.AppendString(append(b, `{"name":`...), e.Name), `,"payload":`...)
+		if b = append(append(b, e.Payload...), '}'); i == len(v.Events)-1 {
+			b = append(b, ']')
+		}
+	}
+	b = append(b, `,"record":`...)
 	if v.Record == nil {
 		return append(b, "null}"...), nil
 	}

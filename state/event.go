@@ -39,6 +39,14 @@ type Event struct {
 	Key     string   // primary key, order-preserving
 	Fields  []byte   // created: the whole record; updated: the changed fields
 	Cleared []uint32 // updated: numbers of fields that are gone, ascending
+	Custom  *Custom  // updated: what the application calls it; nil without a name
+}
+
+// Custom is what an application says of an event beside its outcome. Applying an event does
+// not look at it.
+type Custom struct {
+	Name    string
+	Payload []byte // JSON
 }
 
 // FactError is an event that cannot have happened to the state it is applied to: the

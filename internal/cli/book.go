@@ -8,6 +8,7 @@ import (
 	"github.com/lithair/lithair-go/consensus"
 	"github.com/lithair/lithair-go/engine"
 	"github.com/lithair/lithair-go/eventlog"
+	"github.com/lithair/lithair-go/jsonx"
 	"github.com/lithair/lithair-go/model"
 	"github.com/lithair/lithair-go/state"
 )
@@ -38,6 +39,8 @@ type shownEvent struct {
 	Key     string         `json:"key"`
 	Fields  map[string]any `json:"fields,omitempty"`
 	Cleared []string       `json:"cleared,omitempty"`
+	Name    string         `json:"event,omitempty"` // as the application calls it
+	Payload jsonx.RawValue `json:"payload,omitempty"`
 }
 
 // Book knows the schemas that the log declared so far, so that events can be read without
@@ -141,6 +144,9 @@ func (b *Book) event(ev *state.Event) shownEvent {
 	s.Fields = fields(schema, ev.Fields)
 	for _, n := range ev.Cleared {
 		s.Cleared = append(s.Cleared, fieldName(schema, n))
+	}
+	if ev.Custom != nil {
+		s.Name, s.Payload = ev.Custom.Name, ev.Custom.Payload
 	}
 	return s
 }

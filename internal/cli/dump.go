@@ -81,6 +81,9 @@ func (c *Console) printRecord(r *Record) error {
 			if len(e.Cleared) > 0 {
 				line = fmt.Appendf(line, " without %v", e.Cleared)
 			}
+			if e.Name != "" {
+				line = fmt.Appendf(line, " as %s %s", e.Name, e.Payload)
+			}
 			line = append(line, '\n')
 		}
 	}

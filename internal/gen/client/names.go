@@ -10,7 +10,7 @@ import (
 var reserved = map[string]bool{
 	"Answer": true, "CallOptions": true, "Change": true, "Client": true, "Code": true, "Codes": true, "Collection": true, "Condition": true, "FieldError": true, "History": true,
 	"ID": true, "Int64": true, "Level": true, "Options": true, "Page": true, "Problem": true, "ReadOptions": true, "Result": true, "Transport": true, "Timestamp": true, "Base64": true,
-	"Unanswered": true, "Version": true, "WriteOptions": true, "TransactionOperation": true, "Opt": true, "Query": true, "Failure": true, "TextCondition": true, "JSON": true,
+	"Unanswered": true, "Version": true, "WriteOptions": true, "TransactionOperation": true, "Opt": true, "Custom": true, "Query": true, "Failure": true, "TextCondition": true, "JSON": true,
 	"Error": true, "Object": true, "Array": true, "String": true, "Number": true, "Boolean": true, "Map": true, "Set": true, "Date": true, "Promise": true, "Record": true, "Partial": true, "Symbol": true,
 	"Any": true, "Dict": true, "List": true, "Optional": true, "TypedDict": true, "Union": true, "Generic": true, "Iterator": true, "Mapping": true, "Literal": true, "Sequence": true, "None": true, "True": true, "False": true, "TypeVar": true, "Filter": true, "Null": true,
 	"NewTransport": true, "Option": true, "IdempotencyKey": true, "IfMatch": true, "MinIndex": true, "Freshness": true, "At": true, "AtTime": true, "Header": true, "Retries": true, "Timeout": true, "New": true, "Field": true, "TextField": true,

@@ -116,6 +116,7 @@ class Version(Generic[T]):
     command: str = ""
     request_id: str = ""
     changed: Sequence[str] = ()
+    events: Sequence[Mapping[str, Any]] = ()  # name and payload of what the application calls it, where it does
 
 
 @dataclasses.dataclass(frozen=True)

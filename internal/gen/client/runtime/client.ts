@@ -183,6 +183,8 @@ export interface Version<T> {
   request_id?: string;
   kind: string;
   changed?: string[];
+  /** What the application calls it, where it does. */
+  events?: { name: string; payload: unknown }[];
   record: T | null;
 }
 

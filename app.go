@@ -412,6 +412,9 @@ func (a *App) listen() (*wire.Inherited, net.Listener, error) {
 	if l := in.Listener("http"); l != nil {
 		return in, l, nil
 	}
+	if a.cfg.Listener != nil {
+		return in, a.cfg.Listener, nil
+	}
 	l, err := net.Listen("tcp", a.cfg.Addr)
 	if err != nil {
 		return nil, nil, errors.Join(err, in.Close())

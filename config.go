@@ -95,6 +95,9 @@ type Config struct {
 
 	// Logger, when set, is used as it is; LogLevel and LogFormat then have no effect.
 	Logger *slog.Logger
+	// Listener, when set, is where the application answers, in place of Addr. It is closed
+	// when the application stops.
+	Listener net.Listener
 	// Clock, when set, is the time of transactions; for tests.
 	Clock func() time.Time
 	// Resolver, when set, finds the names in Join. Default: net.DefaultResolver.

@@ -33,6 +33,7 @@ internal/devtools ws wire jsonx                                   : drives a bro
 internal/linear                                                 : judges histories; knows no cluster, so that simulated and real ones are judged alike
 internal/sim    internal/linear engine model state consensus consensus/node eventlog internal/disk : whole nodes in one goroutine: on top of what they are made of; nothing but programs and tests imports it
 internal/gen    model binenc jsonx                              : reads source and writes code; what it knows of structs is what model says of them, and what it writes uses the front door
+lithairtest     . wire jsonx internal/disk                      : starts applications for users' tests, by the front door; the disk in memory alone is from behind it
 internal/crashtest . wire jsonx model internal/...              : drives whole programs from outside, so it may see the front door and nothing behind it
 eventlog        binenc internal/disk internal/crypt             : durable order on one disk; knows neither models nor consensus
 model           binenc jsonx                                    : what a struct says about itself; never where it is stored
@@ -52,7 +53,7 @@ openapi         model jsonx binenc                              : a capability: 
 .               openapi wire ws jsonx binenc model state query engine eventlog consensus consensus/node rest live rooms sdk/js observe backup blob internal/disk internal/crypt internal/cli internal/devpage : the root only wires
 docs                                                            : guides; nothing but tests
 cmd/...         . ...                                           : programs, on top of everything
-examples/...    . wire jsonx model                              : programs as users write them: front door only
+examples/...    . lithairtest wire jsonx model                  : programs as users write them: front door only
 `
 
 // banned are standard packages whose job this module does itself. Keys are import

@@ -1,22 +1,18 @@
 package main
 
 import (
-	"io"
-	"net/http"
-	"strings"
 	"testing"
 
 	lithair "github.com/lithair/lithair-go"
+	"github.com/lithair/lithair-go/lithairtest"
 )
 
 func TestHello(t *testing.T) {
-	app := lithair.New(lithair.Config{Name: "hello", Addr: "127.0.0.1:0", Dir: t.TempDir(), LogLevel: "error"})
-	lithair.Model[Article](app, "/api/articles")
-	if err := app.Start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	defer app.Shutdown(t.Context())
-	base := "http://" + app.Addr() + "/api/articles"
+	app := lithairtest.Start(t, func(cfg lithair.Config) *lithair.App {
+		app := lithair.New(cfg)
+		lithair.Model[Article](app, "/api/articles")
+		return app
+	}, lithairtest.Options{})
 	for _, c := range []struct {
 		body string
 		want int
@@ -26,22 +22,7 @@ func TestHello(t *testing.T) {
 		{`{"slug":"","title":""}`, 422},
 		{`{"slug":"x","titel":"y"}`, 400},
 	} {
-		resp, err := http.Post(base, "application/json", strings.NewReader(c.body))
-		if err != nil {
-			t.Fatal(err)
-		}
-		b, err := io.ReadAll(resp.Body)
-		resp.Body.Close()
-		if err != nil || resp.StatusCode != c.want {
-			t.Errorf("POST %s: %s, %v, want %d: %s", c.body, resp.Status, err, c.want, b)
-		}
+		app.Want("POST", "/api/articles", c.body, c.want)
 	}
-	resp, err := http.Get(base + "?title=Hello")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	if b, err := io.ReadAll(resp.Body); err != nil || !strings.Contains(string(b), `"total":1`) {
-		t.Errorf("list: %s, %v", b, err)
-	}
+	app.Want("GET", "/api/articles?title=Hello", "", 200, `"total":1`)
 }

@@ -157,7 +157,7 @@ func (g *genClient) write(c *cli.Console, text []byte) error {
 		fmt.Fprint(c.Out, gen.Diff(g.file, string(old), string(text)))
 		return fmt.Errorf("%s is not up to date: run lithair gen client", g.file)
 	}
-	if err := os.WriteFile(g.file, text, 0o644); err != nil {
+	if err := errors.Join(os.MkdirAll(filepath.Dir(g.file), 0o755), os.WriteFile(g.file, text, 0o644)); err != nil {
 		return err
 	}
 	fmt.Fprintln(c.Err, "wrote", g.file)

@@ -54,23 +54,40 @@ func newChat(app *lithair.App) (*chat, error) {
 // firstChannel is where everybody comes in.
 const firstChannel = "general"
 
-// furnish makes the first channels, where there are none. In a cluster, the node that leads does.
+// furnish makes the first channels, where there are none. In a cluster, the node that leads does; while nobody leads, nodes
+// wait for that.
 func (c *chat) furnish(ctx context.Context) error {
-	err := c.app.Update(ctx, func(tx *lithair.Tx) error {
-		if c.Channels.Len(tx) > 0 {
+	for {
+		err := c.app.Update(ctx, c.firstChannels)
+		follows, is := errors.AsType[*lithair.NotLeaderError](err)
+		if !is {
+			return err
+		}
+		if follows.Leader != 0 {
 			return nil
 		}
-		for _, ch := range []Channel{{Name: firstChannel, Topic: "Whatever comes to mind"}, {Name: "help", Topic: "Ask, and somebody may know"}, {Name: "random", Topic: "Off topic is the topic"}} {
-			if err := c.Channels.Insert(tx, &ch); err != nil {
-				return err
-			}
+		select {
+		case <-time.After(100 * time.Millisecond):
+		case <-ctx.Done():
+			return context.Cause(ctx)
 		}
-		return nil
-	})
-	if _, follows := errors.AsType[*lithair.NotLeaderError](err); follows {
+	}
+}
+
+func (c *chat) firstChannels(tx *lithair.Tx) error {
+	if c.Channels.Len(tx) > 0 {
 		return nil
 	}
-	return err
+	for _, ch := range []Channel{
+		{Name: firstChannel, Topic: "Whatever comes to mind"},
+		{Name: "help", Topic: "Ask, and somebody may know"},
+		{Name: "random", Topic: "Off topic is the topic"},
+	} {
+		if err := c.Channels.Insert(tx, &ch); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // nameCookie has somebody's name, in base64url, as a cookie is ASCII.

@@ -188,6 +188,30 @@ func TestTwoBrowsers(t *testing.T) {
 	bob.quiet()
 }
 
+// TestAcrossNodes: people at three nodes of a cluster see each other, who types and what is said; those at a node that is
+// killed are gone, and the others go on.
+func TestAcrossNodes(t *testing.T) {
+	nodes := startCluster(t)
+	b := devtools.New(t)
+	ada, bob := arrive(t, b, nodes[0], "Ada"), arrive(t, b, nodes[1], "Bob")
+	ada.with("Ada (you)", "Bob")
+	bob.with("Ada", "Bob (you)")
+	ada.types("Is any")
+	bob.sees(`document.getElementById('typing').textContent === 'Ada is typing…'`)
+	ada.says("Is anybody at another node?")
+	bob.reads("Is anybody at another node?")
+	bob.says("I am")
+	arrive(t, b, nodes[2], "Cy").reads("Is anybody at another node?", "I am")
+	ada.with("Ada (you)", "Bob", "Cy")
+	nodes[2].kill()
+	ada.with("Ada (you)", "Bob")
+	ada.says("Two are a quorum")
+	bob.reads("Is anybody at another node?", "I am", "Two are a quorum")
+	ada.reads("Is anybody at another node?", "I am", "Two are a quorum")
+	ada.quiet()
+	bob.quiet()
+}
+
 // TestChannels: a channel that one opens is there for all; what is said elsewhere is counted; earlier messages come when asked for.
 func TestChannels(t *testing.T) {
 	s := startServer(t)

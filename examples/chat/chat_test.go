@@ -6,20 +6,25 @@ import (
 	"encoding/base64"
 	"fmt"
 	"io"
+	"math/rand/v2"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"testing"
 
 	lithair "github.com/lithair/lithair-go"
 )
 
-// serveDir, when set, makes the test program a chat on that folder, at serveAddr.
+// serveDir, when set, makes the test program a chat on that folder, at serveAddr; with servePeers a node of a cluster.
 const (
-	serveDir  = "CHAT_TEST_SERVE_DIR"
-	serveAddr = "CHAT_TEST_SERVE_ADDR"
+	serveDir   = "CHAT_TEST_SERVE_DIR"
+	serveAddr  = "CHAT_TEST_SERVE_ADDR"
+	serveNode  = "CHAT_TEST_SERVE_NODE"
+	servePeers = "CHAT_TEST_SERVE_PEERS"
 )
 
 func TestMain(m *testing.M) {
@@ -34,7 +39,15 @@ func TestMain(m *testing.M) {
 }
 
 func serveForTest(dir, addr string) error {
-	app := lithair.New(lithair.Config{Name: "chat", Addr: addr, Dir: dir, LogLevel: "error"})
+	cfg := lithair.Config{Name: "chat", Addr: addr, Dir: dir, LogLevel: "error"}
+	if peers := os.Getenv(servePeers); peers != "" {
+		id, err := strconv.ParseInt(os.Getenv(serveNode), 10, 64)
+		if err != nil {
+			return err
+		}
+		cfg.Cluster, cfg.NodeID, cfg.Peers = "chat", id, peers
+	}
+	app := lithair.New(cfg)
 	c, err := newChat(app)
 	if err != nil {
 		return err
@@ -54,26 +67,40 @@ func serveForTest(dir, addr string) error {
 type server struct {
 	t         *testing.T
 	dir, addr string
+	node      int    // with peers
+	peers     string // of a cluster; empty: it stands alone
 	cmd       *exec.Cmd
+	out       io.Reader
 }
 
 func (s *server) start() {
 	s.t.Helper()
+	s.launch()
+	s.ready()
+}
+
+func (s *server) launch() {
+	s.t.Helper()
 	s.cmd = exec.Command(os.Args[0])
-	s.cmd.Env = append(os.Environ(), serveDir+"="+s.dir, serveAddr+"="+s.addr)
+	s.cmd.Env = append(os.Environ(), serveDir+"="+s.dir, serveAddr+"="+s.addr, fmt.Sprint(serveNode, "=", s.node), servePeers+"="+s.peers)
 	s.cmd.Stderr = os.Stderr
 	if _, err := s.cmd.StdinPipe(); err != nil {
 		s.t.Fatal(err)
 	}
-	out, err := s.cmd.StdoutPipe()
-	if err != nil {
+	var err error
+	if s.out, err = s.cmd.StdoutPipe(); err != nil {
 		s.t.Fatal(err)
 	}
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(s.kill)
-	line, err := bufio.NewReader(out).ReadString('\n')
+}
+
+// ready waits until it serves, and the first channels are there; in a cluster that is so when the one that leads is ready.
+func (s *server) ready() {
+	s.t.Helper()
+	line, err := bufio.NewReader(s.out).ReadString('\n')
 	if err != nil {
 		s.t.Fatalf("the chat did not start: %v", err)
 	}
@@ -90,6 +117,38 @@ func startServer(t *testing.T) *server {
 	s := &server{t: t, dir: t.TempDir(), addr: "127.0.0.1:0"}
 	s.start()
 	return s
+}
+
+// startCluster starts three nodes.
+func startCluster(t *testing.T) (nodes [3]*server) {
+	t.Helper()
+	var peers []string
+	for i := range nodes {
+		peers = append(peers, fmt.Sprint(i+1, "=", freeAddr(t)))
+	}
+	for i := range nodes {
+		nodes[i] = &server{t: t, dir: t.TempDir(), addr: "127.0.0.1:0", node: i + 1, peers: strings.Join(peers, ",")}
+		nodes[i].launch()
+	}
+	for _, s := range nodes {
+		s.ready()
+	}
+	return nodes
+}
+
+// freeAddr finds an address that nobody listens on, below the ports that systems give out by themselves.
+func freeAddr(t *testing.T) string {
+	t.Helper()
+	for {
+		l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", 10000+rand.IntN(20000)))
+		if err != nil {
+			continue
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return l.Addr().String()
+	}
 }
 
 // as sends a request in somebody's name, "" for nobody's.

@@ -5,6 +5,8 @@
 // Messages are records of a model, which a live query shows; presence and typing are those of rooms, in memory alone. Kill it with
 // kill -9 and start it again: open pages go on by themselves, with every message that was sent, once.
 //
+// With -cluster, -node-id and -peers it runs on several nodes; who is at one sees who is at another.
+//
 // Names are a demonstration and no identity: a cookie says who somebody is, without a password, and
 // whoever writes another name into it is believed. An application asks for a proof in authenticate, and leaves the rest.
 package main

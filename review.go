@@ -136,7 +136,7 @@ func (a *App) rehearse(f cli.SchemaFlags, in cli.Input) (r *engine.Rehearsal, er
 	if f.Dir == "" {
 		return nil, nil
 	}
-	if segments, err := filepath.Glob(filepath.Join(f.Dir, "log", "*.seg")); err != nil || len(segments) == 0 {
+	if segments, err := fs.Glob(os.DirFS(filepath.Join(f.Dir, "log")), "*.seg"); err != nil || len(segments) == 0 {
 		return nil, err
 	}
 	o, err := engine.OpenOffline(eventlog.Config{Dir: filepath.Join(f.Dir, "log"), Keys: in.Keys}, engine.SnapshotConfig{Dir: filepath.Join(f.Dir, "snapshots"), Keys: in.Keys})

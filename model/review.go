@@ -257,6 +257,11 @@ func (r *ReviewedType) plain(depth int) (t binenc.Type, err error) {
 		if err != nil {
 			return t, fmt.Errorf("%s: %w", f.Name, err)
 		}
+		for _, o := range t.Fields {
+			if o.Number == f.Number || o.Name == f.Name {
+				return t, fmt.Errorf("%s has number %d, and %s number %d: two branches gave them; keep one of the two and run schema apply again", f.Name, f.Number, o.Name, o.Number)
+			}
+		}
 		t.Fields = append(t.Fields, binenc.Field{Number: f.Number, Name: f.Name, Type: x})
 	}
 	return t, nil

@@ -126,6 +126,8 @@ func TestExitCodes(t *testing.T) {
 	l, err := eventlog.Open(eventlog.Config{Dir: filepath.Join(locked, "log")})
 	must(t, err)
 	defer l.Close()
+	brackets := filepath.Join(t.TempDir(), "[a-]") // which a pattern would take for something else
+	must(t, os.Rename(founded(t, 1), brackets))
 	cases := []struct {
 		args string
 		in   string
@@ -151,6 +153,7 @@ func TestExitCodes(t *testing.T) {
 		{"log repair " + locked, "", 5, "locked by"},
 		{"log verify " + sound, "", 0, "sound: "},
 		{"log verify " + filepath.Join(sound, "log"), "", 0, "sound: "},
+		{"log verify " + brackets, "", 0, "sound: "},
 		{"log repair " + sound, "", 0, "nothing to repair"},
 		{"log dump " + sound + " -from 2 -to 3", "", 0, "entry"},
 		{"log verify " + damaged, "", 78, "damaged: "},

@@ -279,7 +279,7 @@ func (c *Console) report(name string, err error) int {
 // logDir finds the log of a data directory.
 func logDir(dir string) (string, error) {
 	for _, d := range []string{filepath.Join(dir, "log"), dir} {
-		segments, err := filepath.Glob(filepath.Join(d, "*.seg"))
+		segments, err := fs.Glob(os.DirFS(d), "*.seg") // d may have brackets in it
 		if err != nil {
 			return "", err
 		}

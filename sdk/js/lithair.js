@@ -577,16 +577,17 @@ export class Client extends EventTarget {
 			return;
 		}
 		if (m.op === 'joined') this.#subs.get('room ' + m.room)?._take(m); // at once: what follows it comes after
-		if (m.ref !== undefined && this.#calls.has(m.ref)) return this.#answer(m);
+		const ref = m.ref ?? (m.op === 'error' ? m.id : undefined); // ids and refs are of one count
+		if (this.#calls.has(ref)) return this.#answer(m, ref);
 		if (m.room !== undefined && this.#subs.has('room ' + m.room)) return void this.#subs.get('room ' + m.room)._take(m);
 		const sub = this.#subs.get(m.id ?? (m.op === 'ok' ? m.ref : undefined));
 		if (sub) return this.#give(sub, m);
 		for (const fn of this.#ops.get(m.op) || []) fn(m);
 	}
 
-	#answer(m) {
-		const call = this.#calls.get(m.ref);
-		this.#calls.delete(m.ref);
+	#answer(m, ref) {
+		const call = this.#calls.get(ref);
+		this.#calls.delete(ref);
 		clearTimeout(call.timer);
 		if (m.op === 'error') call.fail(new LithairError(m.code, m.detail));
 		else call.ok(m);

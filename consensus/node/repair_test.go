@@ -263,6 +263,36 @@ func TestRepairWaitsForAMajority(t *testing.T) {
 	}
 }
 
+// nothing is a sink that holds nothing.
+type nothing struct{ Sink }
+
+func (nothing) Holds() eventlog.Position { return eventlog.Position{} }
+
+// TestALogThatEndsTooEarly is not whole, however it looks: its member knows of more that was committed.
+func TestALogThatEndsTooEarly(t *testing.T) {
+	fs, _ := stoppedMember(t)
+	cfg := repairLog(fs, 3)
+	cfg.Manual = false
+	log, err := eventlog.Open(cfg)
+	if err == nil {
+		err = log.TruncateAfter(repairRecords - 5)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Start(Config{Log: log, Sink: nothing{}, FS: fs, Dir: "data", File: "node", Transport: nowhere{}, Manual: true}); !errors.Is(err, ErrMissing) || errors.Is(err, ErrForeign) {
+		t.Errorf("it starts: %v", err)
+	}
+	if err := log.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+type nowhere struct{}
+
+func (nowhere) Send([]consensus.Message)     {}
+func (nowhere) Members(consensus.Membership) {}
+
 // TestRepairMessages: what is no message is refused, and allocates nothing that is not there.
 func TestRepairMessages(t *testing.T) {
 	q := RepairRequest{Group: 3, First: 10, Last: 1 << 40}

@@ -133,7 +133,7 @@ func (a *App) fetchRepair(cc *clusterConfig, r *node.Repair) (err error) {
 		}
 		a.repairs.failed.Add(1)
 		if failed++; failed%repairWord == 1 {
-			a.log.Warn("this node repairs its log, and a member has not what it needs, or does not take part itself; it is asked again", "node", uint64(to), "first_index", q.First, "last_index", q.Last, "runs", answer.Runs, "error", failure)
+			a.log.Warn("this node repairs its log, and a member has not what it needs, or does not take part with a vote itself; it is asked again", "node", uint64(to), "first_index", q.First, "last_index", q.Last, "runs", answer.Runs, "votes", answer.Votes, "error", failure)
 		}
 		t := time.NewTimer(repairPause)
 		select {

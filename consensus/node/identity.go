@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io"
 	"os"
 
 	"github.com/lithair/lithair-go/consensus"
@@ -109,12 +110,18 @@ func (f *identityFile) make(fs disk.FS, dir string) error {
 }
 
 // read returns the newer whole slot. Where one is empty and the other not whole, the first
-// write was never finished; without an empty one, it is damage.
+// write was never finished; without an empty one, it is damage. A slot that cannot be read is not empty.
 func (f *identityFile) read() (id Identity, found bool, err error) {
+	var unread error
 	empty := 0
 	for slot := range int64(2) {
 		b := make([]byte, slotBytes)
-		if n, err := f.file.ReadAt(b, slot*slotBytes); n < len(b) && err != nil && n < identityHead+identityFixed {
+		n, err := f.file.ReadAt(b, slot*slotBytes)
+		if err != nil && !errors.Is(err, io.EOF) {
+			unread = err
+			continue
+		}
+		if n < identityHead+identityFixed {
 			empty++
 			continue
 		}
@@ -126,8 +133,8 @@ func (f *identityFile) read() (id Identity, found bool, err error) {
 			id, f.counter, f.newer, found = got, counter, slot, true
 		}
 	}
-	if !found && empty == 0 {
-		return id, false, ErrNoIdentity
+	if !found && (empty == 0 || unread != nil) {
+		return id, false, errors.Join(ErrNoIdentity, unread)
 	}
 	return id, found, nil
 }

@@ -38,6 +38,7 @@ const (
 type RepairAnswer struct {
 	state   answer
 	Runs    bool              // it takes part in the cluster, and does not repair its own log
+	Votes   bool              // and is a voter whose promises count: a new incarnation is none before it has caught up
 	Records []eventlog.Record // the first is the one that was asked for
 }
 
@@ -46,6 +47,7 @@ const (
 	repairVersion  = 1
 	redactedRecord = 1 << 8
 	runsFlag       = 1 << 7  // in the byte of the state
+	votesFlag      = 1 << 6  // in the same
 	repairBytes    = 1 << 20 // of records in an answer, unless a single one is larger
 	repairRecord   = 5 + 5*binary.MaxVarintLen64
 	maxRepairFrame = 1<<30 + repairBytes + repairRecord // no record is larger than eventlog's largest
@@ -80,7 +82,11 @@ func (n *Node) Records(q RepairRequest) RepairAnswer {
 		return RepairAnswer{state: answerLacks}
 	}
 	a := answerRepair(n.log, q)
-	a.Runs = n.Err() == nil
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	me, member := n.core.Status().Membership.Find(n.identity.ID)
+	a.Runs = n.dead == nil && !n.closed
+	a.Votes = a.Runs && member && me.Incarnation == n.identity.Incarnation && me.Role != consensus.Learner && me.Role != consensus.Incoming
 	return a
 }
 
@@ -102,12 +108,15 @@ func ParseRepairRequest(b []byte) (q RepairRequest, err error) {
 	return q, nil
 }
 
-// Append appends the encoding: version, state (with runsFlag), and to the end { index term zigzag(time) kind length
+// Append appends the encoding: version, state (with runsFlag and votesFlag), and to the end { index term zigzag(time) kind length
 // payload }. To the kind of a record that is redacted, redactedRecord is added.
 func (a RepairAnswer) Append(b []byte) []byte {
 	state := byte(a.state)
 	if a.Runs {
 		state |= runsFlag
+	}
+	if a.Votes {
+		state |= votesFlag
 	}
 	b = append(b, repairVersion, state)
 	for i := range a.Records {
@@ -124,10 +133,11 @@ func (a RepairAnswer) Append(b []byte) []byte {
 
 // ParseRepairAnswer reads what Append wrote, all of b, which must stay as it is.
 func ParseRepairAnswer(b []byte) (a RepairAnswer, err error) {
-	if len(b) < 2 || b[0] != repairVersion || answer(b[1]&^runsFlag) >= answerOther {
+	const flags = runsFlag | votesFlag
+	if len(b) < 2 || b[0] != repairVersion || answer(b[1]&^flags) >= answerOther {
 		return a, ErrRepairMessage
 	}
-	a.state, a.Runs = answer(b[1]&^runsFlag), b[1]&runsFlag != 0
+	a.state, a.Runs, a.Votes = answer(b[1]&^flags), b[1]&runsFlag != 0, b[1]&votesFlag != 0
 	for r := binenc.NewReader(b[2:]); r.Len() > 0; {
 		x := eventlog.Record{Index: r.Uvarint(), Term: r.Uvarint(), Time: r.Varint()}
 		kind := r.Uvarint()

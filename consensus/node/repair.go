@@ -20,8 +20,9 @@ import (
 //   - Where damage reaches to the end, or a truncation was lost, nobody can tell what this node has
 //     acknowledged. It becomes another incarnation, which is first of all durable: nothing that it has
 //     promised counts any more, so other voters that take part must be a majority: as long as they are not, the repair
-//     waits. Then the log is cut before the damage; what lay behind is kept under another
-//     name. The leader takes the node in again as a learner and sends it what is committed.
+//     waits. One that became another incarnation itself is no such voter before it has caught up. Then the log is cut
+//     before the damage; what lay behind is kept under another name. The leader takes the node in again as a learner and
+//     sends it what is committed.
 //   - What nobody has any more and no snapshot here holds cannot be had: [ErrNeedsReseed].
 //
 // Members that repair themselves at the same time answer each other from what is whole. A repair
@@ -76,7 +77,7 @@ type Repair struct {
 	no   map[uint64]map[consensus.NodeID]answer // who has not the range that ends there, and why
 	done Repaired
 
-	runs map[consensus.NodeID]bool // others that take part in the cluster, as they said last
+	votes map[consensus.NodeID]bool // others that take part with a vote that counts, as they said last
 
 	replaced bool // a snapshot is being installed: of the log nothing is needed any more
 	refill   bool // log and snapshots do not fit together: nothing of the log is kept
@@ -103,7 +104,7 @@ func BeginRepair(cfg RepairConfig) (*Repair, error) {
 	if id.Install == cfg.Held && id.Install != (eventlog.Position{}) {
 		return &Repair{cfg: cfg, id: id, replaced: true}, nil
 	}
-	r := &Repair{cfg: cfg, id: id, no: map[uint64]map[consensus.NodeID]answer{}, runs: map[consensus.NodeID]bool{}, done: Repaired{From: map[consensus.NodeID]uint64{}}}
+	r := &Repair{cfg: cfg, id: id, no: map[uint64]map[consensus.NodeID]answer{}, votes: map[consensus.NodeID]bool{}, done: Repaired{From: map[consensus.NodeID]uint64{}}}
 	for _, x := range id.Membership.Members {
 		if x.ID != id.ID {
 			r.others = append(r.others, x.ID)
@@ -215,7 +216,7 @@ func (r *Repair) dispensable() bool {
 		if voters++; x.ID != r.id.ID {
 			others++
 		}
-		if r.runs[x.ID] {
+		if r.votes[x.ID] {
 			run++
 		}
 	}
@@ -261,7 +262,7 @@ func (r *Repair) Take(from consensus.NodeID, a RepairAnswer, err error) error {
 	if from != r.asks {
 		return nil
 	}
-	r.runs[from] = err == nil && a.Runs
+	r.votes[from] = err == nil && a.Votes
 	if r.end == 0 {
 		return nil
 	}

@@ -87,7 +87,7 @@ func TestRepairCrash(t *testing.T) {
 	}
 	answers := func(q RepairRequest) RepairAnswer {
 		a := answerRepair(peer, q)
-		a.Runs = true
+		a.Runs, a.Votes = true, true
 		return a
 	}
 	points, cuts, wholes := 0, 0, 0
@@ -195,11 +195,11 @@ func TestRepairOfOthersRecords(t *testing.T) {
 		cut  bool
 	}{
 		{"gone", RepairAnswer{state: answerGone}, ErrNeedsReseed, false},
-		{"not there yet", RepairAnswer{state: answerLacks, Runs: true}, nil, true},
-		{"damaged as well", RepairAnswer{state: answerDamaged, Runs: true}, nil, true},
-		{"another record", RepairAnswer{Runs: true, Records: []eventlog.Record{{Index: 18, Term: 4, Time: 18, Kind: 16, Payload: []byte("another")}}}, nil, true},
-		{"another index", RepairAnswer{Runs: true, Records: []eventlog.Record{{Index: 19}}}, nil, true},
-		{"nothing", RepairAnswer{Runs: true}, nil, true},
+		{"not there yet", RepairAnswer{state: answerLacks, Runs: true, Votes: true}, nil, true},
+		{"damaged as well", RepairAnswer{state: answerDamaged, Runs: true, Votes: true}, nil, true},
+		{"another record", RepairAnswer{Runs: true, Votes: true, Records: []eventlog.Record{{Index: 18, Term: 4, Time: 18, Kind: 16, Payload: []byte("another")}}}, nil, true},
+		{"another index", RepairAnswer{Runs: true, Votes: true, Records: []eventlog.Record{{Index: 19}}}, nil, true},
+		{"nothing", RepairAnswer{Runs: true, Votes: true}, nil, true},
 	} {
 		fs := sane.Crash(1)
 		if err := fs.Flip(segs[1], 8*(4096+2*frame+100)); err != nil {
@@ -235,7 +235,7 @@ func TestRepairWaitsForAMajority(t *testing.T) {
 			t.Fatalf("question %d: %v, %v", k, ok, err)
 		}
 		asked[to]++
-		a, failure := RepairAnswer{state: answerLacks, Runs: to == 2}, error(nil) // node 3 repairs its own log, or is away
+		a, failure := RepairAnswer{state: answerLacks, Runs: true, Votes: to == 2}, error(nil) // node 3 became another incarnation a moment ago, or is away
 		if to == 3 && k%4 == 1 {
 			failure = errors.New("away")
 		}
@@ -252,7 +252,7 @@ func TestRepairWaitsForAMajority(t *testing.T) {
 			t.Fatal(err)
 		}
 		if ok {
-			if err := r.Take(to, RepairAnswer{state: answerLacks, Runs: true}, nil); err != nil {
+			if err := r.Take(to, RepairAnswer{state: answerLacks, Runs: true, Votes: true}, nil); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -299,7 +299,7 @@ func TestRepairMessages(t *testing.T) {
 	if got, err := ParseRepairRequest(q.Append(nil)); err != nil || got != q {
 		t.Errorf("%+v, %v", got, err)
 	}
-	a := RepairAnswer{state: answerFound, Runs: true, Records: []eventlog.Record{{Index: 1, Term: 2, Time: -3, Kind: 200, Payload: []byte("p")}, {Index: 2, Payload: make([]byte, 32), Redacted: true}}}
+	a := RepairAnswer{state: answerFound, Runs: true, Votes: true, Records: []eventlog.Record{{Index: 1, Term: 2, Time: -3, Kind: 200, Payload: []byte("p")}, {Index: 2, Payload: make([]byte, 32), Redacted: true}}}
 	b := a.Append(nil)
 	got, err := ParseRepairAnswer(b)
 	if err != nil || fmt.Sprint(got) != fmt.Sprint(a) {

@@ -1,0 +1,84 @@
+package node
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/lithair/lithair-go/consensus"
+	"github.com/lithair/lithair-go/eventlog"
+	"github.com/lithair/lithair-go/internal/disk"
+)
+
+// deaf is a sink and a transport that do nothing.
+type deaf struct{}
+
+func (deaf) Holds() eventlog.Position            { return eventlog.Position{} }
+func (deaf) Replay([]eventlog.Record) error      { return nil }
+func (deaf) Committed([]eventlog.Record)         {}
+func (deaf) Leading(uint64)                      {}
+func (deaf) Lost(uint64, bool, error)            {}
+func (deaf) Barrier(ticket, idx uint64, e error) {}
+func (deaf) Send([]consensus.Message)            {}
+func (deaf) Members(consensus.Membership)        {}
+
+// startMember starts the member of stoppedMember on a disk.
+func startMember(t *testing.T, fs *disk.Sim) (*Node, error) {
+	t.Helper()
+	log, err := eventlog.Open(repairLog(fs, 9))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := Start(Config{Log: log, Sink: deaf{}, Transport: deaf{}, FS: fs, Dir: "data", File: "node", Manual: true, First: Identity{Cluster: 7, ID: 1, Membership: consensus.Voters(1, 2, 3)}})
+	if err != nil {
+		err = errors.Join(err, log.Close())
+	}
+	return n, err
+}
+
+// TestAnIdentityThatCannotBeRead is not one that is not there: no other is written in its place.
+func TestAnIdentityThatCannotBeRead(t *testing.T) {
+	sane, _ := stoppedMember(t)
+	fs := sane.Crash(0)
+	broken := errors.New("input/output error")
+	fs.Hook(func(op disk.Op, name string) error {
+		if op == disk.OpRead && name == "data/node" {
+			return broken
+		}
+		return nil
+	})
+	if _, err := startMember(t, fs); !errors.Is(err, broken) {
+		t.Errorf("a disk that reads nothing: %v", err)
+	}
+	fs.Hook(nil)
+	if id, err := readIdentity(fs, "data", "node"); err != nil || id.Term != 9 || id.Vote != 2 {
+		t.Errorf("the identity is another: %+v, %v", id, err)
+	}
+}
+
+// TestOnlyVotersCountForACut: what a member says to others that repair their logs. One that has cut its own a moment ago runs, but
+// what it had promised is gone: others that lost theirs as well must not do without it and themselves.
+func TestOnlyVotersCountForACut(t *testing.T) {
+	sane, _ := stoppedMember(t)
+	for _, renewed := range []bool{false, true} {
+		fs := sane.Crash(0)
+		if renewed {
+			if err := Renew(fs, "data", "node", 5); err != nil {
+				t.Fatal(err)
+			}
+		}
+		n, err := startMember(t, fs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		q := RepairRequest{First: 1}
+		if a := n.Records(q); !a.Runs || a.Votes == renewed {
+			t.Errorf("another incarnation: %v; it runs: %v, votes: %v", renewed, a.Runs, a.Votes)
+		}
+		if err := n.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if a := n.Records(q); a.Runs || a.Votes {
+			t.Errorf("closed, and it runs: %v, votes: %v", a.Runs, a.Votes)
+		}
+	}
+}

@@ -69,7 +69,7 @@ type Config struct {
 	PublicURL         string        `flag:"public-url" usage:"URL by which clients reach this node, for redirects and status; default: that of addr"`
 	ElectionTimeout   time.Duration `flag:"election-timeout" usage:"how long nodes hear nothing of the leader before they elect another one, at least; ten heartbeats"`
 	MaxLagBytes       int64         `flag:"max-lag" usage:"how large the log may be while it is kept for members that are behind; beyond, they get a snapshot"`
-	LeaseReads        bool          `flag:"lease-reads" usage:"linearizable reads on the leader ask nobody while a quorum's promise lasts; needs -patient-failover, and Linux"`
+	LeaseReads        bool          `flag:"lease-reads" usage:"linearizable reads on the leader ask nobody while a quorum's promise lasts; needs -patient-failover, and Linux, on a majority of the voters"`
 	PatientFailover   bool          `flag:"patient-failover" usage:"wait out the election timeout also when the leader's process is known to be dead"`
 
 	// Schema, when set, is the text of the reviewed copy, embedded in the program:

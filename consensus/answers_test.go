@@ -360,3 +360,33 @@ func TestFenced(t *testing.T) {
 	step(t, r, Message{Kind: MsgTimeoutNow, From: 2, To: 1, Term: term})
 	stands("told to stand")
 }
+
+// TestALeaseCountsNobodyWithoutAPromise: members that were started without leases, or with a shorter election timeout, may have
+// elected another leader while a lease of this one would last.
+func TestALeaseCountsNobodyWithoutAPromise(t *testing.T) {
+	for _, c := range []struct {
+		pledge uint64
+		lease  bool
+	}{{0, false}, {1, false}, {99, false}, {100, true}, {1000, true}} {
+		r := lead(t, Config{LeaseReads: true, ElectionTicks: 10, TickTime: 10}, Voters(1, 2, 3))
+		for range 2 { // the last word counts
+			step(t, r, Message{Kind: MsgAppendResp, From: 2, To: 1, Term: r.term, Index: r.log.last, Match: r.log.last, Seq: r.seq, Offset: c.pledge})
+		}
+		if answered, sent, ok := r.Lease(); !ok || (answered == sent) != c.lease {
+			t.Errorf("a promise of %d: %d of %d messages are answered, %v", c.pledge, answered, sent, ok)
+		}
+	}
+	for _, lease := range []bool{false, true} {
+		r, err := New(Config{ID: 2, Storage: noStorage{}, LeaseReads: lease, TickTime: 7}, Restart{Configs: []ConfigAt{{0, Voters(1, 2, 3)}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := uint64(0)
+		if lease {
+			want = 70
+		}
+		if got := r.pledge(); got != want {
+			t.Errorf("leases %v: it promises %d, want %d", lease, got, want)
+		}
+	}
+}

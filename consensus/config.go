@@ -33,6 +33,10 @@ type Config struct {
 	// reports by LeaderLost that the leader's process is gone. It and lease reads exclude
 	// each other: a lease relies on voters that wait.
 	FastFailover, LeaseReads bool
+	// TickTime is how long a tick is, in a unit that all members have in common; default 1. A lease
+	// counts the answers of members with LeaseReads whose election timeout is no shorter than the
+	// leader's own: others may have voted again by then.
+	TickTime uint64
 
 	// LazyCommit has a leader tell followers of a commit with the next entries or heartbeat, or
 	// when TellCommit is called, and not by a message of its own at once. Default: at once.
@@ -72,6 +76,7 @@ func (c *Config) setDefaults() error {
 			*f.value = f.def
 		}
 	}
+	c.TickTime = max(1, c.TickTime)
 	switch {
 	case c.ID == 0:
 		return fmt.Errorf("consensus: Config.ID is required")

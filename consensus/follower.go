@@ -62,7 +62,7 @@ func (r *Replica) acknowledge() {
 		return
 	}
 	r.owesAck = r.log.durable < r.verified
-	r.send(Message{Kind: MsgAppendResp, To: r.lead, Index: r.verified, Match: min(r.verified, r.log.durable), Seq: r.seq, Incarnation: r.cfg.Incarnation})
+	r.send(Message{Kind: MsgAppendResp, To: r.lead, Index: r.verified, Match: min(r.verified, r.log.durable), Seq: r.seq, Incarnation: r.cfg.Incarnation, Offset: r.pledge()})
 }
 
 // refuse says where the logs may agree: the last entry not newer than the one that the
@@ -73,5 +73,5 @@ func (r *Replica) refuse(m Message) {
 		hint = r.log.commit
 		term, _ = r.log.term(hint)
 	}
-	r.send(Message{Kind: MsgAppendResp, To: m.From, Index: m.Index, Hint: hint, HintTerm: term, Seq: r.seq, Incarnation: r.cfg.Incarnation, Reject: true})
+	r.send(Message{Kind: MsgAppendResp, To: m.From, Index: m.Index, Hint: hint, HintTerm: term, Seq: r.seq, Incarnation: r.cfg.Incarnation, Offset: r.pledge(), Reject: true})
 }

@@ -128,6 +128,9 @@ func (r *Replica) handleAppendResp(m Message) {
 		p.probe(r.log.last + 1)
 	}
 	stale := m.Seq <= p.seq
+	if m.Seq >= p.seq {
+		p.pledge = m.Offset
+	}
 	p.seq = max(p.seq, m.Seq)
 	if m.Reject {
 		r.refused(p, m, stale)

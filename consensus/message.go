@@ -25,7 +25,8 @@ const (
 	// Match it is also durable. With Reject, nothing was found at Index (and LogTerm);
 	// Hint and HintTerm say where the leader should look next. Seq is the highest seen of
 	// the leader, Incarnation the responder's own. With Seq zero it answers a message of an
-	// earlier term, and tells the present one alone.
+	// earlier term, and tells the present one alone. Offset is for how long the responder
+	// votes for nobody else, see Config.TickTime; zero where it makes no such promise.
 	MsgAppendResp
 	// MsgSnapshot offers Snapshot in place of entries that the leader has no more (§5).
 	MsgSnapshot

@@ -63,7 +63,7 @@ var mutants = []struct{ name, file, old, new string }{
 	{"a lost message is never sent again", "leader.go", "if m.Seq >= p.lastSeq && m.Index+1 < p.next {", "if m.Seq >= p.lastSeq && m.Index+1 < p.match {"},
 	{"one write that is durable stands for all that were given out", "ready.go", "	r.log.persisted(number)\n", "	r.log.persisted(r.number)\n"},
 	{"a lease through a transfer", "read.go", "r.transferee != 0 || r.gaveAway || r.log.commit", "r.log.commit"},
-	{"a lease before anybody has answered", "read.go", "min(r.log.config().agreed(r.answered), r.seq), r.seq, true", "r.seq, r.seq, true"},
+	{"a lease before anybody has answered", "read.go", "min(r.log.config().agreed(r.pledged), r.seq), r.seq, true", "r.seq, r.seq, true"},
 	{"a lease before the term's first commit", "read.go", "r.gaveAway || r.log.commit < r.termStart {", "r.gaveAway {"},
 	{"a lease's promise does not outlive a restart", "raft.go", "	if p.term > 0 {\n		p.promised()", "	if p.term > 1<<60 {\n		p.promised()"},
 	{"a lease without a promise", "raft.go", "	if r.cfg.LeaseReads {\n", "	if r.cfg.LeaseReads && r.term == 0 {\n"},

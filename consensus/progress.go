@@ -25,6 +25,7 @@ type progress struct {
 	quiet   int    // ticks since it was heard of
 	lastSeq uint64 // of the newest message with entries sent to it
 	seq     uint64 // highest one it has answered
+	pledge  uint64 // for how long it said then that it votes for nobody else
 	commit  uint64 // highest commit index sent to it
 	waiting bool   // probing: an answer is awaited until the next heartbeat
 

@@ -133,7 +133,7 @@ func (r *Replica) expireForwarded() {
 	r.forwarded = slices.Delete(r.forwarded, 0, n)
 }
 
-// Lease returns how many of this leader's messages a quorum has answered, by Seq, and the number
+// Lease returns how many of this leader's messages a quorum that keeps its votes back has answered, by Seq, and the number
 // of the newest that it sent. The caller, who knows when those were sent, may serve reads from the
 // committed state while less than an election timeout, minus what clocks may differ, has
 // passed since the first of them left (§6.4.1). ok is false when this replica must not
@@ -144,5 +144,22 @@ func (r *Replica) Lease() (answered, sent uint64, ok bool) {
 	if r.role != Leader || !r.cfg.LeaseReads || r.transferee != 0 || r.gaveAway || r.log.commit < r.termStart {
 		return 0, 0, false
 	}
-	return min(r.log.config().agreed(r.answered), r.seq), r.seq, true
+	return min(r.log.config().agreed(r.pledged), r.seq), r.seq, true
+}
+
+// pledge is for how long whoever hears an answer of this replica may count on its vote staying away
+// from others.
+func (r *Replica) pledge() uint64 {
+	if !r.cfg.LeaseReads {
+		return 0
+	}
+	return uint64(r.cfg.ElectionTicks) * r.cfg.TickTime
+}
+
+// pledged is answered of members that keep their votes back for as long as this leader takes it; nothing of others.
+func (r *Replica) pledged(id NodeID) uint64 {
+	if p := r.peers[id]; id != r.cfg.ID && p != nil && p.pledge < r.pledge() {
+		return 0
+	}
+	return r.answered(id)
 }

@@ -8,7 +8,8 @@ import (
 
 // Reads by lease (Raft dissertation §6.4.1): who answers a leader's message promises to vote for nobody for an election
 // timeout. So a leader that a quorum has answered is the only one until that has passed since the
-// message was sent, and linearizable reads need not ask. Sent, not answered: an answer may be long under way. The time is that
+// message was sent, and linearizable reads need not ask. The answer says for how long: members without leases, or whose
+// election timeout is shorter than this leader's, do not count (consensus.Config.TickTime). Sent, not answered: an answer may be long under way. The time is that
 // of a clock that goes on while the machine sleeps, and is looked at before the commit index is
 // taken, under one lock: wherever the process pauses, what was acknowledged to anybody before the look is
 // in what the read waits for. It need not be looked at again when the state was loaded, for the read is right at the moment

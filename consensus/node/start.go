@@ -92,6 +92,7 @@ func (n *Node) begin() error {
 	}
 	rc := n.cfg.Raft
 	rc.ID, rc.Group, rc.Incarnation, rc.Storage = n.identity.ID, n.cfg.Group, n.identity.Incarnation, n
+	rc.TickTime = uint64(n.cfg.Tick)
 	rc.Now = func() int64 { return n.cfg.Clock().UnixNano() }
 	if !n.cfg.Manual {
 		rc.LazyCommit = true

@@ -59,7 +59,7 @@ type RoomOptions struct {
 	// Send decides what members may send, behind App.Authorize with the verb "send". nil: everything.
 	Send func(ctx context.Context, m RoomMessage) error
 
-	History  int  // messages that who joins is told; they live in memory, on the nodes that have members
+	History  int  // messages that who joins is told, of up to 8 MiB together; they live in memory, on the nodes that have members
 	Presence bool // members, and who may join, see who is there
 	Slow     SlowReader
 

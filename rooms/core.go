@@ -26,7 +26,7 @@ const (
 
 // Options say what holds in a room; see [lithair.RoomOptions] for those of the framework.
 type Options struct {
-	History     int   // items that a join is told and owners keep; default 0
+	History     int   // items that a join is told and owners keep, of up to 8 MiB together; default 0
 	HistoryIdle int64 // ns for which an owner keeps them where nobody is in the room; default 10 minutes
 	Presence    bool  // members see who is there
 

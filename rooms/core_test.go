@@ -204,3 +204,64 @@ func Benchmark100kRooms(b *testing.B) {
 	}
 	b.ReportMetric(rooms*float64(b.N)/b.Elapsed().Seconds(), "joins/s")
 }
+
+// TestLargeStates: however large metas and messages may be, and however many there are, no message between nodes is one that the
+// other side refuses.
+func TestLargeStates(t *testing.T) {
+	const large, many = 700 << 10, 40
+	c := alone(&Options{History: many, Presence: true, MaxBytes: large, PerConn: Rate{PerSecond: -1}, PerRoom: Rate{PerSecond: -1}}, many)
+	c.Members(1, []NodeID{1, 2})
+	c.Receive(1, 2, &Message{Kind: KindBeat, Epoch: 1, Link: 1})
+	room := "a"
+	for c.ownerOf(room) != c.self {
+		room += "a"
+	}
+	data := []byte(`"` + strings.Repeat("x", large-2) + `"`)
+	for i := range many {
+		if err := c.Join(1, ConnID(i+1), room, "", data); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Publish(1, room, "", data); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.Tick(2)
+	for i, m := range []*Message{{Kind: KindResync}, {Kind: KindAttach, Room: room, Ask: 1, Number: 1}} {
+		m.Epoch, m.Link = 1, uint64(i+2)
+		c.Receive(3, 2, m)
+	}
+	entries, kinds := 0, map[Kind]int{}
+	for _, e := range c.Take().Messages {
+		b := AppendMessage(nil, e.Message)
+		if len(b) > maxStateBytes+1000 {
+			t.Errorf("a message of kind %d has %d bytes", e.Message.Kind, len(b))
+		}
+		if _, err := DecodeMessage(b); err != nil {
+			t.Error(err)
+		}
+		kinds[e.Message.Kind]++
+		entries += len(e.Message.Entries)
+	}
+	if entries != 2*many || kinds[KindFull] != 1 || kinds[KindDelta] < 4 || kinds[KindAttached] != 1 {
+		t.Errorf("%d entries, messages by kind: %v", entries, kinds)
+	}
+}
+
+// TestLongNamesOfOthers: what another node says has the limits that clients have.
+func TestLongNamesOfOthers(t *testing.T) {
+	long := func(n int) string { return strings.Repeat("n", n) }
+	for _, c := range []struct {
+		m    Message
+		want error
+	}{
+		{Message{Kind: KindDelta, Room: long(MaxRoomBytes), To: long(MaxUserBytes), Entries: []Entry{{Room: long(MaxRoomBytes), User: long(MaxUserBytes)}}}, nil},
+		{Message{Kind: KindDelta, Room: long(MaxRoomBytes + 1)}, ErrMessage},
+		{Message{Kind: KindDelta, To: long(MaxUserBytes + 1)}, ErrMessage},
+		{Message{Kind: KindDelta, Entries: []Entry{{}, {Room: long(MaxRoomBytes + 1)}}}, ErrMessage},
+		{Message{Kind: KindDelta, Entries: []Entry{{}, {User: long(MaxUserBytes + 1)}}}, ErrMessage},
+	} {
+		if _, err := DecodeMessage(AppendMessage(nil, &c.m)); !errors.Is(err, c.want) {
+			t.Errorf("%v, want %v", err, c.want)
+		}
+	}
+}

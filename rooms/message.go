@@ -3,6 +3,7 @@ package rooms
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/lithair/lithair-go/binenc"
 )
@@ -101,6 +102,26 @@ const (
 	MaxUserBytes    = 256      // of a user's
 )
 
+// maxStateBytes of entries are in one message, and of items in a room's history, unless one alone is larger: whatever the
+// options say, that is far from MaxMessageBytes.
+const maxStateBytes = 8 << 20
+
+// size is at least what the encoding takes.
+func (x *Item) size() int  { return 128 + len(x.User) + len(x.Data) }
+func (e *Entry) size() int { return 64 + len(e.Room) + len(e.User) + len(e.Meta) }
+
+// fitting returns how many of the first entries are for one message.
+func fitting(list []Entry) int {
+	n, bytes := 0, 0
+	for n < min(len(list), maxEntries) {
+		if bytes += list[n].size(); bytes > maxStateBytes && n > 0 {
+			break
+		}
+		n++
+	}
+	return n
+}
+
 // ErrMessage: bytes of another node that are no message.
 var ErrMessage = errors.New("rooms: not a message between nodes")
 
@@ -189,6 +210,9 @@ func DecodeMessage(b []byte) (*Message, error) {
 	}
 	if r.Err() != nil || r.Len() != 0 {
 		return nil, fmt.Errorf("%w: it ends too early or too late", ErrMessage)
+	}
+	if len(m.Room) > MaxRoomBytes || len(m.To) > MaxUserBytes || slices.ContainsFunc(m.Entries, func(e Entry) bool { return len(e.Room) > MaxRoomBytes || len(e.User) > MaxUserBytes }) {
+		return nil, fmt.Errorf("%w: a name is too long", ErrMessage)
 	}
 	if (m.Kind == KindPublish || m.Kind == KindDeliver || m.Kind == KindDirect) && len(m.Items) != 1 {
 		return nil, fmt.Errorf("%w: it needs one item", ErrMessage)

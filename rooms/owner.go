@@ -178,14 +178,17 @@ func (c *Core) takeAttached(from NodeID, m *Message) {
 		return
 	}
 	known := r.order
-	r.ring = nil
+	r.ring, r.held = nil, 0
 	for i := range m.Items {
 		if x := &m.Items[i]; known.Term > 0 && !r.knows(x) { // where nothing is known, it is history
 			c.advance(r, x)
 		}
 	}
 	if r.opts.History > 0 {
-		r.ring = append(r.ring[:0:0], m.Items...)
+		r.ring, r.held = nil, 0
+		for i := range m.Items {
+			r.keep(&m.Items[i])
+		}
 	}
 	r.order, r.n, r.attached = m.Order, m.N, true
 	for i := range m.Seen {

@@ -154,11 +154,12 @@ func (c *Core) change(e Entry) {
 // flushChanges tells peers what has changed; also those that seem to be down, since they may hear what is said to them, and would not
 // know that they were left out.
 func (c *Core) flushChanges() {
-	if len(c.changes) == 0 {
-		return
-	}
-	for _, id := range c.ids {
-		c.send(c.peers[id], Message{Kind: KindDelta, Entries: c.changes})
+	for list := c.changes; len(list) > 0; {
+		n := fitting(list)
+		for _, id := range c.ids {
+			c.send(c.peers[id], Message{Kind: KindDelta, Entries: list[:n]})
+		}
+		list = list[n:]
 	}
 	c.changes = nil
 }
@@ -174,7 +175,7 @@ func (c *Core) sendFull(p *peer) {
 	}
 	kind := KindFull
 	for {
-		n := min(len(all), maxEntries)
+		n := fitting(all)
 		c.send(p, Message{Kind: kind, Entries: all[:n]})
 		if kind, all = KindDelta, all[n:]; len(all) == 0 {
 			return

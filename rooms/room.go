@@ -12,7 +12,8 @@ type room struct {
 
 	order Order  // who gave item n its number; of a room without items, who would
 	n     uint64 // the newest item
-	ring  []Item // the last ones, oldest first; at most opts.History
+	ring  []Item // the last ones, oldest first; at most opts.History, and maxStateBytes
+	held  int    // bytes of these
 	seen  []Seen // per origin, the newest item that was ever here
 
 	// As a reader.
@@ -400,10 +401,11 @@ func (r *room) keep(x *Item) {
 	if keep <= 0 {
 		return
 	}
-	if len(r.ring) >= keep {
-		r.ring = r.ring[len(r.ring)-keep+1:]
+	r.ring, r.held = append(r.ring, *x), r.held+x.size()
+	for len(r.ring) > keep || r.held > maxStateBytes && len(r.ring) > 1 {
+		r.held -= r.ring[0].size()
+		r.ring = r.ring[1:]
 	}
-	r.ring = append(r.ring, *x)
 }
 
 // answered ends publishes that were taken; x is the item of the last, where it is known.

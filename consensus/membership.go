@@ -54,6 +54,8 @@ type Member struct {
 const (
 	MaxMembers      = 1 << 10
 	MaxAddressBytes = 255
+	// MaxMembershipBytes are what all of it may take, encoded: whoever keeps a membership has room for that.
+	MaxMembershipBytes = 60 << 10
 )
 
 // Membership is a configuration: who is in the cluster (§4). It is joint when a member is
@@ -110,6 +112,9 @@ func (m Membership) check() error {
 		return fmt.Errorf("consensus: more than %d members", MaxMembers)
 	case voters == 0 && len(m.Members) > 0:
 		return errors.New("consensus: a membership needs a voter")
+	}
+	if n := len(AppendMembership(nil, m)); n > MaxMembershipBytes {
+		return fmt.Errorf("consensus: a membership of %d bytes, the limit is %d: fewer members, or shorter addresses", n, MaxMembershipBytes)
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package consensus
 import (
 	"errors"
 	"reflect"
+	"strings"
 	"testing"
 )
 
@@ -109,4 +110,26 @@ func FuzzMembership(f *testing.F) {
 			t.Fatalf("% x is written % x", b, again)
 		}
 	})
+}
+
+// TestMembershipBytes: a change that would make a membership larger than nodes can keep is refused; as an entry of the log it would
+// end all of them.
+func TestMembershipBytes(t *testing.T) {
+	m := Voters(1)
+	address := strings.Repeat("a", MaxAddressBytes)
+	for id := NodeID(2); ; id++ {
+		next, err := m.after([]Change{{Member: Member{ID: id, Role: Learner, Incarnation: 1 << 63, Address: address}}})
+		if err != nil {
+			if !strings.Contains(err.Error(), "the limit is") || id < 200 {
+				t.Fatal(id, err)
+			}
+			break
+		}
+		if m = next; len(m.Members) == MaxMembers {
+			t.Fatalf("%d members take %d bytes", MaxMembers, len(AppendMembership(nil, m)))
+		}
+	}
+	if got, err := ParseMembership(AppendMembership(nil, m)); err != nil || !reflect.DeepEqual(got, m) {
+		t.Error(err)
+	}
 }

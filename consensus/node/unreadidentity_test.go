@@ -2,6 +2,8 @@ package node
 
 import (
 	"errors"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/lithair/lithair-go/consensus"
@@ -80,5 +82,31 @@ func TestOnlyVotersCountForACut(t *testing.T) {
 		if a := n.Records(q); a.Runs || a.Votes {
 			t.Errorf("closed, and it runs: %v, votes: %v", a.Runs, a.Votes)
 		}
+	}
+}
+
+// TestTheLargestMembershipIsKept: the identity has room for whatever the core lets in.
+func TestTheLargestMembershipIsKept(t *testing.T) {
+	fs := disk.NewSim(1)
+	if err := fs.MkdirAll("data"); err != nil {
+		t.Fatal(err)
+	}
+	m := consensus.Voters(1)
+	for id := consensus.NodeID(2); ; id++ {
+		next := consensus.Membership{Members: append(slices.Clone(m.Members), consensus.Member{ID: id, Incarnation: 1 << 63, Address: strings.Repeat("a", consensus.MaxAddressBytes)})}
+		if _, err := consensus.ParseMembership(consensus.AppendMembership(nil, next)); err != nil {
+			break
+		}
+		m = next
+	}
+	f, _, _, err := openIdentity(fs, "data", "data/node")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(f.write(Identity{Group: 9, ID: 1, Membership: m, Install: eventlog.Position{Index: 1}}), f.close()); err != nil {
+		t.Fatal(err)
+	}
+	if id, err := readIdentity(fs, "data", "node"); err != nil || !slices.Equal(id.Membership.Members, m.Members) {
+		t.Errorf("of %d members: %v", len(m.Members), err)
 	}
 }

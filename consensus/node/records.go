@@ -50,6 +50,7 @@ const (
 	votesFlag      = 1 << 6  // in the same
 	repairBytes    = 1 << 20 // of records in an answer, unless a single one is larger
 	repairRecord   = 5 + 5*binary.MaxVarintLen64
+	maxRepairCount = repairBytes / 16                   // of records in an answer: each counts for more bytes than that
 	maxRepairFrame = 1<<30 + repairBytes + repairRecord // no record is larger than eventlog's largest
 	repairTimeout  = 30 * time.Second                   // for a question and its answer
 )
@@ -142,7 +143,7 @@ func ParseRepairAnswer(b []byte) (a RepairAnswer, err error) {
 		x := eventlog.Record{Index: r.Uvarint(), Term: r.Uvarint(), Time: r.Varint()}
 		kind := r.Uvarint()
 		x.Kind, x.Redacted, x.Payload = uint8(kind), kind&redactedRecord != 0, r.Bytes()
-		if r.Err() != nil || kind >= 2*redactedRecord || x.Redacted && len(x.Payload) != sha256.Size {
+		if r.Err() != nil || len(a.Records) == maxRepairCount || kind >= 2*redactedRecord || x.Redacted && len(x.Payload) != sha256.Size {
 			return RepairAnswer{}, ErrRepairMessage
 		}
 		a.Records = append(a.Records, x)

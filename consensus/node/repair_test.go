@@ -320,6 +320,14 @@ func TestRepairMessages(t *testing.T) {
 			t.Errorf("answer %q", bad)
 		}
 	}
+	most := RepairAnswer{Records: make([]eventlog.Record, maxRepairCount)}
+	if got, err := ParseRepairAnswer(most.Append(nil)); err != nil || len(got.Records) != maxRepairCount {
+		t.Errorf("%d records: %d, %v", maxRepairCount, len(got.Records), err)
+	}
+	most.Records = append(most.Records, eventlog.Record{})
+	if _, err := ParseRepairAnswer(most.Append(nil)); err == nil {
+		t.Errorf("%d records", len(most.Records))
+	}
 	if _, err := readRepair(bytes.NewReader([]byte{255, 255, 255, 127, 1}), maxRepairFrame-1<<30); err == nil {
 		t.Error("a length beyond the limit")
 	}

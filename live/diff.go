@@ -26,7 +26,7 @@ type change struct {
 //
 // Between the common ends of both lists, a walk in order finds what is in one alone. A row that
 // is new to its place goes behind the one before it in the new list, which has its place by
-// then: new rows are placed in order.
+// then: new rows are placed in order. It takes O(n log n) steps.
 func diff(from, to []*entry) (steps []change) {
 	a, b := from, to
 	head := 0
@@ -39,40 +39,40 @@ func diff(from, to []*entry) (steps []change) {
 	if len(a) == 0 && len(b) == 0 {
 		return nil
 	}
-	d := differ{gone: map[string]*entry{}, came: map[string]int{}, list: make([]string, 0, len(a)+len(b))}
+	d := differ{gone: map[string]int{}, came: map[string]int{}}
 	d.split(a, b)
-	for _, e := range a {
-		if e, is := d.gone[e.key]; is {
-			if _, back := d.came[e.key]; !back {
-				d.steps = append(d.steps, change{kind: left, old: e})
-				continue
-			}
-		}
-		d.list = append(d.list, e.key)
-	}
-	d.place(b, head)
+	d.leave(a)
+	d.place(a, b, head)
 	return d.steps
 }
 
 // differ is a diff under construction.
 type differ struct {
-	gone  map[string]*entry // rows of the old list that are not at their order in the new one
-	came  map[string]int    // those of the new list, with their place in it
-	list  []string          // keys, as the steps so far leave them
+	gone  map[string]int // rows of the old list that are not at their order in the new one, with their place in the old
+	came  map[string]int // those of the new list, with their place in it
+	stays []int          // places in the new list of the rows that stay in order, ascending
+	olds  []int          // their places in the old list
+	under []int          // by place in the old list: how many of stays lie before it
+	wait  counts         // rows that will move and have not yet, by place in the old list
 	steps []change
 }
 
 // split finds what is in one list alone; rows in both that changed are updates.
 func (d *differ) split(a, b []*entry) {
+	d.under = make([]int, len(a))
 	for i, j := 0, 0; i < len(a) || j < len(b); {
+		if i < len(a) {
+			d.under[i] = len(d.stays)
+		}
 		switch {
 		case j == len(b) || i < len(a) && a[i].order < b[j].order:
-			d.gone[a[i].key] = a[i]
+			d.gone[a[i].key] = i
 			i++
 		case i == len(a) || b[j].order < a[i].order:
 			d.came[b[j].key] = j
 			j++
 		default:
+			d.stays, d.olds = append(d.stays, j), append(d.olds, i)
 			d.update(a[i], b[j])
 			i, j = i+1, j+1
 		}
@@ -85,42 +85,78 @@ func (d *differ) update(old, next *entry) {
 	}
 }
 
-// place puts rows where they are in the new list, in its order. head is how many rows lie in
-// front of it.
-func (d *differ) place(b []*entry, head int) {
-	for j, e := range b {
-		if at, is := d.came[e.key]; !is || at != j {
+// leave takes out what is not in the new list, and notes what will move.
+func (d *differ) leave(a []*entry) {
+	d.wait = make(counts, len(a)+1)
+	for i, e := range a {
+		if _, is := d.gone[e.key]; !is {
 			continue
 		}
-		old := d.gone[e.key]
+		if _, back := d.came[e.key]; back {
+			d.wait.add(i, 1)
+			continue
+		}
+		d.steps = append(d.steps, change{kind: left, old: e})
+	}
+}
+
+// place puts rows where they are in the new list, in its order. head is how many rows lie in
+// front of it.
+//
+// When it comes to the row j, all before it in the new list stand in order, with rows between
+// them that wait to be moved. Those of them that come behind the last row that stays stand
+// behind all that was placed there.
+func (d *differ) place(a, b []*entry, head int) {
+	passed, last := 0, 0 // how many of stays lie before j; the place in the old list of the newest of them
+	for j, e := range b {
+		if _, is := d.came[e.key]; !is {
+			last = d.olds[passed]
+			passed++
+			continue
+		}
+		i, moves := d.gone[e.key]
 		was := -1
-		if old != nil {
-			was = d.index(e.key)
-			d.list = append(d.list[:was], d.list[was+1:]...)
+		if moves {
+			d.wait.add(i, -1)
+			was = d.before(i, j, passed)
 		}
-		at := 0
-		if j > 0 {
-			at = d.index(b[j-1].key) + 1
-		}
-		d.list = append(d.list, "")
-		copy(d.list[at+1:], d.list[at:])
-		d.list[at] = e.key
-		if old == nil {
+		at := j + d.wait.under(last)
+		if !moves {
 			d.steps = append(d.steps, change{kind: entered, new: e, at: head + at})
 			continue
 		}
-		d.update(old, e)
+		d.update(a[i], e)
 		if at != was {
-			d.steps = append(d.steps, change{kind: moved, old: old, new: e, at: head + at})
+			d.steps = append(d.steps, change{kind: moved, old: a[i], new: e, at: head + at})
 		}
 	}
 }
 
-func (d *differ) index(key string) int {
-	for i, k := range d.list {
-		if k == key {
-			return i
-		}
+// before returns how many rows stand in front of the one at place i of the old list, which waits,
+// when those of the new list before j are placed, among them the first of stays.
+func (d *differ) before(i, j, passed int) int {
+	n := d.wait.under(i)
+	stay := d.under[i] // the first that stays behind it
+	if stay < passed {
+		return n + d.stays[stay] // what was placed behind that one is behind it, too
 	}
-	panic("live: a row has lost its place")
+	return n + j + stay - passed
+}
+
+// counts are numbers whose sums over the first of them are found, and that change, in O(log n): a
+// Fenwick tree.
+type counts []int
+
+func (c counts) add(i, n int) {
+	for i++; i < len(c); i += i & -i {
+		c[i] += n
+	}
+}
+
+// under returns the sum of those before place i.
+func (c counts) under(i int) (n int) {
+	for ; i > 0; i -= i & -i {
+		n += c[i]
+	}
+	return n
 }

@@ -2,6 +2,8 @@ package live
 
 import (
 	"context"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -14,7 +16,7 @@ import (
 const (
 	CloseKicked  ws.CloseCode = 4000 // by an operator
 	CloseExpired ws.CloseCode = 4001 // the token has expired, or was revoked
-	CloseSlow    ws.CloseCode = 4002 // too much was waiting
+	CloseSlow    ws.CloseCode = 4002 // too many answers wait to be read
 	CloseRate    ws.CloseCode = 4003 // too many messages
 )
 
@@ -34,8 +36,10 @@ type Conn struct {
 	principal Principal
 	expiry    *time.Timer
 	watched   <-chan struct{} // Revoked, somebody waits for
+	unwatch   chan struct{}   // closed when nobody is to wait for it any more
 	queue     []queued
 	bytes     int  // in queue
+	replies   int  // bytes of replies that were queued and not sent
 	writing   bool // somebody empties queue
 	wake      chan struct{}
 	room      chan struct{} // closed when queue is empty again; nil: nobody waits
@@ -218,13 +222,21 @@ func (c *Conn) setPrincipal(p Principal) {
 	if !p.Expiry.IsZero() {
 		c.expiry = time.AfterFunc(time.Until(p.Expiry), over("the token has expired"))
 	}
-	if p.Revoked == nil || p.Revoked == c.watched {
+	if p.Revoked == c.watched {
 		return
 	}
-	c.watched = p.Revoked
-	go func(revoked <-chan struct{}) {
+	if c.unwatch != nil {
+		close(c.unwatch)
+		c.unwatch = nil
+	}
+	if c.watched = p.Revoked; p.Revoked == nil {
+		return
+	}
+	c.unwatch = make(chan struct{})
+	go func(revoked <-chan struct{}, instead <-chan struct{}) {
 		select {
 		case <-c.gone:
+		case <-instead:
 		case <-revoked:
 			c.mu.Lock()
 			current := c.watched == revoked
@@ -233,7 +245,7 @@ func (c *Conn) setPrincipal(p Principal) {
 				over("the token was revoked")()
 			}
 		}
-	}(p.Revoked)
+	}(p.Revoked, c.unwatch)
 }
 
 // NewFrame makes a frame of a JSON object with a member op, for any number of connections. Over
@@ -251,7 +263,7 @@ func NewFrame(data []byte) (*Frame, error) {
 func (c *Conn) Send(f *Frame) bool { return c.push(f, fromProgram) }
 
 // Reply queues an answer to the client, an object with a member op, in turn with all that its
-// live queries tell.
+// live queries tell. A client that does not read what it asked for is closed with CloseSlow when it asks for more.
 func (c *Conn) Reply(data []byte) { c.reply(&Frame{Data: data}) }
 
 func (c *Conn) reply(f *Frame) {
@@ -279,6 +291,9 @@ func (c *Conn) push(f *Frame, from sender) bool {
 	}
 	c.queue = append(c.queue, queued{f, from == fromCore})
 	c.bytes += len(f.Data)
+	if f.reply {
+		c.replies += len(f.Data)
+	}
 	if c.socket == nil {
 		select {
 		case c.wake <- struct{}{}:
@@ -351,11 +366,19 @@ func (c *Conn) drain() {
 }
 
 func (c *Conn) sent(list []queued) {
-	n := 0
+	n, replies := 0, 0
 	for _, q := range list {
 		if q.core {
 			n += len(q.frame.Data)
 		}
+		if q.frame.reply {
+			replies += len(q.frame.Data)
+		}
+	}
+	if replies > 0 {
+		c.mu.Lock()
+		c.replies -= replies
+		c.mu.Unlock()
 	}
 	if n > 0 {
 		c.s.do(func(core *Core) { core.Sent(c.id, n) })
@@ -421,6 +444,10 @@ func (c *Conn) message(op ws.Opcode, data []byte) error {
 		c.s.cut.Add(1)
 		return &ws.CloseError{Code: CloseRate, Reason: "too many messages"}
 	}
+	if c.unread() > c.s.cfg.Limits.QueueBytes {
+		c.s.cut.Add(1)
+		return &ws.CloseError{Code: CloseSlow, Reason: "too many answers wait to be read"}
+	}
 	if op != ws.Text {
 		return &ws.CloseError{Code: ws.CloseUnsupportedData, Reason: "want text"}
 	}
@@ -436,13 +463,20 @@ func (c *Conn) message(op ws.Opcode, data []byte) error {
 	}
 	fn := c.s.ops[e.Op]
 	if fn == nil {
-		c.fail(id, fault("unknown_op", "there is no operation "+e.Op))
+		c.fail(id, fault("unknown_op", "there is no operation "+strconv.Quote(cut(e.Op))))
 		return nil
 	}
 	if err := fn(c, data); err != nil {
 		c.fail(id, err)
 	}
 	return nil
+}
+
+// unread returns how many bytes of replies the client has not taken.
+func (c *Conn) unread() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.replies
 }
 
 // id returns the id of a message as text that may stand in a frame; "" for none.
@@ -460,6 +494,14 @@ func (e *envelope) id() (string, error) {
 		return string(raw), nil
 	}
 	return "", fault("bad_message", "an id is a text or a whole number from 0")
+}
+
+// cut shortens what a client said, for a text that answers it.
+func cut(text string) string {
+	if len(text) > maxID {
+		return strings.ToValidUTF8(text[:maxID], "") + "..."
+	}
+	return text
 }
 
 // maxID bounds ids, quotes included.

@@ -28,6 +28,7 @@ type Core struct {
 type Limits struct {
 	Subscriptions int // of one connection, live queries and feeds together; default 1,000
 	Rows          int // skip and take of a live query together; default 10,000
+	AllRows       int // those of all live queries of one connection; default 200,000
 	QueueBytes    int // handed to a connection and not taken by it; default 256 KiB
 	ChunkBytes    int // of a snapshot's frame, about; default 32 KiB
 }
@@ -40,6 +41,7 @@ func (l *Limits) defaults() {
 	}
 	set(&l.Subscriptions, 1000)
 	set(&l.Rows, 10_000)
+	set(&l.AllRows, 200_000)
 	set(&l.QueueBytes, 256<<10)
 	set(&l.ChunkBytes, 32<<10)
 }
@@ -74,7 +76,8 @@ type Frame struct {
 	Data   []byte
 	Shared bool // it goes to several connections
 
-	kept any // of the shell
+	kept  any  // of the shell
+	reply bool // to a message; a client that does not read can have any number of them made
 }
 
 // group is a live query with all its subscriptions.
@@ -95,6 +98,7 @@ type client struct {
 	format  Format
 	subs    map[string]*subscription // by id as it was written
 	order   []*subscription          // the same, in order
+	rows    int                      // that its queries reach for
 	queued  int                      // bytes handed out and not taken
 	waiting []*subscription          // with something to tell and no room for it
 }
@@ -158,6 +162,7 @@ func (c *Core) Shut(conn uint64) {
 // Reply sends a frame in turn with all others of the connection.
 func (c *Core) Reply(conn uint64, f *Frame) {
 	if cl := c.conns[conn]; cl != nil {
+		f.reply = true
 		c.send(cl, f)
 	}
 }
@@ -212,6 +217,8 @@ func (c *Core) Subscribe(conn uint64, s Subscription) error {
 		return fault("too_many", "this connection has as many subscriptions as it may")
 	case s.Query.end() > c.limits.Rows:
 		return fault("too_large", "skip and take reach further than a live query may")
+	case cl.rows+s.Query.end() > c.limits.AllRows:
+		return fault("too_many", "the live queries of this connection reach for as many rows as they may")
 	}
 	c.Commit(s.Found.root) // where it is newer: what the client has is no newer than that
 	g, err := c.join(&s)
@@ -221,6 +228,7 @@ func (c *Core) Subscribe(conn uint64, s Subscription) error {
 	sub := &subscription{id: s.ID, c: cl, g: g, every: s.Every, chunk: -1, greet: true}
 	g.subs = append(g.subs, sub)
 	cl.subs[s.ID] = sub
+	cl.rows += s.Query.end()
 	cl.order = append(cl.order, sub)
 	c.stats.Subscriptions++
 	switch {
@@ -229,7 +237,9 @@ func (c *Core) Subscribe(conn uint64, s Subscription) error {
 	default:
 		if s.Resync != "" {
 			c.stats.Resynced++
-			c.send(cl, resyncFrame(cl.format, sub.id, s.Resync))
+			f := resyncFrame(cl.format, sub.id, s.Resync)
+			f.reply = true
+			c.send(cl, f)
 		}
 		sub.told, sub.chunk, sub.seq = g.view, 0, c.root.Seq()
 	}
@@ -282,6 +292,7 @@ func (c *Core) Unsubscribe(conn uint64, id string) bool {
 func (c *Core) remove(s *subscription) {
 	s.removed = true
 	delete(s.c.subs, s.id)
+	s.c.rows -= s.g.q.end()
 	c.stats.Subscriptions--
 	g := s.g
 	if i := slices.Index(g.subs, s); i >= 0 {
@@ -489,7 +500,9 @@ func (c *Core) Ping(conn uint64) {
 	if !slices.ContainsFunc(cl.order, (*subscription).behind) {
 		o = o.number("seq", c.root.Seq())
 	}
-	c.send(cl, o.frame(cl.format, "pong", ""))
+	f := o.frame(cl.format, "pong", "")
+	f.reply = true
+	c.send(cl, f)
 }
 
 func (c *Core) send(cl *client, f *Frame) {

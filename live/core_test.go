@@ -1,6 +1,7 @@
 package live_test
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -152,6 +153,34 @@ func TestLimits(t *testing.T) {
 	} {
 		if got := ask(row.id, row.question); got != row.code {
 			t.Errorf("%s %s: %q, want %q", row.id, row.question, got, row.code)
+		}
+	}
+}
+
+// TestAllRows: what the queries of a connection reach for together is bounded, and free again when they end.
+func TestAllRows(t *testing.T) {
+	w := newWorld(rand.New(rand.NewPCG(1, 1)), 20)
+	c := live.NewCore(live.Limits{AllRows: 100}, w.head())
+	c.Open(1, live.JSON)
+	c.Open(2, live.JSON)
+	add := func(conn uint64, id string) error {
+		q := w.query("skip=10&take=30")
+		found, err := live.Find(q, w.head())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c.Subscribe(conn, live.Subscription{ID: id, Query: q, Found: found})
+	}
+	for range 3 {
+		if err := errors.Join(add(1, "1"), add(1, "2"), add(2, "1")); err != nil {
+			t.Fatal(err)
+		}
+		var e *live.Error
+		if err := add(1, "3"); !errors.As(err, &e) || e.Code != "too_many" {
+			t.Fatalf("120 rows of 100: %v", err)
+		}
+		if !c.Unsubscribe(1, "1") || !c.Unsubscribe(1, "2") || !c.Unsubscribe(2, "1") {
+			t.Fatal("a subscription is lost")
 		}
 	}
 }

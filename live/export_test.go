@@ -27,3 +27,6 @@ func (c *Conn) TakeQueued() (data [][]byte) {
 
 // Quit ends the connection.
 func (c *Conn) Quit() { c.close() }
+
+// SetPrincipal renews whom the connection is for.
+func (c *Conn) SetPrincipal(p Principal) { c.setPrincipal(p) }

@@ -51,7 +51,7 @@ func (s *Server) feed(c *Conn, data []byte) error {
 func (s *Server) follow(c *Conn, id string, m *feedMessage) error {
 	for _, t := range m.Types {
 		if t != "created" && t != "updated" && t != "deleted" {
-			return fault("bad_message", "there are no events of type "+t+": want created, updated or deleted")
+			return fault("bad_message", "there are no events of type "+strconv.Quote(cut(t))+": want created, updated or deleted")
 		}
 	}
 	if m.Model != "" {
@@ -290,6 +290,7 @@ type feedEvent struct {
 // block is the events of an entry that clients may see.
 type block struct {
 	first, last uint64
+	bytes       int // of the events, about
 	events      []feedEvent
 }
 
@@ -319,6 +320,7 @@ func (s *Server) block(e *engine.Entry) (*block, error) {
 			o[0] = ','
 			made.body = o
 			b.events = append(b.events, made)
+			b.bytes += len(made.body) + len(made.data)
 		}
 	}
 	return b, nil

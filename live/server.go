@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -232,11 +233,21 @@ func (s *Server) model(name string) (Model, error) {
 		}
 		return m, nil
 	}
-	return nil, fault("unknown_model", "there is no model "+name)
+	return nil, fault("unknown_model", "there is no model "+strconv.Quote(cut(name)))
 }
+
+// maxQueryBytes bounds a query with its fields: each is kept as long as somebody follows it.
+const maxQueryBytes = 16 << 10
 
 // query reads a query of a model.
 func (s *Server) query(m Model, root *state.Root, raw string, fields []string) (*Query, error) {
+	size := len(raw)
+	for _, f := range fields {
+		size += len(f) + 1
+	}
+	if size > maxQueryBytes {
+		return nil, fault("too_large", "a query is at most 16 KiB long")
+	}
 	parsed := wire.ParseQuery(raw)
 	if parsed.Err != nil {
 		return nil, fault("bad_query", parsed.Err.Error())

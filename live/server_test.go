@@ -7,10 +7,12 @@ import (
 	"io"
 	"log/slog"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/lithair/lithair-go/engine"
 	"github.com/lithair/lithair-go/jsonx"
@@ -168,6 +170,66 @@ func TestMessageRate(t *testing.T) {
 		}
 	}
 	t.Fatal("100 messages at once are taken at one a second")
+}
+
+// TestUnreadReplies: who asks on and does not read the answers is closed; who reads them is not.
+func TestUnreadReplies(t *testing.T) {
+	s, _ := serve(t, live.Config{MessagesPerSecond: 1 << 20, Limits: live.Limits{QueueBytes: 4 << 10}})
+	long := strings.Repeat("x", 1<<19)
+	for _, op := range []string{`{"op":"ping"}`, `{"op":"unsub","id":9}`, `{"op":"` + long + `"}`, `{"op":"sub","id":1,"model":"` + long + `"}`, `{"op":"sub","id":1,"model":"item","query":"` + long + `=1"}`} {
+		c, err := s.OpenWithout(live.Principal{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Quit()
+		for range 100 {
+			if err := c.Say([]byte(op)); err != nil {
+				t.Fatalf("%.40s: a client that reads: %v", op, err)
+			}
+			if frames := strings.Join(read(t, c, `"op":"`), "\n"); len(frames) > 1000 {
+				t.Fatalf("%.40s is answered with %d bytes", op, len(frames))
+			}
+		}
+		for i := 0; ; i++ {
+			err := c.Say([]byte(op))
+			var e *ws.CloseError
+			if errors.As(err, &e) && e.Code == live.CloseSlow {
+				break
+			}
+			if i > 10_000 || err != nil {
+				t.Fatalf("%.40s: %d messages without reading: %v", op, i, err)
+			}
+		}
+	}
+}
+
+// TestRenewalsLeaveNobodyWaiting: a token that was replaced ends nothing, and nobody waits for its end.
+func TestRenewalsLeaveNobodyWaiting(t *testing.T) {
+	s, _ := serve(t, live.Config{})
+	revoked := make(chan struct{})
+	c, err := s.OpenWithout(live.Principal{ID: "anna", Revoked: revoked})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Quit()
+	before := runtime.NumGoroutine()
+	for range 100 {
+		c.SetPrincipal(live.Principal{ID: "anna", Revoked: make(chan struct{})})
+	}
+	for deadline := time.Now().Add(10 * time.Second); runtime.NumGoroutine() > before+10; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d goroutines, %d before", runtime.NumGoroutine(), before)
+		}
+	}
+	c.SetPrincipal(live.Principal{ID: "anna"})
+	close(revoked)
+	if err := c.Say([]byte(`{"op":"ping"}`)); err != nil {
+		t.Fatal(err)
+	}
+	read(t, c, `"op":"pong"`)
+	if c.Context().Err() != nil {
+		t.Error("the end of a token that was replaced ended the connection")
+	}
 }
 
 // TestConnsPerUser: a user has so many connections; anonymous ones are not counted.

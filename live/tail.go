@@ -15,10 +15,14 @@ type tail struct {
 	stream *engine.Stream
 	blocks []*block // without gaps
 	behind uint64   // the last sequence of them
+	bytes  int      // of them
 }
 
-// tailBlocks is how many are kept.
-const tailBlocks = 512
+// tailBlocks and tailBytes are how many are kept, whichever is less.
+const (
+	tailBlocks = 512
+	tailBytes  = 8 << 20
+)
 
 // next returns what comes behind a sequence; ok is false when the tail does not reach that far
 // back.
@@ -33,7 +37,7 @@ func (t *tail) next(ctx context.Context, s *Server, behind uint64) (list []*bloc
 			t.stream = nil
 			return nil, false, err
 		}
-		t.blocks, t.behind = nil, behind
+		t.blocks, t.behind, t.bytes = nil, behind, 0
 	}
 	if behind < t.behind {
 		if len(t.blocks) == 0 || behind+1 < t.blocks[0].first {
@@ -58,9 +62,14 @@ func (t *tail) next(ctx context.Context, s *Server, behind uint64) (list []*bloc
 			return nil, false, err
 		}
 		t.blocks, t.behind = append(t.blocks, b), b.last
+		t.bytes += b.bytes
 		list = append(list, b)
 	}
-	if n := len(t.blocks) - tailBlocks; n > 0 {
+	n := 0
+	for ; n < len(t.blocks) && (len(t.blocks)-n > tailBlocks || t.bytes > tailBytes); n++ {
+		t.bytes -= t.blocks[n].bytes
+	}
+	if n > 0 {
 		t.blocks = append([]*block(nil), t.blocks[n:]...)
 	}
 	return list, true, nil

@@ -128,6 +128,8 @@ func TestExitCodes(t *testing.T) {
 	defer l.Close()
 	brackets := filepath.Join(t.TempDir(), "[a-]") // which a pattern would take for something else
 	must(t, os.Rename(founded(t, 1), brackets))
+	halfway := founded(t, 1)
+	must(t, os.WriteFile(filepath.Join(halfway, "restore.state"), []byte("clear replaced-1\n"), 0o600))
 	cases := []struct {
 		args string
 		in   string
@@ -135,6 +137,9 @@ func TestExitCodes(t *testing.T) {
 		want string // in what is printed
 	}{
 		{"", "", 2, "usage"},
+		{"log verify " + halfway, "", 1, "a restore of this directory was cut off"},
+		{"log dump " + halfway, "", 1, "a restore of this directory was cut off"},
+		{"log repair -yes " + halfway, "", 1, "a restore of this directory was cut off"},
 		{"-h", "", 0, "log verify"},
 		{"help", "", 0, "log verify"},
 		{"log -h", "", 0, "log verify"},

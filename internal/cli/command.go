@@ -276,8 +276,12 @@ func (c *Console) report(name string, err error) int {
 	return code
 }
 
-// logDir finds the log of a data directory.
+// logDir finds the log of a data directory. Where a restore was cut off, part of a log may stand
+// there, which would be taken for all of it.
 func logDir(dir string) (string, error) {
+	if there, err := backup.Interrupted(disk.Real(), dir); err != nil || there {
+		return "", errors.Join(err, backup.ErrInterrupted)
+	}
 	for _, d := range []string{filepath.Join(dir, "log"), dir} {
 		segments, err := fs.Glob(os.DirFS(d), "*.seg") // d may have brackets in it
 		if err != nil {

@@ -27,7 +27,7 @@ var update = flag.Bool("update", false, "write docs/errors.md")
 // noFault are exported errors that have no code of their own, each with why.
 var noFault = map[string]string{
 	"engine.ErrNoRoom": "requests: LTH1031", "engine.ErrBusy": "requests: LTH1027", "engine.ErrNotLeader": "requests: LTH1028", "engine.ErrNoLeader": "requests: LTH1028",
-	"engine.ErrClosed": "requests: LTH1028", "engine.ErrNested": "a mistake in Go code", "engine.ErrNotCommitted": "requests: LTH1029", "engine.ErrOutcomeUnknown": "requests: LTH1030",
+	"engine.ErrClosed": "requests: LTH1028", "engine.ErrNested": "a mistake in Go code", "engine.ErrEventName": "a mistake in Go code", "engine.ErrEventSealed": "a mistake in Go code", "engine.ErrEventLocal": "a mistake in Go code", "engine.ErrNotCommitted": "requests: LTH1029", "engine.ErrOutcomeUnknown": "requests: LTH1030",
 	"engine.ErrNotFound": "requests: LTH1010", "engine.ErrTxDone": "a mistake in Go code", "engine.ErrUnknownTable": "a mistake in Go code", "engine.LostError": "requests: LTH1029, LTH1030",
 	"engine.ConflictError": "requests: LTH1013 to LTH1016", "engine.ValidationError": "requests: LTH1021", "engine.TooLargeError": "requests: LTH1019", "engine.CascadeError": "requests: LTH1034",
 	"engine.PanicError": "requests: LTH1026", "engine.IdempotencyError": "requests: LTH1024",

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"errors"
 	"math"
 
 	"github.com/lithair/lithair-go/consensus"
@@ -28,7 +29,15 @@ func (n *Node) Compact(r eventlog.Retention) (removed int, err error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.core.Compacted(min(n.log.First()-1, n.reported))
-	return removed, err
+	return removed, n.suspect(err)
+}
+
+// suspect adds to an error what came of having the next start look at the damage that it names, which it repairs.
+func (n *Node) suspect(err error) error {
+	if err == nil {
+		return nil
+	}
+	return errors.Join(err, n.log.Suspect(err))
 }
 
 // needed is the index of the first entry that some other member may still need.

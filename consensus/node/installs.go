@@ -105,7 +105,8 @@ func (n *Node) Position(index uint64) (eventlog.Position, error) {
 	if index == base.Index {
 		return base, nil // the log begins behind it
 	}
-	return n.log.Position(index)
+	at, err := n.log.Position(index)
+	return at, n.suspect(err)
 }
 
 // maxConfigs bounds how many memberships of the past are known: snapshots are written of the

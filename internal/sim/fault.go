@@ -2,9 +2,11 @@ package sim
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/lithair/lithair-go/consensus"
+	"github.com/lithair/lithair-go/eventlog"
 	"github.com/lithair/lithair-go/internal/disk"
 )
 
@@ -295,6 +297,12 @@ func (p *part) snapshot() {
 		err := p.e.Snapshot(context.Background())
 		if armed && !p.m.dark {
 			p.m.fuse = 0
+		}
+		if _, damaged := errors.AsType[*eventlog.CorruptError](err); damaged && !p.m.dark {
+			p.tell("the log is damaged where a snapshot needs it: %v", err)
+			p.m.s.stats["damage found by a snapshot"]++
+			p.ill = true // somebody restarts it, and the start repairs the log
+			return
 		}
 		if err != nil && !p.m.dark && !p.m.full && !p.ill && p.log.Err() == nil {
 			violated("node %d cannot write a snapshot: %v", p.m.id, err)

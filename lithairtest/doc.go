@@ -22,8 +22,8 @@
 //
 // [Answer.Golden] holds an answer against testdata/NAME.golden, and writes that file under go
 // test -update. JSON is indented, and what differs from run to run is replaced: ids by id-1,
-// id-2 in order, times by time-1 and so on, ETag and request ids likewise. A package that has a
-// flag of that name already sets [Update] by its own.
+// id-2 in order, times by time-1 and so on, ETag and request ids likewise. Where a package defines
+// a flag of that name itself, -update sets both.
 //
 // What is here is for tests: mistakes end the test that called.
 package lithairtest

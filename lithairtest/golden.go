@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -18,9 +19,29 @@ import (
 // Update has golden files written; go test -update sets it.
 var Update bool
 
+// ownFlag stands for -update on the command line: a name that no other package has.
+const ownFlag = "lithairtest.update"
+
+// init has -update set Update, and a flag of that name that another package defines as well:
+// which may be later than this, so that it cannot be defined here.
 func init() {
-	if flag.Lookup("update") == nil {
-		flag.BoolVar(&Update, "update", false, "write the golden files of lithairtest anew")
+	flag.BoolFunc(ownFlag, "write golden files anew; -update is the same", func(s string) error {
+		on, err := strconv.ParseBool(s)
+		if Update = on; flag.Lookup("update") != nil {
+			return flag.Set("update", s)
+		}
+		return err
+	})
+	for i, arg := range os.Args {
+		name, value, has := strings.Cut(arg, "=")
+		switch {
+		case name == "-args" || name == "--":
+			return
+		case (name == "-update" || name == "--update") && has:
+			os.Args[i] = "-" + ownFlag + "=" + value
+		case name == "-update" || name == "--update":
+			os.Args[i] = "-" + ownFlag
+		}
 	}
 }
 

@@ -2,8 +2,10 @@ package lithairtest_test
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -51,6 +53,37 @@ func TestApp(t *testing.T) {
 				t.Errorf("index %q", got)
 			}
 		})
+	}
+}
+
+// own is a flag -update as a user's package may define it; nil where it does not.
+var own *bool
+
+func init() {
+	if os.Getenv("LITHAIRTEST_OWN_FLAG") != "" {
+		own = flag.Bool("update", false, "")
+	}
+}
+
+// TestUpdateFlag: -update is taken beside a flag of that name of another package, and without.
+func TestUpdateFlag(t *testing.T) {
+	if os.Getenv("LITHAIRTEST_SHOW_FLAG") != "" {
+		fmt.Println("update:", lithairtest.Update, own != nil, own != nil && *own)
+		return
+	}
+	for _, c := range []struct{ arg, env, want string }{
+		{"-update", "", "update: true false false"},
+		{"--update=true", "1", "update: true true true"},
+		{"-update", "1", "update: true true true"},
+		{"-update=false", "1", "update: false true false"},
+		{"-test.v=false", "1", "update: false true false"},
+	} {
+		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestUpdateFlag$", c.arg)
+		cmd.Env = append(os.Environ(), "LITHAIRTEST_SHOW_FLAG=1", "LITHAIRTEST_OWN_FLAG="+c.env)
+		out, err := cmd.CombinedOutput()
+		if err != nil || !strings.Contains(string(out), c.want) {
+			t.Errorf("%s, own %q: %v: %s", c.arg, c.env, err, out)
+		}
 	}
 }
 

@@ -157,11 +157,11 @@ func (b *clientBody) Close() error { return errors.Join(b.response.Close(), b.cl
 
 // writeWhole writes a file so that it is there whole and durable, or not at all.
 func writeWhole(name string, write func(w io.Writer) error) error {
-	temp := name + ".tmp"
-	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	f, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*.tmp") // no file of somebody else's
 	if err != nil {
 		return err
 	}
+	temp := f.Name()
 	err = write(f)
 	if err == nil {
 		err = f.Sync()

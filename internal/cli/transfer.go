@@ -5,12 +5,12 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"encoding/csv"
 	"encoding/hex"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -24,16 +24,16 @@ import (
 )
 
 type transferFlags struct {
-	format, token, at string
-	batch             int
-	force             bool
+	format, token, at, without string
+	batch                      int
+	force                      bool
 }
 
-// maxRecordBytes bounds one line of a file that is imported.
-const maxRecordBytes = 16 << 20
-
-// exportTake is how many records are asked for at a time.
-const exportTake = 1000
+const (
+	maxRecordBytes = 16 << 20 // of one record of a file that is imported
+	maxBatchBytes  = 8 << 20  // of several records together: half of what servers take as a rule
+	exportTake     = 1000     // records that are asked for at a time
+)
 
 func (f *transferFlags) set(fs *flag.FlagSet) {
 	fs.StringVar(&f.format, "format", "", "jsonl or csv; default: by the name of FILE, else jsonl")
@@ -53,7 +53,8 @@ func setupExport(fs *flag.FlagSet) func(*Console, Input) error {
 func setupImport(fs *flag.FlagSet) func(*Console, Input) error {
 	var f transferFlags
 	f.set(fs)
-	fs.IntVar(&f.batch, "batch", 500, "records of one transaction")
+	fs.IntVar(&f.batch, "batch", 500, "records of one transaction; keep it when an import is repeated")
+	fs.StringVar(&f.without, "without", "", "fields to pass over, with commas between: those that the server sets, say")
 	return func(c *Console, in Input) error {
 		if f.batch < 1 || f.batch > 10_000 {
 			return &ExitError{CodeUsage, errors.New("-batch must be 1 to 10000")}
@@ -73,6 +74,7 @@ type transfer struct {
 	begun  time.Time
 	shown  time.Time // when progress was last
 	count  uint64
+	before uint64 // of count: imported by an earlier run
 }
 
 func (c *Console) transfer(f transferFlags, in Input, run func(t *transfer) error) (err error) {
@@ -87,6 +89,9 @@ func (c *Console) transfer(f transferFlags, in Input, run func(t *transfer) erro
 	if t.f.format != "jsonl" && t.f.format != "csv" {
 		return &ExitError{CodeUsage, fmt.Errorf("-format: %q is not jsonl or csv", t.f.format)}
 	}
+	if err := onlyCollection(t.url); err != nil {
+		return err
+	}
 	if f.token != "" {
 		b, err := os.ReadFile(f.token)
 		if err != nil {
@@ -99,6 +104,16 @@ func (c *Console) transfer(f transferFlags, in Input, run func(t *transfer) erro
 	}
 	defer func() { err = errors.Join(err, t.client.Close()) }()
 	return run(t)
+}
+
+// onlyCollection refuses what is no address of a collection alone.
+func onlyCollection(url string) error {
+	_, rest, ok := strings.Cut(url, "://")
+	_, path, found := strings.Cut(rest, "/")
+	if !ok || !found || path == "" || strings.ContainsAny(path, "?#") {
+		return &ExitError{CodeUsage, fmt.Errorf("%q is no URL of a collection, such as http://127.0.0.1:8080/api/notes", url)}
+	}
+	return nil
 }
 
 // ask sends a request and returns an answer of 2xx; others are errors.
@@ -146,15 +161,24 @@ func detail(text []byte) string {
 func (t *transfer) export(file string) error {
 	write := func(w io.Writer) error {
 		out := bufio.NewWriter(w)
-		if err := t.pages(t.rows(out)); err != nil {
+		row, err := t.rows(out)
+		if err != nil {
+			return err
+		}
+		if err := t.pages(row); err != nil {
 			return err
 		}
 		return out.Flush()
 	}
 	if file == "-" {
-		return errors.Join(write(t.c.Out), t.done("exported"))
+		if err := write(t.c.Out); err != nil {
+			return err
+		}
+		return t.done("exported")
 	}
-	if _, err := os.Lstat(file); err == nil && !t.f.force {
+	if info, err := os.Lstat(file); err == nil && !info.Mode().IsRegular() {
+		return fmt.Errorf("%s is no regular file; - writes to standard output", file)
+	} else if err == nil && !t.f.force {
 		return &ExitError{CodeLocked, fmt.Errorf("%s is there already; -force replaces it", file)}
 	}
 	if err := writeWhole(file, write); err != nil {
@@ -163,11 +187,12 @@ func (t *transfer) export(file string) error {
 	return t.done("exported")
 }
 
-// pages reads list after list, the later ones as of the first one's index.
+// pages reads list after list, the later ones as of the first one's index. Skipping costs the
+// server nothing where no rule of the application hides records: its trees know their ranks.
 func (t *transfer) pages(row func(*jsonx.Value) error) error {
 	at := ""
 	if t.f.at != "" {
-		at = "&at=" + strings.ReplaceAll(t.f.at, "+", "%2B")
+		at = "&at=" + url.QueryEscape(t.f.at)
 	}
 	for skip := 0; ; {
 		text, r, err := t.ask("GET", fmt.Sprintf("%s?take=%d&skip=%d%s", t.url, exportTake, skip, at), nil)
@@ -202,56 +227,18 @@ func (t *transfer) pages(row func(*jsonx.Value) error) error {
 }
 
 // rows writes records in the format.
-func (t *transfer) rows(out *bufio.Writer) func(*jsonx.Value) error {
-	if t.f.format == "jsonl" {
-		return func(v *jsonx.Value) error {
-			line, err := v.AppendJSON(nil)
-			if err != nil {
-				return err
-			}
-			_, err = out.Write(append(line, '\n'))
-			return err
-		}
+func (t *transfer) rows(out *bufio.Writer) (func(*jsonx.Value) error, error) {
+	if t.f.format == "csv" {
+		return t.csvRows(out)
 	}
-	table := csv.NewWriter(out)
-	var names []string
 	return func(v *jsonx.Value) error {
-		if names == nil {
-			for name := range v.Members() {
-				names = append(names, name)
-			}
-			if err := table.Write(names); err != nil {
-				return err
-			}
-		}
-		cells := make([]string, len(names))
-		for i, name := range names {
-			if m, ok := v.Get(name); ok {
-				cell, err := cellOf(m)
-				if err != nil {
-					return err
-				}
-				cells[i] = cell
-			}
-		}
-		if err := table.Write(cells); err != nil {
+		line, err := v.AppendJSON(nil)
+		if err != nil {
 			return err
 		}
-		table.Flush()
-		return table.Error()
-	}
-}
-
-// cellOf is a value in a cell: text as it is, null as nothing, the rest as JSON.
-func cellOf(v *jsonx.Value) (string, error) {
-	switch v.Kind() {
-	case jsonx.String:
-		return v.Text(), nil
-	case jsonx.Null:
-		return "", nil
-	}
-	b, err := v.AppendJSON(nil)
-	return string(b), err
+		_, err = out.Write(append(line, '\n'))
+		return err
+	}, nil
 }
 
 // load sends what a file holds, a batch a transaction.
@@ -275,28 +262,43 @@ func (t *transfer) load(file string) (err error) {
 	}
 	var batch [][]byte
 	var lines []int
+	length := 0
+	flush := func() error {
+		if len(batch) == 0 {
+			return nil
+		}
+		if err := t.send(batch, lines); err != nil {
+			return err
+		}
+		batch, lines, length = batch[:0], lines[:0], 0
+		if size > 0 {
+			t.progress(float64(counted.n) / float64(size))
+		} else {
+			t.progress(0)
+		}
+		return nil
+	}
 	for {
 		rec, line, err := next()
-		if err != nil && err != io.EOF {
-			return t.refused(line, err)
-		}
-		if err == nil {
-			batch, lines = append(batch, rec), append(lines, line)
-		}
-		if len(batch) == t.f.batch || err == io.EOF && len(batch) > 0 {
-			if err := t.send(batch, lines); err != nil {
+		if err == io.EOF {
+			if err := flush(); err != nil {
 				return err
 			}
-			t.count += uint64(len(batch))
-			batch, lines = batch[:0], lines[:0]
-			if size > 0 {
-				t.progress(float64(counted.n) / float64(size))
-			} else {
-				t.progress(0)
+			return t.done("imported")
+		}
+		if err != nil {
+			return t.refused(line, err)
+		}
+		if length+len(rec) > maxBatchBytes {
+			if err := flush(); err != nil {
+				return err
 			}
 		}
-		if err == io.EOF {
-			return t.done("imported")
+		batch, lines, length = append(batch, rec), append(lines, line), length+len(rec)
+		if len(batch) == t.f.batch {
+			if err := flush(); err != nil {
+				return err
+			}
 		}
 	}
 }
@@ -324,8 +326,12 @@ func (t *transfer) refused(line int, err error) error {
 func (t *transfer) send(batch [][]byte, lines []int) error {
 	body := append(append([]byte{'['}, bytes.Join(batch, []byte{','})...), ']')
 	sum := sha256.Sum256(append([]byte(strconv.Itoa(lines[0])+" "), body...))
-	text, _, err := t.ask("POST", t.url+"/_bulk", body, [2]string{"Content-Type", "application/json"}, [2]string{"Idempotency-Key", "import-" + hex.EncodeToString(sum[:16])})
+	text, r, err := t.ask("POST", t.url+"/_bulk", body, [2]string{"Content-Type", "application/json"}, [2]string{"Idempotency-Key", "import-" + hex.EncodeToString(sum[:16])})
 	if err == nil {
+		t.count += uint64(len(batch))
+		if r.Header("Idempotency-Replayed") != "" {
+			t.before += uint64(len(batch))
+		}
 		return nil
 	}
 	var p struct {
@@ -339,20 +345,39 @@ func (t *transfer) send(batch [][]byte, lines []int) error {
 			return t.refused(lines[i], err)
 		}
 	}
-	return fmt.Errorf("lines %d to %d: %w; %d records before them were imported, and these were not", lines[0], lines[len(lines)-1], err, t.count)
+	these := "these were not"
+	if !surely(r, err) {
+		these = "whether these were is not known; the same command again imports them once"
+	}
+	return fmt.Errorf("lines %d to %d: %w; %d records before them were imported, and %s", lines[0], lines[len(lines)-1], err, t.count, these)
+}
+
+// surely says that a request that failed changed nothing.
+func surely(r *wire.ClientResponse, err error) bool {
+	if r != nil {
+		return r.StatusCode() < 500 || r.Header("Lithair-Outcome") == "none"
+	}
+	var exit *ExitError
+	return errors.As(err, &exit) && exit.Code == CodeUnreachable
 }
 
 // records returns what reads the next record of a file, as JSON, with its line.
 func (t *transfer) records(in io.Reader) (func() ([]byte, int, error), error) {
+	var without []string
+	if t.f.without != "" {
+		without = strings.Split(t.f.without, ",")
+	}
 	if t.f.format == "csv" {
-		return t.csvRecords(in)
+		return t.csvRecords(in, without)
 	}
 	lines, line := bufio.NewScanner(in), 0
 	lines.Buffer(make([]byte, 64<<10), maxRecordBytes)
 	return func() ([]byte, int, error) {
 		for lines.Scan() {
-			line++
 			text := bytes.TrimSpace(lines.Bytes())
+			if line++; line == 1 {
+				text = bytes.TrimPrefix(text, []byte("\ufeff"))
+			}
 			if len(text) == 0 {
 				continue
 			}
@@ -360,11 +385,18 @@ func (t *transfer) records(in io.Reader) (func() ([]byte, int, error), error) {
 			if err == nil && v.Kind() != jsonx.Object {
 				err = errors.New("want an object")
 			}
-			return bytes.Clone(text), line, err
+			if err != nil || len(without) == 0 {
+				return bytes.Clone(text), line, err
+			}
+			for _, name := range without {
+				v.Delete(name)
+			}
+			rec, err := v.AppendJSON(nil)
+			return rec, line, err
 		}
 		if err := lines.Err(); err != nil {
 			if errors.Is(err, bufio.ErrTooLong) {
-				err = fmt.Errorf("it has more than %d bytes", maxRecordBytes)
+				err = errTooLong
 			}
 			return nil, line + 1, err
 		}
@@ -372,106 +404,7 @@ func (t *transfer) records(in io.Reader) (func() ([]byte, int, error), error) {
 	}, nil
 }
 
-// csvRecords makes records of rows: the header has the names, the application knows the types.
-func (t *transfer) csvRecords(in io.Reader) (func() ([]byte, int, error), error) {
-	types, err := t.types()
-	if err != nil {
-		return nil, err
-	}
-	table := csv.NewReader(in)
-	names, err := table.Read()
-	if err != nil {
-		return nil, fmt.Errorf("line 1: want a header with the names of the fields: %w", err)
-	}
-	names[0] = strings.TrimPrefix(names[0], "\ufeff")
-	for _, name := range names {
-		if _, ok := types[name]; !ok {
-			return nil, fmt.Errorf("line 1: the collection has no field %q", name)
-		}
-	}
-	return func() ([]byte, int, error) {
-		cells, err := table.Read()
-		var syntax *csv.ParseError
-		if errors.As(err, &syntax) {
-			return nil, syntax.Line, syntax.Err
-		}
-		if err != nil {
-			return nil, 0, err
-		}
-		line, _ := table.FieldPos(0)
-		rec := []byte{'{'}
-		for i, name := range names {
-			value, err := jsonOf(cells[i], types[name])
-			if err != nil {
-				return nil, line, fmt.Errorf("field %s: %w", name, err)
-			}
-			if value == nil {
-				continue
-			}
-			if len(rec) > 1 {
-				rec = append(rec, ',')
-			}
-			rec = append(append(jsonx.AppendString(rec, name), ':'), value...)
-		}
-		return append(rec, '}'), line, nil
-	}, nil
-}
-
-// jsonOf is a cell as JSON; nil where it says nothing.
-func jsonOf(cell, typ string) ([]byte, error) {
-	if typ == "string" {
-		return jsonx.AppendString(nil, cell), nil
-	}
-	if cell == "" {
-		return nil, nil
-	}
-	if _, err := jsonx.Parse([]byte(cell)); err != nil {
-		return nil, fmt.Errorf("%q is no %s", cell, typ)
-	}
-	return []byte(cell), nil
-}
-
-// types asks the application for the types of a collection's fields.
-func (t *transfer) types() (map[string]string, error) {
-	scheme, rest, ok := strings.Cut(t.url, "://")
-	host, path, found := strings.Cut(rest, "/")
-	if !ok || !found {
-		return nil, &ExitError{CodeUsage, fmt.Errorf("%q is no URL of a collection, such as http://127.0.0.1:8080/api/notes", t.url)}
-	}
-	text, _, err := t.ask("GET", scheme+"://"+host+"/openapi.json", nil)
-	if err != nil {
-		return nil, fmt.Errorf("for the types of the columns: %w", err)
-	}
-	doc, err := jsonx.Parse(text)
-	if err != nil {
-		return nil, err
-	}
-	at := func(v *jsonx.Value, names ...string) *jsonx.Value {
-		for _, n := range names {
-			next, ok := v.Get(n)
-			if !ok {
-				return &jsonx.Value{}
-			}
-			v = next
-		}
-		return v
-	}
-	schema := at(&doc, "paths", "/"+path, "post", "requestBody", "content", "application/json", "schema")
-	if ref, ok := schema.Get("$ref"); ok {
-		schema = at(&doc, strings.Split(strings.TrimPrefix(ref.Text(), "#/"), "/")...)
-	}
-	types := map[string]string{}
-	for name, p := range at(schema, "properties").Members() {
-		types[name] = "value"
-		if typ, ok := p.Get("type"); ok && typ.Kind() == jsonx.String {
-			types[name] = typ.Text()
-		}
-	}
-	if len(types) == 0 {
-		return nil, &ExitError{CodeNotFound, fmt.Errorf("%s is no collection that records can be created in", t.url)}
-	}
-	return types, nil
-}
+var errTooLong = fmt.Errorf("it has more than %d bytes", maxRecordBytes)
 
 // progress tells a terminal now and then how far it has come; part is that of the whole, 0 when
 // it is not known.
@@ -493,6 +426,13 @@ func (t *transfer) progress(part float64) {
 
 // done tells how much it was.
 func (t *transfer) done(word string) error {
-	_, err := fmt.Fprintf(t.c.Err, "%d records %s in %v\n", t.count, word, time.Since(t.begun).Round(time.Millisecond))
+	again, line := "", ""
+	if t.before > 0 {
+		again = fmt.Sprintf("; %d of them by an earlier run", t.before)
+	}
+	if !t.shown.IsZero() {
+		line = "\n"
+	}
+	_, err := fmt.Fprintf(t.c.Err, "%s%d records %s in %v%s\n", line, t.count, word, time.Since(t.begun).Round(time.Millisecond), again)
 	return err
 }

@@ -258,8 +258,8 @@ func NewFrame(data []byte) (*Frame, error) {
 	return &Frame{Data: data, Shared: true, kept: p}, nil
 }
 
-// Send queues a frame without waiting; false when the connection has ended, or has more waiting
-// than Limits.QueueBytes: then nothing is queued.
+// Send queues a frame without waiting; false when the connection has ended, or has
+// Limits.QueueBytes waiting: then nothing is queued. A frame may be larger than that.
 func (c *Conn) Send(f *Frame) bool { return c.push(f, fromProgram) }
 
 // Reply queues an answer to the client, an object with a member op, in turn with all that its
@@ -286,7 +286,7 @@ func (c *Conn) push(f *Frame, from sender) bool {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.ended || from == fromProgram && c.bytes+len(f.Data) > c.s.cfg.Limits.QueueBytes {
+	if c.ended || from == fromProgram && c.bytes >= c.s.cfg.Limits.QueueBytes {
 		return false
 	}
 	c.queue = append(c.queue, queued{f, from == fromCore})

@@ -232,6 +232,26 @@ func TestRenewalsLeaveNobodyWaiting(t *testing.T) {
 	}
 }
 
+// TestSendOfLargeFrame: a frame larger than the queue, such as a room's history, goes out; behind it there is no room.
+func TestSendOfLargeFrame(t *testing.T) {
+	s, _ := serve(t, live.Config{Limits: live.Limits{QueueBytes: 1 << 10}})
+	c, err := s.OpenWithout(live.Principal{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Quit()
+	f, err := live.NewFrame([]byte(`{"op":"large","x":"` + strings.Repeat("x", 4<<10) + `"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if !c.Send(f) || c.Send(f) {
+			t.Fatal("want one frame to be taken, and none behind it")
+		}
+		read(t, c, `"op":"large"`)
+	}
+}
+
 // TestConnsPerUser: a user has so many connections; anonymous ones are not counted.
 func TestConnsPerUser(t *testing.T) {
 	s, _ := serve(t, live.Config{ConnsPerUser: 2})

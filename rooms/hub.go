@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -182,13 +183,13 @@ func (h *Hub) keepLate(id ConnID, key string, p any) {
 		l = &lateFrames{of: map[string]any{}}
 		h.late[id] = l
 	}
-	if _, there := l.of[key]; !there {
-		if len(l.order) == maxLate {
-			delete(l.of, l.order[0])
-			l.order = l.order[1:]
-		}
-		l.order = append(l.order, key)
+	if _, there := l.of[key]; there { // to the end: clients take a lower n after a higher one for told already
+		l.order = slices.DeleteFunc(l.order, func(k string) bool { return k == key })
+	} else if len(l.order) == maxLate {
+		delete(l.of, l.order[0])
+		l.order = l.order[1:]
 	}
+	l.order = append(l.order, key)
 	l.of[key] = p
 }
 

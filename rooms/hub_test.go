@@ -213,3 +213,22 @@ func BenchmarkBroadcast(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/members, "ns/member")
 }
+
+// TestCoalescedKeepTheirOrder: what a slow connection gets late comes in the order in which it was said: clients take a lower
+// number after a higher one for told already.
+func TestCoalescedKeepTheirOrder(t *testing.T) {
+	s := newSink()
+	h := NewHub(HubConfig{Core: CoreConfig{Self: 1, Epoch: 1, Options: func(string) *Options { return nil }}, Sink: s})
+	defer h.Close()
+	s.let(7, 0)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, x := range []struct{ key, data string }{{"anna", "1"}, {"ben", "2"}, {"anna", "3"}, {"cleo", "4"}} {
+		h.show(&Frame{Conns: []ConnID{7}, Data: []byte(x.data), Slow: SlowCoalesce, Key: x.key})
+	}
+	s.let(7, 10)
+	h.flushLate()
+	if got := strings.Join(s.got[7], " "); got != "2 3 4" {
+		t.Errorf("got %s, want 2 3 4", got)
+	}
+}

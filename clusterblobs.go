@@ -90,31 +90,27 @@ func (a *App) transferTime(size int64) time.Duration {
 // the voters. The rest get it meanwhile or later.
 func (a *App) spread(c *cluster, ref blob.Ref) error {
 	s := c.node.Status()
-	held, need := 0, len(voters(s))/2+1
+	holds := map[consensus.NodeID]bool{s.ID: true}
 	ctx, cancel := context.WithTimeout(c.fetches.ctx, a.transferTime(ref.Size))
 	type answer struct {
-		voter bool
-		err   error
+		from consensus.NodeID
+		err  error
 	}
 	answers, asked := make(chan answer), 0
 	for _, m := range s.Membership.Members {
-		voter := m.Role != consensus.Learner
 		if m.ID == s.ID {
-			if voter {
-				held++
-			}
 			continue
 		}
 		asked++
-		go func() { answers <- answer{voter, a.sendBlobTo(ctx, c, m.ID, ref)} }()
+		go func() { answers <- answer{m.ID, a.sendBlobTo(ctx, c, m.ID, ref)} }()
 	}
 	var errs []error
-	for asked > 0 && held < need {
+	for asked > 0 && !majority(s.Membership, holds) {
 		x := <-answers
 		if asked--; x.err != nil {
 			errs = append(errs, x.err)
-		} else if x.voter {
-			held++
+		} else {
+			holds[x.from] = true
 		}
 	}
 	a.behind.Go(func() {
@@ -123,12 +119,31 @@ func (a *App) spread(c *cluster, ref blob.Ref) error {
 			<-answers // what fails is fetched by who lacks it
 		}
 	})
-	if held < need {
-		e := notMade(fmt.Sprintf("the file is on %d voters, and must be on %d", held, need))
+	if !majority(s.Membership, holds) {
+		e := notMade(fmt.Sprintf("the file is on %d members, and must be on %d voters, while these change on most of the old and of the new ones", len(holds), len(voters(s))/2+1))
 		e.Err = errors.Join(errs...)
 		return e
 	}
 	return nil
+}
+
+// majority says whether the holders are more than half of the voters; while the voters change, of the old ones and of the new ones.
+func majority(m consensus.Membership, holds map[consensus.NodeID]bool) bool {
+	var all, held [2]int // of the old half, and of the new one
+	count := func(half int, id consensus.NodeID) {
+		if all[half]++; holds[id] {
+			held[half]++
+		}
+	}
+	for _, x := range m.Members {
+		if x.Role == consensus.Voter || x.Role == consensus.Outgoing || x.Role == consensus.Demoted {
+			count(0, x.ID)
+		}
+		if x.Role == consensus.Voter || x.Role == consensus.Incoming {
+			count(1, x.ID)
+		}
+	}
+	return held[0] > all[0]/2 && held[1] > all[1]/2
 }
 
 func (a *App) sendBlobTo(ctx context.Context, c *cluster, to consensus.NodeID, ref blob.Ref) error {

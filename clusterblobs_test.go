@@ -134,3 +134,35 @@ func TestDamagedFileHoldsUpNoOther(t *testing.T) {
 		}
 	}
 }
+
+// TestMajorityOfHalves: while voters change, a file that is on most of all of them may be on one of the old ones alone.
+func TestMajorityOfHalves(t *testing.T) {
+	of := func(roles ...consensus.Role) (m consensus.Membership) {
+		for i, r := range roles {
+			m.Members = append(m.Members, consensus.Member{ID: consensus.NodeID(i + 1), Role: r})
+		}
+		return m
+	}
+	const learner, voter, incoming, outgoing, demoted = consensus.Learner, consensus.Voter, consensus.Incoming, consensus.Outgoing, consensus.Demoted
+	for _, c := range []struct {
+		m     consensus.Membership
+		holds []consensus.NodeID
+		want  bool
+	}{
+		{of(voter), []consensus.NodeID{1}, true},
+		{of(voter, voter), []consensus.NodeID{1}, false},
+		{of(voter, voter, voter), []consensus.NodeID{1, 3}, true},
+		{of(voter, learner, learner, voter, voter), []consensus.NodeID{1, 2, 3}, false},
+		{of(voter, outgoing, demoted, incoming, incoming), []consensus.NodeID{1, 4, 5}, false},
+		{of(voter, outgoing, demoted, incoming, incoming), []consensus.NodeID{1, 2, 3}, false},
+		{of(voter, outgoing, demoted, incoming, incoming), []consensus.NodeID{1, 3, 5}, true},
+	} {
+		holds := map[consensus.NodeID]bool{}
+		for _, id := range c.holds {
+			holds[id] = true
+		}
+		if got := majority(c.m, holds); got != c.want {
+			t.Errorf("%v of %v: %v", c.holds, c.m.Members, got)
+		}
+	}
+}

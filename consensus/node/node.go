@@ -419,6 +419,9 @@ func (n *Node) Close() error {
 	n.mu.Unlock()
 	n.ticking.Wait()
 	n.workers.Wait()
+	if e := n.fenced.Load(); e != nil {
+		n.rememberFence(e) // whose turn it was to do so may not have come
+	}
 	err := n.log.Close()
 	if n.file != nil {
 		n.mu.Lock()

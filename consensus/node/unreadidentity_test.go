@@ -110,3 +110,24 @@ func TestTheLargestMembershipIsKept(t *testing.T) {
 		t.Errorf("of %d members: %v", len(m.Members), err)
 	}
 }
+
+// TestAFenceOutlastsAHurriedEnd: a node that is closed before it came to write its fence down does so then.
+func TestAFenceOutlastsAHurriedEnd(t *testing.T) {
+	sane, _ := stoppedMember(t)
+	fs := sane.Crash(0)
+	n, err := startMember(t, fs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.mu.Lock()
+	n.working = true // somebody is at other jobs, for long
+	n.marks.own[5] = [16]byte{1}
+	n.submit(mark{5, [16]byte{2}})
+	n.leave()
+	if err := n.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if e, err := readFence(fs, "data", "node"); err != nil || e == nil || e.Index != 5 || e.Have != [16]byte{1} {
+		t.Errorf("%v, %v", e, err)
+	}
+}

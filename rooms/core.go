@@ -74,7 +74,7 @@ type CoreConfig struct {
 	// MaxRooms on this node, as a member or as an owner; default 250,000.
 	MaxRooms  int
 	MaxJoined int // rooms that a connection is in; default 1000
-	// PerUser: messages of all connections of a user on this node, in all rooms; default 200 a second.
+	// PerUser: messages of all connections of a user on this node, in all rooms, and of each connection without a user; default 200 a second.
 	PerUser Rate
 }
 
@@ -208,7 +208,9 @@ func (c *Core) Connect(now int64, id ConnID, user string) {
 	a := c.users[user]
 	if a == nil {
 		a = &account{}
-		c.users[user] = a
+		if user != "" { // those without a name have nothing in common, and one cannot use up what others may send
+			c.users[user] = a
+		}
 	}
 	a.conns++
 	c.conns[id] = &conn{id: id, user: user, acct: a}

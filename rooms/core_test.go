@@ -265,3 +265,20 @@ func TestLongNamesOfOthers(t *testing.T) {
 		}
 	}
 }
+
+// TestNamelessAreApart: a connection without a user does not use up what others may send.
+func TestNamelessAreApart(t *testing.T) {
+	c := NewCore(CoreConfig{Self: 1, Epoch: 1, PerUser: Rate{1, 2}, Options: func(string) *Options { return &Options{} }})
+	c.Members(second, []NodeID{1})
+	for id := ConnID(1); id <= 2; id++ {
+		c.Connect(second, id, "")
+		if err := c.Join(second, id, "r", "", nil); err != nil {
+			t.Fatal(err)
+		}
+		for i := range 3 {
+			if err := c.Send(second, id, "r", "", "", []byte("1")); (err == nil) != (i < 2) {
+				t.Fatalf("message %d of connection %d: %v", i, id, err)
+			}
+		}
+	}
+}

@@ -560,14 +560,14 @@ func (e *Engine) snapshot() error {
 		err = e.snaps.write(p.root, at)
 	}
 	if e.member && errors.Is(err, eventlog.ErrCompacted) {
-		e.stats.gathered.Add(-gathered) // a snapshot of another node is about to take its place
+		e.stats.taken(gathered) // a snapshot of another node is about to take its place
 		return nil
 	}
 	if err != nil {
 		e.stats.snapshotErrors.Add(1)
 		return err
 	}
-	e.stats.gathered.Add(-gathered)
+	e.stats.taken(gathered)
 	e.stats.snapshotSeq.Store(p.root.Seq())
 	e.log.Info("wrote a snapshot", "seq", p.root.Seq(), "bytes", e.snaps.size.Load(), "took", e.cfg.Clock().Sub(begun).Round(time.Millisecond).String())
 	if e.snaps.cfg.retains() {

@@ -259,3 +259,13 @@ func (e *Engine) Stats() Stats {
 		SnapshotSeq: e.stats.snapshotSeq.Load(), SnapshotErrors: e.stats.snapshotErrors.Load(),
 	}
 }
+
+// taken takes bytes of log that a snapshot holds off what has gathered, which an installed one may have set to nothing meanwhile.
+func (c *counters) taken(bytes int64) {
+	for {
+		have := c.gathered.Load()
+		if c.gathered.CompareAndSwap(have, max(0, have-bytes)) {
+			return
+		}
+	}
+}

@@ -138,6 +138,7 @@ func TestExitCodes(t *testing.T) {
 	}{
 		{"", "", 2, "usage"},
 		{"log verify " + halfway, "", 1, "a restore of this directory was cut off"},
+		{"schema history " + halfway, "", 1, "a restore of this directory was cut off"},
 		{"log dump " + halfway, "", 1, "a restore of this directory was cut off"},
 		{"log repair -yes " + halfway, "", 1, "a restore of this directory was cut off"},
 		{"-h", "", 0, "log verify"},

@@ -295,6 +295,7 @@ const maxOldTerms = 64
 // UnreadError is damage that was found before anything was handed to the sink: Start may be tried again.
 type UnreadError struct{ Err error }
 
+// Error returns what the damage says.
 func (e *UnreadError) Error() string { return e.Err.Error() }
 
 // Unwrap returns the damage.

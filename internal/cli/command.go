@@ -44,6 +44,7 @@ type ExitError struct {
 	Err  error
 }
 
+// Error returns what Err says.
 func (e *ExitError) Error() string { return fmt.Sprint(e.Err) }
 
 // Unwrap returns the error itself.

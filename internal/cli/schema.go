@@ -5,7 +5,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"path/filepath"
 
 	"github.com/lithair/lithair-go/engine"
 	"github.com/lithair/lithair-go/eventlog"
@@ -190,7 +189,7 @@ func setupSchemaHistory(fs *flag.FlagSet) func(*Console, Input) error {
 
 // schemaHistory prints each declaration of a model in the log, with what it changed.
 func (c *Console) schemaHistory(in Input, asJSON bool) (err error) {
-	o, err := engine.OpenOffline(eventlog.Config{Dir: filepath.Join(in.Args[0], "log"), Keys: in.Keys}, engine.SnapshotConfig{Dir: filepath.Join(in.Args[0], "snapshots"), Keys: in.Keys})
+	o, err := openStopped(in, in.Args[0])
 	if err != nil {
 		return err
 	}

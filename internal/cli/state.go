@@ -61,12 +61,18 @@ func setupStateDiff(fs *flag.FlagSet) func(*Console, Input) error {
 	}
 }
 
-// readStates returns the states of a stopped directory at some moments. It changes nothing.
-func readStates(in Input, dir string, moments []string) (roots []*state.Root, err error) {
+// openStopped opens the data of a stopped application to read it. Where a restore was cut off, what stands there is not
+// the whole.
+func openStopped(in Input, dir string) (*engine.Offline, error) {
 	if there, err := backup.Interrupted(disk.Real(), dir); err != nil || there {
 		return nil, errors.Join(err, backup.ErrInterrupted)
 	}
-	o, err := engine.OpenOffline(eventlog.Config{Dir: filepath.Join(dir, "log"), Keys: in.Keys}, engine.SnapshotConfig{Dir: filepath.Join(dir, "snapshots"), Keys: in.Keys})
+	return engine.OpenOffline(eventlog.Config{Dir: filepath.Join(dir, "log"), Keys: in.Keys}, engine.SnapshotConfig{Dir: filepath.Join(dir, "snapshots"), Keys: in.Keys})
+}
+
+// readStates returns the states of a stopped directory at some moments. It changes nothing.
+func readStates(in Input, dir string, moments []string) (roots []*state.Root, err error) {
+	o, err := openStopped(in, dir)
 	if err != nil {
 		return nil, err
 	}

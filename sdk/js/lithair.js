@@ -366,6 +366,11 @@ export class Room {
 		case 'direct':
 			this.#tell({ type: 'direct', from: m.from, conn: m.conn, at: m.at, data: m.data });
 			break;
+		case 'error': // of where there is no WebSocket
+			this.error = new LithairError(m.code, m.detail);
+			this.#fail(this.error);
+			this.#tell({ type: 'status' }, 'error');
+			break;
 		case 'epoch':
 			this.#epoch = m.epoch;
 			this.#n = m.n;

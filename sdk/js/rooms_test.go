@@ -113,6 +113,19 @@ func TestTalking(t *testing.T) {
 	t.Logf("%d and %d heard, %d without an answer, %d connections cut", len(got.Heard[0]), len(got.Heard[1]), got.Unknown, proxy.cuts)
 }
 
+// TestNoRoomWithoutWebSocket: where there are events alone, a room says that it cannot be joined.
+func TestNoRoomWithoutWebSocket(t *testing.T) {
+	got := node(t, nil, `
+import { connect } from './lithair.js';
+const client = connect('http://127.0.0.1:9', { transport: 'events' });
+try { await client.room('chat/1').ready; } catch (e) { console.log(e.code); }
+client.close();
+`)
+	if string(got) != "unsupported\n" {
+		t.Errorf("%q", got)
+	}
+}
+
 // said is a message as a client heard it.
 type said struct {
 	N    int

@@ -3,6 +3,7 @@ package lithair
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -138,4 +139,59 @@ func TestIndexesComeLater(t *testing.T) {
 	} else if c := (*ConflictError)(nil); !errors.As(err, &c) || c.Field != "name" {
 		t.Error(err)
 	}
+}
+
+// TestChangeOverSnapshot: a start from a snapshot takes structs that have changed since, as one from
+// the log does, and says the same of those that cannot be.
+func TestChangeOverSnapshot(t *testing.T) {
+	dir := t.TempDir()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	{
+		type Note struct {
+			ID   int    `json:"id"`
+			Text string `json:"text"`
+		}
+		a := newApp(t, Config{Dir: dir})
+		notes := Model[Note](a, "/api/notes")
+		start(t, a)
+		must(a.Update(t.Context(), func(tx *Tx) error { return notes.Insert(tx, &Note{ID: 1, Text: "one"}) }))
+		must(a.engine.Snapshot(t.Context()))
+		must(a.Shutdown(t.Context()))
+	}
+	if snaps, err := filepath.Glob(filepath.Join(dir, "snapshots", "*.snap")); err != nil || len(snaps) != 1 {
+		t.Fatalf("snapshots %q, %v", snaps, err)
+	}
+	{
+		type Note struct {
+			ID   int `json:"id"`
+			Text int `json:"text"`
+		}
+		a := newApp(t, Config{Dir: dir})
+		Model[Note](a, "/api/notes")
+		if msg := startErr(t, a); !strings.Contains(msg, "Text was stored as string and is now int") {
+			t.Error(msg)
+		}
+	}
+	type Note struct {
+		ID   int    `json:"id"`
+		Text string `json:"text"`
+		Done bool   `json:"done" lithair:"indexed"`
+	}
+	a := newApp(t, Config{Dir: dir})
+	notes := Model[Note](a, "/api/notes")
+	start(t, a)
+	must(a.Update(t.Context(), func(tx *Tx) error { return notes.Insert(tx, &Note{ID: 2, Text: "two", Done: true}) }))
+	must(a.View(func(s *Snapshot) error {
+		for id, want := range map[int]Note{1: {1, "one", false}, 2: {2, "two", true}} {
+			if got, err := notes.Get(s, id); err != nil || got != want {
+				t.Errorf("%+v, %v; want %+v", got, err, want)
+			}
+		}
+		return nil
+	}))
 }

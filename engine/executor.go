@@ -375,11 +375,11 @@ func (ex *Executor) TakeErased() [][16]byte {
 
 // Restore sets the state that a snapshot brought, with the log index it holds, in place
 // of an empty one. It comes before anything else.
-func (ex *Executor) Restore(root *state.Root, index uint64) error {
+func (ex *Executor) Restore(root *state.Root, index uint64) {
 	root = root.KeepLocal(ex.committed)
 	ex.commit(root)
 	ex.head, ex.applied = root, index
-	return bindTables(ex.tables, root)
+	rebindTables(ex.tables, root)
 }
 
 // Leading begins a stint of leadership. All earlier entries must have been handed in.

@@ -454,7 +454,8 @@ func (e *Engine) restore() error {
 	e.restored = root
 	e.stats.restoredSeq.Store(root.Seq())
 	e.stats.snapshotSeq.Store(root.Seq())
-	return e.ex.Restore(root, e.held.Index)
+	e.ex.Restore(root, e.held.Index)
+	return nil
 }
 
 // startSnapshots starts the goroutine that keeps them, or, where none are kept, the one that

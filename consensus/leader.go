@@ -305,6 +305,7 @@ func (r *Replica) promote() {
 		if p != nil && !r.counts(x.ID, p) && r.active(p) && (x.Role == Voter || x.Role == Learner) {
 			x.Role, x.Promote, x.Incarnation = Learner, x.Promote || x.Role == Voter, p.incarnation
 			if _, err := r.Change(Change{Member: x}); err == nil {
+				p.roundEnd, p.roundTicks = r.log.last, 0 // what it had caught up with is gone
 				return
 			}
 			continue

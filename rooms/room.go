@@ -317,7 +317,7 @@ func (c *Core) deliverTo(r *room, to string, x *Item) {
 			ids = append(ids, m.conn.id)
 		}
 	}
-	c.show(ids, messageFrame("direct", r.name, x), r.opts.Slow, coalesceKey(r, x))
+	c.show(ids, messageFrame("direct", r.name, x), r.opts.Slow, coalesceKey(r, "direct", x))
 }
 
 // broadcast shows a frame to all members.
@@ -337,11 +337,13 @@ func (c *Core) show(ids []ConnID, b []byte, slow Slow, key string) {
 	}
 }
 
-func coalesceKey(r *room, x *Item) string {
+// coalesceKey says which messages take each other's place for a slow reader: those of one connection, what it says to all and to one
+// user apart.
+func coalesceKey(r *room, kind string, x *Item) string {
 	if r.opts.Slow != SlowCoalesce {
 		return ""
 	}
-	return r.name + "\x00" + x.User + "\x00" + strconv.FormatUint(uint64(x.Conn), 36)
+	return kind + "\x00" + r.name + "\x00" + x.User + "\x00" + strconv.FormatUint(uint64(x.Conn), 36)
 }
 
 // admit tells members that they have joined, when the room's position is known.
@@ -388,7 +390,7 @@ func (c *Core) advance(r *room, x *Item) {
 	r.order, r.n = x.Order, x.N
 	if r.saw(x.Origin, x.Epoch, x.Number) {
 		r.keep(x)
-		c.broadcast(r, messageFrame("message", r.name, x), r.opts.Slow, coalesceKey(r, x))
+		c.broadcast(r, messageFrame("message", r.name, x), r.opts.Slow, coalesceKey(r, "message", x))
 	}
 	if x.Origin == c.self {
 		c.answered(r, &Seen{x.Origin, x.Epoch, x.Number}, x)

@@ -150,7 +150,7 @@ func TestErrorAtNthCall(t *testing.T) {
 		{"EIO", syscall.EIO}, {"ENOSPC", syscall.ENOSPC}, {"EMFILE", syscall.EMFILE},
 		{"part, EIO", &disk.PartError{N: 60, Err: syscall.EIO}}, {"part, ENOSPC", &disk.PartError{N: 60, Err: syscall.ENOSPC}},
 	}
-	workloads, steps := 2, 25
+	workloads, steps := 1, 25
 	if long {
 		workloads, steps = 12, 25
 	}

@@ -155,7 +155,7 @@ func TestMutants(t *testing.T) {
 	if testing.Short() {
 		t.Skip("compiles the module with other texts")
 	}
-	every, only := 20, os.Getenv("MUTANT")
+	every, only := 40, os.Getenv("MUTANT")
 	if os.Getenv("LITHAIR_LONG") != "" || only != "" {
 		every = 1
 	}

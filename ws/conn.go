@@ -30,7 +30,7 @@ type Conn struct {
 	packing  packing
 	client   bool
 
-	handler *Handler // nil: it is read by Read
+	handler atomic.Pointer[Handler] // nil: it is read by Read
 	out     outbox
 	sending sending // of who has the turn
 
@@ -174,11 +174,14 @@ func (c *Conn) CloseNow() error {
 // cut ends the connection by force.
 func (c *Conn) cut(err error) {
 	c.fail(err)
-	if c.dead.Swap(true) {
+	c.mu.Lock() // Handle comes before this, or finds it done
+	was, handled := c.dead.Swap(true), c.handler.Load() != nil
+	c.mu.Unlock()
+	if was {
 		return
 	}
 	c.out.fail(ErrClosed)
-	if c.handler == nil || c.raw == nil {
+	if !handled || c.raw == nil {
 		c.finish()
 		return
 	}
@@ -212,16 +215,16 @@ func (c *Conn) finish() {
 	if c.err == nil {
 		c.err = ErrClosed
 	}
-	err, done := c.err, c.done
-	c.mu.Unlock()
 	c.dead.Store(true)
+	err, done, h := c.err, c.done, c.handler.Load()
+	c.mu.Unlock()
 	c.out.fail(ErrClosed)
 	c.nc.Close() // nothing is left to be said about it
 	c.set.clock.forget(c)
 	if c.set.server != nil {
 		c.set.server.forget(c)
 	}
-	if h := c.handler; h != nil && h.Close != nil {
+	if h != nil && h.Close != nil {
 		c.guarded(func() { h.Close(c, err) })
 	}
 	if done != nil {
@@ -240,13 +243,13 @@ func (c *Conn) Close(code CloseCode, reason string) error {
 		return errors.New("ws: Close: " + code.String() + " may not be sent")
 	}
 	if !c.sayClose(code, reason) {
-		if c.handler == nil {
+		if c.handler.Load() == nil {
 			<-c.Done()
 		}
 		return nil // it is being closed already
 	}
 	c.set.clock.watch(c, clockTick)
-	if c.handler != nil {
+	if c.handler.Load() != nil {
 		return nil
 	}
 	for {
@@ -338,7 +341,7 @@ func (c *Conn) linger() {
 
 // listens says whether somebody would hear the other side.
 func (c *Conn) listens(turns uint32) bool {
-	if c.handler != nil {
+	if c.handler.Load() != nil {
 		return turns&1 == 0
 	}
 	return c.reading.Load()

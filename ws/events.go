@@ -32,11 +32,30 @@ type Handler struct {
 // sockets of a [Server] on Linux are waited for together and without one; other connections
 // wait in a goroutine that holds no buffer.
 func (c *Conn) Handle(h *Handler) {
-	c.handler = h
+	if !c.handled(h) {
+		go c.guarded(func() {
+			<-c.Done()
+			if h.Close != nil {
+				h.Close(c, c.Err())
+			}
+		})
+		return
+	}
 	c.life.patience.Store(1)
 	c.wake = c.wakened
 	c.awake.Store(true)
 	go c.run(true)
+}
+
+// handled gives the connection its handler, unless it was cut before: then whoever did that ends it.
+func (c *Conn) handled(h *Handler) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.dead.Load() {
+		return false
+	}
+	c.handler.Store(h)
+	return true
 }
 
 const (
@@ -64,8 +83,8 @@ func (c *Conn) run(first bool) {
 		c.set.clock.watch(c, lookTick)
 	}
 	if first {
-		if c.handler.Open != nil {
-			c.handler.Open(c)
+		if c.handler.Load().Open != nil {
+			c.handler.Load().Open(c)
 		}
 		if c.from < c.to && !c.digest() {
 			c.end()
@@ -177,7 +196,7 @@ func (c *Conn) wakened() {
 // received handles n bytes that were received into space, and says whether to go on.
 func (c *Conn) received(n int) bool {
 	ev := c.noteReceived(n)
-	if c.handler == nil {
+	if c.handler.Load() == nil {
 		c.pending = ev
 		return true
 	}
@@ -211,10 +230,10 @@ func (c *Conn) deliver(ev event) bool {
 	if c.dead.Load() {
 		return false
 	}
-	if c.handler.Message == nil || c.closing.Load() {
+	if c.handler.Load().Message == nil || c.closing.Load() {
 		return true
 	}
-	if err := c.handler.Message(c, c.in.op, c.in.data); err != nil {
+	if err := c.handler.Load().Message(c, c.in.op, c.in.data); err != nil {
 		return c.failed(err)
 	}
 	return !c.dead.Load()

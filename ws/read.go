@@ -25,7 +25,7 @@ type pieces struct {
 // *[CloseError] where the other side closed it. Pings are answered while Read waits, and
 // close frames too; so somebody has to read for the connection to live.
 func (c *Conn) Read(ctx context.Context) (op Opcode, data []byte, err error) {
-	if c.handler != nil {
+	if c.handler.Load() != nil {
 		return 0, nil, ErrHandled
 	}
 	c.readMu.Lock()
@@ -47,7 +47,7 @@ func (c *Conn) Read(ctx context.Context) (op Opcode, data []byte, err error) {
 // dropped by the next Read or Reader. ctx is that of all its reading. Limits.MaxMessageBytes
 // holds all the same.
 func (c *Conn) Reader(ctx context.Context) (op Opcode, r io.Reader, err error) {
-	if c.handler != nil {
+	if c.handler.Load() != nil {
 		return 0, nil, ErrHandled
 	}
 	c.readMu.Lock()

@@ -53,7 +53,7 @@ func (c *Conn) readable(fd uintptr) bool {
 			return true
 		}
 		drained := n < len(dst)
-		if !c.received(n) || c.handler == nil { // a Read looks for itself what has come
+		if !c.received(n) || c.handler.Load() == nil { // a Read looks for itself what has come
 			return true
 		}
 		// What has parted from its bytes may have ended, too; a connection that cannot be

@@ -50,7 +50,7 @@ func TestHandleBesideShutdown(t *testing.T) {
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
 		s.Shutdown(ctx) // what is open is cut at once
-		dials.Wait() // nobody is on the way to be handed over any more
+		dials.Wait()    // nobody is on the way to be handed over any more
 		ends.Wait()
 		if handed.Load() != closed.Load() {
 			t.Errorf("%d connections were handed over, Close was called %d times", handed.Load(), closed.Load())

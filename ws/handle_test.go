@@ -43,7 +43,9 @@ func TestHandleBesideShutdown(t *testing.T) {
 					return // the server was faster
 				}
 				defer c.CloseNow()
-				<-c.Done()
+				for err == nil {
+					_, _, err = c.Read(context.Background())
+				}
 			})
 		}
 		<-first

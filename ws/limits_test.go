@@ -230,6 +230,7 @@ func TestMaxConns(t *testing.T) {
 	if h, ok := errors.AsType[*HandshakeError](err); !ok || h.Status != 503 || !bytes.Contains(h.Body, []byte("too many connections")) {
 		t.Errorf("the third: %v", err)
 	}
+	eventually(t, "both are known", func() bool { return s.Len() == 2 }) // a client hears of its upgrade first
 	first.CloseNow()
 	eventually(t, "room", func() bool { return s.Len() == 1 })
 	dialTest(t, addr, DialConfig{})

@@ -14,8 +14,6 @@ import (
 	"time"
 
 	"github.com/lithair/lithair-go/backup"
-	"github.com/lithair/lithair-go/engine"
-	"github.com/lithair/lithair-go/eventlog"
 	"github.com/lithair/lithair-go/internal/disk"
 )
 
@@ -141,13 +139,17 @@ func dataFinding(dir string, running bool, in Input) Finding {
 	if running {
 		return Finding{"data", findingOK, "an application runs in " + dir, "check asks it how it is"}
 	}
-	if there, err := backup.Interrupted(disk.Real(), dir); err != nil || there {
-		return Finding{"data", findingFailed, fmt.Sprint(errors.Join(err, backup.ErrInterrupted)), "run the restore again, or start the application"}
-	}
-	if segments, err := filepath.Glob(filepath.Join(dir, "log", "*.seg")); err != nil || len(segments) == 0 {
+	_, err := logDir(dir)
+	var none *ExitError
+	switch {
+	case errors.Is(err, backup.ErrInterrupted):
+		return Finding{"data", findingFailed, err.Error(), "run the restore again, or start the application"}
+	case errors.As(err, &none) && none.Code == CodeNotFound:
 		return Finding{"data", findingOK, dir + " holds no log yet", ""}
+	case err != nil:
+		return Finding{"data", findingFailed, err.Error(), "the data directory must be readable"}
 	}
-	o, err := engine.OpenOffline(eventlog.Config{Dir: filepath.Join(dir, "log"), Keys: in.Keys}, engine.SnapshotConfig{Dir: filepath.Join(dir, "snapshots"), Keys: in.Keys})
+	o, err := openStopped(in, dir)
 	if err != nil {
 		return Finding{"data", findingFailed, Coded(err), "errors lookup says what to do about the code"}
 	}
@@ -229,12 +231,13 @@ func clockFinding(dir string, now time.Time) Finding {
 	if now.Year() < 2025 {
 		return Finding{"clock", findingFailed, "it is " + now.UTC().Format(time.RFC3339) + " here", "set the clock, and have it kept (NTP)"}
 	}
-	names, err := filepath.Glob(filepath.Join(dir, "log", "*.seg"))
+	files := os.DirFS(dir) // dir may have brackets in it
+	names, err := fs.Glob(files, "log/*.seg")
 	if err != nil {
 		return Finding{"clock", findingFailed, err.Error(), ""}
 	}
 	for _, name := range names {
-		if info, err := os.Stat(name); err == nil && info.ModTime().After(now.Add(time.Minute)) {
+		if info, err := fs.Stat(files, name); err == nil && info.ModTime().After(now.Add(time.Minute)) {
 			return Finding{"clock", findingFailed, fmt.Sprintf("%s was written at %s, and it is %s here", name, info.ModTime().UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339)), "set the clock, and have it kept (NTP); times of transactions go on from the newest one"}
 		}
 	}

@@ -19,25 +19,19 @@ var opColumns = []column{
 	{name: "bytes", head: "B/op", low: true},
 }
 
-// contest measures contestants in turns, each round begun by another one. Size is the bytes one operation handles.
+// contest measures contestants in turns. Size is the bytes one operation handles.
 func contest(o options, rep *report, title, note string, size int, list []contestant) error {
-	all, names := map[string]samples{}, []string{}
+	var all []crowd
 	for _, c := range list {
-		all[c.name], names = samples{}, append(names, c.name)
-	}
-	for round := range o.rounds {
-		for i := range list {
-			c := list[(i+round)%len(list)]
-			m, err := measure(c.op, o.d)
-			if err != nil {
-				return fmt.Errorf("%s: %s: %w", title, c.name, err)
+		all = append(all, crowd{c.name, func(d time.Duration) (figures, error) {
+			m, err := measure(c.op, d)
+			if err == nil {
+				m["mbs"] = float64(size) / m["ns"] * 1e3
 			}
-			m["mbs"] = float64(size) / m["ns"] * 1e3
-			all[c.name].add(m)
-		}
+			return m, err
+		}})
 	}
-	rep.add(title, fmt.Sprintf("%d rounds of %v; %s", o.rounds, o.d, note), names, all, opColumns)
-	return nil
+	return crowds(o, rep, title, note, opColumns, all)
 }
 
 // crowd is a contestant that clients use at the same time: measure runs it for about d.
@@ -46,7 +40,7 @@ type crowd struct {
 	measure func(d time.Duration) (figures, error)
 }
 
-// crowds measures them in turns.
+// crowds measures them in turns, each round begun by another one.
 func crowds(o options, rep *report, title, note string, cols []column, list []crowd) error {
 	all, names := map[string]samples{}, []string{}
 	for _, c := range list {

@@ -1,4 +1,4 @@
-// Package clustertest holds the tests of clusters made of real processes: nodes on loopback, clients
+// Package clustertest holds the tests of clusters made of real processes, on package fleet: nodes on loopback, clients
 // through all of them whose histories are recorded, and things that go wrong.
 //
 //		go test -v ./internal/clustertest                    # seconds

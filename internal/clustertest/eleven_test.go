@@ -3,10 +3,11 @@ package clustertest
 import (
 	"encoding/json"
 	"fmt"
-	"net/http"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/lithair/lithair-go/internal/fleet"
 )
 
 // status is GET /info of a node, with the members it knows.
@@ -25,70 +26,56 @@ func TestElevenProcesses(t *testing.T) {
 	if long() {
 		voters, learners, deaths = 5, 6, 2
 	}
-	f := newFleet(t, voters, nil)
-	for i := range f.nodes {
-		f.start(i)
+	f := fleet.New(t, fleet.Options{Nodes: voters})
+	for i := range f.Nodes {
+		f.Start(i)
 	}
-	f.leader()
-	member := strings.Split(strings.Split(f.peers, ",")[0], "=")[1]
+	f.Leader()
+	member := strings.Split(strings.Split(f.Peers, ",")[0], "=")[1]
 	for range learners {
-		i := f.add("-peer-addr", freeAddr(t), "-join", member, "-learner")
-		f.start(i)
-		f.await("a learner is taken in", func() bool { return f.roles(i)[uint64(i+1)] == "learner" })
+		i := f.Add("-peer-addr", fleet.FreeAddr(t), "-join", member, "-learner")
+		f.Start(i)
+		f.Await("a learner is taken in", func() bool { return roles(f, i)[uint64(i+1)] == "learner" })
 	}
 	write := func(through int) string {
 		t.Helper()
 		name := fmt.Sprintf("w%d", time.Now().UnixNano())
-		body := fmt.Sprintf(`{"op":%q,"register":%q,"arg":7,"old":0}`, name, name)
-		f.await("a write through node "+fmt.Sprint(through+1), func() bool {
-			q, err := http.NewRequest("POST", f.nodes[through].url+"/api/_command/put", strings.NewReader(body))
-			if err != nil {
-				t.Fatal(err)
-			}
-			q.Header.Set("Content-Type", "application/json")
-			q.Header.Set("Idempotency-Key", name)
-			r, err := http.DefaultClient.Do(q)
-			if err != nil {
-				return false
-			}
-			defer r.Body.Close()
-			return r.StatusCode == 200
-		})
+		f.Put(through, name)
 		return name
 	}
 	reads := 0
 	everywhere := func(name string) {
 		t.Helper()
-		for i, p := range f.nodes {
-			if p.cmd == nil {
+		for i, p := range f.Nodes {
+			if !p.Running() {
 				continue
 			}
 			for _, level := range []string{"weak", "linearizable", "strong", "none&freshness=10s"} {
-				status, b, h, err := get(p.url+"/api/registers/"+name+"?level="+level, 5*time.Second)
-				if err != nil || status != 200 || !strings.HasPrefix(level, h.Get("Lithair-Level")) {
-					t.Errorf("node %d at level %s: %d %s %v %v", i+1, level, status, b, h, err)
+				a := f.Get(i, "/api/registers/"+name+"?level="+level, 5*time.Second)
+				if a.Err != nil || a.Status != 200 || !strings.HasPrefix(level, a.Level) {
+					t.Errorf("node %d at level %s: %+v", i+1, level, a)
 				}
 				reads++
 			}
 		}
 	}
-	for i := range f.nodes {
+	for i := range f.Nodes {
 		name := write(i)
-		f.equal() // so that level none has it, too
+		f.Equal() // so that level none has it, too
 		everywhere(name)
 	}
 	for range deaths {
-		f.kill(f.leader())
+		f.Kill(f.Leader())
 	}
-	f.leader()
-	for i, p := range f.nodes {
-		if p.cmd != nil {
+	f.Leader()
+	for i, p := range f.Nodes {
+		if p.Running() {
 			name := write(i)
-			f.equal()
+			f.Equal()
 			everywhere(name)
 		}
 	}
-	have := f.roles(f.leader())
+	have := roles(f, f.Leader())
 	count := map[string]int{}
 	for _, role := range have {
 		count[role]++
@@ -96,15 +83,15 @@ func TestElevenProcesses(t *testing.T) {
 	if count["voter"] != voters || count["learner"] != learners {
 		t.Errorf("the members are %v", have)
 	}
-	last := f.equal()
+	last := f.Equal()
 	t.Logf("%d voters, %d learners, %d voters killed: %d reads at all levels; all have state %s at sequence %d", voters, learners, deaths, reads, last.Hash, last.Seq)
 }
 
 // roles are what a node knows its cluster's members to be.
-func (f *fleet) roles(i int) map[uint64]string {
+func roles(f *fleet.Fleet, i int) map[uint64]string {
 	list := map[uint64]string{}
 	var s status
-	if code, b, _, err := get(f.nodes[i].url+"/info", time.Second); err != nil || code != 200 || json.Unmarshal(b, &s) != nil {
+	if a := f.Get(i, "/info", time.Second); a.Err != nil || a.Status != 200 || json.Unmarshal(a.Body, &s) != nil {
 		return list
 	}
 	for _, m := range s.Members {

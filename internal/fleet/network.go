@@ -1,33 +1,32 @@
-package clustertest
+package fleet
 
 import (
 	"encoding/binary"
 	"io"
 	"net"
 	"sync"
-	"testing"
 	"time"
 )
 
-// network stands between nodes: each is reached through a proxy, which reads in the hello of a
+// Network stands between nodes: each is reached through a proxy, which reads in the hello of a
 // connection who has dialled. Nodes are numbered from 0 here.
-type network struct {
-	t    *testing.T
+type Network struct {
+	t    T
 	done sync.WaitGroup
 
 	mu        sync.Mutex
 	changed   chan struct{} // closed when ways change
-	ways      map[[2]int]way
+	ways      map[[2]int]Way
 	conns     map[*link]bool
 	listeners []net.Listener
 	closed    bool
 }
 
-// way is what becomes of bytes from one node to another; the zero way is a good one.
-type way struct {
-	cut   bool          // connections break, and are not made
-	held  bool          // bytes are held back, and come when it is over
-	delay time.Duration // of each piece
+// Way is what becomes of bytes from one node to another; the zero Way is a good one.
+type Way struct {
+	Cut   bool          // connections break, and are not made
+	Held  bool          // bytes are held back, and come when it is over
+	Delay time.Duration // of each piece
 }
 
 // link is one connection between two nodes.
@@ -41,26 +40,29 @@ type link struct {
 // helloID is where in the hello the number of the node that dials is.
 const helloID = 18
 
-// newNetwork returns what newFleet wants as through.
-func newNetwork(t *testing.T) (*network, func([]string) []string) {
-	n := &network{t: t, changed: make(chan struct{}), ways: map[[2]int]way{}, conns: map[*link]bool{}}
+// NewNetwork returns one for the Options of a Fleet.
+func NewNetwork(t T) *Network {
+	n := &Network{t: t, changed: make(chan struct{}), ways: map[[2]int]Way{}, conns: map[*link]bool{}}
 	t.Cleanup(n.close)
-	return n, func(real []string) (public []string) {
-		for i, at := range real {
-			l, err := net.Listen("tcp", "127.0.0.1:0")
-			if err != nil {
-				t.Fatal(err)
-			}
-			n.listeners = append(n.listeners, l)
-			public = append(public, l.Addr().String())
-			n.done.Add(1)
-			go n.accept(l, i, at)
-		}
-		return public
-	}
+	return n
 }
 
-func (n *network) accept(l net.Listener, to int, at string) {
+// through is given where each node listens and returns where others find it.
+func (n *Network) through(real []string) (public []string) {
+	for i, at := range real {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			n.t.Fatalf("%v", err)
+		}
+		n.listeners = append(n.listeners, l)
+		public = append(public, l.Addr().String())
+		n.done.Add(1)
+		go n.accept(l, i, at)
+	}
+	return public
+}
+
+func (n *Network) accept(l net.Listener, to int, at string) {
 	defer n.done.Done()
 	for {
 		c, err := l.Accept()
@@ -73,7 +75,7 @@ func (n *network) accept(l net.Listener, to int, at string) {
 }
 
 // serve finds out who dials, and connects him.
-func (n *network) serve(near net.Conn, to int, at string) {
+func (n *Network) serve(near net.Conn, to int, at string) {
 	defer n.done.Done()
 	defer near.Close()
 	head := make([]byte, helloID+8)
@@ -120,17 +122,17 @@ func (l *link) isHalf() bool {
 	return l.half
 }
 
-func (n *network) enter(l *link) bool {
+func (n *Network) enter(l *link) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.closed || n.ways[[2]int{l.from, l.to}].cut || n.ways[[2]int{l.to, l.from}].cut {
+	if n.closed || n.ways[[2]int{l.from, l.to}].Cut || n.ways[[2]int{l.to, l.from}].Cut {
 		return false
 	}
 	n.conns[l] = true
 	return true
 }
 
-func (n *network) leave(l *link) {
+func (n *Network) leave(l *link) {
 	n.mu.Lock()
 	delete(n.conns, l)
 	n.mu.Unlock()
@@ -138,7 +140,7 @@ func (n *network) leave(l *link) {
 
 // pump carries bytes from one side to the other as the way from a to b is. Of a half-open link it
 // swallows them.
-func (n *network) pump(l *link, src, dst net.Conn, a, b int) {
+func (n *Network) pump(l *link, src, dst net.Conn, a, b int) {
 	buf := make([]byte, 64<<10)
 	for {
 		k, err := src.Read(buf)
@@ -157,7 +159,7 @@ func (n *network) pump(l *link, src, dst net.Conn, a, b int) {
 }
 
 // pass waits until bytes may pass from a to b; false when the network is closed.
-func (n *network) pass(a, b int) bool {
+func (n *Network) pass(a, b int) bool {
 	for {
 		n.mu.Lock()
 		w, changed, closed := n.ways[[2]int{a, b}], n.changed, n.closed
@@ -165,17 +167,17 @@ func (n *network) pass(a, b int) bool {
 		switch {
 		case closed:
 			return false
-		case w.held:
+		case w.Held:
 			<-changed
 		default:
-			time.Sleep(w.delay)
+			time.Sleep(w.Delay)
 			return true
 		}
 	}
 }
 
-// set makes ways so, from each of one list to each of the other.
-func (n *network) set(w way, from, to []int) {
+// Set makes ways so, from each of one list to each of the other.
+func (n *Network) Set(w Way, from, to []int) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for _, a := range from {
@@ -189,11 +191,11 @@ func (n *network) set(w way, from, to []int) {
 }
 
 // wake is called with the lock held.
-func (n *network) wake() {
+func (n *Network) wake() {
 	close(n.changed)
 	n.changed = make(chan struct{})
 	for l := range n.conns {
-		if n.closed || n.ways[[2]int{l.from, l.to}].cut || n.ways[[2]int{l.to, l.from}].cut {
+		if n.closed || n.ways[[2]int{l.from, l.to}].Cut || n.ways[[2]int{l.to, l.from}].Cut {
 			for _, c := range []net.Conn{l.near, l.far} {
 				if t, ok := c.(*net.TCPConn); ok {
 					_ = t.SetLinger(0) // a reset; a connection that has ended already has none
@@ -204,8 +206,8 @@ func (n *network) wake() {
 	}
 }
 
-// halfOpen takes the far side of all connections that a node has dialled away, and does not tell it.
-func (n *network) halfOpen(from int) (count int) {
+// HalfOpen takes the far side of all connections that a node has dialled away, and does not tell it.
+func (n *Network) HalfOpen(from int) (count int) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for l := range n.conns {
@@ -221,8 +223,8 @@ func (n *network) halfOpen(from int) (count int) {
 	return count
 }
 
-// heal makes all ways good, and ends half-open links.
-func (n *network) heal() {
+// Heal makes all ways good, and ends half-open links.
+func (n *Network) Heal() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	clear(n.ways)
@@ -234,14 +236,14 @@ func (n *network) heal() {
 	}
 }
 
-func (n *network) close() {
+func (n *Network) close() {
 	n.mu.Lock()
 	n.closed = true
 	n.wake()
 	n.mu.Unlock()
 	for _, l := range n.listeners {
 		if err := l.Close(); err != nil {
-			n.t.Error(err)
+			n.t.Errorf("%v", err)
 		}
 	}
 	n.done.Wait()

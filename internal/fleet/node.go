@@ -1,27 +1,24 @@
-package clustertest
+package fleet
 
 import (
 	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"strings"
-	"testing"
 
 	lithair "github.com/lithair/lithair-go"
 	"github.com/lithair/lithair-go/wire"
 )
 
-// asNode, when set, makes the test program a node.
-const asNode = "CLUSTERTEST_NODE"
+// asNode, when set, makes the program a node.
+const asNode = "FLEET_NODE"
 
-func TestMain(m *testing.M) {
+// RunNode returns at once, unless this process was started as a node of a Fleet: then it is one and ends as one.
+func RunNode() {
 	if os.Getenv(asNode) != "" {
 		node()
-		return
+		os.Exit(0)
 	}
-	flag.Parse()
-	os.Exit(m.Run())
 }
 
 // Register is what clients read, set and add to.
@@ -80,12 +77,15 @@ func node() {
 	command("replace", func(value int64, c change) (int64, bool) { return c.Arg, value == c.Old })
 	app.Get("/dump", func(w *wire.Response, r *wire.Request) error {
 		var out strings.Builder
+		prefix := r.Query().Get("prefix")
 		err := app.View(func(s *lithair.Snapshot) error {
 			for m, err := range marks.Scan(s) {
 				if err != nil {
 					return err
 				}
-				fmt.Fprintln(&out, m.Op)
+				if strings.HasPrefix(m.Op, prefix) {
+					fmt.Fprintln(&out, m.Op)
+				}
 			}
 			return nil
 		})

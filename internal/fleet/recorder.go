@@ -1,13 +1,9 @@
-package clustertest
+package fleet
 
 import (
 	"bytes"
-	"context"
-	"encoding/json"
 	"fmt"
-	"io"
 	"math/rand/v2"
-	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,17 +11,20 @@ import (
 	"time"
 
 	"github.com/lithair/lithair-go/internal/linear"
+	"github.com/lithair/lithair-go/jsonx"
+	"github.com/lithair/lithair-go/wire"
 )
 
 // registers is over how many registers operations spread. The checker's effort grows with the
 // square of a history's length.
 const registers = 48
 
-// recorder lets clients work through all nodes, and keeps what they did and saw.
-type recorder struct {
-	f     *fleet
+// Recorder lets clients work through all nodes, and keeps what they did and saw.
+type Recorder struct {
+	f     *Fleet
+	o     RecordOptions
+	nodes []*Node
 	begun time.Time
-	pause time.Duration // of a client between two operations
 	stop  chan struct{}
 	done  sync.WaitGroup
 
@@ -38,36 +37,51 @@ type recorder struct {
 	reads     int
 	weak      int // reads of a session
 	repeated  int
+	unknown   int
 	failed    []string
 }
 
 // span is when an operation began and ended.
 type span struct{ begin, end time.Duration }
 
-// record starts clients.
-func (f *fleet) record(clients int, pause time.Duration) *recorder {
-	r := &recorder{f: f, begun: time.Now(), pause: pause, stop: make(chan struct{}), histories: map[string][]linear.Operation{}, made: map[string]bool{}, doubtful: map[string]linear.Operation{}, recent: map[string]int64{}}
-	for id := range clients {
-		r.done.Add(1)
-		go func() {
-			defer r.done.Done()
-			c := &client{recorder: r, id: id, rng: rand.New(rand.NewPCG(uint64(id), 0)), http: &http.Client{Transport: &http.Transport{}}}
-			defer c.http.CloseIdleConnections()
+// RecordOptions say who works, and how.
+type RecordOptions struct {
+	Clients int
+	Pause   time.Duration // of a client between two operations
+	Prefix  string        // of names of registers and changes, so that one recorder can follow another
+	Seed    uint64
+}
+
+// Record starts clients.
+func (f *Fleet) Record(o RecordOptions) *Recorder {
+	f.Helper()
+	r := &Recorder{f: f, o: o, nodes: slices.Clone(f.Nodes), begun: time.Now(), stop: make(chan struct{}), histories: map[string][]linear.Operation{}, made: map[string]bool{}, doubtful: map[string]linear.Operation{}, recent: map[string]int64{}}
+	for id := range o.Clients {
+		h, err := wire.NewClient(wire.ClientConfig{})
+		if err != nil {
+			f.Fatalf("%v", err)
+		}
+		r.done.Go(func() {
+			c := &client{Recorder: r, id: id, rng: rand.New(rand.NewPCG(o.Seed, uint64(id))), http: h}
 			c.run()
-		}()
+			if err := h.Close(); err != nil {
+				r.fail("%v", err)
+			}
+		})
 	}
 	return r
 }
 
-func (r *recorder) now() time.Duration { return time.Since(r.begun) }
+// Now is the time since the clients were started.
+func (r *Recorder) Now() time.Duration { return time.Since(r.begun) }
 
-func (r *recorder) fail(format string, args ...any) {
+func (r *Recorder) fail(format string, args ...any) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.failed = append(r.failed, fmt.Sprintf(format, args...))
 }
 
-func (r *recorder) stopped() bool {
+func (r *Recorder) stopped() bool {
 	select {
 	case <-r.stop:
 		return true
@@ -78,18 +92,20 @@ func (r *recorder) stopped() bool {
 
 // client does one operation after the other.
 type client struct {
-	*recorder
+	*Recorder
 	id, ops int
 	rng     *rand.Rand
-	http    *http.Client
+	http    *wire.Client
 	seen    uint64 // highest sequence it was told of
 	own     int64  // of a register that nobody else changes
 }
 
+func (c *client) ownRegister() string { return fmt.Sprint(c.o.Prefix, "own", c.id) }
+
 func (c *client) run() {
-	for ; !c.stopped(); time.Sleep(c.pause) {
+	for ; !c.stopped(); time.Sleep(c.o.Pause) {
 		c.ops++
-		name, register := fmt.Sprintf("c%d.%d", c.id, c.ops), fmt.Sprintf("r%d", c.rng.IntN(registers))
+		name, register := fmt.Sprintf("%sc%d.%d", c.o.Prefix, c.id, c.ops), fmt.Sprintf("%sr%d", c.o.Prefix, c.rng.IntN(registers))
 		value := int64(c.id+1)<<32 | int64(c.ops) // nobody else writes it
 		switch k := c.rng.IntN(100); {
 		case k < 20:
@@ -102,7 +118,7 @@ func (c *client) run() {
 			c.mu.Unlock()
 			c.change(name, register, linear.Operation{Do: linear.Replace, Arg: value, Old: old})
 		case k < 62:
-			if made, ok := c.change(name, fmt.Sprint("own", c.id), linear.Operation{Do: linear.Add, Arg: 1}); ok {
+			if made, ok := c.change(name, c.ownRegister(), linear.Operation{Do: linear.Add, Arg: 1}); ok {
 				c.own = made.Value
 			}
 		case k < 70:
@@ -118,7 +134,7 @@ func (c *client) run() {
 // change makes a change, again and again with its idempotency key until it is acknowledged.
 func (c *client) change(name, register string, op linear.Operation) (out changed, ok bool) {
 	verb := [...]string{linear.Put: "put", linear.Add: "add", linear.Replace: "replace"}[op.Do]
-	body, err := json.Marshal(change{Op: name, Register: register, Arg: op.Arg, Old: op.Old})
+	body, err := jsonx.Marshal(change{Op: name, Register: register, Arg: op.Arg, Old: op.Old})
 	if err != nil {
 		c.fail("%v", err)
 		return out, false
@@ -127,34 +143,37 @@ func (c *client) change(name, register string, op linear.Operation) (out changed
 	c.made[name] = false
 	c.mu.Unlock()
 	unknown := false
-	op.Begin = c.now()
+	op.Begin = c.Now()
 	var end time.Time
 	for {
-		status, answer, header, err := c.do("POST", "/api/_command/"+verb, body, name)
+		a := c.do("POST", "/api/_command/"+verb, body, name)
 		switch {
-		case err == nil && status == 200:
-			if err := json.Unmarshal(answer, &out); err != nil {
-				c.fail("%s: %v: %s", name, err, answer)
+		case a.Unknown():
+			unknown = true
+		case a.Status == 200:
+			if err := jsonx.Unmarshal(a.Body, &out); err != nil {
+				c.fail("%s: %v: %s", name, err, a.Body)
 				return out, false
 			}
-			c.heard(name, header)
-			op.End, op.Result, op.Refused = c.now(), out.Value, out.Refused
+			c.heard(name, &a)
+			op.End, op.Result, op.Refused = c.Now(), out.Value, out.Refused
 			c.keep(name, register, op, unknown)
 			return out, true
-		case err != nil || status == 503 && header.Get("Lithair-Outcome") != "none" || status == 504:
-			unknown = true
-		case status != 503:
-			c.fail("%s: %d %s", name, status, answer)
+		case a.Status != 503 && a.Status != 507:
+			c.fail("%s: %d %s", name, a.Status, a.Body)
 			return out, false
 		}
 		c.mu.Lock()
+		if a.Unknown() {
+			c.unknown++
+		}
 		c.repeated++
 		c.mu.Unlock()
 		if c.stopped() {
 			if end.IsZero() {
-				end = time.Now().Add(patience)
+				end = time.Now().Add(Patience)
 			} else if time.Now().After(end) {
-				c.fail("%s is not acknowledged within %v of the last fault", name, patience)
+				c.fail("%s is not acknowledged within %v of the last fault", name, Patience)
 				return out, false
 			}
 		}
@@ -186,9 +205,9 @@ func (c *client) keep(name, register string, op linear.Operation, unknown bool) 
 func (c *client) read(register, level string) {
 	op := linear.Operation{Do: linear.Read}
 	for !c.stopped() {
-		op.Begin = c.now()
+		op.Begin = c.Now()
 		value, _, ok := c.value(register, "?level="+level)
-		if op.End = c.now(); ok {
+		if op.End = c.Now(); ok {
 			op.Result = value
 			c.mu.Lock()
 			c.reads++
@@ -202,7 +221,7 @@ func (c *client) read(register, level string) {
 // session reads at a node what this client knows to be there: its own changes.
 func (c *client) session() {
 	seen, own := c.seen, c.own
-	value, at, ok := c.value(fmt.Sprint("own", c.id), fmt.Sprintf("?level=none&min_index=%d", seen))
+	value, at, ok := c.value(c.ownRegister(), fmt.Sprintf("?level=none&min_index=%d", seen))
 	if !ok {
 		return
 	}
@@ -216,67 +235,63 @@ func (c *client) session() {
 
 // value reads a register; one that is not there is 0.
 func (c *client) value(register, query string) (value int64, at uint64, ok bool) {
-	status, answer, header, err := c.do("GET", "/api/registers/"+register+query, nil, "")
-	if err != nil || status == 503 || status == 504 || status == 412 && strings.Contains(query, "min_index") {
+	a := c.do("GET", "/api/registers/"+register+query, nil, "")
+	if a.Err != nil || a.Status == 503 || a.Status == 504 || a.Status == 412 && strings.Contains(query, "min_index") {
 		return 0, 0, false // 412: the node did not come that far in time
 	}
 	var r Register
-	if status != 404 && (status != 200 || json.Unmarshal(answer, &r) != nil) {
-		c.fail("%s%s: %d %s", register, query, status, answer)
+	if a.Status != 404 && (a.Status != 200 || jsonx.Unmarshal(a.Body, &r) != nil) {
+		c.fail("%s%s: %d %s", register, query, a.Status, a.Body)
 		return 0, 0, false
 	}
-	return r.Value, c.heard(register, header), true
+	return r.Value, c.heard(register, &a), true
 }
 
 // heard takes in the sequence of an answer.
-func (c *client) heard(what string, header http.Header) uint64 {
-	at, err := strconv.ParseUint(header.Get("Lithair-Index"), 10, 64)
+func (c *client) heard(what string, a *Answer) uint64 {
+	at, err := strconv.ParseUint(a.Index, 10, 64)
 	if err != nil {
-		c.fail("%s: the answer has no index: %v", what, header)
+		c.fail("%s: the answer has no index: %d %q", what, a.Status, a.Index)
 	}
 	c.seen = max(c.seen, at)
 	return at
 }
 
 // do sends one request to some node.
-func (c *client) do(method, path string, body []byte, key string) (int, []byte, http.Header, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 6*time.Second)
-	defer cancel()
-	q, err := http.NewRequestWithContext(ctx, method, c.f.nodes[c.rng.IntN(len(c.f.nodes))].url+path, bytes.NewReader(body))
-	if err != nil {
-		return 0, nil, nil, err
-	}
+func (c *client) do(method, path string, body []byte, key string) Answer {
+	q := &wire.ClientRequest{Method: method, URL: c.nodes[c.rng.IntN(len(c.nodes))].URL + path}
 	if key != "" {
-		q.Header.Set("Content-Type", "application/json")
-		q.Header.Set("Idempotency-Key", key)
+		q.Body, q.Header = bytes.NewReader(body), [][2]string{{"Content-Type", "application/json"}, {"Idempotency-Key", key}}
 	}
-	r, err := c.http.Do(q)
-	if err != nil {
-		return 0, nil, nil, err
-	}
-	defer r.Body.Close()
-	answer, err := io.ReadAll(r.Body)
-	return r.StatusCode, answer, r.Header, err
+	return do(c.http, 6*time.Second, q)
 }
 
-// judge stops the clients, when all is well again, and looks at everything.
-func (r *recorder) judge() {
+// Verdict is what a Recorder's clients did.
+type Verdict struct {
+	Changes, Reads, Weak int // acknowledged; Weak: reads of a session at its own node's state
+	Repeated, Unknown    int // attempts of changes that were made again, and those of them whose outcome nobody knew
+	Judged, Histories    int // operations that were put in an order, and registers
+	Longest              int // history
+	Last                 Info
+}
+
+// Judge stops the clients, when all is well again, and looks at everything.
+func (r *Recorder) Judge() (v Verdict) {
 	f := r.f
 	f.Helper()
 	close(r.stop)
 	r.done.Wait()
 	for _, s := range r.failed {
-		f.Error(s)
+		f.Errorf("%s", s)
 	}
-	last := f.equal()
-	for i, p := range f.nodes {
-		if p.cmd != nil {
+	v = Verdict{Changes: len(r.writes), Reads: r.reads, Weak: r.weak, Repeated: r.repeated, Unknown: r.unknown, Histories: len(r.histories), Last: f.Equal()}
+	for i, n := range f.Nodes {
+		if n.Running() {
 			r.count(i)
 		}
 	}
-	judged, longest := 0, 0
 	for register, ops := range r.histories {
-		judged, longest = judged+len(ops), max(longest, len(ops))
+		v.Judged, v.Longest = v.Judged+len(ops), max(v.Longest, len(ops))
 		ok, stuck, known := linear.Check(ops, 0)
 		if !known {
 			f.Errorf("the history of %s, %d operations, is too hard to judge", register, len(ops))
@@ -285,23 +300,28 @@ func (r *recorder) judge() {
 			f.Errorf("the history of %s, %d operations, is not linearizable; no order gets past %+v", register, len(ops), ops[stuck])
 		}
 	}
-	f.Logf("%d changes and %d reads acknowledged, %d reads of sessions, %d attempts repeated; %d operations judged in %d histories, the longest of %d; all nodes have state %s at sequence %d",
-		len(r.writes), r.reads, r.weak, r.repeated, judged, len(r.histories), longest, last.Hash, last.Seq)
-	if len(r.writes) < 50 || r.reads < 50 {
-		f.Error("this proves nothing")
+	if v.Changes < 50 || v.Reads < 50 {
+		f.Errorf("%d changes and %d reads: this proves nothing", v.Changes, v.Reads)
 	}
+	return v
+}
+
+// String tells it.
+func (v Verdict) String() string {
+	return fmt.Sprintf("%d changes and %d reads acknowledged, %d reads of sessions, %d attempts repeated; %d operations judged in %d histories, the longest of %d; all nodes have state %s at sequence %d",
+		v.Changes, v.Reads, v.Weak, v.Repeated, v.Judged, v.Histories, v.Longest, v.Last.Hash, v.Last.Seq)
 }
 
 // count looks on one node whether each change is there as often as it should be, and settles the doubtful ones.
-func (r *recorder) count(i int) {
+func (r *Recorder) count(i int) {
 	f := r.f
 	f.Helper()
-	status, b, _, err := get(f.nodes[i].url+"/dump", patience)
-	if err != nil || status != 200 {
-		f.Fatalf("node %d: %d %v", i+1, status, err)
+	a := f.Get(i, "/dump?prefix="+r.o.Prefix, Patience)
+	if a.Err != nil || a.Status != 200 {
+		f.Fatalf("node %d: %d %v", i+1, a.Status, a.Err)
 	}
 	times := map[string]int{}
-	for name := range strings.FieldsSeq(string(b)) {
+	for name := range strings.FieldsSeq(string(a.Body)) {
 		times[name]++
 	}
 	lost, doubled, ghosts := 0, 0, 0
@@ -331,8 +351,8 @@ func (r *recorder) count(i int) {
 	}
 }
 
-// gaps returns, for each moment, how long the next acknowledgement took of a change begun behind it, ascending.
-func (r *recorder) gaps(moments []time.Duration) (list []time.Duration) {
+// Gaps returns, for each moment, how long the next acknowledgement took of a change begun behind it, ascending.
+func (r *Recorder) Gaps(moments []time.Duration) (list []time.Duration) {
 	for _, m := range moments {
 		best := time.Duration(-1)
 		for _, w := range r.writes {
@@ -348,8 +368,8 @@ func (r *recorder) gaps(moments []time.Duration) (list []time.Duration) {
 	return list
 }
 
-// distribution tells what a list of durations, ascending, is like.
-func distribution(list []time.Duration) string {
+// Distribution tells what a list of durations, ascending, is like.
+func Distribution(list []time.Duration) string {
 	if len(list) == 0 {
 		return "none"
 	}

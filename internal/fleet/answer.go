@@ -1,0 +1,36 @@
+package fleet
+
+import (
+	"context"
+	"time"
+
+	"github.com/lithair/lithair-go/wire"
+)
+
+// Answer is what came of one request. With an Err nobody knows whether it was carried out.
+type Answer struct {
+	Status  int
+	Body    []byte
+	Index   string // Lithair-Index
+	Outcome string // Lithair-Outcome
+	Level   string // Lithair-Level
+	Err     error
+}
+
+// Unknown says whether the request may have been carried out, or not.
+func (a *Answer) Unknown() bool {
+	return a.Err != nil || a.Status == 503 && a.Outcome != "none" || a.Status == 504
+}
+
+// do sends one request and reads the answer whole. Within bounds both.
+func do(c *wire.Client, within time.Duration, q *wire.ClientRequest) (a Answer) {
+	ctx, cancel := context.WithTimeout(context.Background(), within)
+	defer cancel()
+	r, err := c.Do(ctx, q)
+	if err != nil {
+		return Answer{Err: err}
+	}
+	a = Answer{Status: r.StatusCode(), Index: r.Header("Lithair-Index"), Outcome: r.Header("Lithair-Outcome"), Level: r.Header("Lithair-Level")}
+	a.Body, a.Err = r.ReadAll(0)
+	return a
+}

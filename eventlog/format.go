@@ -258,22 +258,23 @@ func (r *Record) putHead(b []byte, index uint64) {
 	b[24] = r.Kind
 }
 
-// parseRecord reads the record at the start of b, whose checksum the caller looks at or
-// need not: the frame's covers it too. problem says why there is none.
-func parseRecord(b []byte) (r Record, size int, problem string) {
+// parse reads the record at the start of b, whose checksum the caller looks at or need
+// not: the frame's covers it too. problem says why there is none.
+func (r *Record) parse(b []byte) (size int, problem string) {
 	if len(b) < recordHead {
-		return r, 0, "a record is cut off"
+		return 0, "a record is cut off"
 	}
 	redacted := le.Uint32(b)&flagRedacted != 0
 	size = recordSize(b)
 	if size > len(b) {
-		return r, 0, "a record's length passes the frame"
+		return 0, "a record's length passes the frame"
 	}
 	if redacted && size != recordHead+chainSize {
-		return r, 0, "a redacted record does not hold a digest"
+		return 0, "a redacted record does not hold a digest"
 	}
-	r = Record{Redacted: redacted, Index: le.Uint64(b[8:]), Term: le.Uint64(b[16:]), Time: int64(le.Uint64(b[24:])), Kind: b[32], Payload: b[recordHead:size:size]}
-	return r, size, ""
+	r.Index, r.Term, r.Time, r.Kind = le.Uint64(b[8:]), le.Uint64(b[16:]), int64(le.Uint64(b[24:])), b[32]
+	r.Payload, r.Redacted = b[recordHead:size:size], redacted
+	return size, ""
 }
 
 // putFrameHead writes a frame's head into b, but for its checksums. n is the length of the
@@ -314,27 +315,47 @@ func (f *frame) time() int64 {
 	return int64(le.Uint64(f.records[24:]))
 }
 
+// iterator goes through the records of a batch whose checksum fits.
+type iterator struct {
+	rec     Record // the one that next has found
+	problem string // why there are no more; "" at the end of a whole batch
+	rest    []byte
+	index   uint64 // of the next record
+	left    uint32
+}
+
+func (f *frame) iterate() iterator { return iterator{rest: f.records, index: f.first, left: f.count} }
+
+// next reads the next record; false when there is none.
+func (it *iterator) next() bool {
+	if it.left == 0 {
+		if len(it.rest) > 0 {
+			it.problem = "bytes are left behind the last record"
+		}
+		return false
+	}
+	size, problem := it.rec.parse(it.rest)
+	if problem == "" && it.rec.Index != it.index {
+		problem = "record indexes do not continue"
+	}
+	if problem != "" {
+		it.problem = problem
+		return false
+	}
+	it.rest, it.index, it.left = it.rest[size:], it.index+1, it.left-1
+	return true
+}
+
 // eachRecord calls fn with the records of a batch whose checksum fits; problem says what
 // is wrong.
 func (f *frame) eachRecord(fn func(r Record) error) (problem string, err error) {
-	b, want := f.records, f.first
-	for range f.count {
-		r, size, problem := parseRecord(b)
-		if problem != "" {
-			return problem, nil
-		}
-		if r.Index != want {
-			return "record indexes do not continue", nil
-		}
-		if err := fn(r); err != nil {
+	it := f.iterate()
+	for it.next() {
+		if err := fn(it.rec); err != nil {
 			return "", err
 		}
-		b, want = b[size:], want+1
 	}
-	if len(b) > 0 {
-		return "bytes are left behind the last record", nil
-	}
-	return "", nil
+	return it.problem, nil
 }
 
 // eachWholeRecord is eachRecord that looks at the checksum of each record too.

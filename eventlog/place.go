@@ -136,24 +136,10 @@ func (m *memory) grown(n int64) []byte {
 // each reads the place into m and calls fn with its batches from the one on that holds
 // index from, checked, until fn returns false or an error.
 func (p *place) each(m *memory, from uint64, fn func(f *frame) (more bool, err error)) error {
-	if err := p.load(m); err != nil {
-		return err
-	}
-	return p.eachLoaded(m, from, fn)
-}
-
-// load reads the place into m.
-func (p *place) load(m *memory) error {
 	b := m.grown(p.size)
 	if n, err := p.seg.file.ReadAt(b, p.off); err != nil && !(err == io.EOF && n == len(b)) {
 		return err
 	}
-	return nil
-}
-
-// eachLoaded is each for a place that was read into m.
-func (p *place) eachLoaded(m *memory, from uint64, fn func(f *frame) (more bool, err error)) error {
-	b := m.file[:p.size]
 	env := &p.seg.env
 	if p.packed {
 		pack, problem := env.parse(b, &m.open)
@@ -212,6 +198,24 @@ func (p *place) records(f *frame, fn func(r Record) error) error {
 		err = errors.Join(p.corrupt(0, f.first, problem), err)
 	}
 	return err
+}
+
+// recordsFrom calls fn with the records of a batch of this place from an index on, until it
+// returns false or an error.
+func (p *place) recordsFrom(f *frame, from uint64, fn func(r Record) (more bool, err error)) (more bool, err error) {
+	it := f.iterate()
+	for it.next() {
+		if it.rec.Index < from || it.rec.Index > p.last {
+			continue
+		}
+		if more, err := fn(it.rec); err != nil || !more {
+			return false, err
+		}
+	}
+	if it.problem != "" {
+		return false, p.corrupt(0, f.first, it.problem)
+	}
+	return true, nil
 }
 
 // SeekTime returns the index of the first durable record whose time is t or later, one

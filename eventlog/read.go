@@ -34,49 +34,21 @@ func (l *Log) find(index uint64) (p place, err error) {
 	return p, err
 }
 
-// loaded is a place that was read into m, with its segment held; or why there is none.
-type loaded struct {
-	p   place
-	m   *memory
-	err error
-}
-
-// load reads the place that holds index.
-func (l *Log) load(index uint64, m *memory) loaded {
-	p, err := l.find(index)
-	if err == nil {
-		if err = p.load(m); err != nil {
-			err = errors.Join(err, l.release(p.seg))
-		}
-	}
-	return loaded{p, m, err}
-}
-
 // eachFrom calls fn with durable records from an index on, until it returns false or an
 // error, or the end is reached. Payloads are valid during the call only.
 func (l *Log) eachFrom(from uint64, fn func(r Record) (more bool, err error)) error {
 	var m memory
-	return l.eachOf(from, func(index uint64) loaded { return l.load(index, &m) }, fn)
-}
-
-// eachOf is eachFrom over places that next reads.
-func (l *Log) eachOf(from uint64, next func(index uint64) loaded, fn func(r Record) (more bool, err error)) error {
 	for more := true; more; {
-		at := next(from)
-		if errors.Is(at.err, ErrOutOfRange) {
+		p, err := l.find(from)
+		if errors.Is(err, ErrOutOfRange) {
 			return nil
 		}
-		if at.err != nil {
-			return at.err
+		if err != nil {
+			return err
 		}
-		p := &at.p
-		err := p.eachLoaded(at.m, from, func(f *frame) (bool, error) {
-			err := p.records(f, func(r Record) (err error) {
-				if more && r.Index >= from && r.Index <= p.last {
-					more, err = fn(r)
-				}
-				return err
-			})
+		err = p.each(&m, from, func(f *frame) (bool, error) {
+			var err error
+			more, err = p.recordsFrom(f, from, fn)
 			return more, err
 		})
 		if err = errors.Join(err, l.release(p.seg)); err != nil {
@@ -85,37 +57,6 @@ func (l *Log) eachOf(from uint64, next func(index uint64) loaded, fn func(r Reco
 		from = p.last + 1
 	}
 	return nil
-}
-
-// eachAhead is eachFrom for whoever is going to read on: the next place is read while fn is
-// called with the records of one.
-func (l *Log) eachAhead(from uint64, fn func(r Record) (more bool, err error)) (err error) {
-	places, stop := make(chan loaded), make(chan struct{})
-	go func() {
-		defer close(places)
-		var m [2]memory // one is read into, one is in use: places is not buffered
-		for i, at := 0, from; ; i ^= 1 {
-			select {
-			case <-stop:
-				return
-			default:
-			}
-			next := l.load(at, &m[i])
-			if places <- next; next.err != nil {
-				return
-			}
-			at = next.p.last + 1
-		}
-	}()
-	defer func() {
-		close(stop)
-		for left := range places { // until it has ended
-			if left.err == nil {
-				err = errors.Join(err, l.release(left.p.seg))
-			}
-		}
-	}()
-	return l.eachOf(from, func(uint64) loaded { return <-places }, fn)
 }
 
 // Read returns durable records from an index on, at least one and about maxBytes of
@@ -138,13 +79,9 @@ func (l *Log) Read(from uint64, maxBytes int) (recs []Record, err error) {
 
 // Replay calls fn with all records from an index on that are durable when it is called, and
 // maybe later ones. Payloads are valid during the call only. An error of fn ends it and is
-// returned. Unless the log is Manual, a goroutine reads ahead meanwhile.
+// returned.
 func (l *Log) Replay(from uint64, fn func(r Record) error) error {
-	each := l.eachAhead
-	if l.cfg.Manual {
-		each = l.eachFrom
-	}
-	return each(from, func(r Record) (bool, error) { return true, fn(r) })
+	return l.eachFrom(from, func(r Record) (bool, error) { return true, fn(r) })
 }
 
 // Reader follows a log.

@@ -278,7 +278,8 @@ func redacted(f *frame, wanted []uint64) []byte {
 		return append(b, f.records...)
 	}
 	for rest := f.records; len(rest) > 0; {
-		r, size, problem := parseRecord(rest)
+		var r Record
+		size, problem := r.parse(rest)
 		if problem != "" {
 			return append(b, rest...) // check finds it
 		}

@@ -83,8 +83,9 @@ func (n *Node) gather() {
 	}
 }
 
-// worthSending is so many proposals that to wait for more saves little and keeps disks idle.
-const worthSending = 32
+// worthSending is so many proposals that to wait for more saves little and keeps disks idle. Fewer split those who were
+// woken together into parts that take turns, each with syncs of its own.
+const worthSending = 128
 
 // maxGathered proposals go out together at most: while disks and peers are at them, the next
 // are made.

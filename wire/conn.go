@@ -143,20 +143,18 @@ func (c *conn) end() {
 	if !c.left {
 		c.finish()
 	}
-	if v == nil && !c.hijacked {
+	if v == nil {
 		c.recycle()
 	}
 }
 
 // release gives the workspace back. Nothing of it is left in a Request or Response that
-// somebody kept, unless that is of a connection that was taken over.
+// somebody kept.
 func (c *conn) release() {
 	if c.space == nil {
 		return
 	}
-	if !c.hijacked {
-		c.request.heldRequest, c.response.heldResponse = &over.req, &over.res
-	}
+	c.request.heldRequest, c.response.heldResponse = &over.req, &over.res
 	c.narrow()
 	workspaces.Put(c.space)
 	c.space, c.in, c.out = nil, nil, nil

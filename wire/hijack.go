@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"errors"
 	"net"
 	"sync"
 	"syscall"
@@ -21,6 +22,19 @@ type Conn struct {
 
 // NetConn returns the connection as package net or crypto/tls knows it.
 func (c *Conn) NetConn() net.Conn { return c.Conn }
+
+// SyscallConn returns the means to use the socket directly, as net.TCPConn does. Errors:
+// errors.ErrUnsupported where the connection is none (TLS), what package net says of one
+// that is closed.
+func (c *Conn) SyscallConn() (syscall.RawConn, error) {
+	if c.raw != nil {
+		return c.raw, nil
+	}
+	if s, ok := c.Conn.(syscall.Conn); ok {
+		return s.SyscallConn()
+	}
+	return nil, errors.ErrUnsupported
+}
 
 // Park lets a connection wait for bytes without a goroutine: when there is something to
 // read (bytes, or the end of the stream), or the connection is closed, wake is called,
@@ -85,7 +99,7 @@ func (c *conn) hijack() (net.Conn, []byte, error) {
 	if err := c.flush(); err != nil {
 		return nil, nil, err
 	}
-	nc := c.nc
+	nc, raw := c.nc, c.raw
 	if c.inside() {
 		// Reads would wait for this handler to return: the new owner gets a descriptor of
 		// its own, and this one is closed behind the handler.
@@ -93,6 +107,7 @@ func (c *conn) hijack() (net.Conn, []byte, error) {
 		if nc, err = duplicate(c.nc); err != nil {
 			return nil, nil, err
 		}
+		raw = rawConn(nc)
 	} else {
 		if err := nc.SetDeadline(time.Time{}); err != nil {
 			return nil, nil, err
@@ -101,5 +116,5 @@ func (c *conn) hijack() (net.Conn, []byte, error) {
 		c.srv.forget(c.link)
 	}
 	c.hijacked = true
-	return &Conn{Conn: nc, srv: c.srv, raw: rawConn(nc)}, append([]byte(nil), c.in[c.from:c.to]...), nil
+	return &Conn{Conn: nc, srv: c.srv, raw: raw}, append([]byte(nil), c.in[c.from:c.to]...), nil
 }

@@ -33,8 +33,7 @@ type ring struct{ first *Conn }
 // watched is a connection's place with the clock, under the clock's lock.
 type watched struct {
 	prev, next *Conn
-	slot       *ring // nil: nowhere
-	when       int64 // tick at which to look
+	when       int64 // tick at which to look; 0: nowhere
 }
 
 func (c *clock) now() int64 { return int64(time.Since(c.origin) / clockTick) }
@@ -51,7 +50,7 @@ func (c *clock) watch(n *Conn, after time.Duration) {
 	}
 	now := c.now()
 	when := now + ticks(after)
-	if n.slot != nil {
+	if n.when != 0 {
 		if n.when <= when {
 			return
 		}
@@ -74,7 +73,7 @@ func (c *clock) arm() {
 
 func (c *clock) insert(n *Conn, when int64) {
 	s := &c.slots[when%clockSlots]
-	n.when, n.slot = when, s
+	n.when = when
 	n.prev, n.next = nil, s.first
 	if s.first != nil {
 		s.first.prev = n
@@ -87,12 +86,12 @@ func (c *clock) remove(n *Conn) {
 	if n.prev != nil {
 		n.prev.next = n.next
 	} else {
-		n.slot.first = n.next
+		c.slots[n.when%clockSlots].first = n.next
 	}
 	if n.next != nil {
 		n.next.prev = n.prev
 	}
-	n.prev, n.next, n.slot = nil, nil, nil
+	n.prev, n.next, n.when = nil, nil, 0
 	c.members--
 }
 
@@ -100,7 +99,7 @@ func (c *clock) remove(n *Conn) {
 func (c *clock) forget(n *Conn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if n.slot != nil {
+	if n.when != 0 {
 		c.remove(n)
 	}
 }

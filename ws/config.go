@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 )
 
@@ -87,7 +88,28 @@ func (c *Compression) defaults() error {
 type settings struct {
 	Limits
 	minPacked int
+	protocols []string // what was offered, or is spoken
 	log       *slog.Logger
 	clock     *clock
 	server    *Server // nil: a client's
+}
+
+// maxProtocols bounds the subprotocols of one side: a connection keeps the number of its own.
+const maxProtocols = 255
+
+func checkProtocols(where string, protocols []string) error {
+	if len(protocols) > maxProtocols {
+		return fmt.Errorf("ws: %s.Subprotocols: %d, which is more than %d", where, len(protocols), maxProtocols)
+	}
+	for _, p := range protocols {
+		if !token(p) {
+			return fmt.Errorf("ws: %s.Subprotocols: %q is no token", where, p)
+		}
+	}
+	return nil
+}
+
+// protocolNumber is what a connection keeps of its subprotocol, which is one of protocols.
+func (s *settings) protocolNumber(protocol string) uint8 {
+	return uint8(slices.Index(s.protocols, protocol) + 1)
 }

@@ -21,83 +21,80 @@ import (
 // All methods are safe for concurrent use. Messages are sent whole and one after the other,
 // whoever sends them.
 type Conn struct {
-	nc     net.Conn
-	raw    syscall.RawConn // nil where it is read and written by package net alone
-	parker *wire.Conn      // nil where it cannot be parked
-	set    *settings
+	nc  net.Conn
+	set *settings
 
-	protocol string
 	packing  packing
 	client   bool
+	byHand   bool  // it is a socket that is read and written inside RawConn
+	parks    bool  // it can wait without a goroutine
+	protocol uint8 // in set.protocols, from 1; 0: none
 
 	handler atomic.Pointer[Handler] // nil: it is read by Read
 	out     outbox
-	sending sending // of who has the turn
+	*intake // of the goroutine that reads; nil while it is parked
 
-	// Receiving; of the goroutine that reads.
-	readMu   sync.Mutex // held by Read and by Close; the goroutine of a Handler needs none
-	in       receiver
-	buf      []byte // buf[from:to] has not been consumed; nil while nothing is
-	from, to int
-	direct   bool  // what is received goes straight into the message
-	class    uint8 // log2 of the next buffer
-	corked   bool  // pongs wait until what was received is handled
-	one      [1]byte
-	pending  event // of a Read: what came straight into a message
-	ended    bool  // of a Read: nothing more is received, and end is under way
-	recvErr  error
-	piece    pieces
-	readFn   func(uintptr) bool // made once
-	writeFn  func(uintptr) bool
-	wake     func()
-
-	closing atomic.Bool   // a close frame was sent or has come
-	dead    atomic.Bool   // it was cut off, or has ended
-	turns   atomic.Uint32 // rises when something comes; odd while a handler is at work
-	reading atomic.Bool   // a Read waits for the other side
-	awake   atomic.Bool   // a goroutine is there for a handler; false: parked
-	rested  time.Time     // when it was parked last; of that goroutine
-
-	watched      // where the clock has it
-	life    life // of the clock
-
-	windowHeld atomic.Int32 // bytes of in.window
+	// The order of what follows leaves no gaps: a connection that is parked is little else.
+	is         flags
+	turns      atomic.Uint32 // rises when something comes; odd while a handler is at work
+	rested     uint32        // tick when it was parked last; of that goroutine
+	windowHeld atomic.Int32  // bytes of in.window
+	watched                  // where the clock has it
+	life       life          // of the clock
+	index      int32         // in the server's list; under the server's lock
 
 	mu    sync.Mutex
-	err   error         // how it ended; the first cause
-	done  chan struct{} // closed at the end; nil: not asked for
-	over  bool
-	index int // in the server's list; under the server's lock
+	fate  *fate // nil: it is open and nobody waits for the end
 	value any
 }
 
-// life is what the clock knows of a connection; its goroutine alone looks at it.
+// fate is how a connection ends. It is under Conn.mu.
+type fate struct {
+	err  error         // the first cause
+	done chan struct{} // closed at the end; nil: not asked for
+	over bool
+}
+
+// flags are what any goroutine may ask of a connection.
+type flags struct{ bits atomic.Uint32 }
+
+const (
+	closing uint32 = 1 << iota // a close frame was sent or has come
+	dead                       // it was cut off, or has ended
+	reading                    // a Read waits for the other side
+	awake                      // a goroutine is there for a handler; without it: parked
+)
+
+func (f *flags) has(flag uint32) bool { return f.bits.Load()&flag != 0 }
+
+// set sets a flag and says whether it was set before.
+func (f *flags) set(flag uint32) (was bool) { return f.bits.Or(flag)&flag != 0 }
+
+func (f *flags) clear(flag uint32) { f.bits.And(^flag) }
+
+// life is what the clock knows of a connection; its goroutine alone looks at it. Times are
+// ticks of the clock, and go round after three years.
 type life struct {
-	seen     uint32        // turns at the last look
-	heard    time.Duration // when they changed
+	seen     uint32 // turns at the last look
+	heard    uint32 // when they changed
+	closeBy  uint32
+	patience atomic.Uint32 // looks for which a quiet goroutine is let be
+	quiet    uint8         // looks since they changed, as far as counted
+	looked   bool          // once at least
 	pinged   bool
-	closeBy  time.Duration // 0: not closing
-	patience atomic.Int32  // looks for which a quiet goroutine is let be
-	quiet    int32
+	closing  bool // closeBy is set
 }
 
 var errEnded = errors.New("ws: the connection ended without a close frame")
 
 func newConn(nc net.Conn, set *settings, p packing, client bool, buffered []byte) *Conn {
-	c := &Conn{nc: nc, set: set, packing: p, client: client, class: minClass, index: -1}
-	if w, ok := nc.(*wire.Conn); ok {
-		c.parker = w
-		c.raw = rawOf(w.NetConn())
-	} else {
-		c.raw = rawOf(nc)
-	}
-	if c.raw != nil {
-		c.readFn, c.writeFn = c.readable, c.writable
+	c := &Conn{nc: nc, set: set, packing: p, client: client, index: -1}
+	c.byHand = rawOf(nc) != nil
+	if _, ok := nc.(*wire.Conn); ok {
+		c.parks = c.byHand
 	}
 	c.out.client = client
-	c.in.at = situation{fromClient: !client, deflate: p.on}
-	c.in.max = set.MaxMessageBytes
-	c.in.takeover = p.on && (client && !p.serverNoTakeover || !client && !p.clientNoTake)
+	c.takeIntake()
 	if len(buffered) > 0 {
 		c.buf = append(takeBuffer(len(buffered)), buffered...)
 		c.to = len(c.buf)
@@ -107,8 +104,21 @@ func newConn(nc net.Conn, set *settings, p packing, client bool, buffered []byte
 	return c
 }
 
+// rawConn returns the means to read and write by hand; nil where package net does it.
+func (c *Conn) rawConn() syscall.RawConn {
+	if !c.byHand {
+		return nil
+	}
+	return rawOf(c.nc)
+}
+
 // Subprotocol returns the subprotocol that was chosen; "" for none.
-func (c *Conn) Subprotocol() string { return c.protocol }
+func (c *Conn) Subprotocol() string {
+	if c.protocol == 0 {
+		return ""
+	}
+	return c.set.protocols[c.protocol-1]
+}
 
 // Compressed says whether both sides may compress messages.
 func (c *Conn) Compressed() bool { return c.packing.on }
@@ -138,13 +148,22 @@ func (c *Conn) Value() any {
 func (c *Conn) Done() <-chan struct{} {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.done == nil {
-		c.done = make(chan struct{})
-		if c.over {
-			close(c.done)
+	f := c.itsFate()
+	if f.done == nil {
+		f.done = make(chan struct{})
+		if f.over {
+			close(f.done)
 		}
 	}
-	return c.done
+	return f.done
+}
+
+// itsFate is called under mu.
+func (c *Conn) itsFate() *fate {
+	if c.fate == nil {
+		c.fate = new(fate)
+	}
+	return c.fate
 }
 
 // Err returns how the connection ended: a *[CloseError], a *[ProtocolError], [ErrTimeout],
@@ -152,17 +171,21 @@ func (c *Conn) Done() <-chan struct{} {
 func (c *Conn) Err() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.err
+	if c.fate == nil {
+		return nil
+	}
+	return c.fate.err
 }
 
 // fail sets how the connection ended, unless that is known, and returns what is.
 func (c *Conn) fail(err error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.err == nil {
-		c.err = err
+	f := c.itsFate()
+	if f.err == nil {
+		f.err = err
 	}
-	return c.err
+	return f.err
 }
 
 // CloseNow ends the connection at once, without a close frame.
@@ -175,13 +198,13 @@ func (c *Conn) CloseNow() error {
 func (c *Conn) cut(err error) {
 	c.fail(err)
 	c.mu.Lock() // Handle comes before this, or finds it done
-	was, handled := c.dead.Swap(true), c.handler.Load() != nil
+	was, handled := c.is.set(dead), c.handler.Load() != nil
 	c.mu.Unlock()
 	if was {
 		return
 	}
-	c.out.fail(ErrClosed)
-	if !handled || c.raw == nil {
+	c.out.fail(c)
+	if !handled || !c.byHand {
 		c.finish()
 		return
 	}
@@ -197,8 +220,8 @@ func (c *Conn) cut(err error) {
 
 // bare is the socket without what package wire puts around it.
 func (c *Conn) bare() net.Conn {
-	if c.parker != nil {
-		return c.parker.NetConn()
+	if w, ok := c.nc.(*wire.Conn); ok {
+		return w.NetConn()
 	}
 	return c.nc
 }
@@ -207,18 +230,19 @@ func (c *Conn) bare() net.Conn {
 // connection is not read inside RawConn.Read.
 func (c *Conn) finish() {
 	c.mu.Lock()
-	if c.over {
+	f := c.itsFate()
+	if f.over {
 		c.mu.Unlock()
 		return
 	}
-	c.over = true
-	if c.err == nil {
-		c.err = ErrClosed
+	f.over = true
+	if f.err == nil {
+		f.err = ErrClosed
 	}
-	c.dead.Store(true)
-	err, done, h := c.err, c.done, c.handler.Load()
+	c.is.set(dead)
+	err, done, h := f.err, f.done, c.handler.Load()
 	c.mu.Unlock()
-	c.out.fail(ErrClosed)
+	c.out.fail(c)
 	c.nc.Close() // nothing is left to be said about it
 	c.set.clock.forget(c)
 	if c.set.server != nil {
@@ -276,14 +300,14 @@ func (c *Conn) sayClose(code CloseCode, reason string) bool {
 func (c *Conn) peerClosed() {
 	c.fail(&CloseError{c.in.code, c.in.reason})
 	c.sayClose(c.in.code, "")
-	c.closing.Store(true)
+	c.is.set(closing)
 }
 
 // refuse closes the connection because of what the other side did.
 func (c *Conn) refuse(bad *ProtocolError) {
 	c.fail(bad)
 	c.sayClose(bad.Code, bad.Detail)
-	c.closing.Store(true)
+	c.is.set(closing)
 }
 
 // lost notes that nothing more can be received.
@@ -302,7 +326,7 @@ func (c *Conn) lost(err error) {
 func (c *Conn) end() {
 	if c.recvErr != nil {
 		c.fail(c.recvErr)
-	} else if !c.dead.Load() {
+	} else if !c.is.has(dead) {
 		c.linger()
 	}
 	giveBuffer(c.buf)
@@ -344,36 +368,33 @@ func (c *Conn) listens(turns uint32) bool {
 	if c.handler.Load() != nil {
 		return turns&1 == 0
 	}
-	return c.reading.Load()
+	return c.is.has(reading)
 }
 
 func isTimeout(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }
 
 // look is called by the clock. It returns after what time to look again; 0: never.
 func (c *Conn) look(now time.Duration) time.Duration {
-	if c.dead.Load() {
+	if c.is.has(dead) {
 		return 0
 	}
-	l := &c.life
+	l, tick := &c.life, uint32(now/clockTick)
 	turns := c.turns.Load()
 	switch {
-	case l.heard == 0 || turns != l.seen || !c.listens(turns): // who does not listen hears nothing
-		l.seen, l.heard, l.pinged, l.quiet = turns, now, false, 0
-	default:
+	case !l.looked || turns != l.seen || !c.listens(turns): // who does not listen hears nothing
+		l.seen, l.heard, l.pinged, l.quiet = turns, tick, false, 0
+		if !l.looked && turns == 0 { // nothing has come at all
+			l.quiet = 1
+		}
+		l.looked = true
+	case l.quiet < maxPatience:
 		l.quiet++
 	}
 	if c.out.closeSent() {
-		if l.closeBy == 0 {
-			l.closeBy = now + c.set.CloseTimeout
-		}
-		if now >= l.closeBy {
-			c.cut(ErrTimeout)
-			return 0
-		}
-		return min(l.closeBy-now, c.set.CloseTimeout)
+		return c.lookClosing(tick)
 	}
 	half := c.set.IdleTimeout / 2
-	silent := now - l.heard
+	silent := time.Duration(tick-l.heard) * clockTick
 	switch {
 	case silent >= c.set.IdleTimeout:
 		c.cut(ErrTimeout)
@@ -386,12 +407,26 @@ func (c *Conn) look(now time.Duration) time.Duration {
 	if next <= 0 {
 		next += half
 	}
-	if c.parkable() && c.awake.Load() {
-		if l.quiet >= l.patience.Load() {
+	if c.parks && c.is.has(awake) {
+		if uint32(l.quiet) >= l.patience.Load() {
 			c.nc.SetReadDeadline(longAgo) // its goroutine lets go; an error: it is gone
 			return next
 		}
 		return min(next, lookTick)
 	}
 	return next
+}
+
+// lookClosing cuts a connection whose other side does not answer a close frame.
+func (c *Conn) lookClosing(tick uint32) time.Duration {
+	l := &c.life
+	if !l.closing {
+		l.closing, l.closeBy = true, tick+uint32(ticks(c.set.CloseTimeout))
+	}
+	left := int32(l.closeBy - tick)
+	if left <= 0 {
+		c.cut(ErrTimeout)
+		return 0
+	}
+	return time.Duration(left) * clockTick
 }

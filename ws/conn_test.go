@@ -174,7 +174,7 @@ func TestHandlerParks(t *testing.T) {
 			t.Fatalf("%d: %q, %v", i, b, err)
 		}
 		for _, sc := range s.Conns() {
-			for sc.parkable() && sc.awake.Load() {
+			for sc.parks && sc.is.has(awake) {
 				select {
 				case err := <-closed:
 					t.Fatalf("it ended instead: %v", err)

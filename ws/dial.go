@@ -74,9 +74,9 @@ func Dial(ctx context.Context, url string, cfg DialConfig) (*Conn, error) {
 	if detail != "" {
 		return nil, errors.Join(&HandshakeError{Status: 101, Detail: detail}, nc.Close())
 	}
-	set := &settings{Limits: cfg.Limits, minPacked: cfg.Compression.MinBytes, log: cfg.Logger, clock: theClock}
+	set := &settings{Limits: cfg.Limits, minPacked: cfg.Compression.MinBytes, protocols: cfg.Subprotocols, log: cfg.Logger, clock: theClock}
 	c := newConn(nc, set, p, true, buffered)
-	c.protocol = protocol
+	c.protocol = set.protocolNumber(protocol)
 	return c, nil
 }
 
@@ -92,13 +92,11 @@ func (cfg *DialConfig) request(url, key string) (*wire.ClientRequest, error) {
 		return nil, fmt.Errorf("ws: Dial: %.40q is no ws or wss URL", url)
 	}
 	q := &wire.ClientRequest{URL: url, Header: [][2]string{
-		{"Upgrade", "websocket"}, {"Connection", "Upgrade"}, {"Sec-WebSocket-Key", key}, {"Sec-WebSocket-Version", version},
+		{"Upgrade", "websocket"}, {"Connection", "Upgrade"}, {"Sec-WebSocket-Key", key}, {"Sec-WebSocket-Version", ourVersion},
 	}}
 	if len(cfg.Subprotocols) > 0 {
-		for _, p := range cfg.Subprotocols {
-			if !token(p) {
-				return nil, fmt.Errorf("ws: DialConfig.Subprotocols: %q is no token", p)
-			}
+		if err := checkProtocols("DialConfig", cfg.Subprotocols); err != nil {
+			return nil, err
 		}
 		q.AddHeader("Sec-WebSocket-Protocol", strings.Join(cfg.Subprotocols, ", "))
 	}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"runtime/debug"
 	"time"
+
+	"github.com/lithair/lithair-go/wire"
 )
 
 // Handler is called with what comes on a connection, in order and one call after the other.
@@ -42,8 +44,7 @@ func (c *Conn) Handle(h *Handler) {
 		return
 	}
 	c.life.patience.Store(1)
-	c.wake = c.wakened
-	c.awake.Store(true)
+	c.is.set(awake)
 	go c.run(true)
 }
 
@@ -51,7 +52,7 @@ func (c *Conn) Handle(h *Handler) {
 func (c *Conn) handled(h *Handler) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.dead.Load() {
+	if c.is.has(dead) {
 		return false
 	}
 	c.handler.Store(h)
@@ -66,9 +67,6 @@ const (
 
 var longAgo = time.Unix(1, 0)
 
-// parkable says whether the connection can wait without a goroutine.
-func (c *Conn) parkable() bool { return c.parker != nil && c.raw != nil }
-
 type step uint8
 
 const (
@@ -79,7 +77,7 @@ const (
 // run receives until the connection ends or rests.
 func (c *Conn) run(first bool) {
 	defer c.recovered()
-	if c.parkable() {
+	if c.parks {
 		c.set.clock.watch(c, lookTick)
 	}
 	if first {
@@ -93,7 +91,7 @@ func (c *Conn) run(first bool) {
 	}
 	for {
 		if c.attend() == stepEnd {
-			c.awake.Store(false)
+			c.is.clear(awake)
 			c.end()
 			return
 		}
@@ -112,7 +110,7 @@ func (c *Conn) recovered() {
 		return
 	}
 	c.set.log.Error("a WebSocket handler panicked", "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
-	c.awake.Store(false)
+	c.is.clear(awake)
 	c.fail(errPanicked)
 	c.sayClose(CloseInternalError, "")
 	c.guarded(c.end)
@@ -142,7 +140,7 @@ func (c *Conn) guarded(f func()) {
 // attend receives and handles what comes.
 func (c *Conn) attend() step {
 	if c.raw == nil {
-		for !c.dead.Load() {
+		for !c.is.has(dead) {
 			n, err := c.receivePlainly()
 			if err != nil {
 				c.lost(err)
@@ -158,7 +156,7 @@ func (c *Conn) attend() step {
 	err := c.raw.Read(c.readFn)
 	switch {
 	case err == nil:
-	case isTimeout(err) && !c.dead.Load():
+	case isTimeout(err) && !c.is.has(dead):
 		return stepRest
 	default:
 		c.lost(err)
@@ -171,25 +169,39 @@ func (c *Conn) rest() bool {
 	if c.nc.SetReadDeadline(time.Time{}) != nil {
 		return false // the next read will say why
 	}
+	parker, ok := c.nc.(*wire.Conn)
+	if !ok {
+		return false
+	}
 	c.unspace()
-	c.rested = time.Now()
-	c.awake.Store(false)
-	if c.parkable() && c.parker.Park(c.wake) {
+	c.giveIntake()
+	c.rested = uint32(c.set.clock.now())
+	c.is.clear(awake)
+	c.out.rest(c)
+	if parker.Park(c.wakened) {
 		return true
 	}
-	c.awake.Store(true)
+	c.resume()
 	return false
+}
+
+// resume takes what giveIntake has given.
+func (c *Conn) resume() {
+	if c.intake == nil {
+		c.takeIntake()
+	}
+	c.is.set(awake)
 }
 
 // wakened goes on with a connection that rested. One that is woken soon after is given
 // more patience.
 func (c *Conn) wakened() {
-	p := int32(1)
-	if time.Since(c.rested) < wakefulness {
+	p := uint32(1)
+	if time.Duration(uint32(c.set.clock.now())-c.rested)*clockTick < wakefulness {
 		p = min(4*c.life.patience.Load(), maxPatience)
 	}
 	c.life.patience.Store(p)
-	c.awake.Store(true)
+	c.resume()
 	c.run(false)
 }
 
@@ -214,7 +226,7 @@ func (c *Conn) digest() bool {
 			if c.corked {
 				c.uncork()
 			}
-			return !c.dead.Load()
+			return !c.is.has(dead)
 		}
 		if !c.deliver(ev) {
 			return false
@@ -227,22 +239,22 @@ func (c *Conn) deliver(ev event) bool {
 	if ev != gotMessage {
 		return c.serve(ev)
 	}
-	if c.dead.Load() {
+	if c.is.has(dead) {
 		return false
 	}
-	if c.handler.Load().Message == nil || c.closing.Load() {
+	if c.handler.Load().Message == nil || c.is.has(closing) {
 		return true
 	}
 	if err := c.handler.Load().Message(c, c.in.op, c.in.data); err != nil {
 		return c.failed(err)
 	}
-	return !c.dead.Load()
+	return !c.is.has(dead)
 }
 
 // failed closes the connection because the handler failed. Until the other side has
 // answered, what comes is dropped.
 func (c *Conn) failed(err error) bool {
-	if errors.Is(err, context.Canceled) && c.dead.Load() {
+	if errors.Is(err, context.Canceled) && c.is.has(dead) {
 		return false
 	}
 	c.fail(err)

@@ -19,25 +19,26 @@ type opening struct {
 // is not one: 426 where the client wants another version, or no WebSocket at all.
 func readOpening(method, proto string, fields iter.Seq2[string, string]) (o opening, status int, detail string) {
 	var upgrade, connection bool
-	var keys, versions []string
+	var key, version string
+	var keys, versions int
 	for name, value := range fields {
-		switch strings.ToLower(name) {
-		case "upgrade":
+		switch {
+		case strings.EqualFold(name, "upgrade"):
 			upgrade = upgrade || hasToken(value, "websocket")
-		case "connection":
+		case strings.EqualFold(name, "connection"):
 			connection = connection || hasToken(value, "upgrade")
-		case "sec-websocket-key":
-			keys = append(keys, value)
-		case "sec-websocket-version":
-			versions = append(versions, value)
-		case "sec-websocket-protocol":
+		case strings.EqualFold(name, "sec-websocket-key"):
+			key, keys = value, keys+1
+		case strings.EqualFold(name, "sec-websocket-version"):
+			version, versions = value, versions+1
+		case strings.EqualFold(name, "sec-websocket-protocol"):
 			for p := range elements(value) {
 				if !token(p) {
 					return o, 400, "a subprotocol is no token"
 				}
 				o.protocols = append(o.protocols, p)
 			}
-		case "sec-websocket-extensions":
+		case strings.EqualFold(name, "sec-websocket-extensions"):
 			list, ok := parseExtensions(value)
 			if !ok {
 				return o, 400, "Sec-WebSocket-Extensions is malformed"
@@ -52,30 +53,38 @@ func readOpening(method, proto string, fields iter.Seq2[string, string]) (o open
 		return o, 400, "the opening handshake needs HTTP/1.1"
 	case !upgrade || !connection:
 		return o, 426, "this is a WebSocket endpoint"
-	case len(versions) != 1 || versions[0] != version:
+	case versions != 1 || version != ourVersion:
 		return o, 426, "only version 13 of the protocol is spoken"
-	case len(keys) != 1 || !validKey(keys[0]):
+	case keys != 1 || !validKey(key):
 		return o, 400, "Sec-WebSocket-Key is not 16 bytes in base64"
 	}
-	o.key = keys[0]
+	o.key = key
 	return o, 101, ""
 }
 
-const version = "13"
+const ourVersion = "13"
+
+var strictBase64 = base64.StdEncoding.Strict()
 
 // validKey checks that a key is the base64 form of 16 bytes (RFC 6455 §4.1).
 func validKey(key string) bool {
 	if len(key) != 24 {
 		return false
 	}
-	b, err := base64.StdEncoding.Strict().DecodeString(key)
-	return err == nil && len(b) == 16
+	var room [18]byte // what 24 characters can hold
+	n, err := strictBase64.Decode(room[:], []byte(key))
+	return err == nil && n == 16
 }
 
 // acceptOf answers a key (RFC 6455 §4.2.2).
 func acceptOf(key string) string {
-	sum := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
-	return base64.StdEncoding.EncodeToString(sum[:])
+	return string(appendAccept(nil, key))
+}
+
+func appendAccept(dst []byte, key string) []byte {
+	var room [64]byte
+	sum := sha1.Sum(append(append(room[:0], key...), "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"...))
+	return base64.StdEncoding.AppendEncode(dst, sum[:])
 }
 
 // chooseProtocol returns the first of the server's subprotocols that the client offers.
@@ -220,7 +229,7 @@ func hasToken(list, want string) bool {
 type packing struct {
 	on                             bool
 	serverNoTakeover, clientNoTake bool
-	serverBits, clientBits         int // windows; 8 to 15
+	serverBits, clientBits         uint8 // windows; 8 to 15
 	clientBitsOffered              bool
 }
 
@@ -258,12 +267,12 @@ func parsePacking(e extension, offer bool) (p packing, ok bool) {
 }
 
 // windowBits reads a number from 8 to 15 without leading zeros.
-func windowBits(s string) (int, bool) {
+func windowBits(s string) (uint8, bool) {
 	switch {
 	case len(s) == 1 && (s[0] == '8' || s[0] == '9'):
-		return int(s[0] - '0'), true
+		return s[0] - '0', true
 	case len(s) == 2 && s[0] == '1' && s[1] >= '0' && s[1] <= '5':
-		return 10 + int(s[1]-'0'), true
+		return 10 + s[1] - '0', true
 	}
 	return 0, false
 }

@@ -3,23 +3,80 @@ package ws
 import (
 	"context"
 	"sync"
+	"syscall"
 )
 
 // outbox orders what is sent on a connection. One goroutine at a time has the turn: it
 // alone writes to the socket. What is queued meanwhile goes out before the turn passes on.
 type outbox struct {
 	mu     sync.Mutex
-	client bool   // frames are masked
-	busy   bool   // somebody has the turn
-	open   bool   // a message is being sent in fragments: other messages wait
-	closed bool   // a close frame was queued: nothing may follow it
-	err    error  // nothing can be sent any more
-	queue  []byte // frames that go next
-	flying int    // bytes of the queue that who has the turn has taken and is sending
-	held   []byte // messages that wait for the end of the one in fragments
-	first  *waiter
-	pong   *[maxControl + 1]byte // the last ping not answered, its length in front; nil: none
-	window []byte                // what the other side may be referred to, with takeover
+	client bool // frames are masked
+	busy   bool // somebody has the turn
+	open   bool // a message is being sent in fragments: other messages wait
+	closed bool // a close frame was queued: nothing may follow it
+	failed bool // nothing can be sent any more
+	*outgoing
+}
+
+// outgoing is what a connection needs to send. One that is parked and has nothing to send has
+// none: outbox.outgoing is nil then, and never while somebody has the turn.
+type outgoing struct {
+	conn    *Conn
+	raw     syscall.RawConn // nil where package net alone writes
+	sending sending         // of who has the turn
+	queue   []byte          // frames that go next
+	flying  int             // bytes of the queue that who has the turn has taken and is sending
+	held    []byte          // messages that wait for the end of the one in fragments
+	first   *waiter
+	pong    *[maxControl + 1]byte // the last ping not answered, its length in front; nil: none
+	window  []byte                // what the other side may be referred to, with takeover
+	writeFn func(uintptr) bool    // made once
+}
+
+var outgoings = sync.Pool{New: func() any {
+	w := new(outgoing)
+	w.writeFn = func(fd uintptr) bool { return w.conn.writable(fd) }
+	return w
+}}
+
+// equip makes ready to send. mu is held.
+func (o *outbox) equip(c *Conn) {
+	if o.outgoing != nil {
+		return
+	}
+	o.outgoing = outgoings.Get().(*outgoing)
+	o.conn, o.raw = c, c.rawConn()
+}
+
+// rest lets go of what is needed to send, where a connection is parked and has nothing to
+// send.
+func (o *outbox) rest(c *Conn) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.restLocked(c)
+}
+
+func (o *outbox) restLocked(c *Conn) {
+	w := o.outgoing
+	if w == nil || o.busy || !c.parks || c.handler.Load() == nil || c.is.has(awake) {
+		return
+	}
+	if len(w.queue)+len(w.held) > 0 || w.first != nil || w.pong != nil || w.window != nil {
+		return
+	}
+	o.outgoing = nil
+	*w = outgoing{writeFn: w.writeFn}
+	outgoings.Put(w)
+}
+
+// windowBytes returns what is kept for takeover.
+func (o *outbox) windowBytes() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.outgoing == nil {
+		return 0
+	}
+	return cap(o.window)
 }
 
 // waiter is somebody who wants the turn.
@@ -39,7 +96,7 @@ const (
 )
 
 // refuses says that nothing of a kind can be sent any more. mu is held.
-func (o *outbox) refuses(kind turnKind) bool { return o.err != nil || o.closed && kind != forLast }
+func (o *outbox) refuses(kind turnKind) bool { return o.failed || o.closed && kind != forLast }
 
 // acquire waits for the turn.
 func (o *outbox) acquire(ctx context.Context, c *Conn, kind turnKind) error {
@@ -48,6 +105,7 @@ func (o *outbox) acquire(ctx context.Context, c *Conn, kind turnKind) error {
 		o.mu.Unlock()
 		return ErrClosed
 	}
+	o.equip(c)
 	if !o.busy && (kind != forMessage || !o.open) {
 		o.busy = true
 		o.mu.Unlock()
@@ -82,7 +140,7 @@ func (o *outbox) acquire(ctx context.Context, c *Conn, kind turnKind) error {
 func (o *outbox) withdraw(w *waiter) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for at := &o.first; *at != nil; at = &(*at).next {
+	for at := &o.first; *at != nil; at = &(*at).next { // who waits keeps outgoing
 		if *at == w {
 			*at = w.next
 			return true
@@ -92,15 +150,16 @@ func (o *outbox) withdraw(w *waiter) bool {
 }
 
 // pass gives the turn to the next who may have it. mu is held.
-func (o *outbox) pass() {
+func (o *outbox) pass(c *Conn) {
 	for at := &o.first; *at != nil; at = &(*at).next {
-		if w := *at; w.kind != forMessage || !o.open || o.err != nil {
+		if w := *at; w.kind != forMessage || !o.open || o.failed {
 			*at = w.next
 			close(w.turn)
 			return
 		}
 	}
 	o.busy = false
+	o.restLocked(c)
 }
 
 // take takes what is queued, to be sent before a frame of who has the turn. closed: a close
@@ -112,7 +171,7 @@ func (o *outbox) take() (q []byte, closed bool) {
 }
 
 func (o *outbox) takeLocked() []byte {
-	if len(o.queue) == 0 && o.pong != nil && o.err == nil && !o.closed {
+	if len(o.queue) == 0 && o.pong != nil && !o.failed && !o.closed {
 		o.queue = appendFrame(takeBuffer(maxControl), ownHeader(opPong, o.client), o.pong[1:1+o.pong[0]])
 		o.pong = nil
 	}
@@ -129,7 +188,12 @@ func (o *outbox) sent(n int) {
 }
 
 // waiting is how many bytes the other side has not taken yet. mu is held.
-func (o *outbox) waiting() int { return len(o.queue) + o.flying + len(o.held) }
+func (o *outbox) waiting() int {
+	if o.outgoing == nil {
+		return 0
+	}
+	return len(o.queue) + o.flying + len(o.held)
+}
 
 // release sends what was queued meanwhile, and gives the turn up. Unless it may block, a
 // goroutine does what the socket does not take at once.
@@ -137,8 +201,8 @@ func (o *outbox) release(c *Conn, mayBlock bool) {
 	for {
 		o.mu.Lock()
 		o.flying = 0
-		if o.err != nil || len(o.queue) == 0 && o.pong == nil {
-			o.pass()
+		if o.failed || len(o.queue) == 0 && o.pong == nil {
+			o.pass(c)
 			o.mu.Unlock()
 			return
 		}
@@ -177,17 +241,18 @@ func (o *outbox) add(b []byte) {
 }
 
 // fail ends all sending.
-func (o *outbox) fail(err error) {
+func (o *outbox) fail(c *Conn) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.err == nil {
-		o.err = err
+	o.failed = true
+	if o.outgoing == nil {
+		return
 	}
 	giveBuffer(o.queue)
 	o.queue, o.held, o.pong, o.window = nil, nil, nil, nil
 	if !o.busy && o.first != nil { // they waited for the end of a message in fragments
 		o.busy = true
-		o.pass()
+		o.pass(c)
 	}
 }
 

@@ -170,9 +170,9 @@ func (c *Conn) fill(ctx context.Context) error {
 			close(interrupted)
 		})
 	}
-	c.reading.Store(true)
+	c.is.set(reading)
 	err := c.receiveSome()
-	c.reading.Store(false)
+	c.is.clear(reading)
 	if stop != nil && !stop() {
 		<-interrupted
 		c.nc.SetReadDeadline(time.Time{})

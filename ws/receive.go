@@ -1,11 +1,67 @@
 package ws
 
-import "io"
+import (
+	"io"
+	"sync"
+	"syscall"
+)
 
 // What both ways to receive have in common: the buffer, which exists only while something
 // is in it, and what is done with control frames.
 
 const maxBufferClass = 16 // 64 KiB
+
+// intake is what a connection needs to receive. One that is parked between two messages has
+// none: it has been given to others.
+type intake struct {
+	conn     *Conn
+	readMu   sync.Mutex      // held by Read and by Close; the goroutine of a Handler needs none
+	raw      syscall.RawConn // nil where package net alone reads
+	in       receiver
+	buf      []byte // buf[from:to] has not been consumed; nil while nothing is
+	from, to int
+	direct   bool  // what is received goes straight into the message
+	class    uint8 // log2 of the next buffer
+	corked   bool  // pongs wait until what was received is handled
+	one      [1]byte
+	pending  event // of a Read: what came straight into a message
+	ended    bool  // of a Read: nothing more is received, and end is under way
+	recvErr  error
+	piece    pieces
+	readFn   func(uintptr) bool // made once
+}
+
+var intakes = sync.Pool{New: func() any {
+	r := new(intake)
+	r.readFn = func(fd uintptr) bool { return r.conn.readable(fd) }
+	return r
+}}
+
+// takeIntake makes ready to receive.
+func (c *Conn) takeIntake() {
+	r := intakes.Get().(*intake)
+	r.conn, r.raw, r.class = c, c.rawConn(), minClass
+	p := c.packing
+	r.in.at = situation{fromClient: !c.client, deflate: p.on}
+	r.in.max = c.set.MaxMessageBytes
+	r.in.takeover = p.on && (c.client && !p.serverNoTakeover || !c.client && !p.clientNoTake)
+	c.intake = r
+}
+
+// giveIntake lets go of what is needed to receive, unless something of a message is in it.
+func (c *Conn) giveIntake() {
+	r := c.intake
+	if r.in.over {
+		r.in.release()
+	}
+	in := &r.in
+	if r.buf != nil || in.at.within || in.left > 0 || in.msg != nil || in.flate != nil || in.window != nil || r.corked || r.recvErr != nil {
+		return
+	}
+	c.intake = nil
+	*r = intake{readFn: r.readFn}
+	intakes.Put(r)
+}
 
 // space returns where to receive: into the message itself, or into the buffer.
 func (c *Conn) space() []byte {

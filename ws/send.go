@@ -70,9 +70,9 @@ func (c *Conn) takesOver() bool {
 
 func (c *Conn) ownBits() int {
 	if c.client {
-		return c.packing.clientBits
+		return int(c.packing.clientBits)
 	}
-	return c.packing.serverBits
+	return int(c.packing.serverBits)
 }
 
 // pack compresses a message into a buffer. With takeover it is called in the order of
@@ -179,7 +179,7 @@ func (c *Conn) writeFrame(ctx context.Context, h header, payload []byte) error {
 		giveBuffer(b)
 		return err
 	}
-	head := appendHeader(c.sending.head[:0], h)
+	head := appendHeader(c.out.sending.head[:0], h)
 	if !h.masked {
 		return c.sendAll(ctx, head, payload)
 	}
@@ -206,12 +206,12 @@ func (c *Conn) torn(err error) error {
 // sendAtOnce sends what the socket takes now, and returns how much that is. The caller has
 // the turn.
 func (c *Conn) sendAtOnce(a, b []byte) int {
-	if c.raw == nil {
+	if !c.byHand {
 		return 0
 	}
-	w := &c.sending
+	w := &c.out.sending
 	w.a, w.b, w.wait, w.some, w.took, w.err = a, b, false, false, false, nil
-	if c.raw.Write(c.writeFn) != nil || w.err != nil {
+	if c.out.raw.Write(c.out.writeFn) != nil || w.err != nil {
 		return 0 // whoever sends the rest is told why
 	}
 	n := len(a) + len(b) - len(w.a) - len(w.b)
@@ -227,9 +227,9 @@ func (c *Conn) sendAll(ctx context.Context, a, b []byte) error {
 	} else if n > 0 {
 		k := min(n, len(a))
 		a, b = a[k:], b[n-k:]
-		c.sending.some = true
+		c.out.sending.some = true
 	}
-	some := c.sending.some
+	some := c.out.sending.some
 	err := c.sendWaiting(ctx, a, b)
 	if err == nil {
 		return nil
@@ -241,7 +241,7 @@ func (c *Conn) sendAll(ctx context.Context, a, b []byte) error {
 	} else {
 		some = true // the socket is of no use
 	}
-	if some || c.sending.some || errors.Is(err, ErrTimeout) {
+	if some || c.out.sending.some || errors.Is(err, ErrTimeout) {
 		c.cut(err)
 	}
 	return err
@@ -286,11 +286,11 @@ const plainly = 64 << 10
 
 // sendBlocking sends everything.
 func (c *Conn) sendBlocking(ctx context.Context, a, b []byte) error {
-	w := &c.sending
+	w := &c.out.sending
 	w.a, w.b, w.wait, w.some, w.err, w.ctx = a, b, true, false, nil, ctx
 	defer func() { w.a, w.b, w.ctx = nil, nil, nil }()
-	if c.raw != nil {
-		if err := c.raw.Write(c.writeFn); err != nil {
+	if c.byHand {
+		if err := c.out.raw.Write(c.out.writeFn); err != nil {
 			return err
 		}
 		return w.err
@@ -358,6 +358,7 @@ func (c *Conn) place(m message, frame []byte) error {
 		o.mu.Unlock()
 		return ErrQueueFull
 	}
+	o.equip(c)
 	if frame == nil {
 		frame = c.orderedFrame(m)
 		defer giveBuffer(frame)
@@ -415,13 +416,14 @@ func (c *Conn) sendControl(op Opcode, payload []byte) bool {
 	frame := appendFrame(room[:0], h, payload)
 	o := &c.out
 	o.mu.Lock()
-	if o.err != nil || o.closed {
+	if o.failed || o.closed {
 		o.mu.Unlock()
 		return false
 	}
+	o.equip(c)
 	if op == opClose {
 		o.closed, o.pong = true, nil
-		c.closing.Store(true)
+		c.is.set(closing)
 	}
 	o.add(frame)
 	mine := !o.busy
@@ -442,10 +444,12 @@ const maxPongs = 4 << 10
 func (c *Conn) sendPong(payload []byte, more bool) {
 	o := &c.out
 	o.mu.Lock()
-	switch {
-	case o.err != nil || o.closed:
+	if o.failed || o.closed {
 		o.mu.Unlock()
 		return
+	}
+	o.equip(c)
+	switch {
 	case len(o.queue) > maxPongs:
 		if o.pong == nil {
 			o.pong = new([maxControl + 1]byte)
@@ -467,6 +471,7 @@ func (c *Conn) uncork() {
 	c.corked = false
 	o := &c.out
 	o.mu.Lock()
+	o.equip(c)
 	mine := !o.busy
 	o.busy = true
 	o.mu.Unlock()

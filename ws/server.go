@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -39,17 +40,18 @@ func NewServer(cfg Config) (*Server, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
 	}
-	for _, p := range cfg.Subprotocols {
-		if !token(p) {
-			return nil, fmt.Errorf("ws: Config.Subprotocols: %q is no token", p)
-		}
+	if err := checkProtocols("Config", cfg.Subprotocols); err != nil {
+		return nil, err
+	}
+	if cfg.MaxConns > math.MaxInt32 {
+		return nil, errors.New("ws: Config.MaxConns is beyond 2^31")
 	}
 	origins, err := wire.NewOrigins(cfg.Origins...)
 	if err != nil {
 		return nil, fmt.Errorf("ws: Config.Origins: %w", err)
 	}
 	s := &Server{cfg: cfg, origins: origins}
-	s.set = &settings{Limits: cfg.Limits, minPacked: cfg.Compression.MinBytes, log: cfg.Logger, clock: theClock, server: s}
+	s.set = &settings{Limits: cfg.Limits, minPacked: cfg.Compression.MinBytes, protocols: cfg.Subprotocols, log: cfg.Logger, clock: theClock, server: s}
 	return s, nil
 }
 
@@ -102,31 +104,34 @@ func (s *Server) Upgrade(w *wire.Response, r *wire.Request) (*Conn, error) {
 	if err := s.admit(); err != nil {
 		return nil, err
 	}
-	reply := "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: " + acceptOf(o.key) + "\r\n"
+	reply := append(takeBuffer(minReply), "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "...)
+	reply = append(appendAccept(reply, o.key), "\r\n"...)
 	protocol := chooseProtocol(s.cfg.Subprotocols, o.protocols)
 	if protocol != "" {
-		reply += "Sec-WebSocket-Protocol: " + protocol + "\r\n"
+		reply = appendField(reply, "Sec-WebSocket-Protocol", protocol)
 	}
 	var p packing
 	if !s.cfg.Compression.Off {
 		var e string
 		if p, e = agree(o.extensions, s.cfg.Compression.Takeover); e != "" {
-			reply += "Sec-WebSocket-Extensions: " + e + "\r\n"
+			reply = appendField(reply, "Sec-WebSocket-Extensions", e)
 		}
 	}
 	for name, value := range w.Headers() {
 		if !strings.HasPrefix(strings.ToLower(name), "sec-websocket-") {
-			reply += name + ": " + value + "\r\n"
+			reply = appendField(reply, name, value)
 		}
 	}
+	reply = append(reply, "\r\n"...)
+	defer func() { giveBuffer(reply) }()
 	nc, buffered, err := r.Hijack()
 	if err != nil {
 		s.unadmit()
 		return nil, err
 	}
 	c := newConn(nc, s.set, p, false, buffered)
-	c.protocol = protocol
-	if err := c.sendReply(reply + "\r\n"); err != nil {
+	c.protocol = s.set.protocolNumber(protocol)
+	if err := c.sendReply(reply); err != nil {
 		c.cut(err)
 		s.unadmit()
 		return nil, err
@@ -137,25 +142,33 @@ func (s *Server) Upgrade(w *wire.Response, r *wire.Request) (*Conn, error) {
 	return c, nil
 }
 
+// minReply is what the response of a handshake takes as a rule.
+const minReply = 1 << 10
+
+func appendField(b []byte, name, value string) []byte {
+	b = append(append(b, name...), ": "...)
+	return append(append(b, value...), "\r\n"...)
+}
+
 func refusal(status int, detail string) error {
 	e := &wire.Error{Status: status, Detail: detail}
 	switch status {
 	case 405:
 		e.Header = [][2]string{{"Allow", "GET"}}
 	case 426:
-		e.Header = [][2]string{{"Upgrade", "websocket"}, {"Connection", "Upgrade"}, {"Sec-WebSocket-Version", version}}
+		e.Header = [][2]string{{"Upgrade", "websocket"}, {"Connection", "Upgrade"}, {"Sec-WebSocket-Version", ourVersion}}
 	}
 	return e
 }
 
 // sendReply sends the response of the handshake.
-func (c *Conn) sendReply(reply string) error {
+func (c *Conn) sendReply(reply []byte) error {
 	ctx := context.Background()
 	if err := c.out.acquire(ctx, c, forMessage); err != nil {
 		return err
 	}
 	defer c.out.release(c, true)
-	return c.sendAll(ctx, []byte(reply), nil)
+	return c.sendAll(ctx, reply, nil)
 }
 
 // admit makes room for one more connection.
@@ -185,11 +198,11 @@ func (s *Server) add(c *Conn) (closed bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.coming--
-	if c.dead.Load() { // it was forgotten before it was known
+	if c.is.has(dead) { // it was forgotten before it was known
 		s.checkGone()
 		return s.closed
 	}
-	c.index = len(s.conns)
+	c.index = int32(len(s.conns))
 	s.conns = append(s.conns, c)
 	return s.closed
 }
@@ -231,9 +244,7 @@ func (s *Server) Len() int {
 // WindowBytes returns what open connections hold between messages for Compression.Takeover.
 func (s *Server) WindowBytes() (n int) {
 	for _, c := range s.Conns() {
-		c.out.mu.Lock()
-		n += cap(c.out.window)
-		c.out.mu.Unlock()
+		n += c.out.windowBytes()
 		n += int(c.windowHeld.Load())
 	}
 	return n

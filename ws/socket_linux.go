@@ -5,6 +5,8 @@ package ws
 import (
 	"net"
 	"syscall"
+
+	"github.com/lithair/lithair-go/wire"
 )
 
 // On Linux, TCP and Unix sockets are read and written inside RawConn.Read and RawConn.Write,
@@ -17,17 +19,20 @@ import (
 // rawOf returns the means to read and write a connection by hand; nil where it is none of
 // the sockets that are streams of bytes.
 func rawOf(nc net.Conn) syscall.RawConn {
-	var raw syscall.RawConn
-	var err error
-	switch s := nc.(type) {
+	socket := nc
+	if w, ok := nc.(*wire.Conn); ok {
+		socket = w.NetConn()
+	}
+	switch s := socket.(type) {
 	case *net.TCPConn:
-		raw, err = s.SyscallConn()
 	case *net.UnixConn:
 		if a := s.LocalAddr(); a == nil || a.Network() != "unix" {
 			return nil
 		}
-		raw, err = s.SyscallConn()
+	default:
+		return nil
 	}
+	raw, err := nc.(syscall.Conn).SyscallConn() // of a wire.Conn it is there already
 	if err != nil {
 		return nil // it is closed: the first read will say so
 	}
@@ -58,7 +63,7 @@ func (c *Conn) readable(fd uintptr) bool {
 		}
 		// What has parted from its bytes may have ended, too; a connection that cannot be
 		// parked would not learn of it.
-		if drained && c.parkable() && !c.closing.Load() {
+		if drained && c.parks && !c.is.has(closing) {
 			c.unspace()
 			return false
 		}
@@ -67,7 +72,7 @@ func (c *Conn) readable(fd uintptr) bool {
 
 // writable sends what is to be sent; false: wait until there is room.
 func (c *Conn) writable(fd uintptr) bool {
-	w := &c.sending
+	w := &c.out.sending
 	for len(w.a)+len(w.b) > 0 {
 		n, errno := sendNow(int(fd), w.a, w.b)
 		switch {

@@ -121,6 +121,7 @@ func (w *messageWriter) fragment(last bool) error {
 // reopen lets other messages go again, those first that were queued meanwhile.
 func (o *outbox) reopen(c *Conn) {
 	o.mu.Lock()
+	o.equip(c)
 	o.open = false
 	if !o.closed { // nothing follows a close frame
 		o.add(o.held)

@@ -45,7 +45,11 @@ func (h *blobField) get(w *wire.Response, r *wire.Request) error {
 	if err := h.app.allow(r, h.action("read", r)); err != nil {
 		return err
 	}
-	v, err := h.load(h.app.engine.Root().Get, r)
+	root, err := rest.ReadState(w, r, h.app.engine, h.table, h.app.restOptions())
+	if err != nil {
+		return err
+	}
+	v, err := h.load(root.Get, r)
 	if err != nil {
 		return err
 	}
@@ -83,7 +87,11 @@ func (h *blobField) put(w *wire.Response, r *wire.Request) error {
 	if err := h.app.allow(r, h.action("patch", r)); err != nil {
 		return err
 	}
-	if _, err := h.load(h.app.engine.Root().Get, r); err != nil {
+	root, err := h.app.engine.Barrier(r.Context(), engine.Linearizable) // a leader that was just elected may be behind
+	if err != nil {
+		return rest.ToError(err)
+	}
+	if _, err := h.load(root.Get, r); err != nil {
 		return err // before the file is taken
 	}
 	b, err := h.app.upload(r)

@@ -22,7 +22,7 @@ import (
 // "image" of this type or a pointer to it is
 //
 //	PUT    /api/photos/{id}/image   the file, as it is or as multipart/form-data
-//	GET    /api/photos/{id}/image   with ranges, conditions and ETag
+//	GET    /api/photos/{id}/image   with ranges, conditions and ETag; level, min_index, freshness and at as of a record
 //	DELETE /api/photos/{id}/image
 //
 // and POST /api/_blobs takes a file before there is a record: what it answers is the

@@ -60,6 +60,15 @@ func TestFilesFollow(t *testing.T) {
 			t.Errorf("node %d: %d with %d bytes", i+1, got.StatusCode, len(got.body))
 		}
 	}
+	for _, c := range []struct {
+		query, level string
+		status       int
+	}{{"", "weak", 200}, {"?level=linearizable", "linearizable", 200}, {"?level=none", "none", 200}, {"?level=some", "", 400}, {"?min_index=9999999", "none", 412}, {"?at=1", "", 404}} {
+		got := call(t, m.apps[m.follower()], "GET", res.Header.Get("Location")+"/image"+c.query, "")
+		if got.StatusCode != c.status || got.Header.Get("Lithair-Level") != c.level {
+			t.Errorf("%q on a node that follows: %d at level %q, want %d at %q", c.query, got.StatusCode, got.Header.Get("Lithair-Level"), c.status, c.level)
+		}
+	}
 	if got := record(m.apps[m.follower()], strings.Repeat("a", 64)); got.StatusCode != 422 {
 		t.Errorf("a file that nobody has is named: %d %s", got.StatusCode, got.body)
 	}

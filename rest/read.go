@@ -56,6 +56,22 @@ func (c *collection) render(row *state.Row) (*rendered, error) {
 // etag is the strong entity tag of a record's version (RFC 9110 §8.8.3).
 func etag(row *state.Row) string { return `"` + strconv.FormatUint(row.Seq(), 10) + `"` }
 
+// ReadState returns the state that a read about records of t is to be made on: of the past with at, or as level, freshness and
+// min_index ask in the query, as [Mount] has it. It sets Lithair-Index, and what fields go with them. It is for routes beside those of Mount.
+//
+// Errors: *[wire.Error].
+func ReadState(w *wire.Response, r *wire.Request, e *engine.Engine, t *engine.Table, opt Options) (*state.Root, error) {
+	if err := opt.defaults(); err != nil {
+		return nil, err
+	}
+	c := &collection{e: e, t: t, opt: opt}
+	root, err := c.root(w, r)
+	if err != nil {
+		return nil, ToError(err)
+	}
+	return root, w.SetHeader("Lithair-Index", strconv.FormatUint(root.Seq(), 10))
+}
+
 // root returns the state to read from, as level, freshness and min_index ask. What is asked
 // for without a word is what the leader has: a node that follows asks it.
 func (c *collection) root(w *wire.Response, r *wire.Request) (*state.Root, error) {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/lithair/lithair-go/blob"
 	"github.com/lithair/lithair-go/engine"
+	"github.com/lithair/lithair-go/internal/disk"
 	"github.com/lithair/lithair-go/model"
 	"github.com/lithair/lithair-go/rest"
 	"github.com/lithair/lithair-go/wire"
@@ -242,7 +243,7 @@ func (a *App) upload(r *wire.Request) (b Blob, err error) {
 			params = nil
 		}
 		b, err = a.PutBlob(r.Body(), params["filename"], r.Header("Content-Type"))
-		return b, tooLarge(err)
+		return b, notTaken(err)
 	}
 	found := false
 	for p, err := range r.Parts(wire.FormLimits{MaxFiles: 1, MaxFileBytes: a.cfg.MaxBlobBytes}) {
@@ -254,7 +255,7 @@ func (a *App) upload(r *wire.Request) (b Blob, err error) {
 		}
 		found = true
 		if b, err = a.PutBlob(p, p.FileName, p.Type); err != nil {
-			return b, tooLarge(err)
+			return b, notTaken(err)
 		}
 	}
 	if !found {
@@ -263,11 +264,15 @@ func (a *App) upload(r *wire.Request) (b Blob, err error) {
 	return b, nil
 }
 
-// tooLarge makes the limit of the store a status.
-func tooLarge(err error) error {
+// notTaken makes the limit of the store, and a full disk, a status.
+func notTaken(err error) error {
 	var large *blob.TooLargeError
 	if errors.As(err, &large) {
 		return &wire.Error{Status: 413, Detail: fmt.Sprintf("the file is over the limit of %d bytes", large.Limit), Err: err}
+	}
+	if disk.IsFull(err) {
+		c := rest.CodeFull
+		return &wire.Error{Status: c.Status, Code: c.Code, Title: c.Title, Detail: "the server's disk has no room for the file", Err: err}
 	}
 	return err
 }

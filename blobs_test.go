@@ -18,6 +18,7 @@ import (
 	"github.com/lithair/lithair-go/backup"
 	"github.com/lithair/lithair-go/blob"
 	"github.com/lithair/lithair-go/internal/crypt"
+	"github.com/lithair/lithair-go/internal/disk"
 )
 
 type photo struct {
@@ -277,5 +278,22 @@ func TestBlobsLiveAsLongAsHistory(t *testing.T) {
 	}
 	if _, err := b.OpenBlob(third); !errors.Is(err, blob.ErrNotFound) {
 		t.Errorf("a file that was put after the backup: %v", err)
+	}
+}
+
+// TestUploadWithoutRoom: a file for which the disk has no room is refused as a record would be, and taken when there is room.
+func TestUploadWithoutRoom(t *testing.T) {
+	sim := disk.NewSim(1)
+	a := newApp(t, Config{Dir: "data", FS: sim})
+	Model[photo](a, "/api/photos")
+	start(t, a)
+	content := make([]byte, 64<<10)
+	sim.SetCapacity(sim.Used() + 1000)
+	if got := send(t, a, "POST", "/api/_blobs", "image/png", content); got.StatusCode != 507 || !strings.Contains(got.body, "LTH1031") {
+		t.Errorf("%d %s", got.StatusCode, got.body)
+	}
+	sim.SetCapacity(0)
+	if got := send(t, a, "POST", "/api/_blobs", "image/png", content); got.StatusCode != 201 {
+		t.Errorf("when there is room: %d %s", got.StatusCode, got.body)
 	}
 }

@@ -53,7 +53,7 @@ func (a *App) serveBlobPeer(w *wire.Response, r *wire.Request) error {
 	if r.Method() == "PUT" {
 		return wire.LargeBody(a.cfg.MaxBlobBytes)(func(w *wire.Response, r *wire.Request) error {
 			if err := receiveBlob(s, hash, r.Body()); err != nil {
-				return tooLarge(err)
+				return notTaken(err)
 			}
 			return w.Send(200, "text/plain", nil)
 		})(w, r)

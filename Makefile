@@ -1,5 +1,5 @@
 # Thin names over go commands; nothing here is needed to build or test.
-.PHONY: check fuzz sim cover bench
+.PHONY: check fuzz sim soak cover bench
 
 # Everything a change must pass: tests, gofmt, vet, lattice, race, short fuzzing.
 check:
@@ -19,6 +19,12 @@ sim:
 	LITHAIR_LONG=1 go test -count=1 -timeout 60m ./internal/disk ./eventlog ./engine
 	go test -count=1 -timeout 60m -run TestSurvivesKill -v ./internal/crashtest -rounds $(ROUNDS)
 	LITHAIR_LONG=1 go test -count=1 -timeout 60m -v ./internal/clustertest
+
+# Three nodes under faults for MINUTES, everything checked. Full disks need root.
+MINUTES ?= 30
+SEED ?= 1
+soak:
+	go run ./cmd/bench soak -minutes $(MINUTES) -seed $(SEED)
 
 # The share of statements that the tests of all packages run, by package, the least first. What runs in processes of
 # its own (cmd/bench's servers, examples) does not count.

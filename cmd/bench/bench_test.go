@@ -183,3 +183,12 @@ func TestRaftWork(t *testing.T) {
 		}
 	}
 }
+
+// TestSoakRefusesNoTime: what it does is tested in internal/soak.
+func TestSoakRefusesNoTime(t *testing.T) {
+	for _, minutes := range []string{"0", "-1", "1e9"} {
+		if err := runSoak([]string{"-minutes", minutes}); err == nil {
+			t.Errorf("-minutes %s is accepted", minutes)
+		}
+	}
+}

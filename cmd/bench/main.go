@@ -13,10 +13,11 @@
 //	bench raft   [flags]          commits of three nodes against one file, and fail-over
 //	bench state  [flags]          the state in memory: bytes, reads beside writes, replay
 //	bench start  [flags]          how long a start with 100,000 records on disk takes
+//	bench soak   [flags]          three nodes under faults for -minutes, and everything checked: see package internal/soak
 //	bench serve  [flags]          a server for outside tools: -profile cases, peers or app
 //	bench worker json|bin|log|raft  answers measuring requests on standard input, a line each
 //
-// All measuring commands but idle have -rounds, -duration, -clients (where there are any), -seed, -data, -json,
+// All measuring commands but idle and soak have -rounds, -duration, -clients (where there are any), -seed, -data, -json,
 // -compare FILE, which holds the figures against those of an earlier run with its noise, and -profile FOLDER.
 //
 // All figures of one table come from the same run on the same machine: contestants take
@@ -33,6 +34,8 @@ import (
 	"fmt"
 	"os"
 	"strings"
+
+	"github.com/lithair/lithair-go/internal/fleet"
 )
 
 type command struct {
@@ -53,12 +56,14 @@ var commands = []command{
 	{"raft", "[flags]", "commits of three nodes, and fail-over", runRaft},
 	{"start", "[flags]", "how long a start with many records on disk takes", runStart},
 	{"state", "[flags]", "the state in memory: bytes, reads beside writes, replay", runState},
+	{"soak", "[-minutes N] [-seed S]", "three nodes under faults, and everything checked", runSoak},
 	{"serve", "[flags]", "serve a profile for outside tools: cases, peers, app", runServe},
 	{"worker", "json|bin|log|raft", "answer measuring requests on standard input", runWorker},
 	{"rival", "MODE -addr A [-data DIR]", "a server that others measure against", runRival},
 }
 
 func main() {
+	fleet.RunNode()
 	args := os.Args[1:]
 	if len(args) == 0 || strings.HasPrefix(args[0], "-") && !wantsHelp(args[0]) {
 		args = append([]string{"canonical"}, args...)

@@ -3,7 +3,6 @@ package clustertest
 import (
 	"math/rand/v2"
 	"os"
-	"syscall"
 	"testing"
 	"time"
 
@@ -33,10 +32,10 @@ func TestLeadersDie(t *testing.T) {
 		victim := f.Leader()
 		switch {
 		case k%5 == 3:
-			f.Signal(victim, syscall.SIGSTOP)
+			f.Stop(victim)
 			stops = append(stops, r.Now())
 			time.Sleep(1500 * time.Millisecond)
-			f.Signal(victim, syscall.SIGCONT)
+			f.Continue(victim)
 			continue
 		case k%5 == 4:
 			victim = (victim + 1 + k%2) % 3

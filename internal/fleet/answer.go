@@ -34,3 +34,22 @@ func do(c *wire.Client, within time.Duration, q *wire.ClientRequest) (a Answer) 
 	a.Body, a.Err = r.ReadAll(0)
 	return a
 }
+
+// Client sends requests to the nodes of a fleet. It is safe for concurrent use.
+type Client struct{ http *wire.Client }
+
+// NewClient returns a client with connections of its own.
+func NewClient(t T) *Client {
+	t.Helper()
+	h, err := wire.NewClient(wire.ClientConfig{})
+	if err != nil {
+		t.Fatalf("%v", err)
+	}
+	return &Client{h}
+}
+
+// Close ends its connections.
+func (c *Client) Close() error { return c.http.Close() }
+
+// Do sends one request and reads the answer whole, within 6 s.
+func (c *Client) Do(q *wire.ClientRequest) Answer { return do(c.http, 6*time.Second, q) }

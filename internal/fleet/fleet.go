@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/lithair/lithair-go/jsonx"
@@ -188,10 +187,15 @@ func (f *Fleet) Kill(i int) {
 	n.cmd = nil
 }
 
-// Signal stops a node in its tracks (SIGSTOP), or lets it go on (SIGCONT).
-func (f *Fleet) Signal(i int, s syscall.Signal) {
+// Stop stops a node in its tracks (SIGSTOP), and Continue lets it go on.
+func (f *Fleet) Stop(i int) { f.Helper(); f.signal(i, stop) }
+
+// Continue lets a node go on that Stop has stopped.
+func (f *Fleet) Continue(i int) { f.Helper(); f.signal(i, goOn) }
+
+func (f *Fleet) signal(i int, send func(*os.Process) error) {
 	f.Helper()
-	if err := f.Nodes[i].cmd.Process.Signal(s); err != nil {
+	if err := send(f.Nodes[i].cmd.Process); err != nil {
 		f.Fatalf("%v", err)
 	}
 }
@@ -334,6 +338,17 @@ func (f *Fleet) Put(through int, name string) {
 		a := do(f.http, 6*time.Second, &wire.ClientRequest{Method: "POST", URL: f.Nodes[through].URL + "/api/_command/put", Body: strings.NewReader(body),
 			Header: [][2]string{{"Content-Type", "application/json"}, {"Idempotency-Key", name}}})
 		return a.Err == nil && a.Status == 200
+	})
+}
+
+// Sweep removes all registers, and the marks of changes to them, once they are judged.
+func (f *Fleet) Sweep(through int) {
+	f.Helper()
+	f.Await("registers are removed", func() bool {
+		a := do(f.http, 6*time.Second, &wire.ClientRequest{Method: "POST", URL: f.Nodes[through].URL + "/api/_command/sweep", Body: strings.NewReader(`{"most":1000}`),
+			Header: [][2]string{{"Content-Type", "application/json"}}})
+		var out swept
+		return a.Err == nil && a.Status == 200 && jsonx.Unmarshal(a.Body, &out) == nil && out.Left == 0
 	})
 }
 

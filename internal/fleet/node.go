@@ -33,6 +33,28 @@ type Mark struct {
 	Op string     `json:"op"`
 }
 
+// Note is what live queries follow.
+type Note struct {
+	ID    string `json:"id" lithair:"primary_key"`
+	Group int64  `json:"group" lithair:"indexed"`
+	Text  string `json:"text"`
+}
+
+// File names a file.
+type File struct {
+	ID      string        `json:"id" lithair:"primary_key"`
+	Content *lithair.Blob `json:"content"`
+}
+
+// sweep is the input of the command sweep, and swept its answer.
+type sweep struct {
+	Most int `json:"most"`
+}
+
+type swept struct {
+	Left int `json:"left"`
+}
+
 // change is the input of the commands put, add and replace.
 type change struct {
 	Op       string `json:"op"`
@@ -47,7 +69,10 @@ type changed struct {
 	Refused bool  `json:"refused"`
 }
 
-// node is an application that clients change registers of. Its flags are those of any.
+// RoomHistory is how many messages a room keeps.
+const RoomHistory = 1000
+
+// node is an application that clients change registers and notes of, put files into, and meet in. Its flags are those of any.
 func node() {
 	app := lithair.New(lithair.Config{Name: "clustertest"})
 	registers := lithair.Model[Register](app, "/api/registers")
@@ -75,6 +100,32 @@ func node() {
 	command("put", func(_ int64, c change) (int64, bool) { return c.Arg, true })
 	command("add", func(value int64, c change) (int64, bool) { return value + c.Arg, true })
 	command("replace", func(value int64, c change) (int64, bool) { return c.Arg, value == c.Old })
+	lithair.Model[Note](app, "/api/notes")
+	lithair.Model[File](app, "/api/files")
+	lithair.Room(app, "room/{id}", lithair.RoomOptions{History: RoomHistory, Presence: true})
+	lithair.Command(app, "sweep", func(tx *lithair.Tx, in sweep) (out swept, err error) {
+		var old []any
+		for m, e := range marks.Scan(tx) {
+			if len(old) == in.Most {
+				break
+			}
+			old, err = append(old, m.ID), errors.Join(err, e)
+		}
+		for _, id := range old {
+			err = errors.Join(err, marks.Delete(tx, id))
+		}
+		if out.Left = marks.Len(tx); out.Left > 0 {
+			return out, err
+		}
+		var names []string
+		for r, e := range registers.Scan(tx) {
+			names, err = append(names, r.ID), errors.Join(err, e)
+		}
+		for _, name := range names {
+			err = errors.Join(err, registers.Delete(tx, name))
+		}
+		return out, err
+	})
 	app.Get("/dump", func(w *wire.Response, r *wire.Request) error {
 		var out strings.Builder
 		prefix := r.Query().Get("prefix")

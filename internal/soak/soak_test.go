@@ -1,0 +1,100 @@
+package soak
+
+import (
+	"bytes"
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lithair/lithair-go/internal/fleet"
+)
+
+func TestMain(m *testing.M) {
+	fleet.RunNode()
+	os.Exit(m.Run())
+}
+
+// TestSoak is one short round, the long form several.
+func TestSoak(t *testing.T) {
+	cfg := Config{Length: 10 * time.Second, Round: 10 * time.Second, Every: 5 * time.Second, Seed: 1}
+	if os.Getenv("LITHAIR_LONG") != "" {
+		cfg.Length, cfg.Round = 5*time.Minute, 30*time.Second
+	}
+	rep, err := Run(t.Context(), cfg, t.Output())
+	if rep != nil {
+		if e := rep.Print(t.Output()); e != nil {
+			t.Error(e)
+		}
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, kind := range []string{"change a register", "create a note", "upload a file", "read a file", "room: send", "backup", "live query: diffs", "read a list of the past"} {
+		if c := rep.Operations[kind]; c == nil || c.Acknowledged == 0 {
+			t.Errorf("nothing of this was acknowledged: %s", kind)
+		}
+	}
+	for _, check := range []string{"operations put in a linear order", "notes of a node", "live query against the newest list", "live query against the list at the sequence", "file read whole", "room: same order for two members", "restored node has the cluster's hash"} {
+		if rep.Checks[check] == 0 {
+			t.Errorf("this was not checked: %s", check)
+		}
+	}
+	if len(rep.Faults) < 3 {
+		t.Errorf("faults: %v", rep.Faults)
+	}
+}
+
+// TestPlan: it follows from the seed, and deals all faults before any comes again.
+func TestPlan(t *testing.T) {
+	cfg := Config{Length: 10 * time.Minute, Seed: 7}
+	p := NewPlan(cfg)
+	if !reflect.DeepEqual(p, NewPlan(cfg)) {
+		t.Error("the same seed gives another plan")
+	}
+	cfg.Seed++
+	if reflect.DeepEqual(p.Rounds, NewPlan(cfg).Rounds) {
+		t.Error("another seed gives the same plan")
+	}
+	var dealt []string
+	for _, steps := range p.Rounds {
+		end := time.Duration(0)
+		for _, s := range steps {
+			if s.At < end || s.At+s.For > 45*time.Second+time.Millisecond {
+				t.Errorf("a step is within another, or beyond the round: %+v", s)
+			}
+			end, dealt = s.At+s.For, append(dealt, s.Fault)
+		}
+	}
+	seen := map[string]bool{}
+	for _, name := range dealt[:len(kinds())] {
+		seen[name] = true
+	}
+	if len(seen) != len(kinds()) {
+		t.Errorf("the first %d faults are of %d kinds", len(kinds()), len(seen))
+	}
+	if s := p.String(); strings.Count(s, "\n") != len(p.Rounds)+1 {
+		t.Error(s)
+	}
+	t.Logf("%d faults of %d kinds in %d rounds", len(dealt), len(kinds()), len(p.Rounds))
+}
+
+// TestTrends: what grows beyond its bound is found.
+func TestTrends(t *testing.T) {
+	var out bytes.Buffer
+	r := &run{t: &reporter{out: &out, begun: time.Now()}, tally: newTally(), round: 6, samples: make([][]Sample, nodes), peaks: make([]Sample, nodes)}
+	for i := range nodes {
+		for k := range 6 {
+			s := Sample{Round: k + 1, RSS: 100 << 20, Live: 20 << 20, Files: 50, Goroutines: 100}
+			if i == 1 {
+				s.Files += float64(5 * k)
+			}
+			r.samples[i] = append(r.samples[i], s)
+		}
+	}
+	r.judgeSamples()
+	if len(r.t.problems) != 1 || !strings.Contains(r.t.problems[0], "descriptors of node 2: 55 in the first third of rounds, 75 in the last") {
+		t.Errorf("%q", r.t.problems)
+	}
+}

@@ -32,6 +32,7 @@
 //	inbox.go      what has come for a group
 //	refusal.go    groups that are not there
 //	now_unix.go   writes that do not wait
+//	acks_linux.go when what has come is acknowledged
 //	stream.go     other connections between nodes
 //
 // # What is promised

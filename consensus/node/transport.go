@@ -496,7 +496,7 @@ func (t *TCP) serve(raw net.Conn) {
 		}
 	}
 	if err == nil {
-		err = t.read(c, from, version)
+		err = t.read(c, newAcks(raw), from, version)
 	}
 	if t.ctx.Err() == nil && !errors.Is(err, io.EOF) {
 		t.cfg.Logger.Warn("a peer's connection ended", "peer", uint64(from), "remote", raw.RemoteAddr().String(), "error", err)
@@ -512,8 +512,8 @@ func (t *TCP) forget(raw net.Conn) {
 }
 
 // read hands over the messages of a connection, those that came together at once.
-func (t *TCP) read(c net.Conn, from consensus.NodeID, version uint8) error {
-	in := &incoming{t: t, c: c, from: from, version: version, br: bufio.NewReaderSize(c, 64<<10), ended: make(chan error, 1), refused: map[uint64]time.Time{}}
+func (t *TCP) read(c net.Conn, a *acks, from consensus.NodeID, version uint8) error {
+	in := &incoming{t: t, c: c, acks: a, from: from, version: version, br: bufio.NewReaderSize(c, 64<<10), ended: make(chan error, 1), refused: map[uint64]time.Time{}}
 	t.mu.Lock()
 	t.reading[in] = true
 	t.mu.Unlock()
@@ -530,6 +530,7 @@ func (t *TCP) read(c net.Conn, from consensus.NodeID, version uint8) error {
 type incoming struct {
 	t       *TCP
 	c       net.Conn
+	acks    *acks
 	from    consensus.NodeID
 	version uint8
 	br      *bufio.Reader
@@ -562,7 +563,11 @@ func (in *incoming) relieve() {
 // read returns why the connection ends, or nil when another goroutine reads it.
 func (in *incoming) read(x *turn) error {
 	var list []consensus.Message
-	for {
+	for delayed := ^uint64(0); ; {
+		if now := in.t.rounds.Load(); now != delayed {
+			in.acks.delay()
+			delayed = now
+		}
 		m, err := in.t.readFrame(in.br)
 		if err != nil {
 			return err

@@ -12,6 +12,15 @@ import (
 // long says whether the long forms are asked for.
 func long() bool { return os.Getenv("LITHAIR_LONG") != "" }
 
+// judge judges what clients did and saw.
+func judge(t *testing.T, r *fleet.Recorder) {
+	t.Helper()
+	v := r.Judge()
+	if t.Log(v); !v.Proves() {
+		t.Error("this proves nothing")
+	}
+}
+
 // TestLeadersDie: three processes; the leader is killed again and again, sometimes stopped instead or
 // another one killed.
 func TestLeadersDie(t *testing.T) {
@@ -48,7 +57,7 @@ func TestLeadersDie(t *testing.T) {
 		time.Sleep(time.Duration(rand.Int64N(int64(time.Second)))) // others go on without it
 		f.Start(victim)
 	}
-	t.Log(r.Judge())
+	judge(t, r)
 	after := r.Gaps(kills)
 	t.Logf("%d leaders killed, %d stopped for 1.5 s, %d others killed", len(kills), len(stops), others)
 	t.Logf("from a kill of the leader to the next acknowledged change: %s", fleet.Distribution(after))
@@ -82,7 +91,7 @@ func TestNetworkFaults(t *testing.T) {
 		n.Heal()
 		time.Sleep(pause)
 	}
-	t.Log(r.Judge())
+	judge(t, r)
 	t.Logf("faults: %v", counts)
 	t.Logf("from the beginning of a fault to the next acknowledged change: %s", fleet.Distribution(r.Gaps(moments)))
 }

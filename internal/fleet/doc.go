@@ -10,8 +10,8 @@
 //	f.Start(...)
 //	r.Judge()                             // nothing lost, nothing twice, linearizable, one hash
 //
-// Nodes are the program itself, started again with a variable in its environment. They run one application, of registers
-// that commands change (node.go).
+// Nodes are the program itself, started again with a variable in its environment. They run one application: registers
+// that commands change, notes, files and rooms (node.go).
 //
 // Methods of a Fleet are called by one goroutine, but for Get and Ask. What goes wrong is told to a T; *testing.T is one.
 package fleet

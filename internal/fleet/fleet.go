@@ -165,7 +165,13 @@ func (f *Fleet) Start(i int) {
 	n.cmd = exec.Command(self, n.flags...)
 	n.cmd.Env = append(os.Environ(), asNode+"=1")
 	n.cmd.Stdout, n.cmd.Stderr = out, out
-	if err := n.cmd.Start(); err != nil {
+	ownGroup(n.cmd)
+	_, err = n.cmd.StdinPipe() // it ends with this process, and so does the node
+	if err == nil {
+		err = n.cmd.Start()
+	}
+	if err != nil {
+		n.cmd = nil
 		f.Fatalf("%v", err)
 	}
 	n.starts.Add(1)

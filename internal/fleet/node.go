@@ -3,6 +3,7 @@ package fleet
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 
@@ -13,12 +14,18 @@ import (
 // asNode, when set, makes the program a node.
 const asNode = "FLEET_NODE"
 
-// RunNode returns at once, unless this process was started as a node of a Fleet: then it is one and ends as one.
+// RunNode returns at once, unless this process was started as a node of a Fleet: then it is one and ends as one, or when the
+// process that started it does.
 func RunNode() {
-	if os.Getenv(asNode) != "" {
-		node()
-		os.Exit(0)
+	if os.Getenv(asNode) == "" {
+		return
 	}
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin) // however it ends
+		os.Exit(1)
+	}()
+	node()
+	os.Exit(0)
 }
 
 // Register is what clients read, set and add to.
@@ -74,7 +81,7 @@ const RoomHistory = 1000
 
 // node is an application that clients change registers and notes of, put files into, and meet in. Its flags are those of any.
 func node() {
-	app := lithair.New(lithair.Config{Name: "clustertest"})
+	app := lithair.New(lithair.Config{Name: "fleet"})
 	registers := lithair.Model[Register](app, "/api/registers")
 	marks := lithair.Model[Mark](app, "/api/marks")
 	command := func(name string, next func(value int64, c change) (int64, bool)) {

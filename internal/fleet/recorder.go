@@ -300,11 +300,11 @@ func (r *Recorder) Judge() (v Verdict) {
 			f.Errorf("the history of %s, %d operations, is not linearizable; no order gets past %+v", register, len(ops), ops[stuck])
 		}
 	}
-	if v.Changes < 50 || v.Reads < 50 {
-		f.Errorf("%d changes and %d reads: this proves nothing", v.Changes, v.Reads)
-	}
 	return v
 }
+
+// Proves says whether there was enough of everything.
+func (v Verdict) Proves() bool { return v.Changes >= 50 && v.Reads >= 50 }
 
 // String tells it.
 func (v Verdict) String() string {

@@ -8,8 +8,8 @@ import (
 
 const slowEach = 8 // connections of each kind and node
 
-// slowClients are connections that ask for much and read little or nothing of it: what they are answered must wait for
-// nobody else, and end with them. They last for d.
+// slowClients are connections that ask for much and read little of it, every other one, or nothing: nobody else must wait
+// for what they are answered, and it must end with them. They last for d.
 func (r *run) slowClients(d time.Duration) {
 	var all []net.Conn
 	defer func() {
@@ -43,7 +43,14 @@ func (r *run) slowClients(d time.Duration) {
 			}
 		}
 	}
-	time.Sleep(d)
+	little := make([]byte, 200)
+	for end := time.Now().Add(d); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		for i := 0; i < len(all); i += 2 {
+			if all[i].SetReadDeadline(time.Now().Add(time.Millisecond)) == nil {
+				_, _ = all[i].Read(little) // there may be nothing
+			}
+		}
+	}
 }
 
 const upgrade = "GET /live HTTP/1.1\r\nHost: soak\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Protocol: lithair.live.v1\r\n\r\n"

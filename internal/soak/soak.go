@@ -107,6 +107,13 @@ func (r *run) loop(ctx context.Context) {
 		r.one(ctx)
 	}
 	stop()
+	all := fleet.Verdict{}
+	for _, v := range r.verdicts {
+		all.Changes, all.Reads = all.Changes+v.Changes, all.Reads+v.Reads
+	}
+	if !all.Proves() && ctx.Err() == nil {
+		r.t.Errorf("%d changes and %d reads: this proves nothing", all.Changes, all.Reads)
+	}
 	r.judgeSamples()
 }
 

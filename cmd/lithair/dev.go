@@ -35,8 +35,11 @@ type dev struct {
 	addr string
 	data string // -data of the program; empty: its own default
 	poll time.Duration
+	idle func() // called when nothing is left but to wait for a change; nil: nobody is told
 
 	listener *net.TCPListener
+	builder  *builder
+	seen     uint64 // fingerprint of the source that was built last, or could not be
 	binary   string
 	wrong    string       // file with what is wrong with the newest source, see devpage
 	pages    *wire.Server // answers while no program runs
@@ -103,6 +106,10 @@ func (d *dev) run(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(tmp)) }()
 	d.binary, d.wrong = filepath.Join(tmp, "program"), filepath.Join(tmp, "wrong")
+	d.builder = &builder{dir: d.dir, work: tmp}
+	if err := d.builder.begin(ctx); err != nil {
+		return err
+	}
 	l, err := net.Listen("tcp", d.addr)
 	if err != nil {
 		return err
@@ -113,18 +120,19 @@ func (d *dev) run(ctx context.Context) (err error) {
 	fmt.Fprintf(d.c.Err, "  http://%s   the API at /docs\n", l.Addr())
 	w := newWatcher(d.dir, d.poll, d.c)
 	defer w.close()
-	for seen := uint64(0); ; {
+	for {
 		now, err := fingerprint(d.dir)
 		if err != nil {
 			return err
 		}
-		if now != seen {
+		if now != d.seen {
 			w.look()
+			d.seen = now
 			if err := d.attempt(ctx); err != nil {
 				return err
 			}
-			if seen, err = fingerprint(d.dir); err != nil { // what was generated is no change
-				return err
+			if d.idle != nil {
+				d.idle()
 			}
 		}
 		select {
@@ -244,29 +252,52 @@ func (d *dev) yield() error {
 // renew generates, builds and starts the program. When that fails the old one goes on.
 func (d *dev) renew(ctx context.Context) error {
 	began := time.Now()
-	g := &genRun{c: d.c}
-	if err := g.dir(d.dir); err != nil {
+	if err := d.generate(); err != nil {
 		return err
 	}
-	if g.mistakes > 0 {
-		return fmt.Errorf("%d mistakes", g.mistakes)
-	}
-	build := exec.CommandContext(ctx, "go", "build", "-o", d.binary+".new", ".")
-	build.Dir, build.Stdout, build.Stderr = d.dir, d.c.Err, d.c.Err
-	if err := build.Run(); err != nil {
-		return fmt.Errorf("go build: %w", err)
+	d.builder.err = d.c.Err
+	fresh, err := d.builder.build(ctx, d.binary+".new")
+	if err != nil {
+		return err
 	}
 	if err := errors.Join(d.stop(), d.yield()); err != nil {
 		return err
 	}
-	if err := os.Rename(d.binary+".new", d.binary); err != nil {
-		return err
+	if fresh {
+		if err := os.Rename(d.binary+".new", d.binary); err != nil {
+			return err
+		}
 	}
 	if err := d.start(ctx); err != nil {
 		return err
 	}
 	fmt.Fprintf(d.c.Err, "  ready in %d ms\n", time.Since(began).Milliseconds())
+	if err := d.builder.learn(ctx, d.binary); err != nil {
+		fmt.Fprintf(d.c.Err, "  the next build will be a slow one: %v\n", err)
+	}
 	return nil
+}
+
+// generate brings generated code up to date, and takes note of the source that it belongs to. What
+// is edited later is a change, also when it is before the compiler has read it.
+func (d *dev) generate() error {
+	for {
+		g := &genRun{c: d.c}
+		if err := g.dir(d.dir); err != nil {
+			return err
+		}
+		if g.mistakes > 0 {
+			return fmt.Errorf("%d mistakes", g.mistakes)
+		}
+		if g.differs == 0 {
+			return nil
+		}
+		now, err := fingerprint(d.dir)
+		if err != nil {
+			return err
+		}
+		d.seen = now
+	}
 }
 
 // start runs the program with the socket, and waits until it serves.

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -15,8 +16,7 @@ import (
 	"github.com/lithair/lithair-go/wire"
 )
 
-// registers is over how many registers operations spread. The checker's effort grows with the
-// square of a history's length.
+// registers is the default of RecordOptions.Registers.
 const registers = 48
 
 // Recorder lets clients work through all nodes, and keeps what they did and saw.
@@ -48,13 +48,17 @@ type span struct{ begin, end time.Duration }
 type RecordOptions struct {
 	Clients int
 	Pause   time.Duration // of a client between two operations
-	Prefix  string        // of names of registers and changes, so that one recorder can follow another
-	Seed    uint64
+	// Registers is over how many of them operations spread; default 48. The checker's effort grows with the square of a
+	// history's length, and fewer are changed more often while somebody reads them.
+	Registers int
+	Prefix    string // of names of registers and changes, so that one recorder can follow another
+	Seed      uint64
 }
 
 // Record starts clients.
 func (f *Fleet) Record(o RecordOptions) *Recorder {
 	f.Helper()
+	o.Registers = cmp.Or(o.Registers, registers)
 	r := &Recorder{f: f, o: o, nodes: slices.Clone(f.Nodes), begun: time.Now(), stop: make(chan struct{}), histories: map[string][]linear.Operation{}, made: map[string]bool{}, doubtful: map[string]linear.Operation{}, recent: map[string]int64{}}
 	for id := range o.Clients {
 		h, err := wire.NewClient(wire.ClientConfig{})
@@ -105,7 +109,7 @@ func (c *client) ownRegister() string { return fmt.Sprint(c.o.Prefix, "own", c.i
 func (c *client) run() {
 	for ; !c.stopped(); time.Sleep(c.o.Pause) {
 		c.ops++
-		name, register := fmt.Sprintf("%sc%d.%d", c.o.Prefix, c.id, c.ops), fmt.Sprintf("%sr%d", c.o.Prefix, c.rng.IntN(registers))
+		name, register := fmt.Sprintf("%sc%d.%d", c.o.Prefix, c.id, c.ops), fmt.Sprintf("%sr%d", c.o.Prefix, c.rng.IntN(c.o.Registers))
 		value := int64(c.id+1)<<32 | int64(c.ops) // nobody else writes it
 		switch k := c.rng.IntN(100); {
 		case k < 20:

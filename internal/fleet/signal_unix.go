@@ -8,6 +8,9 @@ import (
 	"syscall"
 )
 
+// CanStop says whether Stop works here.
+const CanStop = true
+
 // ownGroup keeps a terminal's interrupt, which goes to a group, from a node.
 func ownGroup(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} }
 

@@ -21,7 +21,6 @@ func (r *run) makeDisks() {
 		}
 		if err != nil {
 			why := fmt.Sprintf("no file system can be mounted here (root may): %v", err)
-			r.t.Logf("left out: full disks: %s", why)
 			r.tally.leftOut(fullLeader, why)
 			r.tally.leftOut(fullFollower, why)
 			return

@@ -1,6 +1,7 @@
 package soak
 
 import (
+	"os"
 	"time"
 
 	"github.com/lithair/lithair-go/internal/fleet"
@@ -11,11 +12,11 @@ var faults = []struct {
 	name string
 	do   func(r *run, d time.Duration)
 }{
-	{"the leader is killed", func(r *run, d time.Duration) { r.killFor(d, r.movedLeader()) }},
+	{killLeader, func(r *run, d time.Duration) { r.killFor(d, r.movedLeader()) }},
 	{"another node is killed", func(r *run, d time.Duration) { r.killFor(d, r.follower()) }},
 	{"two nodes are killed", func(r *run, d time.Duration) { r.killFor(d, 1, 2) }},
-	{"the leader is stopped", func(r *run, d time.Duration) { r.stopFor(d, r.f.Leader()) }},
-	{"another node is stopped", func(r *run, d time.Duration) { r.stopFor(d, (r.f.Leader()+1)%nodes) }},
+	{stopLeader, func(r *run, d time.Duration) { r.stopFor(d, r.f.Leader()) }},
+	{stopFollower, func(r *run, d time.Duration) { r.stopFor(d, (r.f.Leader()+1)%nodes) }},
 	{fullLeader, func(r *run, d time.Duration) { r.fillFor(d, r.movedLeader()) }},
 	{fullFollower, func(r *run, d time.Duration) { r.fillFor(d, r.follower()) }},
 	{"clients do not read", (*run).slowClients},
@@ -23,14 +24,32 @@ var faults = []struct {
 }
 
 const (
+	killLeader   = "the leader is killed"
+	stopLeader   = "the leader is stopped"
+	stopFollower = "another node is stopped"
 	fullLeader   = "the disk of the leader is full"
 	fullFollower = "the disk of another node is full"
 )
 
+// leaveOut notes what this machine cannot do.
+func (r *run) leaveOut() {
+	if !fleet.CanStop {
+		for _, f := range []string{killLeader, stopLeader, stopFollower} { // where the first node leads, it is stopped for another to take over
+			r.tally.leftOut(f, "a process cannot be stopped from outside")
+		}
+	}
+	if resources(os.Getpid()).RSS == 0 {
+		r.tally.leftOut("memory and descriptors as the system counts them", "there is no /proc")
+	}
+	for fault, why := range r.tally.left {
+		r.t.Logf("left out: %s: %s", fault, why)
+	}
+}
+
 // befall carries out a step.
 func (r *run) befall(s Step) {
-	if (s.Fault == fullLeader || s.Fault == fullFollower) && r.disks[1] == nil {
-		return // said when the disks could not be made
+	if r.tally.left[s.Fault] != "" {
+		return
 	}
 	r.tally.fault(s.Fault)
 	for _, f := range fleet.NetworkFaults {

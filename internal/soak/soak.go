@@ -19,6 +19,7 @@ import (
 
 const (
 	nodes     = 3
+	registers = 10
 	clients   = 6 // of registers
 	pace      = 20 * time.Millisecond
 	followers = 4
@@ -97,6 +98,7 @@ func (r *run) rand(who string, id int) *rand.Rand {
 func (r *run) loop(ctx context.Context) {
 	r.t.Cleanup(r.removeDisks)
 	r.makeDisks()
+	r.leaveOut()
 	r.net = fleet.NewNetwork(r.t)
 	r.f = fleet.New(r.t, fleet.Options{Nodes: nodes, Network: r.net, Dir: r.cfg.Dir, Flags: []string{"-retention", "snapshot", "-log-level", "warn"}})
 	r.f.StartAll()
@@ -148,7 +150,7 @@ func (r *run) one(ctx context.Context) {
 		r.workers.Add(1)
 		g.Go(func() { defer r.workers.Done(); f() })
 	}
-	recorder := r.f.Record(fleet.RecordOptions{Clients: clients, Pause: pace, Prefix: fmt.Sprintf("%d.", r.round), Seed: r.rand("registers", 0).Uint64()})
+	recorder := r.f.Record(fleet.RecordOptions{Clients: clients, Pause: pace, Registers: registers, Prefix: fmt.Sprintf("%d.", r.round), Seed: r.rand("registers", 0).Uint64()})
 	writers, follow := r.newWriters(), []*follower(nil)
 	for _, w := range writers {
 		begin(&work, w.work)

@@ -19,6 +19,7 @@ type Core struct {
 	groups map[string]*group // by Query.id
 	conns  map[uint64]*client
 	step   uint64 // counts commits, marks what one has found
+	change uint64 // counts changes, marks what was held against one
 	out    []Send
 	slowed []*subscription // those held back by their rate, see Tick
 	stats  Stats
@@ -82,14 +83,14 @@ type Frame struct {
 
 // group is a live query with all its subscriptions.
 type group struct {
-	q          *Query
-	schema     *model.Schema
-	term       query.Term // it is found by
-	everywhere bool       // it has none
-	view       *view
-	subs       []*subscription
-	mark       uint64
-	touched    []touch
+	q       *Query
+	schema  *model.Schema
+	terms   []query.Term // it is found by; nil: by every record
+	view    *view
+	subs    []*subscription
+	mark    uint64 // the commit that found it last
+	looked  uint64 // the change that it was held against last
+	touched []touch
 }
 
 // client is a connection.
@@ -330,10 +331,12 @@ func (c *Core) Commit(next *state.Root) {
 			if b == nil {
 				continue
 			}
+			c.change++
 			b.each(&ch, func(g *group) {
-				if n := len(g.touched); n > 0 && g.touched[n-1].key == ch.Key { // found by two ways
+				if g.looked == c.change { // found by two ways
 					return
 				}
+				g.looked = c.change
 				c.stats.Looked++
 				t, ok := g.q.match(&ch)
 				if !ok {

@@ -109,13 +109,17 @@ func TestCostFollowsMatches(t *testing.T) {
 	c.Open(1, live.JSON)
 	subscribe(t, c, w, 1, "0", "kind=a")
 	for i := range 3000 {
-		switch id := fmt.Sprint(i + 1); i % 3 {
+		switch id := fmt.Sprint(i + 1); i % 5 {
 		case 0:
 			subscribe(t, c, w, 1, id, fmt.Sprintf("kind=other%d", i))
 		case 1:
 			subscribe(t, c, w, 1, id, fmt.Sprintf("id=%d", 1000+i))
 		case 2:
 			subscribe(t, c, w, 1, id, fmt.Sprintf("rank=>%d&rank=<%d", 1000+i, 1010+i))
+		case 3:
+			subscribe(t, c, w, 1, id, fmt.Sprintf("or=(kind=other%d,id=%d,rank=>%d)", i, 1000+i, 1000+i))
+		case 4:
+			subscribe(t, c, w, 1, id, fmt.Sprintf("or=(tag=t%d,tag=u%d,kind=other%d)", i, i, i))
 		}
 	}
 	before := c.Stats().Looked

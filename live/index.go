@@ -11,7 +11,7 @@ import (
 )
 
 // board holds the groups of one model so that those a record may concern are found by its
-// values: each group stands in one place, that of the term of its query that few records meet.
+// values: each group stands with the terms of the cover of its query that few records meet.
 type board struct {
 	keys   map[string][]*group // by primary key
 	fields []*fieldBoard
@@ -25,44 +25,49 @@ type fieldBoard struct {
 	ranges intervals
 }
 
-// choose returns the term a group is found by: one value before several, several before a
-// range, and the primary key first of equals.
-func choose(terms []query.Term) (best query.Term, ok bool) {
-	rank := func(t *query.Term) int {
-		switch {
-		case t.Keys == nil:
-			return 1000
-		case t.Primary:
-			return 2*len(t.Keys) - 1
+// choose returns the cover a group is found by, the one with fewest terms and values: one value
+// before several, several before a range, and the primary key first of equals. nil: there is none.
+func choose(covers [][]query.Term) (best []query.Term) {
+	least := 0
+	for _, cover := range covers {
+		cost := 0
+		for i := range cover {
+			cost += costOf(&cover[i])
 		}
-		return 2 * len(t.Keys)
-	}
-	for i := range terms {
-		if !ok || rank(&terms[i]) < rank(&best) {
-			best, ok = terms[i], true
+		if best == nil || cost < least {
+			best, least = cover, cost
 		}
 	}
-	return best, ok
+	return best
+}
+
+func costOf(t *query.Term) int {
+	switch {
+	case t.Keys == nil:
+		return 1000
+	case t.Primary:
+		return 2*len(t.Keys) - 1
+	}
+	return 2 * len(t.Keys)
 }
 
 func (b *board) add(g *group) {
-	t, ok := choose(g.q.query.Terms())
-	switch g.term = t; {
-	case !ok:
-		g.everywhere = true
+	g.terms = choose(g.q.query.Covers())
+	if g.terms == nil {
 		b.all = append(b.all, g)
-	case t.Primary && t.Keys != nil:
-		if b.keys == nil {
-			b.keys = map[string][]*group{}
+	}
+	for i := range g.terms {
+		switch t := &g.terms[i]; {
+		case t.Keys == nil:
+			b.field(g, t).ranges.add(interval{t.From, t.To, g})
+		case t.Primary:
+			if b.keys == nil {
+				b.keys = map[string][]*group{}
+			}
+			addTo(b.keys, t.Keys, g)
+		default:
+			addTo(b.field(g, t).equal, t.Keys, g)
 		}
-		addTo(b.keys, t.Keys, g)
-	default:
-		f := b.field(g)
-		if t.Keys == nil {
-			f.ranges.add(interval{t.From, t.To, g})
-			return
-		}
-		addTo(f.equal, t.Keys, g)
 	}
 }
 
@@ -73,15 +78,18 @@ func addTo(to map[string][]*group, keys []string, g *group) {
 }
 
 func (b *board) remove(g *group) {
-	switch t := g.term; {
-	case g.everywhere:
+	if g.terms == nil {
 		b.all = without(b.all, g)
-	case t.Primary && t.Keys != nil:
-		removeFrom(b.keys, t.Keys, g)
-	default:
-		f := b.field(g)
+	}
+	for i := range g.terms {
+		t := &g.terms[i]
+		if t.Primary && t.Keys != nil {
+			removeFrom(b.keys, t.Keys, g)
+			continue
+		}
+		f := b.field(g, t)
 		if t.Keys == nil {
-			f.ranges.remove(g)
+			f.ranges.remove(interval{t.From, t.To, g})
 		} else {
 			removeFrom(f.equal, t.Keys, g)
 		}
@@ -111,13 +119,13 @@ func without(list []*group, g *group) []*group {
 	return list[:last]
 }
 
-func (b *board) field(g *group) *fieldBoard {
+func (b *board) field(g *group, t *query.Term) *fieldBoard {
 	for _, f := range b.fields {
-		if f.field.Number == g.term.Field {
+		if f.field.Number == t.Field {
 			return f
 		}
 	}
-	f := &fieldBoard{field: *g.schema.ByNumber(g.term.Field), equal: map[string][]*group{}}
+	f := &fieldBoard{field: *g.schema.ByNumber(t.Field), equal: map[string][]*group{}}
 	b.fields = append(b.fields, f)
 	return f
 }
@@ -125,7 +133,7 @@ func (b *board) field(g *group) *fieldBoard {
 // empty says that no group is left.
 func (b *board) empty() bool { return len(b.keys) == 0 && len(b.fields) == 0 && len(b.all) == 0 }
 
-// each calls fn with every group that a change may concern, some of them twice.
+// each calls fn with every group that a change may concern, some of them more than once.
 func (b *board) each(c *state.Change, fn func(*group)) {
 	for _, g := range b.keys[c.Key] {
 		fn(g)
@@ -190,14 +198,13 @@ func (s *intervals) add(i interval) {
 	}
 }
 
-func (s *intervals) remove(g *group) {
-	if i := slices.IndexFunc(s.recent, func(x interval) bool { return x.g == g }); i >= 0 {
+func (s *intervals) remove(gone interval) {
+	if i := slices.Index(s.recent, gone); i >= 0 {
 		s.recent = slices.Delete(s.recent, i, i+1)
 		return
 	}
-	from := g.term.From
-	for i := sort.Search(len(s.sorted), func(i int) bool { return s.sorted[i].from >= from }); i < len(s.sorted) && s.sorted[i].from == from; i++ {
-		if s.sorted[i].g == g {
+	for i := sort.Search(len(s.sorted), func(i int) bool { return s.sorted[i].from >= gone.from }); i < len(s.sorted) && s.sorted[i].from == gone.from; i++ {
+		if s.sorted[i] == gone {
 			s.sorted[i].g = nil
 			s.dead++
 			break

@@ -19,7 +19,7 @@ func TestIntervals(t *testing.T) {
 		for step := range 600 {
 			if len(all) > 0 && rnd.IntN(5) < 2 {
 				i := rnd.IntN(len(all))
-				index.remove(all[i].g)
+				index.remove(all[i])
 				all = slices.Delete(all, i, i+1)
 			} else {
 				x := interval{from: text(), g: &group{mark: uint64(step)}}
@@ -30,7 +30,6 @@ func TestIntervals(t *testing.T) {
 				default:
 					x.to = text()
 				}
-				x.g.term.From, x.g.term.To = x.from, x.to
 				index.add(x)
 				all = append(all, x)
 			}
@@ -50,7 +49,7 @@ func TestIntervals(t *testing.T) {
 			found, looks = found+len(got), looks+1
 		}
 		for _, x := range all {
-			index.remove(x.g)
+			index.remove(x)
 		}
 		if !index.empty() {
 			t.Fatalf("seed %d: something is left", seed)

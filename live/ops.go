@@ -90,7 +90,7 @@ func (s *Server) last(ctx context.Context, q *Query, m *subMessage) (*Look, stri
 	if s.elsewhere(m.Epoch) {
 		return nil, "epoch"
 	}
-	look, err := s.past.find(q, *m.From, func() (*Look, error) {
+	look, err := s.past.find(ctx, s.ctx, q, *m.From, func(ctx context.Context) (*Look, error) {
 		root, err := s.cfg.Source.At(ctx, *m.From)
 		if err != nil {
 			return nil, err

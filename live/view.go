@@ -159,37 +159,33 @@ func (q *Query) match(c *state.Change) (t touch, ok bool) {
 	return t, t.old != nil || t.new != nil
 }
 
-// next returns the view of a state that differs from the view's by these records.
+// next returns the view of a state that differs from the view's by these records. The cost is
+// that of sorting what changed and one pass over what is held.
 func (q *Query) next(v *view, touched []touch, root *state.Root) (*view, error) {
-	n := &view{total: v.total, complete: v.complete, bound: v.bound, held: slices.Clone(v.held)}
+	n := &view{total: v.total, complete: v.complete, bound: v.bound}
+	var gone, come []*entry
 	for i := range touched {
 		t := &touched[i]
-		if t.old == nil {
-			continue
+		if t.old != nil {
+			e, err := q.entry(t.key, t.old)
+			if err != nil {
+				return nil, err
+			}
+			n.total--
+			gone = append(gone, e)
 		}
-		n.total--
-		e, err := q.entry(t.key, t.old)
-		if err != nil {
-			return nil, err
-		}
-		if at, there := n.place(e.order); there {
-			n.held = slices.Delete(n.held, at, at+1)
-		}
-	}
-	for i := range touched {
-		t := &touched[i]
-		if t.new == nil {
-			continue
-		}
-		n.total++
-		e, err := q.entry(t.key, t.new)
-		if err != nil {
-			return nil, err
-		}
-		if at, _ := n.place(e.order); n.complete || e.order <= n.bound {
-			n.held = slices.Insert(n.held, at, e)
+		if t.new != nil {
+			e, err := q.entry(t.key, t.new)
+			if err != nil {
+				return nil, err
+			}
+			n.total++
+			if n.complete || e.order <= n.bound {
+				come = append(come, e)
+			}
 		}
 	}
+	n.held = merge(v.held, gone, come)
 	if reach := q.reach(); len(n.held) > reach {
 		n.held, n.complete = n.held[:reach:reach], false
 		n.limit()
@@ -201,7 +197,24 @@ func (q *Query) next(v *view, touched []touch, root *state.Root) (*view, error) 
 	return n, q.show(n)
 }
 
-// place returns where an entry of that order stands, or would.
-func (v *view) place(order string) (at int, there bool) {
-	return slices.BinarySearchFunc(v.held, order, func(e *entry, o string) int { return strings.Compare(e.order, o) })
+func byOrder(a, b *entry) int { return strings.Compare(a.order, b.order) }
+
+// merge returns what is held without what is gone and with what has come, in order.
+func merge(held, gone, come []*entry) []*entry {
+	slices.SortFunc(gone, byOrder)
+	slices.SortFunc(come, byOrder)
+	all := make([]*entry, 0, len(held)+len(come))
+	for _, e := range held {
+		for len(gone) > 0 && gone[0].order < e.order {
+			gone = gone[1:]
+		}
+		if len(gone) > 0 && gone[0].order == e.order {
+			continue
+		}
+		for len(come) > 0 && come[0].order < e.order {
+			all, come = append(all, come[0]), come[1:]
+		}
+		all = append(all, e)
+	}
+	return append(all, come...)
 }

@@ -157,7 +157,7 @@ func (w *world) question() string {
 		case 3:
 			pick("tag=null", "tag=!null", "tag=x")
 		case 4:
-			pick("or=(kind=a,rank=>8)", "or=(tag=null,id=3)")
+			pick("or=(kind=a,rank=>8)", "or=(tag=null,id=3)", "or=(kind=a,kind=b,tag=x)", "or=(rank=<2,rank=>9,rank=5)", "or=(kind=!a,id=2)", "or=(tag=y,id=>20,id=1)")
 		case 5:
 			pick("id=2", "id=>5", "id=<7")
 		case 6:

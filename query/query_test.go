@@ -365,3 +365,60 @@ func TestMatchAllocatesNothing(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+// TestCovers: a record that meets a query lies in a term of each of its covers, and conditions that
+// any record may meet make none.
+func TestCovers(t *testing.T) {
+	tb := newTable(t, sample(300, 11))
+	inTerm := func(rec record, x *query.Term) bool {
+		f := tb.s.ByNumber(x.Field)
+		raw, _, present := binenc.Lookup(rec, f.Number)
+		key, err := binenc.AppendKeyRaw(nil, &f.Type, raw, present)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if x.Keys != nil {
+			return slices.Contains(x.Keys, string(key))
+		}
+		return x.From <= string(key) && (x.To == "" || string(key) < x.To)
+	}
+	met := 0
+	for _, c := range []struct {
+		raw   string
+		terms []int // of each cover
+	}{
+		{"", nil}, {"price=!1", nil}, {"title=~a", nil}, {"or=(price=1,title=~a)", nil}, {"or=(price=1,rating=!2)", nil},
+		{"price=1", []int{1}}, {"price=>1&price=<4", []int{1, 1}}, {"price=in(1,2)&id=>3", []int{1, 1}},
+		{"or=(price=1,price=3,price=in(4,5))", []int{1}}, {"or=(price=1,id=3)", []int{2}}, {"or=(price=1,price=>7,rating=null)", []int{3}},
+		{"or=(rating=<2,rating=>4)&live=true", []int{2, 1}}, {"or=(slug=s3,made=>1970-01-05)&or=(title=~a,id=1)", []int{2}},
+	} {
+		q, err := query.Parse(tb.m, tb.s, pairs(c.raw), query.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		covers := q.Covers()
+		var terms []int
+		for _, cover := range covers {
+			terms = append(terms, len(cover))
+		}
+		if !slices.Equal(terms, c.terms) {
+			t.Errorf("%s: covers of %v terms, want %v", c.raw, terms, c.terms)
+		}
+		for _, key := range tb.keys {
+			rec := tb.rows[key]
+			if !q.Match(rec) {
+				continue
+			}
+			met++
+			for _, cover := range covers {
+				if !slices.ContainsFunc(cover, func(x query.Term) bool { return inTerm(rec, &x) }) {
+					t.Errorf("%s: a record that meets it lies in no term of %v", c.raw, cover)
+				}
+			}
+		}
+	}
+	t.Logf("%d records met a query", met)
+	if met == 0 {
+		t.Error("nothing was held against anything")
+	}
+}

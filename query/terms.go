@@ -6,8 +6,7 @@ import (
 	"strings"
 )
 
-// Term is a part of a query's conditions that says which values of one field a record must have
-// to meet it: one of Keys, or where that is nil one in the range. Keys are in key encoding; From
+// Term is values of one field: one of Keys, or where that is nil one in the range. Keys are in key encoding; From
 // is inclusive, To exclusive, "" is open.
 type Term struct {
 	Field    uint32
@@ -16,27 +15,63 @@ type Term struct {
 	From, To string
 }
 
-// Terms returns the terms of a query, each of which every record that meets it lies in: with
-// them, queries can be found by records. A query without any may be met by every record.
-func (q *Query) Terms() (list []Term) {
+// Covers returns what queries can be found by: of each cover, a record that meets the query
+// lies in one term at least. A condition on one field is a cover of one term; an or=(...) whose
+// conditions all say which values they want, of one for each field and range in it. A query
+// without any may be met by every record.
+func (q *Query) Covers() (list [][]Term) {
 	for i := range q.where {
 		c := &q.where[i]
-		if !c.ranged() {
-			continue
+		switch {
+		case c.op == anyOf:
+			if cover := q.branches(c.any); cover != nil {
+				list = append(list, cover)
+			}
+		case c.ranged():
+			t := q.term(c)
+			if t.Keys == nil {
+				r, _ := q.bounds(c.field)
+				t.From, t.To = r.From, r.To
+			}
+			list = append(list, []Term{t})
 		}
-		t := Term{Field: c.field.Number, Primary: c.field.Number == q.primary}
-		switch c.op {
-		case equal:
-			t.Keys = []string{string(c.key)}
-		case in:
-			t.Keys = c.keys
-		default:
-			r, _ := q.bounds(c.field)
-			t.From, t.To = r.From, r.To
-		}
-		list = append(list, t)
 	}
 	return list
+}
+
+// term is a condition that is ranged, by itself.
+func (q *Query) term(c *predicate) Term {
+	t := Term{Field: c.field.Number, Primary: c.field.Number == q.primary}
+	switch c.op {
+	case equal:
+		t.Keys = []string{string(c.key)}
+	case in:
+		t.Keys = c.keys
+	default:
+		t.From, t.To = c.span()
+	}
+	return t
+}
+
+// branches returns the terms of alternatives, those with keys of one field together; nil when
+// one of them may be met by every record.
+func (q *Query) branches(alternatives []predicate) (cover []Term) {
+	for i := range alternatives {
+		c := &alternatives[i]
+		if !c.ranged() {
+			return nil
+		}
+		t := q.term(c)
+		k := slices.IndexFunc(cover, func(x Term) bool { return x.Keys != nil && t.Keys != nil && x.Field == t.Field })
+		if k < 0 {
+			cover = append(cover, t)
+			continue
+		}
+		keys := slices.Concat(cover[k].Keys, t.Keys)
+		slices.Sort(keys)
+		cover[k].Keys = slices.Compact(keys)
+	}
+	return cover
 }
 
 // Order appends the key that a record sorts by: of two records, the one with the smaller key

@@ -22,6 +22,7 @@ import (
 type Collection[T any] struct {
 	app    *App
 	table  *engine.Table
+	rule   rest.ReadRule
 	events eventCodec
 	space  sync.Pool // *T to decode into; without it a read costs an allocation of that size
 }
@@ -40,12 +41,32 @@ func Model[T any](a *App, path string) *Collection[T] {
 		return c
 	}
 	if path != "" {
-		a.note(rest.Mount(a.router, a.engine, c.table, path, a.restOptions()))
+		opt := a.restOptions()
+		opt.Readable = &c.rule
+		a.note(rest.Mount(a.router, a.engine, c.table, path, opt))
 		a.served = append(a.served, openapi.Collection{Model: m, Path: path})
-		a.mountLive(c.table, path)
+		a.mountLive(c.table, &c.rule, path)
 	}
 	a.mountBlobs(c.table, path)
 	return c
+}
+
+// ReadRule limits which records clients may read, with conditions in the grammar of lists in
+// which claims of the principal stand for values: {id}, {roles} and {claims.NAME}.
+//
+//	notes.ReadRule("or=(owner={id},public=true)", "admin")
+//
+// A claim without a value meets nothing, so who is anonymous owns nothing. Principals with one of
+// the exempt roles read everything. Hidden fields may be used. The rule holds for lists, counts,
+// single records, history, live queries and feeds, and for PUT, PATCH and DELETE, which find
+// only what may be read; a record that may not is answered as one that is not there. What it does
+// not hold for: what the application reads itself, in handlers, commands and routes; files;
+// conflicts of unique fields and references, which tell that a value is taken. Who may write what
+// is decided by [App.Authorize]. It is called before Start, which reports what is wrong with it.
+func (c *Collection[T]) ReadRule(rule string, exempt ...string) {
+	if c.table != nil {
+		c.app.note(c.rule.Set(c.table.Model(), rule, exempt...))
+	}
 }
 
 func (a *App) restOptions() rest.Options { return rest.Options{Guard: a.guard, Age: a.stateAge} }

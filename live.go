@@ -80,8 +80,8 @@ func (a *App) liveStats() {
 }
 
 // mountLive serves a model's live queries and events below its path.
-func (a *App) mountLive(t *engine.Table, path string) {
-	view := rest.NewView(t)
+func (a *App) mountLive(t *engine.Table, readable *rest.ReadRule, path string) {
+	view := rest.NewView(t, readable)
 	a.liveViews = append(a.liveViews, view)
 	a.note(a.router.Get(path+"/live", a.endless(a.live.Query(view.Name()))))
 	a.note(a.router.Get(path+"/stream", a.endless(a.live.Stream(view.Name()))))

@@ -45,7 +45,7 @@ type Conn struct {
 	room      chan struct{} // closed when queue is empty again; nil: nobody waits
 	ended     bool
 	reason    string
-	feeds     map[string]context.CancelFunc
+	feeds     map[string]runningFeed
 	onClose   []func()
 	value     any
 
@@ -60,7 +60,7 @@ type queued struct {
 
 // open takes a connection in.
 func (s *Server) open(p Principal, f Format, socket *ws.Conn, remote string) (*Conn, error) {
-	c := &Conn{s: s, format: f, socket: socket, remote: remote, since: time.Now(), gone: make(chan struct{}), wake: make(chan struct{}, 1), feeds: map[string]context.CancelFunc{}}
+	c := &Conn{s: s, format: f, socket: socket, remote: remote, since: time.Now(), gone: make(chan struct{}), wake: make(chan struct{}, 1), feeds: map[string]runningFeed{}}
 	c.ctx, c.cancel = context.WithCancel(s.ctx)
 	c.allowance, c.asked = float64(10*s.cfg.MessagesPerSecond), c.since
 	s.mu.Lock()

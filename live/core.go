@@ -290,6 +290,26 @@ func (c *Core) Unsubscribe(conn uint64, id string) bool {
 	return true
 }
 
+// Queries returns the live queries of a connection by the ids of its subscriptions.
+func (c *Core) Queries(conn uint64) map[string]*Query {
+	all := map[string]*Query{}
+	if cl := c.conns[conn]; cl != nil {
+		for id, s := range cl.subs {
+			all[id] = s.g.q
+		}
+	}
+	return all
+}
+
+// End ends a subscription and tells its connection why.
+func (c *Core) End(conn uint64, id string, why *Error) {
+	if cl := c.conns[conn]; c.Unsubscribe(conn, id) {
+		f := errorFrame(cl.format, id, why)
+		f.reply = true
+		c.send(cl, f)
+	}
+}
+
 func (c *Core) remove(s *subscription) {
 	s.removed = true
 	delete(s.c.subs, s.id)

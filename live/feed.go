@@ -9,6 +9,7 @@ import (
 
 	"github.com/lithair/lithair-go/engine"
 	"github.com/lithair/lithair-go/jsonx"
+	"github.com/lithair/lithair-go/state"
 	"github.com/lithair/lithair-go/wire"
 )
 
@@ -78,7 +79,7 @@ func (s *Server) follow(c *Conn, id string, m *feedMessage) error {
 	if _, err := s.cfg.Source.Stream(c.ctx, f.behind); err != nil {
 		return streamFault(err)
 	}
-	ctx, err := c.startFeed(id)
+	ctx, err := c.startFeed(id, m)
 	if err != nil {
 		return err
 	}
@@ -109,17 +110,23 @@ func streamFault(err error) error {
 	return err
 }
 
-func (c *Conn) startFeed(id string) (context.Context, error) {
+// runningFeed is a feed of a connection and what it was allowed for.
+type runningFeed struct {
+	cancel     context.CancelFunc
+	model, key string
+}
+
+func (c *Conn) startFeed(id string, m *feedMessage) (context.Context, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
-	case c.feeds[id] != nil:
+	case c.feeds[id].cancel != nil:
 		return nil, fault("duplicate_id", "the id "+id+" is in use on this connection")
 	case len(c.feeds) >= maxFeeds:
 		return nil, fault("too_many", "this connection has as many feeds as it may")
 	}
 	ctx, cancel := context.WithCancel(c.ctx)
-	c.feeds[id] = cancel
+	c.feeds[id] = runningFeed{cancel, m.Model, m.Key}
 	return ctx, nil
 }
 
@@ -130,7 +137,7 @@ const maxFeeds = 16
 func (c *Conn) stopFeed(id string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	cancel := c.feeds[id]
+	cancel := c.feeds[id].cancel
 	if cancel == nil {
 		return false
 	}
@@ -205,12 +212,13 @@ func (f *feed) read(ctx context.Context) ([]*block, error) {
 
 // tell sends the events of a block that the feed is about.
 func (f *feed) tell(ctx context.Context, b *block) error {
+	rules := readRules{s: f.s, who: f.c.Principal().Value}
 	for i := range b.events {
 		e := &b.events[i]
-		if e.seq <= f.behind || e.seq == f.behind+1 && e.n <= f.skip || !f.filter.takes(e) {
+		if e.seq <= f.behind || e.seq == f.behind+1 && e.n <= f.skip || !f.filter.takes(e) || !rules.admit(e) {
 			continue
 		}
-		if !f.c.pushWait(ctx, f.frame(e, f.lastOf(b, i))) {
+		if !f.c.pushWait(ctx, f.frame(e, f.lastOf(b, i, rules))) {
 			return ctx.Err()
 		}
 		f.s.events.Add(1)
@@ -220,9 +228,9 @@ func (f *feed) tell(ctx context.Context, b *block) error {
 
 // lastOf says that the feed takes no further event of the same transaction: the id of an event
 // stream stands with that one, so that a client comes back for whole transactions.
-func (f *feed) lastOf(b *block, i int) bool {
+func (f *feed) lastOf(b *block, i int, rules readRules) bool {
 	for j := i + 1; j < len(b.events) && b.events[j].seq == b.events[i].seq; j++ {
-		if f.filter.takes(&b.events[j]) {
+		if f.filter.takes(&b.events[j]) && rules.admit(&b.events[j]) {
 			return false
 		}
 	}
@@ -285,6 +293,9 @@ type feedEvent struct {
 	model, kind, key, actor string
 	body                    []byte // the members before data, each with a comma in front
 	data                    []byte
+	ruled                   Model      // nil: everybody may read its records
+	row                     *state.Row // of a ruled model: the record behind the event, or before it where it was deleted
+	root                    *state.Root
 }
 
 // block is the events of an entry that clients may see.
@@ -299,6 +310,10 @@ func (s *Server) block(e *engine.Entry) (*block, error) {
 	b := &block{first: e.First, last: e.First + uint64(len(e.Txs)) - 1}
 	at := string(time.Unix(0, e.Time).UTC().AppendFormat(nil, time.RFC3339Nano))
 	models := s.cfg.Models()
+	rows, err := s.rows(e, models)
+	if err != nil {
+		return nil, err
+	}
 	for i := range e.Txs {
 		tx := &e.Txs[i]
 		for n := range tx.Events {
@@ -308,7 +323,9 @@ func (s *Server) block(e *engine.Entry) (*block, error) {
 				continue
 			}
 			made := feedEvent{seq: tx.Seq, n: n, model: m.Name(), kind: ev.Kind.String(), key: m.KeyText(ev.Key), actor: tx.Actor}
-			var err error
+			if m.Ruled() {
+				made.ruled, made.row, made.root = m, rows.at[rowAt{i, n}], rows.root
+			}
 			if made.data, err = m.AppendEvent(nil, ev); err != nil {
 				return nil, err
 			}
@@ -333,4 +350,68 @@ func modelOf(models []Model, number uint32) Model {
 		}
 	}
 	return nil
+}
+
+// rowAt is an event of an entry, by its transaction's place and its own.
+type rowAt struct{ tx, event int }
+
+// eventRows are the records that the events of an entry made, or that they deleted.
+type eventRows struct {
+	root *state.Root // before the entry
+	at   map[rowAt]*state.Row
+}
+
+// rows finds the records that read rules are held against, for an entry that has some: an event
+// says what changed, and a rule may be about what did not.
+func (s *Server) rows(e *engine.Entry, models []Model) (rows eventRows, err error) {
+	ruled := func(number uint32) bool {
+		m := modelOf(models, number)
+		return m != nil && m.Ruled()
+	}
+	concerned := slices.ContainsFunc(e.Txs, func(tx engine.Transaction) bool {
+		return slices.ContainsFunc(tx.Events, func(ev state.Event) bool { return ruled(ev.Model) })
+	})
+	if !concerned {
+		return rows, nil
+	}
+	if rows.root, err = s.cfg.Source.At(s.ctx, e.First-1); err != nil {
+		return rows, err
+	}
+	rows.at = map[rowAt]*state.Row{}
+	b := rows.root.Begin()
+	for i := range e.Txs {
+		tx := &e.Txs[i]
+		for n := range tx.Events {
+			ev := &tx.Events[n]
+			if ruled(ev.Model) && ev.Kind == state.Deleted {
+				rows.at[rowAt{i, n}] = b.Get(ev.Model, ev.Key)
+			}
+			if err := b.Apply(tx.Seq, *ev); err != nil {
+				return rows, err
+			}
+			if ruled(ev.Model) && ev.Kind != state.Deleted {
+				rows.at[rowAt{i, n}] = b.Get(ev.Model, ev.Key)
+			}
+		}
+	}
+	return rows, nil
+}
+
+// readRules hold events against what somebody may read.
+type readRules struct {
+	s   *Server
+	who any
+}
+
+// admit says that an event may be told. What cannot be decided may not.
+func (r readRules) admit(e *feedEvent) bool {
+	if e.ruled == nil {
+		return true
+	}
+	rule, err := e.ruled.Rule(e.root, r.who)
+	if err != nil {
+		r.s.log.Error("a read rule cannot be held against an event", "model", e.model, "seq", e.seq, "error", err)
+		return false
+	}
+	return rule == nil || e.row != nil && rule.Match(e.row.Bytes())
 }

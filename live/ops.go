@@ -2,6 +2,7 @@ package live
 
 import (
 	"context"
+	"maps"
 	"time"
 
 	"github.com/lithair/lithair-go/jsonx"
@@ -54,7 +55,7 @@ func (s *Server) subscribe(c *Conn, id string, m *subMessage) error {
 			root, sub.Resync = s.cfg.Source.Root(), "ahead"
 		}
 	}
-	if sub.Query, err = s.query(model, root, m.Query, m.Fields); err != nil {
+	if sub.Query, err = s.query(model, root, c.Principal().Value, m.Query, m.Fields); err != nil {
 		return err
 	}
 	if m.From != nil && sub.Resync == "" {
@@ -160,8 +161,8 @@ func (s *Server) ping(c *Conn, data []byte) error {
 	return nil
 }
 
-// auth renews the principal of a connection by a token. Subscriptions that it may not have stay
-// until they are asked for again; another user is refused.
+// auth renews the principal of a connection by a token; another user is refused. What it may not
+// follow any more ends.
 func (s *Server) auth(c *Conn, data []byte) error {
 	var m struct {
 		Ref   jsonx.RawValue `json:"ref"`
@@ -184,9 +185,55 @@ func (s *Server) auth(c *Conn, data []byte) error {
 		return fault("unauthorized", "the token has expired")
 	}
 	c.setPrincipal(p)
+	s.recheck(c, p)
 	if len(m.Ref) == 0 {
 		m.Ref = jsonx.RawValue("null")
 	}
 	c.ok(string(m.Ref))
 	return nil
+}
+
+// recheck ends subscriptions that the principal of a connection may not have any more, and those
+// whose read rule has become another for it: these may be asked for again.
+func (s *Server) recheck(c *Conn, p Principal) {
+	for id, f := range c.running() {
+		if err := s.authorize(p, "feed", f.model, f.key); err != nil && c.stopFeed(id) {
+			c.fail(id, err)
+		}
+	}
+	told := make(chan map[string]*Query, 1)
+	if !s.do(func(core *Core) { told <- core.Queries(c.id) }) {
+		return
+	}
+	var queries map[string]*Query
+	select {
+	case queries = <-told:
+	case <-s.ctx.Done():
+	}
+	for id, q := range queries {
+		if err := s.stillAllowed(p, q); err != nil {
+			s.do(func(core *Core) { core.End(c.id, id, s.public(err)) })
+		}
+	}
+}
+
+func (s *Server) stillAllowed(p Principal, q *Query) error {
+	if err := s.authorize(p, "list", q.model.Name(), ""); err != nil {
+		return err
+	}
+	rule, err := q.model.Rule(s.cfg.Source.Root(), p.Value)
+	if err != nil {
+		return err
+	}
+	if idOfRule(rule) != q.rule {
+		return fault("forbidden", "what may be read is another now: ask again")
+	}
+	return nil
+}
+
+// running returns the feeds of a connection.
+func (c *Conn) running() map[string]runningFeed {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return maps.Clone(c.feeds)
 }

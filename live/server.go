@@ -239,8 +239,8 @@ func (s *Server) model(name string) (Model, error) {
 // maxQueryBytes bounds a query with its fields: each is kept as long as somebody follows it.
 const maxQueryBytes = 16 << 10
 
-// query reads a query of a model.
-func (s *Server) query(m Model, root *state.Root, raw string, fields []string) (*Query, error) {
+// query reads a query of a model, for what somebody may read.
+func (s *Server) query(m Model, root *state.Root, who any, raw string, fields []string) (*Query, error) {
 	size := len(raw)
 	for _, f := range fields {
 		size += len(f) + 1
@@ -268,7 +268,20 @@ func (s *Server) query(m Model, root *state.Root, raw string, fields []string) (
 	if q.Skip+q.Take > s.cfg.Limits.Rows {
 		return nil, fault("too_large", "skip and take reach further than a live query may")
 	}
-	return NewQuery(m, q), nil
+	rule, err := m.Rule(root, who)
+	if err != nil {
+		return nil, err
+	}
+	made := NewQuery(m, q.And(rule))
+	made.rule = idOfRule(rule)
+	return made, nil
+}
+
+func idOfRule(rule *query.Query) string {
+	if rule == nil {
+		return ""
+	}
+	return rule.ID()
 }
 
 // withFields sets the fields of a query, and refuses those that are none.

@@ -21,6 +21,10 @@ type Model interface {
 	Query(root *state.Root, pairs [][2]string, opt query.Options) (*query.Query, error)
 	Records(root *state.Root) query.Source[*state.Row]
 
+	// Rule returns which records of a state somebody may read, Principal.Value; nil: all of them.
+	Rule(root *state.Root, who any) (*query.Query, error)
+	Ruled() bool // Rule may be something else than nil
+
 	// JSON returns what clients may see of a record: an object without white space, that is
 	// not changed.
 	JSON(row *state.Row) ([]byte, error)
@@ -36,6 +40,7 @@ type Query struct {
 	query  *query.Query
 	id     string
 	fields [][]byte // quoted; nil: all
+	rule   string   // what limits it to what somebody may read; "": nothing
 	spare  int      // records held behind those that are seen, so that most deletes need no look at others
 }
 

@@ -69,6 +69,8 @@ func (i *items) JSON(row *state.Row) ([]byte, error) {
 	row.SetCached(b)
 	return b, err
 }
+func (i *items) Rule(*state.Root, any) (*query.Query, error)            { return nil, nil }
+func (i *items) Ruled() bool                                            { return false }
 func (i *items) AppendEvent(dst []byte, _ *state.Event) ([]byte, error) { return dst, nil }
 func (i *items) KeyText(key string) string                              { return i.codec.KeyText(key) }
 func (i *items) ParseKey(text string) (string, error)                   { return i.codec.ParseKey(text) }

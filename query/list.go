@@ -94,6 +94,13 @@ func (p *parser) oneOf(f *model.SchemaField, list string) (c predicate, err erro
 	}
 	c = predicate{field: f, op: in}
 	for _, text := range all {
+		if values, ok, err := p.claim(text); ok {
+			if err != nil {
+				return c, err
+			}
+			c.keys = append(c.keys, p.keysOf(f, values)...)
+			continue
+		}
 		literal := strings.HasPrefix(text, `"`)
 		if text, err = unquote(text); err != nil {
 			return c, err

@@ -64,6 +64,8 @@ type parser struct {
 	s    *model.Schema
 	opt  Options
 	seen []string // of skip, take, sort, fields
+
+	claims Claims // of who a rule is for; nil: it is a query
 }
 
 func (p *parser) pair(name, value string) error {
@@ -114,7 +116,7 @@ func quote(s string) string {
 
 // field finds a field that clients may see.
 func (p *parser) field(param, name string) (*model.SchemaField, error) {
-	if f := p.m.FieldByName(name); f != nil && visible(f) {
+	if f := p.m.FieldByName(name); f != nil && (visible(f) || p.claims != nil) {
 		if f.Sealed && param != "fields" {
 			return nil, &Error{Field: name, Problem: "is sealed: it cannot be searched or sorted by"}
 		}
@@ -215,7 +217,16 @@ func (p *parser) predicate(name, value string, listed bool) (c predicate, err er
 		if c, err = p.oneOf(f, list); err != nil {
 			return bad(err.Error())
 		}
+		if len(c.keys) == 0 { // of claims without a value
+			c.op = never
+		}
 		return c, nil
+	}
+	if values, ok, err := p.claim(text); ok && !literal {
+		if err != nil {
+			return c, err
+		}
+		return p.claimed(f, op, values)
 	}
 	if listed {
 		literal = literal || strings.HasPrefix(text, `"`)

@@ -46,6 +46,9 @@ type counter interface {
 }
 
 func (q *Query) plan(src counter) plan {
+	if slices.ContainsFunc(q.where, func(c predicate) bool { return c.op == never }) {
+		return plan{path: lookUp, where: q.where, ordered: true, total: -1} // whatever is there does not meet it
+	}
 	for i := range q.where {
 		if p, ok := q.single(&q.where[i]); ok {
 			p.where, p.ordered, p.total = q.without(i), true, -1
@@ -228,7 +231,9 @@ func (q *Query) residue(pinned []*predicate, next *model.SchemaField, partial []
 }
 
 // ranged says that the condition is a range of the field's order, or lies in one.
-func (c *predicate) ranged() bool { return c.op != unequal && c.op != contains && c.op != anyOf }
+func (c *predicate) ranged() bool {
+	return c.op != unequal && c.op != contains && c.op != anyOf && c.op != never
+}
 
 // span returns the condition as a range of keys. Records without a value are in the range
 // of no comparison but with null.

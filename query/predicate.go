@@ -22,9 +22,10 @@ const (
 	contains
 	in    // one of several values
 	anyOf // one of several conditions holds
+	never // no record meets it
 )
 
-var opText = [...]string{"=", "!=", "<", "<=", ">", ">=", "~", "in", "any"}
+var opText = [...]string{"=", "!=", "<", "<=", ">", ">=", "~", "in", "any", "never"}
 
 // predicate is one condition on one field.
 type predicate struct {
@@ -54,8 +55,11 @@ func matchAll(where []predicate, rec, buf []byte) bool {
 }
 
 func (p *predicate) match(rec, buf []byte) bool {
-	if p.op == anyOf {
+	switch p.op {
+	case anyOf:
 		return matchAny(p.any, rec, buf)
+	case never:
+		return false
 	}
 	raw, _, present := binenc.Lookup(rec, p.field.Number)
 	if p.op == contains {
@@ -152,7 +156,7 @@ func lower(c byte) byte {
 // more than that.
 func (p *predicate) holds(key []byte) bool {
 	switch p.op {
-	case contains, anyOf:
+	case contains, anyOf, never:
 		return false
 	case in:
 		return holds(p.keys, key)
@@ -169,7 +173,7 @@ func (p *predicate) excludesNull() bool {
 	switch p.op {
 	case unequal:
 		return p.null
-	case contains:
+	case contains, never:
 		return true
 	case anyOf:
 		return false
@@ -194,7 +198,7 @@ func (p *predicate) implies(c *model.Condition) bool {
 		return true
 	case unequal:
 		return c.Op == model.Unequal && bytes.Equal(p.key, c.Key)
-	case contains, anyOf:
+	case contains, anyOf, never:
 		return false
 	}
 	if c.Op == model.Unequal && c.IsNull() {
@@ -212,7 +216,7 @@ func (p *predicate) implies(c *model.Condition) bool {
 
 // follows says that every record that meets c meets p, too.
 func (p *predicate) follows(c *model.Condition) bool {
-	if p.field.Number != c.Field || p.op == contains || p.op == anyOf {
+	if p.field.Number != c.Field || p.op == contains || p.op == anyOf || p.op == never {
 		return false
 	}
 	if c.Op == model.Equal {

@@ -422,3 +422,66 @@ func TestCovers(t *testing.T) {
 		t.Error("nothing was held against anything")
 	}
 }
+
+// TestRule: claims stand for values, literally, and what has none is met by nothing.
+func TestRule(t *testing.T) {
+	tb := newTable(t, sample(200, 5))
+	claims := func(name string) ([]string, bool) {
+		switch name {
+		case "one":
+			return []string{"1"}, true
+		case "many":
+			return []string{"1", "2", "no number", ""}, true
+		case "none":
+			return nil, true
+		case "empty":
+			return []string{""}, true
+		case "odd":
+			return []string{"in(1,2)"}, true
+		}
+		return nil, false
+	}
+	for _, c := range []struct{ rule, same string }{
+		{"price={one}", "price=1"}, {"price={many}", "price=in(1,2)"}, {"price=in({many},3)", "price=in(1,2,3)"}, {"price=>{one}&live=true", "price=>1&live=true"},
+		{"or=(price={one},rating=null)", "or=(price=1,rating=null)"}, {"or=(price={none},price=in({many}))", "price=in(1,2)"}, {"price=!{one}", "price=!1"},
+		{"price={none}", ""}, {"slug={empty}", ""}, {"slug=!{none}", ""}, {"price=!{many}", ""}, {"price=in({none})", ""}, {"price={odd}", ""}, {"slug={odd}", ""}, {"title=~{many}", ""}, {"or=(price={none},slug=={one})", ""}, {"price=>{none}", ""},
+	} {
+		rule, err := query.Rule(tb.m, tb.s, pairs(c.rule), claims)
+		if err != nil {
+			t.Fatal(c.rule, err)
+		}
+		all, err := query.Parse(tb.m, tb.s, pairs("take=1000"), query.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := query.Run(all.And(rule), tb)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var want []string
+		if c.same != "" {
+			q, err := query.Parse(tb.m, tb.s, pairs(c.same+"&take=1000"), query.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			page, err := query.Run(q, tb)
+			if err != nil || len(page.Keys) == 0 {
+				t.Fatalf("%s: %d records, %v", c.same, len(page.Keys), err)
+			}
+			want = page.Keys
+		}
+		if !slices.Equal(got.Keys, want) || got.Total != len(want) {
+			t.Errorf("%s: %d records, want the %d of %q", c.rule, len(got.Keys), len(want), c.same)
+		}
+		for _, key := range tb.keys {
+			if rule.Match(tb.rows[key]) != slices.Contains(want, key) {
+				t.Errorf("%s: Match differs from the list", c.rule)
+			}
+		}
+	}
+	for _, raw := range []string{"price={two}", "take=3", "sort=price", "at=1", "nothing=1", "price=x", "or=(price={two})", "price=in({two})", "live=~{one}"} {
+		if _, err := query.Rule(tb.m, tb.s, pairs(raw), claims); err == nil {
+			t.Errorf("%s is taken", raw)
+		}
+	}
+}

@@ -58,6 +58,9 @@ func (q *Query) term(c *predicate) Term {
 func (q *Query) branches(alternatives []predicate) (cover []Term) {
 	for i := range alternatives {
 		c := &alternatives[i]
+		if c.op == never {
+			continue
+		}
 		if !c.ranged() {
 			return nil
 		}

@@ -154,6 +154,7 @@ func runAll(w *wire.Response, r *wire.Request, p Principal, c *collection, opt *
 		if err := opt.allow(p, Action{Verb: o.action(), Model: o.c.t.Name(), Key: o.id}); err != nil {
 			return atItem(err, "/"+strconv.Itoa(i))
 		}
+		o.who = p
 	}
 	cmd, err := command(r, p, name, body)
 	if err != nil {

@@ -10,8 +10,9 @@ import (
 type Principal struct {
 	ID      string
 	Roles   []string
-	Expiry  time.Time       // zero: none
-	Revoked <-chan struct{} // closed when the principal loses its rights; nil: never
+	Claims  map[string]string // what else is said of it, for read rules
+	Expiry  time.Time         // zero: none
+	Revoked <-chan struct{}   // closed when the principal loses its rights; nil: never
 }
 
 // Action is what a request wants to do.

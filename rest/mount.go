@@ -22,6 +22,7 @@ type Options struct {
 	MaxOps       int           // operations of _bulk and _tx; default 10,000; 413
 	IndexWait    time.Duration // how long min_index may wait; default 1 s; 412
 	Guard        Guard         // nil: everybody may do everything
+	Readable     *ReadRule     // which records somebody may read; nil: all
 
 	// Age says how old the state of this node may be, for freshness; false when nobody
 	// knows. nil: it is never old.

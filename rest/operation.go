@@ -17,6 +17,7 @@ import (
 // operation is one change of a record, or a check without one.
 type operation struct {
 	c       *collection
+	who     Principal
 	verb    string // create put patch delete check
 	id      string
 	data    []byte // JSON of the record or the merge patch
@@ -47,6 +48,15 @@ func (o *operation) run(tx *engine.Tx) (outcome, error) {
 		return outcome{}, err
 	}
 	row := tx.Get(o.c.t.Number(), key)
+	if row != nil {
+		hidden, err := o.c.hides(o.who, o.c.t.Schema(), row.Bytes())
+		if err != nil {
+			return outcome{}, err
+		}
+		if hidden {
+			row = nil
+		}
+	}
 	if err := o.precondition(row); err != nil {
 		return outcome{}, err
 	}

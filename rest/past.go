@@ -3,6 +3,7 @@ package rest
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"time"
 
@@ -98,7 +99,8 @@ func historyQuery(r *wire.Request) (before uint64, take int, err error) {
 // deleted has a history, too.
 func (c *collection) history(w *wire.Response, r *wire.Request) error {
 	id := r.PathValue("id")
-	if _, err := c.opt.admit(r, Action{Verb: "history", Model: c.t.Name(), Key: id}); err != nil {
+	p, err := c.opt.admit(r, Action{Verb: "history", Model: c.t.Name(), Key: id})
+	if err != nil {
 		return err
 	}
 	before, take, err := historyQuery(r)
@@ -117,6 +119,9 @@ func (c *collection) history(w *wire.Response, r *wire.Request) error {
 	if len(versions) == 0 && before == 0 && c.e.Root().Get(c.t.Number(), key) == nil {
 		return c.missing(id)
 	}
+	if versions, err = c.readableVersions(p, key, id, versions); err != nil {
+		return err
+	}
 	b := []byte(`{"data":[`)
 	for i := len(versions) - 1; i >= 0; i-- {
 		if b, err = c.appendVersion(b, &versions[i]); err != nil {
@@ -129,6 +134,19 @@ func (c *collection) history(w *wire.Response, r *wire.Request) error {
 	b = strconv.AppendBool(append(b, `],"has_more":`...), more)
 	b = strconv.AppendBool(append(b, `,"complete":`...), complete)
 	return w.Send(200, "application/json", append(b, '}'))
+}
+
+// readableVersions leaves out the versions of a record that the principal may not read. A record
+// that it may not read as it is now, or that was deleted, has no history for it.
+func (c *collection) readableVersions(p Principal, key, id string, versions []engine.Version) ([]engine.Version, error) {
+	rule, err := c.rule(p, c.t.Schema())
+	if rule == nil || err != nil {
+		return versions, err
+	}
+	if row := c.e.Root().Get(c.t.Number(), key); row == nil || !rule.Match(row.Bytes()) {
+		return nil, c.missing(id)
+	}
+	return slices.DeleteFunc(versions, func(v engine.Version) bool { return v.Record == nil || !rule.Match(v.Record) }), nil
 }
 
 // appendVersion appends a version; fields that clients may not see are left out.
@@ -195,7 +213,8 @@ func (c *collection) visibleNames(numbers []uint32) (names []string) {
 // older than the log.
 func (c *collection) blame(w *wire.Response, r *wire.Request) error {
 	id := r.PathValue("id")
-	if _, err := c.opt.admit(r, Action{Verb: "history", Model: c.t.Name(), Key: id}); err != nil {
+	p, err := c.opt.admit(r, Action{Verb: "history", Model: c.t.Name(), Key: id})
+	if err != nil {
 		return err
 	}
 	if r.RawQuery() != "" {
@@ -206,6 +225,9 @@ func (c *collection) blame(w *wire.Response, r *wire.Request) error {
 		return err
 	}
 	w.SetHeader("Lithair-Index", c.indexText(c.e.Root().Seq()))
+	if _, err := c.readable(c.e.Root(), p, id); c.opt.Readable != nil && err != nil {
+		return err
+	}
 	by, complete, err := c.e.Blame(r.Context(), c.t, key)
 	if errors.Is(err, engine.ErrNotFound) {
 		return c.missing(id)

@@ -188,7 +188,8 @@ func onlyRead(r *wire.Request) error {
 
 func (c *collection) get(w *wire.Response, r *wire.Request) error {
 	id := r.PathValue("id")
-	if _, err := c.opt.admit(r, Action{Verb: "read", Model: c.t.Name(), Key: id}); err != nil {
+	p, err := c.opt.admit(r, Action{Verb: "read", Model: c.t.Name(), Key: id})
+	if err != nil {
 		return err
 	}
 	if err := onlyRead(r); err != nil {
@@ -199,7 +200,7 @@ func (c *collection) get(w *wire.Response, r *wire.Request) error {
 		return err
 	}
 	w.SetHeader("Lithair-Index", c.indexText(root.Seq()))
-	row, err := c.find(root, id)
+	row, err := c.readable(root, p, id)
 	if err != nil {
 		return err
 	}
@@ -242,7 +243,8 @@ func (c *collection) missing(id string) error {
 
 // asked returns the state that a request for many records reads, and the query.
 func (c *collection) asked(w *wire.Response, r *wire.Request, verb string) (*state.Root, *query.Query, error) {
-	if _, err := c.opt.admit(r, Action{Verb: verb, Model: c.t.Name()}); err != nil {
+	p, err := c.opt.admit(r, Action{Verb: verb, Model: c.t.Name()})
+	if err != nil {
 		return nil, nil, err
 	}
 	root, err := c.root(w, r)
@@ -250,8 +252,13 @@ func (c *collection) asked(w *wire.Response, r *wire.Request, verb string) (*sta
 		return nil, nil, err
 	}
 	w.SetHeader("Lithair-Index", c.indexText(root.Seq()))
-	q, err := query.Parse(c.t.Model(), c.schemaAt(root), r.Query().Pairs, c.opt.Query)
-	return root, q, err
+	schema := c.schemaAt(root)
+	q, err := query.Parse(c.t.Model(), schema, r.Query().Pairs, c.opt.Query)
+	if err != nil {
+		return nil, nil, err
+	}
+	rule, err := c.rule(p, schema)
+	return root, q.And(rule), err
 }
 
 func (c *collection) list(w *wire.Response, r *wire.Request) error {

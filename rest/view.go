@@ -11,8 +11,19 @@ import (
 // this package: fields that are hidden are in nothing it returns. It is safe for concurrent use.
 type View struct{ c collection }
 
-// NewView returns the view of a model.
-func NewView(t *engine.Table) *View { return &View{collection{t: t, shape: newShape(t.Model())}} }
+// NewView returns the view of a model. readable says which records somebody may read; nil: all.
+func NewView(t *engine.Table, readable *ReadRule) *View {
+	return &View{collection{t: t, shape: newShape(t.Model()), opt: Options{Readable: readable}}}
+}
+
+// Ruled says that not everybody may read every record.
+func (v *View) Ruled() bool { return v.c.opt.Readable != nil && len(v.c.opt.Readable.pairs) > 0 }
+
+// Rule returns which records of a state somebody may read, a [Principal]; nil: all of them.
+func (v *View) Rule(root *state.Root, who any) (*query.Query, error) {
+	p, _ := who.(Principal)
+	return v.c.rule(p, v.c.schemaAt(root))
+}
 
 // JSON returns a record as GET answers with it: an object without white space. It must not be
 // changed.

@@ -126,6 +126,7 @@ func (c *collection) one(w *wire.Response, r *wire.Request, verb string, o *oper
 			return err
 		}
 	}
+	o.who = p
 	o.c, o.ifMatch, o.ifNone = c, joined(r, "If-Match"), joined(r, "If-None-Match")
 	cmd, err := command(r, p, c.t.Name()+"."+verb, o.data)
 	if err != nil {

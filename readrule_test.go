@@ -1,0 +1,189 @@
+package lithair
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/lithair/lithair-go/live"
+	"github.com/lithair/lithair-go/wire"
+	"github.com/lithair/lithair-go/ws"
+)
+
+type memo struct {
+	ID     int64  `json:"id" lithair:"primary_key"`
+	Owner  string `json:"owner" lithair:"indexed" http:"hidden"`
+	Team   string `json:"team"`
+	Public bool   `json:"public"`
+	Text   string `json:"text"`
+}
+
+// ruledApp serves memos that their owner, the owner's team and, where they are public, everybody may read. A
+// token is a name, or name:team, or name:team:admin.
+func ruledApp(t *testing.T) (*App, *Collection[memo]) {
+	a := newApp(t, Config{})
+	memos := Model[memo](a, "/memos")
+	memos.ReadRule("or=(owner={id},team=in({roles},{claims.guest}),public=true)", "admin")
+	who := func(token string) (Principal, error) {
+		parts := strings.Split(token, ":")
+		return Principal{ID: parts[0], Roles: parts[1:]}, nil
+	}
+	a.Authenticate(func(r *wire.Request) (Principal, error) { return who(r.Header("Authorization")) })
+	a.AuthenticateToken(who)
+	start(t, a)
+	var all []memo
+	for i, m := range []memo{{Owner: "anna", Team: "red"}, {Owner: "bert", Team: "blue"}, {Owner: "bert", Team: "red", Public: true}, {Owner: "", Team: "green"}, {Owner: "{id}", Team: ""}} {
+		m.ID, m.Text = int64(i+1), "first"
+		all = append(all, m)
+	}
+	if err := a.Update(t.Context(), func(tx *Tx) error {
+		for i := range all {
+			if err := memos.Insert(tx, &all[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return a, memos
+}
+
+// TestReadRule: what somebody may not read is in no answer, and is not there for writes either.
+func TestReadRule(t *testing.T) {
+	a, _ := ruledApp(t)
+	ask := func(token, method, path, body string) (int, string) {
+		t.Helper()
+		fields := []string{"Authorization: " + token}
+		got := call(t, a, method, path, body, fields...)
+		return got.StatusCode, got.body
+	}
+	asked := 0
+	for token, sees := range map[string]string{"anna": "13", "bert": "23", "carl": "3", "": "3", "carl:red": "13", "carl:red:blue": "123", "{id}": "35", "root:admin": "12345", "x\",public=false,\"": "3", "green": "3"} {
+		var ids strings.Builder
+		for id := 1; id <= 5; id++ {
+			status, _ := ask(token, "GET", fmt.Sprint("/memos/", id), "")
+			for _, path := range []string{"/memos/%d/history", "/memos/%d/blame"} {
+				if got, body := ask(token, "GET", fmt.Sprintf(path, id), ""); got != status {
+					t.Errorf("%q: %s is %d, the record %d: %s", token, fmt.Sprintf(path, id), got, status, body)
+				}
+			}
+			if status == 200 {
+				fmt.Fprint(&ids, id)
+			} else if status != 404 {
+				t.Errorf("%q: memo %d: %d", token, id, status)
+			}
+			asked++
+		}
+		if ids.String() != sees {
+			t.Errorf("%q reads %s one by one, want %s", token, ids.String(), sees)
+		}
+		_, list := ask(token, "GET", "/memos?sort=-id&team=!nobody", "")
+		_, count := ask(token, "GET", "/memos/count", "")
+		if want := fmt.Sprintf(`"total":%d`, len(sees)); !strings.Contains(list, want) || count != fmt.Sprintf(`{"count":%d}`, len(sees)) || strings.Count(list, `"id":`) != len(sees) {
+			t.Errorf("%q: list %s, count %s, want %d", token, list, count, len(sees))
+		}
+	}
+	t.Logf("%d records asked for", asked)
+	for _, w := range []struct{ method, path, body string }{
+		{"PUT", "/memos/2", `{"team":"x","public":false,"text":"y"}`}, {"PATCH", "/memos/2", `{"text":"y"}`}, {"DELETE", "/memos/2", ""},
+		{"POST", "/memos/_bulk", `[{"op":"patch","id":2,"data":{"text":"y"}}]`}, {"POST", "/memos/_bulk", `[{"op":"delete","id":2}]`},
+	} {
+		if status, body := ask("anna", w.method, w.path, w.body); status != 404 {
+			t.Errorf("%s %s of another's: %d %s", w.method, w.path, status, body)
+		}
+	}
+	if status, body := ask("bert", "PATCH", "/memos/2", `{"text":"y"}`); status != 200 {
+		t.Errorf("bert's own: %d %s", status, body)
+	}
+}
+
+// TestReadRuleMistakes: a rule that cannot be is reported by Start.
+func TestReadRuleMistakes(t *testing.T) {
+	for rule, want := range map[string]string{
+		"": "no condition", "ovner={id}": "is not a field of memo", "owner={name}": "is no claim", "sort=id": "no meaning in a rule", "or=(owner={id}": "parenthesis", "public=maybe": "public", "owner={claims.}": "is no claim",
+	} {
+		a := newApp(t, Config{})
+		Model[memo](a, "/memos").ReadRule(rule)
+		if err := a.Start(t.Context()); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %s", rule, err, want)
+		}
+	}
+}
+
+// TestReadRuleLive: live queries and feeds tell of what somebody may read; when that changes with a
+// new token, subscriptions end.
+func TestReadRuleLive(t *testing.T) {
+	a, memos := ruledApp(t)
+	dial := func(token string) *liveSocket {
+		c, err := ws.Dial(t.Context(), "ws://"+a.Addr()+"/live", ws.DialConfig{Subprotocols: []string{live.Subprotocol}, Header: [][2]string{{"Authorization", token}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.CloseNow() })
+		s := &liveSocket{t, c}
+		s.want(`"op":"ready"`)
+		return s
+	}
+	change := func(id int64, fn func(m *memo)) {
+		t.Helper()
+		if err := a.Update(t.Context(), func(tx *Tx) error {
+			m, err := memos.Get(tx, id)
+			if errors.Is(err, ErrNotFound) {
+				m = memo{ID: id}
+			} else if err != nil {
+				return err
+			}
+			fn(&m)
+			return memos.Upsert(tx, &m)
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := dial("anna:red")
+	s.say(`{"op":"sub","id":1,"model":"memo"}`)
+	s.want(`"op":"snapshot"`, `"key":"1"`, `"key":"3"`, `"total":2`)
+	change(2, func(m *memo) { m.Text = "bert's alone" })
+	change(2, func(m *memo) { m.Team = "red" })
+	s.want(`"t":"enter","key":"2"`, `"total":3`)
+	change(2, func(m *memo) { m.Team, m.Text = "blue", "not for anna" })
+	if frame := s.want(`"t":"leave","key":"2"`, `"total":2`); strings.Contains(frame, "not for anna") {
+		t.Errorf("it is told: %s", frame)
+	}
+	s.say(`{"op":"unsub","id":1}`)
+	s.want("ok")
+
+	// Events from the beginning: what was not to be read then is not told, whatever it is now.
+	s.say(`{"op":"feed","id":2,"model":"memo","from":0}`)
+	s.want(`"op":"ok"`)
+	s.want(`"key":"1"`, "created")
+	s.want(`"key":"3"`, "created")
+	s.want(`"key":"2"`, "updated", `"data":{"team":"red"}`)
+	change(2, func(m *memo) { m.Text = "still not" })
+	change(7, func(m *memo) { m.Owner, m.Text = "anna", "hers" })
+	s.want(`"key":"7"`, "created", "hers")
+	for _, id := range []int64{2, 7} {
+		if err := a.Update(t.Context(), func(tx *Tx) error { return memos.Delete(tx, id) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.want(`"key":"7"`, "deleted")
+
+	s.say(`{"op":"sub","id":3,"model":"memo"}`)
+	s.want(`"op":"snapshot"`, `"total":2`)
+	s.say(`{"op":"auth","token":"anna:red","ref":"same"}`)
+	s.want(`{"op":"ok","ref":"same"}`)
+	change(3, func(m *memo) { m.Text = "goes on" })
+	seen := s.want("goes on") + s.want("goes on")
+	if !strings.Contains(seen, `"op":"diff","id":3`) || !strings.Contains(seen, `"op":"event","id":2`) {
+		t.Errorf("with the same rights: %s", seen)
+	}
+	s.say(`{"op":"auth","token":"anna","ref":"less"}`)
+	seen = s.want() + s.want()
+	if !strings.Contains(seen, `"id":3,"code":"forbidden"`) || !strings.Contains(seen, `{"op":"ok","ref":"less"}`) {
+		t.Errorf("with other rights: %s", seen)
+	}
+	s.say(`{"op":"sub","id":3,"model":"memo"}`)
+	s.want(`"op":"snapshot"`, `"total":2`)
+}

@@ -439,6 +439,14 @@ func (e *Engine) pass() (goesOn bool) {
 	for _, c := range calls {
 		e.ex.Submit(c)
 	}
+	// those who are answered now may be part of the next entry, if they come again
+	if n := len(e.ex.finished); n > 1 && !closing && !e.cfg.Manual && e.cfg.Gather > 1 {
+		e.publish()
+		e.gather(n)
+		for _, c := range e.takeInbox() {
+			e.ex.Submit(c)
+		}
+	}
 	e.execute()
 	e.confirm()
 	e.publish()
@@ -452,6 +460,15 @@ func (e *Engine) pass() (goesOn bool) {
 		return false
 	}
 	return true
+}
+
+// takeInbox returns the calls that have come.
+func (e *Engine) takeInbox() []*Call {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	calls := e.inbox
+	e.inbox = nil
+	return calls
 }
 
 // drained says that the engine is closing and nothing is left to wait for.
@@ -475,12 +492,13 @@ func (e *Engine) handle(ev event) {
 	case ev.lost:
 		e.reportLost(ev)
 		e.ex.Lost(ev.epoch, ev.known, ev.cause)
+		e.pace.sent = e.pace.sent[:e.ex.Inflight()]
 		if errors.Is(ev.cause, eventlog.ErrPoisoned) && !e.isSettled() {
 			e.ex.fail(ev.cause) // nobody would ever lead: Start is not to wait for it
 		}
 	default:
-		e.pace.took = time.Since(e.pace.sent)
 		e.ex.Committed(ev.records)
+		e.pace.left(e.ex.Inflight())
 		e.stats.gather(ev.records)
 	}
 }
@@ -507,11 +525,12 @@ func (e *Engine) execute() {
 	}
 	p, ok := e.ex.Execute(e.cfg.Clock().UnixNano())
 	e.watch.disarm()
-	if ok {
-		if e.ex.Inflight() == 0 {
-			e.pace.sent = time.Now()
-		}
-		e.ex.Proposed(e.propose(&p))
+	if !ok {
+		return
+	}
+	err := e.propose(&p)
+	if e.ex.Proposed(err); err == nil {
+		e.pace.proposed()
 	}
 }
 

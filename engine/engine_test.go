@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"reflect"
 	"strings"
 	"sync"
@@ -83,13 +84,17 @@ func (o *order) Propose(epoch uint64, kind uint8, time int64, payload []byte) (u
 	return r.Index, nil
 }
 
-func (o *order) commit() {
+func (o *order) commit() { o.commitFirst(math.MaxInt) }
+
+// commitFirst commits the oldest entries, n at most.
+func (o *order) commitFirst(n int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if len(o.open) > 0 {
-		o.log = append(o.log, o.open...)
-		o.sink.Committed(o.open)
-		o.open = nil
+	if n = min(n, len(o.open)); n > 0 {
+		first := o.open[:n:n]
+		o.log = append(o.log, first...)
+		o.sink.Committed(first)
+		o.open = o.open[n:]
 	}
 }
 

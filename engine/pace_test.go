@@ -2,6 +2,9 @@ package engine_test
 
 import (
 	"fmt"
+	"math"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -40,10 +43,11 @@ func TestGather(t *testing.T) {
 				t.Errorf("%s: %d entries in flight, want %d", when, len(r.o.open), want)
 			}
 		}
-		commit := func() {
-			r.o.commit()
+		commitFirst := func(n int) {
+			r.o.commitFirst(n)
 			synctest.Wait()
 		}
+		commit := func() { commitFirst(math.MaxInt) }
 		send(1)
 		open("the first", 1)
 		send(4)
@@ -59,6 +63,17 @@ func TestGather(t *testing.T) {
 		open("all committed", 0)
 		send(3)
 		open("after a slow commit", 3)
+		time.Sleep(10 * time.Millisecond)
+		commitFirst(1)
+		send(1)
+		open("after another", 3)
+		commitFirst(2)
+		send(1)
+		open("behind one that was proposed a moment ago", 2)
+		commitFirst(1)
+		send(2)
+		open("after its quick commit, while one is in flight as ever", 1)
+		commit()
 		commit()
 		if n := len(done); n != sent {
 			t.Errorf("%d of %d commands are done", n, sent)
@@ -73,5 +88,57 @@ func TestGather(t *testing.T) {
 		r.o.auto = true
 		r.o.mu.Unlock()
 		r.o.commit()
+	})
+}
+
+// TestAnsweredComeTogether: callers who come back at once with another command share an
+// entry with those who came while theirs was on its way, in place of taking turns with them.
+func TestAnsweredComeTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, nil, func(c *engine.Config) { c.Gather = 256 })
+		r.o.mu.Lock()
+		r.o.auto = false
+		r.o.mu.Unlock()
+		drain(r.o.arrived)
+		const callers = 8
+		var ended atomic.Bool
+		var wg sync.WaitGroup
+		for range callers {
+			wg.Go(func() {
+				for !ended.Load() {
+					if err := r.do(func(tx *engine.Tx) error {
+						id := tx.NewID()
+						return tx.Insert(r.authors, &author{ID: id, Email: id.String() + "@example.org", Name: "Ada"})
+					}); err != nil {
+						t.Error(err)
+						return
+					}
+				}
+			})
+			synctest.Wait() // the first goes alone, the others wait for its commit
+		}
+		const most = 200
+		rounds, together := 0, 0
+		for ; rounds < most && together < callers; rounds++ {
+			r.o.mu.Lock()
+			e, err := engine.DecodeEntry(r.o.open[0].Payload)
+			r.o.mu.Unlock()
+			if err != nil {
+				t.Fatal(err)
+			}
+			together = len(e.Txs)
+			r.o.commit()
+			synctest.Wait()
+		}
+		if together < callers {
+			t.Errorf("in %d rounds, %d callers never shared an entry", rounds, callers)
+		}
+		t.Logf("together in round %d", rounds)
+		ended.Store(true)
+		r.o.mu.Lock()
+		r.o.auto = true
+		r.o.mu.Unlock()
+		r.o.commit()
+		wg.Wait()
 	})
 }

@@ -62,7 +62,8 @@ func (p *past) hold(pt point, logged int64, short bool) {
 	for drop < len(p.recent) && (short || len(p.recent)-drop >= recentRoots || replaced-p.recent[drop].replaced > recentBytes) {
 		drop++
 	}
-	p.recent = append(slices.Delete(p.recent, 0, drop), recentPoint{pt, replaced})
+	clear(p.recent[:drop]) // what stays in front of the slice is not to hold roots
+	p.recent = append(p.recent[drop:], recentPoint{pt, replaced})
 	if short {
 		p.made = nil
 	}

@@ -198,7 +198,7 @@ func TestAnyNodeTakesAnyRequest(t *testing.T) {
 		}
 	}
 	figures := call(t, m.apps[lead], "GET", "/metrics", "").body
-	for _, want := range []string{"lithair_raft_has_leader 1\n", "lithair_raft_is_leader 1\n", fmt.Sprintf("lithair_raft_leader_id %d\n", lead+1), "lithair_raft_voters 3\n", "lithair_raft_leader_changes_total 1\n", fmt.Sprintf("lithair_raft_peer_active{peer=\"%d\"} 1\n", m.follower()+1)} {
+	for _, want := range []string{"lithair_raft_has_leader 1\n", "lithair_raft_is_leader 1\n", fmt.Sprintf("lithair_raft_leader_id %d\n", lead+1), "lithair_raft_voters 3\n", "lithair_raft_newest_format 2\n", "lithair_raft_unread_format 0\n", "lithair_raft_leader_changes_total 1\n", fmt.Sprintf("lithair_raft_peer_active{peer=\"%d\"} 1\n", m.follower()+1)} {
 		if !strings.Contains(figures, want) {
 			t.Errorf("/metrics has no %q", want)
 		}
@@ -378,6 +378,16 @@ func TestMembersComeAndGo(t *testing.T) {
 		}
 	}
 	await("the fourth node votes", func() bool { return role(4) == "voter" })
+	await("the format is raised", func() bool {
+		st, err := m.apps[other].change(t.Context(), m.apps[other].cluster.Load(), memberChange{Do: "join", ID: 4, Address: cfg.PeerAddr, Incarnation: m.apps[3].cluster.Load().node.Identity().Incarnation})
+		return err == nil && st.Format == consensus.NewestFormat && st.Members[3].Format == st.Format && st.Members[3].NewestFormat == st.Format
+	})
+	for _, wish := range []memberChange{{Oldest: 1, Newest: 1}, {}} { // the latter of a release before formats had numbers
+		wish.Do, wish.ID, wish.Address, wish.Incarnation = "join", 5, "127.0.0.1:1", 9
+		if _, err := m.apps[other].change(t.Context(), m.apps[other].cluster.Load(), wish); err == nil || !strings.Contains(err.Error(), "node 5 runs a release that reads the formats 1 to 1; the format of its cluster is 2: start a newer release") {
+			t.Errorf("a release that is too old is taken in: %v", err)
+		}
+	}
 	m.equal()
 	if got := call(t, m.apps[3], "GET", "/api/notes", ""); !strings.Contains(got.body, "before") {
 		t.Errorf("the new node answers %d %s", got.StatusCode, got.body)

@@ -20,11 +20,13 @@ import (
 type memberChange struct {
 	Do          string `json:"do"` // join, promote, remove or transfer
 	ID          uint64 `json:"id"`
-	Address     string `json:"address,omitempty"`     // join: where other nodes find it
-	Incarnation uint64 `json:"incarnation,omitempty"` // join: of its disk
-	Learner     bool   `json:"learner,omitempty"`     // join: it stays a learner
-	Pass        *pass  `json:"pass,omitempty"`        // join: with a token
-	Handed      bool   `json:"handed,omitempty"`      // from a node that does not lead: it goes no further
+	Address     string `json:"address,omitempty"`       // join: where other nodes find it
+	Incarnation uint64 `json:"incarnation,omitempty"`   // join: of its disk
+	Learner     bool   `json:"learner,omitempty"`       // join: it stays a learner
+	Pass        *pass  `json:"pass,omitempty"`          // join: with a token
+	Oldest      uint64 `json:"oldest_format,omitempty"` // join: that its release reads, to Newest; 0: format 1 alone
+	Newest      uint64 `json:"newest_format,omitempty"`
+	Handed      bool   `json:"handed,omitempty"` // from a node that does not lead: it goes no further
 }
 
 // changePath is where nodes send such wishes to each other, on the stream for requests alone.
@@ -61,6 +63,12 @@ func (a *App) change(ctx context.Context, c *cluster, m memberChange) (clusterSt
 	return a.clusterStatus(ctx, c, moment{}), err
 }
 
+// formats are what the release of a node that asks to join reads.
+func (m *memberChange) formats() consensus.Formats {
+	oldest := max(1, m.Oldest)
+	return consensus.Formats{Oldest: oldest, Newest: max(oldest, m.Newest)}
+}
+
 // member says whether a node that asks to join is a member with that disk.
 func (c *cluster) member(m memberChange) bool {
 	have, ok := c.node.Status().Membership.Find(consensus.NodeID(m.ID))
@@ -82,6 +90,9 @@ func (c *cluster) propose(m memberChange) error {
 		}
 		if member && have.Incarnation != m.Incarnation && (id == c.cfg.id || answers(s, id)) {
 			return refuse("node %d is a member already, and answers; a new node needs a number of its own", m.ID)
+		}
+		if reads := m.formats(); !reads.Reads(s.Membership.Format) {
+			return refuse("%v", &consensus.FormatError{Node: id, Reads: reads, Format: s.Membership.ActiveFormat()})
 		}
 		err = c.node.Change(consensus.Change{Member: consensus.Member{ID: id, Role: consensus.Learner, Promote: !m.Learner, Incarnation: m.Incarnation, Address: m.Address}})
 	case "promote":
@@ -260,6 +271,7 @@ type clusterStatus struct {
 	Term    uint64         `json:"term"`
 	Voters  int            `json:"voters"`
 	Quorum  int            `json:"quorum"`
+	Format  uint64         `json:"format"` // the active one
 	Members []memberStatus `json:"members"`
 }
 
@@ -274,7 +286,7 @@ type memberStatus struct {
 // clusterStatus asks every member how it was at a moment.
 func (a *App) clusterStatus(ctx context.Context, c *cluster, at moment) clusterStatus {
 	s := c.node.Status()
-	out := clusterStatus{Cluster: a.cfg.Cluster, Node: uint64(s.ID), Leader: uint64(s.Lead), Term: s.Term, Voters: len(voters(s))}
+	out := clusterStatus{Cluster: a.cfg.Cluster, Node: uint64(s.ID), Leader: uint64(s.Lead), Term: s.Term, Voters: len(voters(s)), Format: s.Membership.ActiveFormat()}
 	out.Quorum = out.Voters/2 + 1
 	out.Members = make([]memberStatus, len(s.Membership.Members))
 	asked := make(chan struct{})
@@ -320,7 +332,8 @@ func (a *App) join(ctx context.Context, c *cluster, log *slog.Logger) {
 		if member && me.Incarnation == id.Incarnation {
 			return
 		}
-		wish.ID, wish.Incarnation = uint64(id.ID), id.Incarnation
+		reads := c.node.Status().Formats
+		wish.ID, wish.Incarnation, wish.Oldest, wish.Newest = uint64(id.ID), id.Incarnation, reads.Oldest, reads.Newest
 		targets, err := c.targets(ctx)
 		if err != nil {
 			warn("the resolver", err)

@@ -28,6 +28,11 @@ type memberInfo struct {
 	Clock    int64  `json:"clock"` // of the node, Unix ns
 	LogBytes int64  `json:"log_bytes"`
 
+	// The format is the active one of the cluster, as this node knows it; its release reads those from the oldest to the newest.
+	Format       uint64 `json:"format"`
+	OldestFormat uint64 `json:"oldest_format"`
+	NewestFormat uint64 `json:"newest_format"`
+
 	// Snapshot is the one that the node is being fed with; nil when it is not.
 	Snapshot *incomingInfo `json:"snapshot,omitempty"`
 	// Fenced says why the node answers nothing; empty when it does.
@@ -61,12 +66,14 @@ func (a *App) about(c *cluster) memberInfo {
 		Snapshot: incoming, Fenced: fenced, Damaged: a.damage(c), Repaired: a.repairs.records.Load(),
 		ID: uint64(s.ID), URL: a.publicURL(), Role: s.State.String(), Term: s.Term, Leader: uint64(s.Lead), Commit: s.Commit, Applied: a.engine.Stats().Applied,
 		Seq: root.Seq(), Hash: fmt.Sprintf("%x", hash), Version: version, LogBytes: a.events.Size(), Clock: a.cfg.now().UnixNano(),
+		Format: s.Membership.ActiveFormat(), OldestFormat: s.Formats.Oldest, NewestFormat: s.Formats.Newest,
 	}
 }
 
 // damage is what is known to be wrong with this node's disk.
 func (a *App) damage(c *cluster) string {
-	if err := c.node.Err(); err != nil {
+	err := c.node.Err()
+	if _, old := errors.AsType[*consensus.FormatError](err); err != nil && !old { // that it says by its formats
 		return err.Error()
 	}
 	if a.scrub.damaged.Load() {
@@ -131,6 +138,7 @@ func (a *App) clusterInfo(c *cluster, info map[string]any) {
 	s := c.node.Status()
 	info["cluster"], info["node"] = a.cfg.Cluster, uint64(s.ID)
 	info["role"], info["term"], info["leader_id"] = s.State.String(), s.Term, uint64(s.Lead)
+	info["format"] = s.Membership.ActiveFormat()
 	info["log_commit"], info["log_applied"] = s.Commit, a.engine.Stats().Applied
 	var list []memberView
 	for _, m := range s.Membership.Members {
@@ -144,7 +152,7 @@ func (a *App) clusterInfo(c *cluster, info map[string]any) {
 
 // checkCluster says whether this node has a leader to ask, and is not far behind it.
 func (a *App) checkCluster(c *cluster) error {
-	if err := c.node.Fenced(); err != nil {
+	if err := errors.Join(c.node.Fenced(), c.node.Err()); err != nil {
 		return err
 	}
 	v, _ := c.node.View()

@@ -63,6 +63,9 @@ func (a *App) clusterStats(c *cluster) {
 		return 0
 	}))
 	m.GaugeFunc("lithair_raft_voters", "Members that vote.", figure(func(s consensus.Status) uint64 { return uint64(len(voters(s))) }))
+	m.GaugeFunc("lithair_raft_format", "Format that the cluster writes, as this node knows it.", figure(func(s consensus.Status) uint64 { return s.Membership.ActiveFormat() }))
+	m.GaugeFunc("lithair_raft_newest_format", "Newest format that this node's release reads.", figure(func(s consensus.Status) uint64 { return s.Formats.Newest }))
+	m.GaugeFunc("lithair_raft_unread_format", "Format of the leader's log when this node's release does not read it, and it is not fed; 0 when it does.", figure(func(s consensus.Status) uint64 { return s.Unread }))
 	m.GaugeFunc("lithair_raft_proposals_committed", "Log index up to which everything is committed.", figure(func(s consensus.Status) uint64 { return s.Commit }))
 	m.GaugeFunc("lithair_raft_proposals_applied", "Log index up to which everything is in the state.", func() float64 { return float64(a.engine.Stats().Applied) })
 	m.GaugeFunc("lithair_raft_proposals_pending_bytes", "Bytes that the leader has proposed and that are not committed.", figure(func(s consensus.Status) uint64 { return uint64(s.UncommittedBytes) }))

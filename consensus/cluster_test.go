@@ -452,7 +452,7 @@ func (c *cluster) deliver() {
 		c.fail("message does not survive its encoding: %v: %+v", err, m)
 	}
 	c.tell("%d -> %d %v t%d i%d/%d n%d c%d seq%d m%d rej%v hint%d", m.From, m.To, m.Kind, m.Term, m.Index, m.LogTerm, len(m.Entries), m.Commit, m.Seq, m.Match, m.Reject, m.Hint)
-	voted := HardState{to.r.term, to.r.vote}
+	voted := to.hardState()
 	if err := to.r.Step(back); err != nil {
 		c.fail("step: %v: %+v", err, m)
 	}
@@ -856,3 +856,6 @@ func (c *cluster) equal() bool {
 	}
 	return false
 }
+
+// hardState is what the member's disk must hold.
+func (m *member) hardState() HardState { return HardState{m.r.term, m.r.vote, m.r.format} }

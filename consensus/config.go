@@ -48,6 +48,9 @@ type Config struct {
 	// again, as a learner first. Zero is that of nodes that were there at the bootstrap.
 	Incarnation uint64
 
+	// Formats are those that this release reads. Default: 1 alone.
+	Formats Formats
+
 	// Seed makes the random part of timeouts repeatable. Give each replica another.
 	Seed uint64
 	// Now returns nanoseconds since 1970 for the entries that a replica proposes itself.
@@ -77,6 +80,8 @@ func (c *Config) setDefaults() error {
 		}
 	}
 	c.TickTime = max(1, c.TickTime)
+	c.Formats.Oldest = max(1, c.Formats.Oldest)
+	c.Formats.Newest = max(c.Formats.Oldest, c.Formats.Newest)
 	switch {
 	case c.ID == 0:
 		return fmt.Errorf("consensus: Config.ID is required")

@@ -33,6 +33,7 @@
 //	§4    membership, learners                                membership.go, leader.go
 //	§5    snapshots, in pieces that can be resumed            snapshot.go
 //	§6.4  linearizable reads                                  read.go
+//	      formats, for releases that differ                   format.go
 //	§8    how it is tested                                    CHECKLIST.md, testdata, random_test.go
 //
 // # Deviations
@@ -46,6 +47,9 @@
 //   - Committed entries are given out once they are durable here as well.
 //   - A node that lost its disk has another [Config.Incarnation]. Until the cluster has made it a
 //     learner and promoted it, its votes and acknowledgements count for nothing.
+//   - What members must be able to read of each other has a number, the active format, which is part of the
+//     membership, see [OldestFormat]. An entry that raises it changes no quorum, so that a change of the members need
+//     not wait for it.
 //   - Answers repeat the number (Seq) of the leader's message, so that any traffic confirms
 //     reads, and a late refusal is told from a lost log.
 //   - With [Config.FastFailover] a voter need not wait out the election timeout if the leader's

@@ -7,7 +7,7 @@ type NodeID uint64
 // Kinds of entries. Those below FirstKind belong to this package; the rest is the
 // caller's.
 const (
-	KindNoop   uint8 = 1  // opens a leader's term (Raft dissertation §6.4)
+	KindNoop   uint8 = 1  // opens a leader's term (Raft dissertation §6.4), see NoopLeader
 	KindConfig uint8 = 2  // holds a [Membership] (§4.3); opens the first term, with that of the bootstrap
 	FirstKind  uint8 = 16 // the first kind that Propose takes
 )
@@ -40,9 +40,11 @@ type Snapshot struct {
 	Sum         [32]byte   // of the bytes; tells two snapshots of one index apart
 }
 
-// HardState is what a replica must find again after a crash. Both halves go to disk in
+// HardState is what a replica must find again after a crash. All of it goes to disk in
 // one atomic write.
 type HardState struct {
 	Term uint64
 	Vote NodeID // whom this node voted for in Term
+	// Format is the newest that this node has promised to read; it never falls. Zero: none beyond 1.
+	Format uint64
 }

@@ -122,7 +122,7 @@ func (c *cluster) counted(m *member, s Status) {
 
 // compared: whoever gets a vote has a log that is not behind the voter's.
 func (c *cluster) compared(to *member, before HardState, m *Message) {
-	if m.Kind != MsgVote || to.r.term != m.Term || to.r.vote != m.From || before == (HardState{to.r.term, to.r.vote}) {
+	if m.Kind != MsgVote || to.r.term != m.Term || to.r.vote != m.From || before == to.hardState() {
 		return
 	}
 	if c.lease && !m.Transfer && to.promised > 0 && to.clock-to.promised < float64(c.elections) {
@@ -153,7 +153,7 @@ func (c *cluster) configs(m *member) {
 	if l.commit <= uint64(len(c.committed)) {
 		for i := len(c.ledger.known) - 1; i >= 0; i-- {
 			if k := &c.ledger.known[i]; k.index <= l.commit {
-				if !slices.Equal(k.Members, l.configs[0].Members) {
+				if !slices.Equal(k.Members, l.configs[0].Members) || k.Format != l.configs[0].Format {
 					c.fail("%d: at its commit %d the configuration of entry %d is in force, not %+v", m.id, l.commit, k.index, l.configs[0].Members)
 				}
 				break
@@ -164,7 +164,14 @@ func (c *cluster) configs(m *member) {
 		c.fail("%d leads on though the configuration at %d, without it, is committed", m.id, cf.index)
 	}
 	// A restart may have forgotten what is committed; what a leader adds waits for that.
-	if n := len(l.configs); n > 2 && m.r.role == Leader && l.config().index >= m.r.termStart {
+	// One that changes the format alone has the quorums of the one before.
+	open := len(l.configs)
+	for i := 1; i < len(l.configs); i++ {
+		if slices.Equal(l.configs[i].Members, l.configs[i-1].Members) && l.configs[i].Format > l.configs[i-1].Format {
+			open--
+		}
+	}
+	if n := open; n > 2 && m.r.role == Leader && l.config().index >= m.r.termStart {
 		c.fail("%d: %d configurations are not committed", m.id, n-1)
 	} else if l.configs[0].index > l.commit {
 		c.fail("%d: no committed configuration is in force: %d, commit %d", m.id, l.configs[0].index, l.commit)

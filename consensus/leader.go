@@ -10,13 +10,15 @@ func (r *Replica) becomeLeader() {
 	r.elapsed, r.beat, r.seq = 0, 0, 0
 	r.peers, r.asked, r.early = map[NodeID]*progress{}, nil, nil
 	r.uncommitted, r.sizes = 0, nil
+	r.wanted, r.raisedAt = 0, 0
 	r.transferee, r.gaveAway, r.beatNow, r.tellNow, r.incoming = 0, false, false, false, nil
 	r.syncPeers()
 	r.termStart = r.log.last + 1
-	if c := r.log.config(); c.index == 0 {
-		r.appendOwn(KindConfig, AppendMembership(nil, c.Membership))
+	c := r.log.config()
+	if m, raised := r.raisedAlone(c.Membership); c.index == 0 || raised {
+		r.appendOwn(KindConfig, AppendMembership(nil, m))
 	} else {
-		r.appendOwn(KindNoop, nil)
+		r.appendOwn(KindNoop, r.opening())
 	}
 }
 
@@ -98,7 +100,7 @@ func (r *Replica) Change(changes ...Change) (index uint64, err error) {
 		return 0, ErrTransferring
 	case r.log.commit < r.termStart:
 		return 0, ErrTooEarly
-	case c.index > r.log.commit || c.Joint():
+	case c.index > r.log.commit && c.index != r.raisedAt || c.Joint():
 		return 0, ErrChanging
 	}
 	next, err := c.after(changes)
@@ -107,6 +109,9 @@ func (r *Replica) Change(changes ...Change) (index uint64, err error) {
 	}
 	then := newConfig(0, next)
 	if err := r.quorum(&then); err != nil {
+		return 0, err
+	}
+	if err := r.unpromised(&then); err != nil {
 		return 0, err
 	}
 	r.appendOwn(KindConfig, AppendMembership(nil, next))
@@ -130,6 +135,7 @@ func (r *Replica) handleAppendResp(m Message) {
 	stale := m.Seq <= p.seq
 	if m.Seq >= p.seq {
 		p.pledge = m.Offset
+		p.heardFormats(m)
 	}
 	p.seq = max(p.seq, m.Seq)
 	if m.Reject {
@@ -273,6 +279,7 @@ func (r *Replica) tickLeader() {
 			_ = r.Transfer(better) // better is a voter, and nothing else is under way
 		}
 	}
+	r.raiseFormat()
 	r.promote()
 }
 

@@ -62,6 +62,8 @@ const (
 // Incoming, Outgoing or Demoted.
 type Membership struct {
 	Members []Member // by ID, each once
+	// Format is the active one, see OldestFormat; zero stands for 1.
+	Format uint64
 }
 
 // Voters returns a membership of voters with these ids, for a bootstrap.
@@ -121,9 +123,14 @@ func (m Membership) check() error {
 
 // AppendMembership appends the encoding of m; numbers are varints in their shortest form:
 //
-//	version count { id incarnation role promote priority length address }
+//	version(1: 1 or 2) [format] count { id incarnation role promote priority length address }
 func AppendMembership(b []byte, m Membership) []byte {
-	b = binenc.AppendUvarint(append(b, membershipVersion), uint64(len(m.Members)))
+	if m.Format > 1 {
+		b = binenc.AppendUvarint(append(b, formatMembership), m.Format)
+	} else {
+		b = append(b, plainMembership)
+	}
+	b = binenc.AppendUvarint(b, uint64(len(m.Members)))
 	for _, x := range m.Members {
 		promote := uint64(0)
 		if x.Promote {
@@ -137,13 +144,22 @@ func AppendMembership(b []byte, m Membership) []byte {
 	return b
 }
 
-const membershipVersion = 1
+// Versions of the encoding: releases that read format 1 alone read the plain one alone.
+const (
+	plainMembership  = 1
+	formatMembership = 2
+)
 
 // ParseMembership reads what AppendMembership wrote, all of b.
 func ParseMembership(b []byte) (m Membership, err error) {
 	r := binenc.NewReader(b)
-	if v := r.Uvarint(); r.Err() != nil || v != membershipVersion {
-		return m, errors.New("consensus: not a membership of version 1")
+	switch v := r.Uvarint(); {
+	case r.Err() != nil || v < plainMembership || v > formatMembership:
+		return m, fmt.Errorf("consensus: not a membership of version %d or %d; a newer release may have written it", plainMembership, formatMembership)
+	case v == formatMembership:
+		if m.Format = r.Uvarint(); m.Format < 2 {
+			return m, errors.New("consensus: membership: bad format")
+		}
 	}
 	n, fits := elements(&r, 6)
 	if !fits || n > MaxMembers {
@@ -179,7 +195,7 @@ func (m Membership) after(changes []Change) (Membership, error) {
 	if m.Joint() {
 		return m, ErrChanging
 	}
-	next := Membership{Members: slices.Clone(m.Members)}
+	next := Membership{Members: slices.Clone(m.Members), Format: m.Format}
 	for _, c := range changes {
 		i, there := slices.BinarySearchFunc(next.Members, c.Member, byID)
 		switch {
@@ -219,7 +235,7 @@ func joining(x Member, before Role) Member {
 
 // left returns the membership behind a joint one.
 func (m Membership) left() Membership {
-	var next Membership
+	next := Membership{Format: m.Format}
 	for _, x := range m.Members {
 		switch x.Role {
 		case Outgoing:

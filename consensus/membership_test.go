@@ -97,7 +97,8 @@ func TestChanges(t *testing.T) {
 func FuzzMembership(f *testing.F) {
 	f.Add(AppendMembership(nil, Voters(1, 2, 3)))
 	f.Add(AppendMembership(nil, Membership{Members: []Member{{ID: 1 << 60, Role: Voter, Promote: true, Priority: 3, Incarnation: 8, Address: "a:1"}}}))
-	f.Add([]byte{membershipVersion, 0})
+	f.Add(AppendMembership(nil, Membership{Members: Voters(1).Members, Format: 300}))
+	f.Add([]byte{plainMembership, 0})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		m, err := ParseMembership(b)
 		if err != nil {

@@ -19,16 +19,19 @@ const (
 	// MsgVoteResp grants it or, with Reject, does not.
 	MsgVoteResp
 	// MsgAppend brings Entries behind the one at Index and LogTerm, and the leader's
-	// Commit. Without entries it is the heartbeat. Seq counts the leader's messages.
+	// Commit. Without entries it is the heartbeat. Seq counts the leader's messages. Hint is the active
+	// format, HintTerm one that the receiver is asked to promise; zero in both stands for 1.
 	MsgAppend
 	// MsgAppendResp answers it: up to Index the responder's log is the leader's, up to
 	// Match it is also durable. With Reject, nothing was found at Index (and LogTerm);
 	// Hint and HintTerm say where the leader should look next. Seq is the highest seen of
 	// the leader, Incarnation the responder's own. With Seq zero it answers a message of an
 	// earlier term, and tells the present one alone. Offset is for how long the responder
-	// votes for nobody else, see Config.TickTime; zero where it makes no such promise.
+	// votes for nobody else, see Config.TickTime; zero where it makes no such promise. LogTerm is
+	// the newest format that it reads, Commit the newest that it has promised to read.
 	MsgAppendResp
-	// MsgSnapshot offers Snapshot in place of entries that the leader has no more (§5).
+	// MsgSnapshot offers Snapshot in place of entries that the leader has no more (§5). Hint and HintTerm
+	// are those of MsgAppend.
 	MsgSnapshot
 	// MsgChunkWant asks for the bytes of Snapshot from Offset on.
 	MsgChunkWant

@@ -22,12 +22,14 @@ type progress struct {
 
 	incarnation uint64 // as its last answer says
 
-	quiet   int    // ticks since it was heard of
-	lastSeq uint64 // of the newest message with entries sent to it
-	seq     uint64 // highest one it has answered
-	pledge  uint64 // for how long it said then that it votes for nobody else
-	commit  uint64 // highest commit index sent to it
-	waiting bool   // probing: an answer is awaited until the next heartbeat
+	quiet    int    // ticks since it was heard of
+	lastSeq  uint64 // of the newest message with entries sent to it
+	seq      uint64 // highest one it has answered
+	newest   uint64 // format that it reads, 0: it has not said so yet; promised: to read
+	promised uint64
+	pledge   uint64 // for how long it said then that it votes for nobody else
+	commit   uint64 // highest commit index sent to it
+	waiting  bool   // probing: an answer is awaited until the next heartbeat
 
 	inflight inflight
 	snapshot Snapshot // restoring: the one that is offered, until it is there or gone

@@ -1,5 +1,7 @@
 package consensus
 
+import "errors"
+
 // State is what a replica does in the current term.
 type State uint8
 
@@ -23,10 +25,11 @@ type Replica struct {
 	chance chance
 	log    *raftLog
 
-	term uint64
-	vote NodeID
-	role State
-	lead NodeID // who leads this term, as far as known
+	term   uint64
+	vote   NodeID
+	format uint64 // promised
+	role   State
+	lead   NodeID // who leads this term, as far as known
 
 	elapsed int // ticks: followers since they heard of a leader, leaders since the last check of the quorum
 	timeout int // ticks at which a follower stands
@@ -36,9 +39,10 @@ type Replica struct {
 	verified   uint64 // the log agrees with this term's leader up to here
 	seq        uint64 // highest of this leader's messages; leader: of its own
 	owesAck    bool
-	leaderGone bool // the caller says that the leader's process is dead
-	fenced     bool // the caller says that what it makes of the log is wrong
-	promise    int  // ticks for which a lease may rest on this replica's answers
+	leaderGone bool   // the caller says that the leader's process is dead
+	fenced     bool   // the caller says that what it makes of the log is wrong
+	promise    int    // ticks for which a lease may rest on this replica's answers
+	unread     uint64 // format of the leader's log that this replica does not read; 0: it does
 	incoming   *incoming
 	forwarded  []forwarded // reads on their way to the leader
 
@@ -56,8 +60,10 @@ type Replica struct {
 	beatNow     bool
 	tellNow     bool // followers are told of the commit by a message of its own
 	transferee  NodeID
-	transferFor int  // ticks
-	gaveAway    bool // somebody was told to stand; voters do not wait with that one
+	transferFor int    // ticks
+	wanted      uint64 // format that members are asked to promise
+	raisedAt    uint64 // index of an entry of this leader that changes the format alone: the quorums stay
+	gaveAway    bool   // somebody was told to stand; voters do not wait with that one
 
 	// For the caller.
 	number     uint64
@@ -76,11 +82,11 @@ func New(cfg Config, r Restart) (*Replica, error) {
 	if err := cfg.setDefaults(); err != nil {
 		return nil, err
 	}
-	if err := r.check(); err != nil {
+	if err := errors.Join(r.check(), cfg.unreadable(&r)); err != nil {
 		return nil, err
 	}
 	p := &Replica{
-		cfg: cfg, chance: chance(cfg.Seed), term: r.HardState.Term, vote: r.HardState.Vote,
+		cfg: cfg, chance: chance(cfg.Seed), term: r.HardState.Term, vote: r.HardState.Vote, format: r.HardState.Format,
 		log: newLog(cfg.Storage, r, cfg.MaxTailBytes, cfg.MaxUnappliedBytes),
 	}
 	p.spreadTimeout()
@@ -134,13 +140,16 @@ func (m *Message) wellFormed() bool {
 				return false
 			}
 			if e.Kind == KindConfig {
-				if _, err := ParseMembership(e.Data); err != nil {
+				if c, err := ParseMembership(e.Data); err != nil || c.Format > max(1, m.Hint) {
 					return false
 				}
 			}
 			at, term = e.Index, e.Term
 		}
 	case MsgSnapshot, MsgChunkWant, MsgChunk:
+		if m.Kind == MsgSnapshot && m.Snapshot != nil && m.Snapshot.Membership.Format > max(1, m.Hint) {
+			return false
+		}
 		return m.Snapshot != nil && m.Snapshot.Index > 0 && m.Snapshot.Term <= m.Term && len(m.Snapshot.Membership.Members) > 0 && m.Snapshot.Membership.check() == nil
 	}
 	// A node that has seen no term yet can only refuse.
@@ -193,6 +202,9 @@ func (r *Replica) dispatch(m Message) {
 		}
 		r.elapsed, r.leaderGone = 0, false
 		r.promised()
+		if (m.Kind == MsgAppend || m.Kind == MsgSnapshot) && !r.readsLeader(m) {
+			return
+		}
 	}
 	switch m.Kind {
 	case MsgPreVote:

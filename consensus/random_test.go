@@ -47,8 +47,11 @@ func TestRandomRuns(t *testing.T) {
 func run(t testing.TB, seed uint64, verbose bool) *cluster {
 	c := newCluster(t, seed, []int{3, 3, 5, 1, 2, 4, 7}[seed%7])
 	c.verbose = verbose
-	if seed%2 == 0 && !c.lease {
-		c.tweak = func(cfg *Config) { cfg.FastFailover = true }
+	c.tweak = func(cfg *Config) {
+		cfg.FastFailover = seed%2 == 0 && !c.lease
+		if seed%3 != 2 {
+			cfg.Formats = Formats{OldestFormat, NewestFormat}
+		}
 	}
 	defer func() {
 		if e := recover(); e != nil {

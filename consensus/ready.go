@@ -89,7 +89,7 @@ func (r *Replica) Ready() (Ready, error) {
 	}
 	rd := Ready{Number: r.number + 1, Commit: r.log.commit, Committed: committed}
 	if r.hardNumber == rd.Number {
-		rd.HardState = &HardState{Term: r.term, Vote: r.vote}
+		rd.HardState = &HardState{Term: r.term, Vote: r.vote, Format: r.format}
 	}
 	rd.Install, r.install = r.install, nil
 	rd.Entries = r.log.toWrite(rd.Number)
@@ -130,13 +130,14 @@ func (r *Replica) Persisted(number uint64) {
 	}
 }
 
-// send puts a message out, or holds it back while the term and vote that it speaks for are not
+// send puts a message out, or holds it back while the term, vote and format that it speaks for are not
 // durable: nothing may be said that a crash could unsay (Raft dissertation §3.8).
 func (r *Replica) send(m Message) {
 	m.Group, m.From = r.cfg.Group, r.cfg.ID
 	if m.Term == 0 {
 		m.Term = r.term
 	}
+	r.tellFormats(&m)
 	if r.hardNumber > r.persisted {
 		r.held = append(r.held, held{r.hardNumber, m})
 		return

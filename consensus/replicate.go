@@ -8,8 +8,8 @@ func (r *Replica) mustSend() bool {
 	if r.beatNow {
 		return true
 	}
-	for _, p := range r.peers {
-		if r.maySend(p) || r.tells() && r.untold(p) {
+	for id, p := range r.peers {
+		if r.maySend(id, p) || r.tells() && r.untold(p) {
 			return true
 		}
 	}
@@ -43,7 +43,10 @@ func (r *Replica) Untold() (told uint64, ok bool) {
 func (r *Replica) TellCommit() { r.tellNow = r.role == Leader }
 
 // maySend says whether entries may go to a peer now.
-func (r *Replica) maySend(p *progress) bool {
+func (r *Replica) maySend(id NodeID, p *progress) bool {
+	if !r.readsLog(id, p) {
+		return false
+	}
 	switch p.state {
 	case probing:
 		return !p.waiting
@@ -64,7 +67,7 @@ func (r *Replica) replicate() error {
 			continue
 		}
 		sent := false
-		for r.maySend(p) {
+		for r.maySend(x.ID, p) {
 			if err := r.sendEntries(x.ID, p); err != nil {
 				return err
 			}
@@ -126,7 +129,7 @@ func (r *Replica) sendCommit(id NodeID, p *progress) {
 // sendBeat sends a heartbeat, at a place that is known to agree, and lets probing go on.
 func (r *Replica) sendBeat(id NodeID, p *progress) {
 	p.waiting = false
-	if p.state == restoring {
+	if p.state == restoring && r.readsLog(id, p) {
 		r.offer(id, p)
 	}
 	m := Message{Kind: MsgAppend, To: id, Index: p.match}

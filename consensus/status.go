@@ -12,6 +12,9 @@ type Status struct {
 	MembershipIndex         uint64
 	MembershipCommitted     bool
 	Transferee              NodeID
+	Formats                 Formats      // that this release reads; the active one is the membership's
+	Promised                uint64       // newest format that this node has promised to read; 0: none beyond 1
+	Unread                  uint64       // format of the leader's log, which this release does not read; 0: it does
 	Peers                   []PeerStatus // on the leader, by ID
 	UncommittedBytes, Reads int
 }
@@ -23,7 +26,9 @@ type PeerStatus struct {
 	Match, Next   uint64
 	Incarnation   uint64 // as its last answer says
 	InflightBytes int
-	Active        bool // heard of within an election timeout
+	Newest        uint64 // format that it reads; 0: it has not said so to this leader
+	Promised      uint64 // format that it has promised to read
+	Active        bool   // heard of within an election timeout
 	Snapshot      Snapshot
 }
 
@@ -34,6 +39,7 @@ func (r *Replica) Status() Status {
 		ID: r.cfg.ID, Lead: r.lead, Vote: r.vote, Term: r.term, State: r.role,
 		First: l.before + 1, Last: l.last, Durable: l.durable, Commit: l.commit, Released: l.released, Applied: l.applied,
 		Membership: c.Membership, MembershipIndex: c.index, MembershipCommitted: c.index <= l.commit,
+		Formats: r.cfg.Formats, Promised: r.format, Unread: r.unread,
 		Transferee: r.transferee, UncommittedBytes: r.uncommitted, Reads: len(r.asked) + len(r.early) + len(r.forwarded),
 	}
 	if len(r.peers) > 0 {
@@ -41,7 +47,7 @@ func (r *Replica) Status() Status {
 	}
 	for _, x := range c.Members {
 		if p := r.peers[x.ID]; p != nil {
-			s.Peers = append(s.Peers, PeerStatus{ID: x.ID, State: p.state.String(), Match: p.match, Next: p.next, Incarnation: p.incarnation, InflightBytes: p.inflight.bytes, Active: r.active(p), Snapshot: p.snapshot})
+			s.Peers = append(s.Peers, PeerStatus{ID: x.ID, State: p.state.String(), Match: p.match, Next: p.next, Incarnation: p.incarnation, InflightBytes: p.inflight.bytes, Newest: p.newest, Promised: p.promised, Active: r.active(p), Snapshot: p.snapshot})
 		}
 	}
 	return s
@@ -64,3 +70,9 @@ func (r *Replica) Lead() NodeID {
 	}
 	return r.lead
 }
+
+// Format returns the active format, see [OldestFormat].
+func (r *Replica) Format() uint64 { return r.log.config().ActiveFormat() }
+
+// Unread returns the format of the leader's log when this release does not read it; 0 when it does.
+func (r *Replica) Unread() uint64 { return r.unread }

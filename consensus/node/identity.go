@@ -21,8 +21,9 @@ type Identity struct {
 	ID          consensus.NodeID
 	Incarnation uint64 // of this disk, see consensus.Config; 0 for nodes of the bootstrap
 
-	Term uint64
-	Vote consensus.NodeID
+	Term   uint64
+	Vote   consensus.NodeID
+	Format uint64 // newest that it has promised to read; 0: none beyond 1
 
 	// Membership is the newest committed one, and the index of its entry; that of the
 	// bootstrap has index 0.
@@ -44,12 +45,14 @@ type Identity struct {
 //
 //	magic(8) sum(4: CRC-32C of what follows) length(4) counter(8)
 //	cluster(8) id(8) incarnation(8) term(8) vote(8) commit(8) membershipIndex(8)
-//	if the magic is LTHNODE3: group(8)
-//	if the magic is LTHNODE2 or LTHNODE3: install(56: a position of eventlog)
+//	if the magic is LTHNODE3 or LTHNODE4: group(8)
+//	if the magic is LTHNODE4: format(8)
+//	if the magic is not LTHNODE1: install(56: a position of eventlog)
 //	membership
 //
 // Integers are little-endian. LTHNODE3 is of groups other than 0 alone, so that releases which
-// know no groups read the identities that are theirs, and take no other's for one.
+// know no groups read the identities that are theirs, and take no other's for one. LTHNODE4 is of nodes that have
+// promised to read a newer format than 1: releases that read that one alone do not start with it.
 type identityFile struct {
 	file    disk.File
 	counter uint64
@@ -62,6 +65,7 @@ const (
 	identityMagic = "LTHNODE1"
 	installMagic  = "LTHNODE2" // while a snapshot is being installed
 	groupMagic    = "LTHNODE3" // of another group than 0
+	formatMagic   = "LTHNODE4" // of a node that reads a newer format
 	identityHead  = 16
 	identityFixed = 8 * 8
 )
@@ -72,7 +76,7 @@ var (
 )
 
 // ErrNoIdentity says that a file holds no whole identity.
-var ErrNoIdentity = errors.New("node: no whole identity in the file")
+var ErrNoIdentity = errors.New("node: no whole identity in the file, or one that a newer release has written")
 
 // openIdentity opens the file; found is false when it was not there, and it is made.
 func openIdentity(fs disk.FS, dir, name string) (f *identityFile, id Identity, found bool, err error) {
@@ -129,7 +133,11 @@ func (f *identityFile) read() (id Identity, found bool, err error) {
 			empty++
 			continue
 		}
-		if got, counter, err := parseIdentity(b); err == nil && counter > f.counter {
+		got, counter, err := parseIdentity(b)
+		if _, newer := errors.AsType[*consensus.FormatError](err); newer {
+			return id, false, err
+		}
+		if err == nil && counter > f.counter {
 			id, f.counter, f.newer, found = got, counter, slot, true
 		}
 	}
@@ -148,6 +156,9 @@ func parseIdentity(b []byte) (id Identity, counter uint64, err error) {
 	case groupMagic:
 		place += 8
 		head += 8 + eventlog.PositionBytes
+	case formatMagic:
+		place += 16
+		head += 16 + eventlog.PositionBytes
 	default:
 		return id, 0, ErrNoIdentity
 	}
@@ -159,12 +170,18 @@ func parseIdentity(b []byte) (id Identity, counter uint64, err error) {
 	if place > identityFixed {
 		id.Group = order.Uint64(b[identityHead+identityFixed:])
 	}
+	if string(b[:8]) == formatMagic {
+		id.Format = order.Uint64(b[identityHead+identityFixed+8:])
+	}
 	if head > place {
 		if id.Install, err = eventlog.ParsePosition(b[identityHead+place : identityHead+head]); err != nil {
 			return id, 0, err
 		}
 	}
 	id.Membership, err = consensus.ParseMembership(b[identityHead+head : identityHead+n])
+	if err != nil && id.Format > consensus.NewestFormat {
+		err = &consensus.FormatError{Node: id.ID, Reads: consensus.Formats{Oldest: consensus.OldestFormat, Newest: consensus.NewestFormat}, Format: id.Format}
+	}
 	return id, v(0), err
 }
 
@@ -173,6 +190,8 @@ func parseIdentity(b []byte) (id Identity, counter uint64, err error) {
 func (f *identityFile) write(id Identity) error {
 	magic := identityMagic
 	switch {
+	case id.Format > 1:
+		magic = formatMagic
 	case id.Group != 0:
 		magic = groupMagic
 	case id.Install != (eventlog.Position{}):
@@ -183,8 +202,11 @@ func (f *identityFile) write(id Identity) error {
 	for _, v := range [...]uint64{f.counter + 1, id.Cluster, uint64(id.ID), id.Incarnation, id.Term, uint64(id.Vote), id.Commit, id.MembershipIndex} {
 		b = order.AppendUint64(b, v)
 	}
-	if magic == groupMagic {
+	if magic == groupMagic || magic == formatMagic {
 		b = order.AppendUint64(b, id.Group)
+	}
+	if magic == formatMagic {
+		b = order.AppendUint64(b, id.Format)
 	}
 	if magic != identityMagic {
 		b = id.Install.Append(b)

@@ -1,6 +1,8 @@
 package node
 
 import (
+	"errors"
+	"hash/crc32"
 	"reflect"
 	"testing"
 
@@ -11,11 +13,13 @@ import (
 
 func TestIdentitySurvivesTornWrites(t *testing.T) {
 	for _, group := range []uint64{0, 3} {
-		testTornWrites(t, group)
+		for _, format := range []uint64{0, 2} {
+			testTornWrites(t, group, format)
+		}
 	}
 }
 
-func testTornWrites(t *testing.T, group uint64) {
+func testTornWrites(t *testing.T, group, format uint64) {
 	fs := disk.NewSim(1)
 	if err := fs.MkdirAll("d"); err != nil {
 		t.Fatal(err)
@@ -26,7 +30,7 @@ func testTornWrites(t *testing.T, group uint64) {
 	}
 	var wrote []Identity
 	for i := range uint64(4) {
-		id := Identity{Group: group, Cluster: 7, ID: 2, Incarnation: 9, Term: 10 + i, Vote: consensus.NodeID(i), MembershipIndex: i, Membership: consensus.Voters(1, 2, 3), Commit: 5 * i}
+		id := Identity{Group: group, Format: format, Cluster: 7, ID: 2, Incarnation: 9, Term: 10 + i, Vote: consensus.NodeID(i), MembershipIndex: i, Membership: consensus.Voters(1, 2, 3), Commit: 5 * i}
 		if i%2 == 1 { // while a snapshot is being installed
 			id.Install = eventlog.Position{Index: 70 + i, Term: 3, Time: -1, Chain: eventlog.Sum{byte(i)}}
 		}
@@ -163,5 +167,68 @@ func TestIdentityFoundNoRoom(t *testing.T) {
 		if err != nil || !found || id.Term != 14 {
 			t.Fatalf("pattern %d: promised in term 14, found %v, term %d, %v", k, found, id.Term, err)
 		}
+	}
+}
+
+// TestIdentityOfEachFormat: releases that read format 1 alone find theirs, and no other.
+func TestIdentityOfEachFormat(t *testing.T) {
+	fs := disk.NewSim(1)
+	if err := fs.MkdirAll("d"); err != nil {
+		t.Fatal(err)
+	}
+	for _, x := range []struct {
+		id    Identity
+		magic string
+	}{
+		{Identity{Cluster: 7, ID: 2}, identityMagic},
+		{Identity{Cluster: 7, ID: 2, Format: 1}, identityMagic},
+		{Identity{Cluster: 7, ID: 2, Format: 2}, formatMagic},
+		{Identity{Cluster: 7, ID: 2, Format: 2, Group: 5}, formatMagic},
+	} {
+		x.id.Membership = consensus.Voters(1, 2, 3)
+		f, _, _, err := openIdentity(fs, "d", "d/node")
+		if err == nil {
+			err = f.write(x.id)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := f.close(); err != nil {
+			t.Fatal(err)
+		}
+		b, err := disk.ReadFile(fs, "d/node")
+		if err != nil || string(b[:8]) != x.magic || string(b[slotBytes:slotBytes+8]) != x.magic {
+			t.Errorf("format %d: %q, %v; want %q", x.id.Format, b[:8], err, x.magic)
+		}
+	}
+}
+
+// TestIdentityOfANewerRelease names both formats, though nothing else in it can be read.
+func TestIdentityOfANewerRelease(t *testing.T) {
+	fs := disk.NewSim(1)
+	if err := fs.MkdirAll("d"); err != nil {
+		t.Fatal(err)
+	}
+	f, _, _, err := openIdentity(fs, "d", "d/node")
+	if err == nil {
+		err = f.write(Identity{Cluster: 7, ID: 2, Format: 9, Membership: consensus.Voters(1, 2, 3)})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := f.buf // its membership is one that this release does not read
+	b[identityHead+identityFixed+16+eventlog.PositionBytes] = 77
+	order.PutUint32(b[8:], crc32.Checksum(b[12:], castagnoli))
+	for slot := range int64(2) {
+		if _, err := f.file.WriteAt(b, slot*slotBytes); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := f.close(); err != nil {
+		t.Fatal(err)
+	}
+	_, _, _, err = openIdentity(fs, "d", "d/node")
+	if e, ok := errors.AsType[*consensus.FormatError](err); !ok || e.Format != 9 || e.Reads.Newest != consensus.NewestFormat || e.Node != 2 {
+		t.Errorf("it is read: %v", err)
 	}
 }

@@ -151,6 +151,9 @@ func (n *Node) firstConfig(held eventlog.Position) error {
 		if err != nil {
 			return fmt.Errorf("node: the snapshot at %d: %w", held.Index, err)
 		}
+		if err := n.readable(m.Format); err != nil {
+			return err
+		}
 		n.noteConfig(held.Index, m)
 	case n.identity.MembershipIndex <= held.Index:
 		n.noteConfig(n.identity.MembershipIndex, n.identity.Membership)

@@ -77,7 +77,11 @@ type Config struct {
 	Group uint64
 	// Tick is the unit of Raft's time; default 50 ms. Elections begin after 10 to 20.
 	Tick time.Duration
-	// Raft holds limits and choices; ID, Group, Incarnation, Storage, Seed and Now are set here.
+	// Formats are those that the node is to read, see consensus.OldestFormat; default: all that this release does.
+	// With a lower Newest it is like an older release: as long as there is such a member, the cluster's
+	// format is not raised, and all can go back to that release.
+	Formats consensus.Formats
+	// Raft holds limits and choices; ID, Group, Incarnation, Formats, Storage, Seed and Now are set here.
 	Raft consensus.Config
 	// Uptime measures leases, where Raft.LeaseReads is set. It must go on while the machine sleeps; default: that of
 	// the system, which is known on Linux alone.
@@ -100,6 +104,7 @@ type Node struct {
 	core     *consensus.Replica
 	identity Identity
 	writes   []write // given to the log, oldest first
+	unread   error   // the leader's log has a format that this release does not read
 	refused  error   // an append was refused; nothing is written until those behind it have ended
 	waiting  bool    // there was no room: the next tick tries again
 	tail     uint64  // last index given to the log
@@ -226,6 +231,7 @@ func (n *Node) take(messages []consensus.Message) (write bool) {
 			n.cfg.Logger.Warn("a message of another node was refused", "from", messages[i].From, "kind", messages[i].Kind.String(), "error", err)
 		}
 	}
+	n.watchFormat()
 	if n.pumping {
 		return false
 	}
@@ -307,12 +313,34 @@ func (n *Node) Status() consensus.Status {
 	return n.core.Status()
 }
 
-// Err returns why the node takes no part in the cluster any more, a failed or damaged disk; nil
-// while it does.
+// Err returns why the node takes no part in the cluster any more: a failed or damaged disk, or, as long as it is so, that
+// it does not read what the leader writes ([consensus.FormatError]); nil while it does.
 func (n *Node) Err() error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if n.dead == nil {
+		return n.unread
+	}
 	return n.dead
+}
+
+// Format returns the active format: what is new in a later one must not be proposed.
+func (n *Node) Format() uint64 {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.core.Format()
+}
+
+// watchFormat notes whether this release reads what the leader writes. n.mu is held.
+func (n *Node) watchFormat() {
+	f := n.core.Unread()
+	switch {
+	case f == 0:
+		n.unread = nil
+	case n.unread == nil:
+		n.unread = &consensus.FormatError{Node: n.identity.ID, Reads: n.cfg.Formats, Format: f}
+		n.cfg.Logger.Error("this node is not fed: it cannot read what the leader writes", "error", n.unread)
+	}
 }
 
 // Term returns the term of the entry at index, committed or not; false when the log has no

@@ -148,7 +148,7 @@ func (n *Node) handOver(rd *consensus.Ready) {
 func (n *Node) keep(rd *consensus.Ready) error {
 	changed := false
 	if rd.HardState != nil {
-		n.identity.Term, n.identity.Vote, changed = rd.HardState.Term, rd.HardState.Vote, true
+		n.identity.Term, n.identity.Vote, n.identity.Format, changed = rd.HardState.Term, rd.HardState.Vote, rd.HardState.Format, true
 	}
 	for i := range rd.Committed {
 		if e := &rd.Committed[i]; e.Kind == consensus.KindConfig {

@@ -87,7 +87,7 @@ func Recover(cfg RecoverConfig) (r Recovery, err error) {
 	if err := cfg.Agree(r); err != nil {
 		return r, err
 	}
-	alone := consensus.Membership{Members: []consensus.Member{{ID: id.ID, Role: consensus.Voter, Incarnation: id.Incarnation, Address: cfg.Address}}}
+	alone := consensus.Membership{Members: []consensus.Member{{ID: id.ID, Role: consensus.Voter, Incarnation: id.Incarnation, Address: cfg.Address}}, Format: max(id.Membership.Format, id.Format)}
 	id.Cluster, id.Term, id.Vote = cfg.Cluster, id.Term+1, id.ID
 	id.Membership, id.MembershipIndex, id.Commit = alone, last, last
 	if err := f.write(id); err != nil {

@@ -60,6 +60,6 @@ func renew(fs disk.FS, dir, file string, incarnation uint64, held, install event
 	if others < voters/2+1 {
 		return ErrNeeded
 	}
-	return f.write(Identity{Group: id.Group, Cluster: id.Cluster, ID: id.ID, Incarnation: incarnation, Term: id.Term, Vote: id.Vote, Membership: id.Membership,
+	return f.write(Identity{Group: id.Group, Cluster: id.Cluster, ID: id.ID, Incarnation: incarnation, Term: id.Term, Vote: id.Vote, Format: id.Format, Membership: id.Membership,
 		MembershipIndex: min(id.MembershipIndex, held.Index), Install: install})
 }

@@ -46,6 +46,9 @@ func Start(cfg Config) (*Node, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
 	}
+	if cfg.Formats == (consensus.Formats{}) {
+		cfg.Formats = consensus.Formats{Oldest: consensus.OldestFormat, Newest: consensus.NewestFormat}
+	}
 	if cfg.MaxLagBytes == 0 {
 		cfg.MaxLagBytes = 1 << 30
 	}
@@ -93,6 +96,7 @@ func (n *Node) begin() error {
 	rc := n.cfg.Raft
 	rc.ID, rc.Group, rc.Incarnation, rc.Storage = n.identity.ID, n.cfg.Group, n.identity.Incarnation, n
 	rc.TickTime = uint64(n.cfg.Tick)
+	rc.Formats = n.cfg.Formats
 	rc.Now = func() int64 { return n.cfg.Clock().UnixNano() }
 	if !n.cfg.Manual {
 		rc.LazyCommit = true
@@ -185,7 +189,15 @@ func (n *Node) identify() (found bool, err error) {
 		return false, fmt.Errorf("node: this directory is node %d's, not node %d's", id.ID, first.ID)
 	}
 	n.identity = id
-	return true, nil
+	return true, n.readable(max(id.Format, id.Membership.Format))
+}
+
+// readable returns an error unless this release reads format f. It is asked before anything is made of what is stored.
+func (n *Node) readable(f uint64) error {
+	if f <= n.cfg.Formats.Newest {
+		return nil
+	}
+	return &consensus.FormatError{Node: n.identity.ID, Reads: n.cfg.Formats, Format: f}
 }
 
 // defaultElectionTicks is that of consensus, since leases are measured by it.
@@ -243,7 +255,7 @@ func (n *Node) replay(found bool) (re consensus.Restart, err error) {
 		commit = n.log.Durable()
 	}
 	re = consensus.Restart{
-		HardState: consensus.HardState{Term: n.identity.Term, Vote: n.identity.Vote},
+		HardState: consensus.HardState{Term: n.identity.Term, Vote: n.identity.Vote, Format: n.identity.Format},
 		LastIndex: held.Index, LastTime: held.Time,
 		Configs: []consensus.ConfigAt{{Index: n.identity.MembershipIndex, Membership: n.identity.Membership}},
 	}
@@ -259,6 +271,9 @@ func (n *Node) replay(found bool) (re consensus.Restart, err error) {
 		if r.Kind == consensus.KindConfig {
 			m, err := consensus.ParseMembership(r.Payload)
 			if err != nil {
+				return fmt.Errorf("node: entry %d: %w", r.Index, err)
+			}
+			if err := n.readable(m.Format); err != nil {
 				return fmt.Errorf("node: entry %d: %w", r.Index, err)
 			}
 			if r.Index > n.identity.MembershipIndex {

@@ -70,6 +70,9 @@ func (b *Book) Read(r eventlog.Record) *Record {
 	switch r.Kind {
 	case consensus.KindNoop:
 		s.Kind = "term begins"
+		if id := consensus.NoopLeader(r.Payload); id != 0 {
+			s.Kind += fmt.Sprintf(", led by node %d", id)
+		}
 	case consensus.KindConfig:
 		s.Kind = "membership"
 		m, err := consensus.ParseMembership(r.Payload)
@@ -79,6 +82,9 @@ func (b *Book) Read(r eventlog.Record) *Record {
 		}
 		for _, x := range m.Members {
 			s.Members = append(s.Members, fmt.Sprintf("%d %v", x.ID, x.Role))
+		}
+		if m.Format > 1 {
+			s.Kind += fmt.Sprintf(", format %d", m.Format)
 		}
 	case engine.KindKey:
 		s.Kind = "key of sealed fields"

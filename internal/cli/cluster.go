@@ -39,6 +39,7 @@ type clusterStatus struct {
 	Term    uint64          `json:"term"`
 	Voters  int             `json:"voters"`
 	Quorum  int             `json:"quorum"`
+	Format  uint64          `json:"format"` // the active one
 	Members []clusterMember `json:"members"`
 }
 
@@ -57,6 +58,9 @@ type clusterMember struct {
 	Chain   string `json:"chain"`
 	Error   string `json:"error"`
 
+	OldestFormat uint64 `json:"oldest_format"` // that its release reads; 0: it does not say
+	NewestFormat uint64 `json:"newest_format"`
+
 	Damaged  string    `json:"damaged"` // what of its disk
 	Fenced   string    `json:"fenced"`  // why it answers nothing
 	Snapshot *struct { // that it is being fed with
@@ -65,9 +69,19 @@ type clusterMember struct {
 	} `json:"snapshot"`
 }
 
+// formats are what a member's release reads; releases before formats had numbers read 1 alone.
+func (m *clusterMember) formats() string {
+	if m.NewestFormat <= max(1, m.OldestFormat) {
+		return strconv.FormatUint(max(1, m.NewestFormat), 10)
+	}
+	return fmt.Sprintf("%d-%d", m.OldestFormat, m.NewestFormat)
+}
+
 // doing is what a member is, and how far it has come with a snapshot.
-func (m *clusterMember) doing() string {
+func (m *clusterMember) doing(format uint64) string {
 	switch {
+	case format > max(1, m.NewestFormat) || max(1, format) < m.OldestFormat:
+		return m.Role + ", not fed: its release does not read the format"
 	case m.Fenced != "":
 		return m.Role + ", fenced: its state is not that of the others"
 	case m.Damaged != "":
@@ -194,19 +208,19 @@ func (c *Console) printCluster(s clusterStatus) error {
 	if s.Leader == 0 {
 		leader = "no leader is known"
 	}
-	fmt.Fprintf(c.Out, "cluster %s: %s; %d voters, %d of them are needed for a write\n", s.Cluster, leader, s.Voters, s.Quorum)
+	fmt.Fprintf(c.Out, "cluster %s: %s; %d voters, %d of them are needed for a write; format %d\n", s.Cluster, leader, s.Voters, s.Quorum, max(1, s.Format))
 	last := uint64(0)
 	for _, m := range s.Members {
 		last = max(last, m.Applied)
 	}
 	t := tabwriter.NewWriter(c.Out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "NODE\tMEMBER\tROLE\tPEERS\tURL\tSEQUENCE\tBEHIND\tSTATE HASH")
+	fmt.Fprintln(t, "NODE\tMEMBER\tROLE\tPEERS\tURL\tSEQUENCE\tBEHIND\tFORMATS\tSTATE HASH")
 	for _, m := range s.Members {
 		if m.Error != "" {
-			fmt.Fprintf(t, "%d\t%s\tsilent\t%s\t\t\t\t%s\n", m.ID, m.Member, m.Address, m.Error)
+			fmt.Fprintf(t, "%d\t%s\tsilent\t%s\t\t\t\t\t%s\n", m.ID, m.Member, m.Address, m.Error)
 			continue
 		}
-		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%d\t%d\t%s\n", m.ID, m.Member, m.doing(), m.Address, m.URL, m.Seq, last-m.Applied, m.Hash)
+		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%d\t%d\t%s\t%s\n", m.ID, m.Member, m.doing(s.Format), m.Address, m.URL, m.Seq, last-m.Applied, m.formats(), m.Hash)
 	}
 	return t.Flush()
 }

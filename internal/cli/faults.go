@@ -77,6 +77,7 @@ var faults = []Fault{
 	fault("LTH4010", "The change would leave no quorum", "the message has the numbers: bring members up, or add some, first", as[*consensus.QuorumError]("consensus.QuorumError")),
 	fault("LTH4011", "The node is fenced", "its state is not that of the others: run cluster verify, then cluster reseed", as[*node.FencedError]("node.FencedError")),
 	fault("LTH4012", "The node stands alone", "it has no other members to ask", sentinel("node.ErrAlone", node.ErrAlone)),
+	fault("LTH4013", "The release does not read the cluster's format", "start one that does: the message names what this one reads, and what the cluster writes", as[*consensus.FormatError]("consensus.FormatError")),
 
 	fault("LTH5001", "Wrong usage of a command", "-h behind the command shows flags and examples", known{is: code(CodeUsage)}),
 	fault("LTH5002", "No application answers", "start it, or name its data directory with -dir, or its address with -url", known{is: code(CodeUnreachable)}),

@@ -27,6 +27,8 @@ type checker struct {
 	leaders map[uint64]consensus.NodeID
 	votes   map[ballot]consensus.NodeID
 	chains  map[place]eventlog.Sum
+	pledges map[pledge]uint64 // formats that nodes have promised to read
+	format  uint64            // active behind what is committed
 }
 
 // ballot is the one vote of a node in a term. A node that lost its disk is another.
@@ -42,7 +44,7 @@ type place struct{ index, term uint64 }
 func newChecker(s *simulation, g *group) *checker {
 	return &checker{
 		s: s, g: g, replay: engine.NewReplay(state.Empty(), 0), roots: map[uint64]*state.Root{0: state.Empty()}, made: map[string]uint64{}, never: map[string]bool{},
-		leaders: map[uint64]consensus.NodeID{}, votes: map[ballot]consensus.NodeID{}, chains: map[place]eventlog.Sum{},
+		leaders: map[uint64]consensus.NodeID{}, votes: map[ballot]consensus.NodeID{}, chains: map[place]eventlog.Sum{}, pledges: map[pledge]uint64{},
 	}
 }
 
@@ -92,6 +94,7 @@ func (t tap) Lost(epoch uint64, known bool, cause error) {
 func (c *checker) committed(p *part, records []eventlog.Record, passing bool) {
 	for i := range records {
 		r := &records[i]
+		c.readable(p, r)
 		n := uint64(len(c.log))
 		switch {
 		case r.Index > n+1:
@@ -125,7 +128,7 @@ func (c *checker) installed(p *part) {
 			}
 		}
 	}
-	if got := p.n.Identity().Membership; p.n.Identity().MembershipIndex == at && !slices.Equal(got.Members, m.Members) {
+	if got := p.n.Identity().Membership; p.n.Identity().MembershipIndex == at && (!slices.Equal(got.Members, m.Members) || got.ActiveFormat() != m.ActiveFormat()) {
 		violated("node %d installs a snapshot at %d with the membership %s; in force there was %s", p.m.id, at, describe(got), describe(m))
 	}
 }
@@ -135,6 +138,7 @@ func (c *checker) add(p *part, r eventlog.Record, passing bool) {
 	if passing {
 		r.Payload = bytes.Clone(r.Payload)
 	}
+	c.formatOf(&r)
 	c.log = append(c.log, r)
 	term := ^uint64(0) // of a replay: nobody knows
 	if !passing {
@@ -214,6 +218,7 @@ func (c *checker) sent(p *part, m *consensus.Message) {
 	if m.Kind != consensus.MsgPreVote && m.Kind != consensus.MsgPreVoteResp {
 		mc.claimed[c.g.number] = max(mc.claimed[c.g.number], m.Term)
 	}
+	c.says(p, m)
 	switch {
 	case m.Kind == consensus.MsgVote:
 		c.vote(p, m.Term, mc.id)
@@ -235,6 +240,7 @@ func (c *checker) vote(p *part, term uint64, to consensus.NodeID) {
 // started looks at what a process found.
 func (c *checker) started(p *part) {
 	p.status = p.n.Status()
+	c.startsOld(p)
 	if p.status.Term < p.m.claimed[c.g.number] {
 		violated("node %d starts in term %d, it has spoken of term %d", p.m.id, p.status.Term, p.m.claimed[c.g.number])
 	}
@@ -262,6 +268,7 @@ func (c *checker) observe(p *part) {
 			violated("node %d is in the membership of entry %d, while that of entry %d is committed there", p.m.id, now.MembershipIndex, c.configs[i])
 		}
 	}
+	c.raises(p, was, &now)
 	if now.State == consensus.Leader && (was.State != consensus.Leader || was.Term != now.Term) {
 		c.leads(p, &now)
 	}
@@ -357,6 +364,9 @@ func describe(m consensus.Membership) string {
 			b.WriteByte(' ')
 		}
 		fmt.Fprintf(&b, "n%d %v", x.ID, x.Role)
+	}
+	if m.Format > 1 {
+		fmt.Fprintf(&b, ", format %d", m.Format)
 	}
 	return b.String()
 }

@@ -123,6 +123,12 @@ var faults = []fault{
 		}
 	}},
 	{"membership", 4 * time.Second, func(s *simulation) { s.operator.change() }},
+	{"upgrade", 6 * time.Second, func(s *simulation) { s.upgrade(0) }},
+	{"downgrade", 5 * time.Second, func(s *simulation) {
+		if s.mood.older > 0 {
+			s.downgrade()
+		}
+	}},
 	{"disk lost", 15 * time.Second, func(s *simulation) { s.operator.loseDisk(false, 20) }},
 	{"rot", 12 * time.Second, func(s *simulation) { s.operator.loseDisk(true, 20) }},
 }

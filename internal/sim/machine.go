@@ -36,17 +36,20 @@ var registers = func() *model.Model {
 
 // machine is a computer: its disk outlives the processes that run on it.
 type machine struct {
-	s       *simulation
-	id      consensus.NodeID
-	first   node.Identity // what an empty disk is given
-	disk    *disk.Sim
-	clock   clock
-	proc    *process // nil: none runs
-	retired bool     // switched off for good
-	replace bool     // its disk is damaged: it stays down until it has another
-	cut     bool     // a repair has cut its log, and it has not started since
-	mending *mending // its log is being repaired; nil: it is not
-	starts  int
+	s        *simulation
+	id       consensus.NodeID
+	first    node.Identity // what an empty disk is given
+	disk     *disk.Sim
+	clock    clock
+	proc     *process // nil: none runs
+	retired  bool     // switched off for good
+	replace  bool     // its disk is damaged: it stays down until it has another
+	cut      bool     // a repair has cut its log, and it has not started since
+	mending  *mending // its log is being repaired; nil: it is not
+	starts   int
+	newest   uint64 // format that its release reads
+	waits    bool   // for a newer release, for its cluster does not feed it
+	promised bool   // to read a newer one than the older release does; its disk may know
 
 	paused   time.Duration // until then the process does not run
 	slow     time.Duration // until then the disk is slow
@@ -140,6 +143,9 @@ func (m *machine) start() {
 	case err != nil:
 		m.proc = nil
 		m.disk = m.disk.Kill()
+		if m.tooOld(err) {
+			return
+		}
 		if m.s.operator.rotten[m.id] == "" && !m.cut || !m.mend(err, p.parts[len(p.parts)-1]) {
 			m.refused(err)
 		}
@@ -224,7 +230,7 @@ func (p *part) open() (err error) {
 			raft.Seed = chance()
 			p.n, err = node.Start(node.Config{
 				Log: p.log, Sink: tap{sink, p}, Clock: m.clock.read, FS: m.disk, Group: uint64(p.g.number), Dir: dir, File: "node", First: m.first,
-				Transport: p, Tick: tick, Raft: raft, Uptime: m.clock.uptime, Manual: true, Logger: logger, MaxLagBytes: s.mood.lag,
+				Transport: p, Formats: m.formats(), Tick: tick, Raft: raft, Uptime: m.clock.uptime, Manual: true, Logger: logger, MaxLagBytes: s.mood.lag,
 			})
 			return p.n, err
 		},
@@ -329,7 +335,7 @@ func (p *process) settle() {
 }
 
 func (p *part) settle() {
-	if err := p.n.Err(); err != nil && !p.ill {
+	if err := p.n.Err(); err != nil && !p.ill && !p.unfed(err) {
 		p.died(err)
 		return
 	}

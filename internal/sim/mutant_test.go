@@ -84,6 +84,17 @@ var mutants = []struct{ name, file, old, new string }{
 	// Leases; one without a margin for clocks is planted in the core's own runs.
 	{"a lease is measured by a clock that stops while the machine sleeps", "internal/sim/machine.go", "Uptime: m.clock.uptime", "Uptime: m.clock.awake"},
 	{"a lease's time has no end", "consensus/node/lease.go", "r.first <= answered && now-r.at < n.leaseTime()", "r.first <= answered && now >= r.at"},
+	// Formats.
+	{"the format is raised with a member that reads the older one alone", "consensus/format.go", "		f, promised = min(f, p.newest), min(promised, p.promised)\n", "		if p.newest > c.ActiveFormat() {\n			promised = min(promised, p.promised)\n		}\n"},
+	{"the format is raised without asking learners", "consensus/format.go", "		if x.ID == r.cfg.ID {\n			continue\n		}\n		p := r.peers[x.ID]\n		if p.inc", "		if x.ID == r.cfg.ID || x.Role == Learner {\n			continue\n		}\n		p := r.peers[x.ID]\n		if p.inc"},
+	{"the format is raised when all read it, before they have promised to", "consensus/format.go", "	if promised < f || c.Joint()", "	if f == 0 || c.Joint()"},
+	{"a promise of a format is not kept", "consensus/node/pump.go", "n.identity.Format, changed = rd.HardState.Term, rd.HardState.Vote, rd.HardState.Format, true", "changed = rd.HardState.Term, rd.HardState.Vote, true"},
+	{"a promise of a format is told before it is durable", "consensus/format.go", "		r.format, r.hardNumber = f, r.number+1\n", "		r.format = f\n"},
+	{"a newcomer is sent all before it has promised to read it", "consensus/format.go", "	return p.newest == 0 && x.Role != Learner\n", "	return x.ID > 0\n"},
+	{"an older release starts with what it does not read", "consensus/node/start.go", "	if f <= n.cfg.Formats.Newest {\n", "	n.cfg.Formats.Newest = max(n.cfg.Formats.Newest, f)\n	if f <= n.cfg.Formats.Newest {\n"},
+	{"a change of the members forgets the format", "consensus/membership.go", "	next := Membership{Members: slices.Clone(m.Members), Format: m.Format}\n", "	next := Membership{Members: slices.Clone(m.Members)}\n"},
+	{"a snapshot forgets the format", "consensus/node/installs.go", "			return consensus.AppendMembership(nil, c.Membership)\n", "			return consensus.AppendMembership(nil, consensus.Membership{Members: c.Membership.Members})\n"},
+	{"what is new in a format is written before it is active", "consensus/format.go", "	if r.log.config().ActiveFormat() < formatNamed {\n", "	if r.cfg.Formats.Newest < formatNamed {\n"},
 	// Repairs.
 	{"a node that lost the end of its log votes on", "consensus/node/repair.go", "	if err := renew(r.cfg.FS, r.cfg.Dir, r.cfg.File, r.cfg.Incarnation, r.cfg.Held, eventlog.Position{}); err != nil {", "	if err := error(nil); err != nil {"},
 }
@@ -96,6 +107,10 @@ var twofold = []struct {
 	{"records are filled in though the chain does not lead through them", [2]edit{
 		{"eventlog/gap.go", "	problem, err := g.next.eachRecord(", "	return true\n	problem, err := g.next.eachRecord("},
 		{"eventlog/mend.go", "keys: m.l.cfg.Keys, deep: true}", "keys: m.l.cfg.Keys}"},
+	}},
+	{"an older release takes a snapshot of a newer format", [2]edit{
+		{"consensus/format.go", "	return p.newest == 0 && x.Role != Learner\n", "	return x.ID > 0\n"},
+		{"consensus/format.go", "	if !r.cfg.Formats.Reads(active) {\n", "	if !r.cfg.Formats.Reads(active) && m.Kind == MsgAppend {\n"},
 	}},
 	{"a lease begins when the answer comes, not when the question left", [2]edit{
 		{"consensus/node/pump.go", "	n.noteRound(rd.Messages)\n", ""},
@@ -192,7 +207,11 @@ func hunt(t *testing.T, runs int, edits []edit) (run int, how string, err error)
 	dir, replace := t.TempDir(), map[string]string{}
 	for i, e := range edits {
 		name := filepath.Join(root, filepath.FromSlash(e.file))
-		b, err := os.ReadFile(name)
+		from := name
+		if edited := replace[name]; edited != "" {
+			from = edited
+		}
+		b, err := os.ReadFile(from)
 		if err != nil {
 			return 0, "", err
 		}

@@ -23,7 +23,7 @@ type operator struct {
 // add sets a machine up.
 func (s *simulation) add(id consensus.NodeID, first node.Identity) *machine {
 	w := s.world
-	m := &machine{s: s, id: id, disk: disk.NewSim(w.rng.Uint64())}
+	m := &machine{s: s, id: id, disk: disk.NewSim(w.rng.Uint64()), newest: s.released()}
 	m.begins(first)
 	m.clock = clock{w: w, skew: time.Duration(w.rng.NormFloat64() * float64(s.mood.skew)), drift: (w.rng.Float64()*2 - 1) * s.mood.drift}
 	s.machines[id] = m
@@ -301,6 +301,7 @@ func (o *operator) replaceNow(m *machine) {
 		return
 	}
 	delete(o.rotten, m.id)
+	m.promised = false
 	m.replace, m.claimed, m.holds = false, [maxGroups]uint64{}, [maxGroups]uint64{}
 	m.disk = disk.NewSim(o.s.world.rng.Uint64())
 	m.begins(o.s.identity(m.id))

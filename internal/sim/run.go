@@ -57,6 +57,7 @@ type mood struct {
 	checkpoint            int   // records between hashes that nodes compare
 	hungry                bool  // most who were away need a snapshot
 	down                  time.Duration
+	older                 int // of a hundred machines so many begin with the older release
 	moments               int // one of so many moments that matter is a bad one, see telling; 0: none
 	raft                  consensus.Config
 	faulty                time.Duration // how long things go wrong
@@ -150,6 +151,7 @@ func (s *simulation) draw(seed uint64) {
 	}
 	m.raft.LeaseReads = !m.raft.FastFailover && w.oneIn(2)
 	m.moments = pick(w, 0, 4, 20)
+	m.older = pick(w, 0, 0, 30, 70, 100)
 	m.faulty = 20*time.Second + w.between(0, 20*time.Second)
 	s.net = &network{s: s, delay: pick(w, 200*time.Microsecond, 2*time.Millisecond, 15*time.Millisecond), drop: pick(w, 0, 0, 1, 5, 15), repeat: pick(w, 0, 2, 10), reorder: w.oneIn(2),
 		cut: map[link]bool{}, slow: map[link]time.Duration{}, last: map[link]time.Duration{}}
@@ -243,6 +245,9 @@ func (s *simulation) recover() time.Duration {
 		m := s.machines[id]
 		m.paused, m.slow, m.fuse, m.failSync = 0, 0, 0, false
 		m.empty()
+		if m.newest == older {
+			m.install(consensus.NewestFormat)
+		}
 		if m.proc != nil && m.proc.ill() {
 			m.crashed(false)
 		}
@@ -323,6 +328,9 @@ func (s *simulation) unwellIn(g *group) string {
 		case p.status.Applied+20 < st.Applied:
 			return fmt.Sprintf("node %d has applied %d of %d", x.ID, p.status.Applied, st.Applied)
 		}
+	}
+	if st.Membership.ActiveFormat() != consensus.NewestFormat {
+		return "the format is not raised, though all run the newest release"
 	}
 	if g.written == 0 {
 		return "no write is acknowledged"

@@ -41,7 +41,8 @@ type ConsumerOptions struct {
 	Kinds []EventKind // default: all
 
 	// Ordered has nothing handled before an event that failed: the consumer waits until it succeeds, or is a
-	// dead letter. By default such an event is put aside and tried again while others go on.
+	// dead letter. By default such an event is put aside and tried again while others go on; one that fills a transaction, less
+	// some hundred bytes, is waited for, and as a dead letter it cannot be tried again.
 	Ordered bool
 	// FromNow begins a consumer of a new name with what is committed from then on; by default it begins with the oldest
 	// event in the log.
@@ -91,6 +92,12 @@ func (c *Collection[T]) Consumer(name string, o ConsumerOptions, fn func(tx *Tx,
 		if err := jsonx.Unmarshal(j.Payload, &x); err != nil {
 			return err
 		}
+		if x.Large {
+			return fmt.Errorf("lithair: the event %d of the transaction %d is too large to be kept beside the log", x.N, x.Seq)
+		}
+		if x.Fields == nil {
+			x.Fields = j.Fields
+		}
 		return handle(tx, &x)
 	}})
 	a.queueFigures(asideOf(name))
@@ -120,8 +127,9 @@ type storedEvent struct {
 	Command   string    `json:"command,omitempty"`
 	Kind      EventKind `json:"kind"`
 	Key       []byte    `json:"key"`
-	Fields    []byte    `json:"fields,omitempty"`
 	Cleared   []uint32  `json:"cleared,omitempty"`
+	Large     bool      `json:"large,omitempty"`  // too large to be kept with its fields
+	Fields    []byte    `json:"fields,omitempty"` // only in jobs from before they stood beside it, as job.Fields
 }
 
 // Position returns the sequence up to which the consumer has dealt with everything, at least; events that were put aside count
@@ -368,14 +376,28 @@ func (w *consumerWork) update(ctx context.Context, was cursor, fn func(tx *Tx, c
 // failed puts an event aside, or notes that it has to be waited for; handled says that the consumer goes on behind it.
 func (w *consumerWork) failed(ctx context.Context, at cursor, x *storedEvent, cause error) (next cursor, handled bool, err error) {
 	w.app.log.Warn("a consumer's event failed", "consumer", w.name, "seq", x.Seq, "n", x.N, "attempt", at.Attempts+1, "error", cause)
-	payload, err := jsonx.Marshal(x)
+	next, handled, err = w.note(ctx, at, x, cause, w.opts.Ordered)
+	if _, large := errors.AsType[*engine.TooLargeError](err); large { // it filled its transaction, and a job is a little more
+		bare := *x
+		bare.Fields, bare.Large = nil, true
+		return w.note(ctx, at, &bare, cause, true)
+	}
+	return next, handled, err
+}
+
+// note puts an event that failed aside or, where it is to be waited for, counts the failure, and puts it aside as a dead letter
+// after the last one.
+func (w *consumerWork) note(ctx context.Context, at cursor, x *storedEvent, cause error, waits bool) (next cursor, handled bool, err error) {
+	text := *x
+	text.Fields = nil
+	payload, err := jsonx.Marshal(&text)
 	if err != nil {
 		return at, false, err
 	}
 	next, err = w.update(ctx, at, func(tx *Tx, c *cursor) error {
-		j := job{ID: tx.NewID(), Queue: asideOf(w.name), Pushed: tx.Now(), Attempts: at.Attempts, Payload: payload}
+		j := job{ID: tx.NewID(), Queue: asideOf(w.name), Pushed: tx.Now(), Attempts: at.Attempts, Payload: payload, Fields: x.Fields}
 		j.fail(tx, &w.opts.QueueOptions, cause)
-		if handled = !w.opts.Ordered || j.Dead; !handled {
+		if handled = !waits || j.Dead; !handled {
 			c.Seq, c.N, c.Attempts, c.Due, c.Error = x.Seq, x.N, j.Attempts, j.Due, j.Error
 			return nil
 		}

@@ -31,6 +31,10 @@ type job struct {
 	Lease    int       `json:"lease,omitempty"` // another number whenever it is taken, or given back
 	Error    string    `json:"error,omitempty"`
 	Payload  []byte    `json:"payload"` // JSON
+
+	// Of a consumer's event, the fields as they stand in the log: the names of files are looked for in records as they are, and
+	// an event that fits into a transaction is to fit into one once more.
+	Fields []byte `json:"event_fields,omitempty"`
 }
 
 // jobsName is the name of that model in the log.

@@ -11,7 +11,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lithair/lithair-go/blob"
 	"github.com/lithair/lithair-go/jsonx"
+	"github.com/lithair/lithair-go/state"
 )
 
 // seen is a record that a handler makes for what it has handled: a second one with the same key is refused.
@@ -270,6 +272,109 @@ func countDead[T any](t *testing.T, c *ConsumerOf[T], s *Snapshot) (n int) {
 	return n
 }
 
+// TestLargeEventFails: an event that leaves no room in its transaction for what a job is more than its fields is tried, and put
+// aside, as any other; one that fills it is waited for.
+func TestLargeEventFails(t *testing.T) {
+	a := newApp(t, Config{})
+	in := Model[note](a, "")
+	marks := Model[seen](a, "")
+	var tried sync.Map // length of a text, to failures
+	c := in.Consumer("c", ConsumerOptions{QueueOptions: QueueOptions{MaxAttempts: 3, Backoff: time.Millisecond}}, func(tx *Tx, e Event[note]) error {
+		n, _ := tried.LoadOrStore(len(e.Record.Text), new(atomic.Int64))
+		if n.(*atomic.Int64).Add(1) < 3 || e.Record.Text[0] == 'x' {
+			return errors.New("not now")
+		}
+		return marks.Insert(tx, &seen{Key: fmt.Sprint(len(e.Record.Text)), N: marks.Len(tx)})
+	})
+	start(t, a)
+	const limit = 16 << 20
+	for _, text := range []string{"a", strings.Repeat("b", 13<<20), strings.Repeat("c", limit-100), strings.Repeat("x", limit-101), "dd"} {
+		update(t, a, func(tx *Tx) error { return in.Insert(tx, &note{Text: text}) })
+	}
+	await(t, "four are handled and one is dead", holds(a, func(s *Snapshot) bool { return marks.Len(s) == 4 && c.Aside(s) == 0 && countDead(t, c, s) == 1 }))
+	var dead ID
+	if err := a.View(func(s *Snapshot) error {
+		for d := range c.Dead(s) {
+			dead = d.ID
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	update(t, a, func(tx *Tx) error { return c.Retry(tx, dead) })
+	await(t, "it fails again, for it was not kept", holds(a, func(s *Snapshot) bool {
+		for d := range c.Dead(s) {
+			return strings.Contains(d.Error, "too large to be kept")
+		}
+		return false
+	}))
+}
+
+// TestAsideNamesItsFiles: a file stays as long as an event that was put aside names it, when log and record no longer do; a job
+// from before its fields stood beside the rest is done as well.
+func TestAsideNamesItsFiles(t *testing.T) {
+	a := newApp(t, Config{})
+	in := Model[photo](a, "")
+	var fails atomic.Bool
+	fails.Store(true)
+	var image atomic.Pointer[Blob]
+	c := in.Consumer("c", ConsumerOptions{QueueOptions: QueueOptions{MaxAttempts: 1}}, func(_ *Tx, e Event[photo]) error {
+		if fails.Load() {
+			return errors.New("not now")
+		}
+		image.Store(e.Record.Image)
+		return nil
+	})
+	start(t, a)
+	b, err := a.PutBlob(strings.NewReader("a file"), "f", "text/plain")
+	if err != nil {
+		t.Fatal(err)
+	}
+	update(t, a, func(tx *Tx) error { return in.Insert(tx, &photo{Image: &b}) })
+	old := job{}
+	await(t, "the event is dead", holds(a, func(s *Snapshot) bool {
+		for j, err := range a.jobTable.Scan(s) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			old = j
+		}
+		return old.Dead
+	}))
+	unused := map[string]bool{b.ID: true}
+	for _, row := range a.engine.Root().Scan(a.jobTable.table.Number(), state.Range{}) {
+		blob.Named(row.Bytes(), unused)
+	}
+	if len(unused) > 0 {
+		t.Error("the dead letter does not name the file")
+	}
+	var x storedEvent
+	if err := jsonx.Unmarshal(old.Payload, &x); err != nil || x.Fields != nil {
+		t.Fatalf("%+v, %v", x, err)
+	}
+	x.Fields, old.Fields = old.Fields, nil
+	if old.Payload, err = jsonx.Marshal(&x); err != nil {
+		t.Fatal(err)
+	}
+	fails.Store(false)
+	for _, before := range []bool{false, true} {
+		image.Store(nil)
+		update(t, a, func(tx *Tx) error {
+			if before {
+				old.ID = tx.NewID()
+				if err := a.jobTable.Insert(tx, &old); err != nil {
+					return err
+				}
+			}
+			return c.Retry(tx, old.ID)
+		})
+		await(t, "it is done", func() bool { return image.Load() != nil })
+		if got := image.Load(); got.ID != b.ID {
+			t.Errorf("the event has the file %s, want %s", got.ID, b.ID)
+		}
+	}
+}
+
 // TestConsumerFailsOver stops leaders while a consumer counts: each event counts once.
 func TestConsumerFailsOver(t *testing.T) {
 	events, stops := 60, 3
@@ -386,6 +491,19 @@ func TestRemoteQueue(t *testing.T) {
 		return holds(a, func(s *Snapshot) bool { return countJobs(a.jobTable, s, "r", true) == 1 })()
 	})
 	ask("ack", settle(again[0]), 409)
+	update(t, a, func(tx *Tx) error {
+		for range 6 {
+			if _, err := q.Push(tx, strings.Repeat("v", maxJobBytes-2)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	for _, want := range []int{4, 2, 0} { // 4 MiB, and the rest
+		if got := ask("take", `{"max":100}`, 200).Jobs; len(got) != want {
+			t.Errorf("%d large jobs were taken at once, want %d", len(got), want)
+		}
+	}
 	ask("take", `{"max":101}`, 400)
 	ask("take", `{"lease_ms":3600001}`, 400)
 	if body := call(t, a, "GET", "/observe/metrics", "").body; !strings.Contains(body, `lithair_queue_jobs{queue="r",state="dead"} 1`) {

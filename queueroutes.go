@@ -12,13 +12,14 @@ import (
 // Bounds of what programs elsewhere ask of a queue.
 const (
 	maxTaken     = 100
+	maxTakeBytes = 4 << 20 // of the values in one answer, a first one aside
 	maxLease     = time.Hour
 	defaultLease = 30 * time.Second
 )
 
 // takeRequest asks for jobs.
 type takeRequest struct {
-	Max     int   `json:"max,omitempty"`      // at most 100; default 1
+	Max     int   `json:"max,omitempty"`      // at most 100; default 1; fewer come where their values have more than 4 MiB
 	LeaseMS int64 `json:"lease_ms,omitempty"` // until others may have them; at most an hour, default 30 s
 }
 
@@ -49,6 +50,7 @@ type settleRequest struct {
 //	POST /api/_queue/{name}/ack   {"id","lease"}              ends a job: 204
 //	POST /api/_queue/{name}/nack  {"id","lease","error"}      has it tried again after a pause: 204
 //
+// take answers with fewer jobs than it was asked for where their values have more than 4 MiB, and with one at least.
 // A job that is neither within its lease is given to the next who asks, and after MaxAttempts it is a dead letter. ack
 // and nack of a job that another has taken meanwhile, or that is done, are answered with 409. Who may is decided by [App.Authorize],
 // as for all routes.
@@ -81,11 +83,12 @@ func (r *remoteQueue) take(tx *Tx, in takeRequest) (out takeAnswer, err error) {
 	}
 	out.Jobs = []takenJob{}
 	var due []job
+	bytes := 0
 	for j, err := range r.jobs.Range(tx, Span{Index: jobIndex, Equal: []any{r.name, false}}) {
 		if err != nil {
 			return out, err
 		}
-		if j.Due.After(tx.Now()) || len(due) == in.Max {
+		if bytes += len(j.Payload); j.Due.After(tx.Now()) || len(due) == in.Max || len(due) > 0 && bytes > maxTakeBytes {
 			break
 		}
 		due = append(due, j)

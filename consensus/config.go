@@ -37,6 +37,9 @@ type Config struct {
 	// counts the answers of members with LeaseReads whose election timeout is no shorter than the
 	// leader's own: others may have voted again by then.
 	TickTime uint64
+	// Promised is for how long, in the unit of TickTime, leases of others may rest on what this replica answered in an
+	// earlier run, which may have had LeaseReads, or a longer election timeout, when this one has not.
+	Promised uint64
 
 	// LazyCommit has a leader tell followers of a commit with the next entries or heartbeat, or
 	// when TellCommit is called, and not by a message of its own at once. Default: at once.

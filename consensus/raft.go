@@ -93,6 +93,9 @@ func New(cfg Config, r Restart) (*Replica, error) {
 	p.elapsed = 0
 	if p.term > 0 {
 		p.promised() // what it answered before the restart may carry a lease still
+		if t := cfg.TickTime; cfg.Promised > 0 {
+			p.promise = max(p.promise, int((cfg.Promised-1)/t+1)+1)
+		}
 	}
 	return p, nil
 }

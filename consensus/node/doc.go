@@ -20,6 +20,7 @@
 //	lease.go      reads that ask nobody
 //	node.go       calls from outside, and the sink
 //	compare.go    whether all nodes have the same state
+//	promise.go    for how long answers bind a vote, over restarts
 //	fence.go      that a node's state is wrong is remembered
 //	renew.go      a node is to begin anew
 //	repair.go     a damaged log is made whole by the other members

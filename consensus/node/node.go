@@ -153,6 +153,9 @@ type Node struct {
 	unwritten    int                // pieces of a snapshot that wait for the disk
 	wanting      *consensus.Message // asks for the next one, and waits for them
 
+	promised   time.Duration // by an earlier run, longer than this one's or as long; see promise.go
+	sinceStart int           // ticks, as long as that is of interest
+
 	rounds     []round // that leases are measured by, of that term
 	roundsTerm uint64
 	leases     uint64 // reads that were right by a lease
@@ -253,6 +256,7 @@ func (n *Node) Tick() {
 		n.waiting = false
 	}
 	n.core.Tick()
+	n.outlived()
 	n.closeUnused()
 	n.pump()
 }

@@ -97,6 +97,10 @@ func (n *Node) begin() error {
 	rc.ID, rc.Group, rc.Incarnation, rc.Storage = n.identity.ID, n.cfg.Group, n.identity.Incarnation, n
 	rc.TickTime = uint64(n.cfg.Tick)
 	rc.Formats = n.cfg.Formats
+	if err := n.readPromise(); err != nil {
+		return fmt.Errorf("node: %w", err)
+	}
+	rc.Promised = uint64(n.promised)
 	rc.Now = func() int64 { return n.cfg.Clock().UnixNano() }
 	if !n.cfg.Manual {
 		rc.LazyCommit = true

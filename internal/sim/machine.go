@@ -36,20 +36,21 @@ var registers = func() *model.Model {
 
 // machine is a computer: its disk outlives the processes that run on it.
 type machine struct {
-	s        *simulation
-	id       consensus.NodeID
-	first    node.Identity // what an empty disk is given
-	disk     *disk.Sim
-	clock    clock
-	proc     *process // nil: none runs
-	retired  bool     // switched off for good
-	replace  bool     // its disk is damaged: it stays down until it has another
-	cut      bool     // a repair has cut its log, and it has not started since
-	mending  *mending // its log is being repaired; nil: it is not
-	starts   int
-	newest   uint64 // format that its release reads
-	waits    bool   // for a newer release, for its cluster does not feed it
-	promised bool   // to read a newer one than the older release does; its disk may know
+	s         *simulation
+	id        consensus.NodeID
+	first     node.Identity // what an empty disk is given
+	disk      *disk.Sim
+	clock     clock
+	proc      *process // nil: none runs
+	retired   bool     // switched off for good
+	replace   bool     // its disk is damaged: it stays down until it has another
+	cut       bool     // a repair has cut its log, and it has not started since
+	mending   *mending // its log is being repaired; nil: it is not
+	starts    int
+	leaseless bool   // it runs without leases, and with fast failover, in a run that has leases
+	newest    uint64 // format that its release reads
+	waits     bool   // for a newer release, for its cluster does not feed it
+	promised  bool   // to read a newer one than the older release does; its disk may know
 
 	paused   time.Duration // until then the process does not run
 	slow     time.Duration // until then the disk is slow
@@ -129,6 +130,7 @@ func (m *machine) start() {
 		return
 	}
 	m.starts++
+	m.leaseless = m.s.mood.raft.LeaseReads && m.s.faulty && m.starts > 1 && m.s.world.oneIn(4)
 	m.disk.Hook(m.hook)
 	m.disk.SetCapacity(m.room)
 	p := &process{m: m}
@@ -227,6 +229,9 @@ func (p *part) open() (err error) {
 				return nil, errors.Join(err, p.log.Suspect(err))
 			}
 			raft := s.mood.raft
+			if m.leaseless {
+				raft.LeaseReads, raft.FastFailover = false, true
+			}
 			raft.Seed = chance()
 			p.n, err = node.Start(node.Config{
 				Log: p.log, Sink: tap{sink, p}, Clock: m.clock.read, FS: m.disk, Group: uint64(p.g.number), Dir: dir, File: "node", First: m.first,

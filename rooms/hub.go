@@ -44,8 +44,9 @@ type HubConfig struct {
 
 // Bounds of what waits in a Hub.
 const (
-	maxLinkBytes = 16 << 20 // for one peer; what is more is dropped, which the peer finds out
-	maxLate      = 256      // coalesced frames of one connection; then the oldest goes
+	maxLinkBytes = 16 << 20  // for one peer; what comes behind that is dropped, which the peer finds out
+	pieceBytes   = 256 << 10 // written under one deadline
+	maxLate      = 256       // coalesced frames of one connection; then the oldest goes
 	tickEvery    = 50 * time.Millisecond
 	redialAfter  = 100 * time.Millisecond
 	dialTimeout  = 2 * time.Second
@@ -62,6 +63,7 @@ type Hub struct {
 	mu      sync.Mutex
 	core    *Core
 	links   map[NodeID]*link
+	steps   uint64 // of the core
 	late    map[ConnID]*lateFrames
 	streams map[net.Conn]bool
 	closed  bool
@@ -122,6 +124,7 @@ func (h *Hub) step() {
 	}
 	h.do(func(c *Core, now int64) {
 		c.Members(now, nodes)
+		h.prune(nodes)
 		c.Tick(now)
 		h.flushLate()
 	})
@@ -136,6 +139,7 @@ func (h *Hub) do(fn func(c *Core, now int64)) {
 	for i := range out.Frames {
 		h.show(&out.Frames[i])
 	}
+	h.steps++
 	for _, e := range out.Messages {
 		h.post(e)
 	}
@@ -269,13 +273,29 @@ func (h *Hub) Figures() Figures {
 // link sends messages to one peer.
 type link struct {
 	to   NodeID
+	ctx  context.Context // ends when the peer is no member any more
+	stop context.CancelFunc
 	wake chan struct{}
+
+	step  uint64 // when something was last queued; h.mu guards it and takes
+	takes bool   // there was room when that step began
 
 	mu    sync.Mutex
 	queue []byte // frames: length, message
 }
 
-// post queues a message for a peer.
+// prune ends links to nodes that are no members any more. h.mu is held.
+func (h *Hub) prune(nodes []NodeID) {
+	for id, l := range h.links {
+		if !slices.Contains(nodes, id) {
+			l.stop()
+			delete(h.links, id)
+		}
+	}
+}
+
+// post queues a message for a peer. What one step has to say goes together or not at all: a full state has several messages, and one of
+// which a part is dropped would be asked for again, and dropped again, for ever. h.mu is held.
 func (h *Hub) post(e Envelope) {
 	if h.cfg.Mesh == nil || h.closed {
 		return
@@ -283,11 +303,15 @@ func (h *Hub) post(e Envelope) {
 	l := h.links[e.To]
 	if l == nil {
 		l = &link{to: e.To, wake: make(chan struct{}, 1)}
+		l.ctx, l.stop = context.WithCancel(h.ctx)
 		h.links[e.To] = l
 		h.work.Go(func() { h.drive(l) })
 	}
 	l.mu.Lock()
-	if len(l.queue) > maxLinkBytes {
+	if l.step != h.steps {
+		l.step, l.takes = h.steps, len(l.queue) <= maxLinkBytes
+	}
+	if !l.takes {
 		h.lost.Add(1)
 	} else {
 		at := len(l.queue)
@@ -303,12 +327,12 @@ func (h *Hub) post(e Envelope) {
 
 // drive is a link's goroutine: it connects when there is something to send, and again.
 func (h *Hub) drive(l *link) {
-	for h.ctx.Err() == nil {
-		if err := h.connected(l); err != nil && h.ctx.Err() == nil {
+	for l.ctx.Err() == nil {
+		if err := h.connected(l); err != nil && l.ctx.Err() == nil {
 			h.log.Debug("no stream for rooms", "to", uint64(l.to), "error", err)
 			select {
 			case <-time.After(redialAfter):
-			case <-h.ctx.Done():
+			case <-l.ctx.Done():
 			}
 		}
 	}
@@ -316,7 +340,7 @@ func (h *Hub) drive(l *link) {
 
 // connected sends on one stream until that breaks. What is lost with it the peer finds out.
 func (h *Hub) connected(l *link) error {
-	ctx, cancel := context.WithTimeout(h.ctx, dialTimeout)
+	ctx, cancel := context.WithTimeout(l.ctx, dialTimeout)
 	defer cancel()
 	c, err := h.cfg.Mesh.Dial(ctx, l.to)
 	if err != nil {
@@ -336,10 +360,7 @@ func (h *Hub) connected(l *link) error {
 		l.queue = spare[:0]
 		l.mu.Unlock()
 		if len(b) > 0 {
-			if err = c.SetWriteDeadline(time.Now().Add(dialTimeout)); err == nil {
-				_, err = c.Write(b)
-			}
-			if err != nil {
+			if err := writePieces(c, b); err != nil {
 				return err
 			}
 			if spare = b; cap(spare) > 1<<20 {
@@ -350,10 +371,25 @@ func (h *Hub) connected(l *link) error {
 		spare = b
 		select {
 		case <-l.wake:
-		case <-h.ctx.Done():
+		case <-l.ctx.Done():
 			return nil
 		}
 	}
+}
+
+// writePieces writes under a deadline for each piece: a large state over a slow network is no dead peer.
+func writePieces(c net.Conn, b []byte) error {
+	for len(b) > 0 {
+		n := min(len(b), pieceBytes)
+		if err := c.SetWriteDeadline(time.Now().Add(dialTimeout)); err != nil {
+			return err
+		}
+		if _, err := c.Write(b[:n]); err != nil {
+			return err
+		}
+		b = b[n:]
+	}
+	return nil
 }
 
 // hold keeps a stream for Close; false when the Hub is closed already.

@@ -232,3 +232,78 @@ func TestCoalescedKeepTheirOrder(t *testing.T) {
 		t.Errorf("got %s, want 2 3 4", got)
 	}
 }
+
+// wideMesh has members that change, and counts who is dialled.
+type wideMesh struct {
+	mu     sync.Mutex
+	nodes  []NodeID
+	dialed map[NodeID]int
+}
+
+func (m *wideMesh) Nodes() []NodeID {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.nodes
+}
+
+func (m *wideMesh) Dial(_ context.Context, to NodeID) (net.Conn, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.dialed[to]++
+	return nil, net.ErrClosed
+}
+
+// TestRemovedMembersAreNotDialled: a link to a node ends when that is no member any more.
+func TestRemovedMembersAreNotDialled(t *testing.T) {
+	m := &wideMesh{nodes: []NodeID{1, 2, 3}, dialed: map[NodeID]int{}}
+	h := NewHub(HubConfig{Sink: newSink(), Mesh: m, Core: CoreConfig{Self: 1, Epoch: 1, Options: options(Options{})}})
+	defer h.Close()
+	times := func(id NodeID) int {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		return m.dialed[id]
+	}
+	eventually(t, "both are dialled", func() bool { return times(2) > 0 && times(3) > 0 })
+	h.mu.Lock()
+	gone := h.links[3]
+	h.mu.Unlock()
+	m.mu.Lock()
+	m.nodes = []NodeID{1, 2}
+	m.mu.Unlock()
+	eventually(t, "the link has ended", func() bool { return gone.ctx.Err() != nil })
+	at := times(2)
+	eventually(t, "the other goes on", func() bool { return times(2) > at+2 })
+	at = times(3)
+	again := times(2)
+	eventually(t, "the other goes on", func() bool { return times(2) > again+3 })
+	if n := times(3); n > at {
+		t.Errorf("a node that was removed was dialled %d more times", n-at)
+	}
+}
+
+// TestFullStatesGoWhole: all that one step has to say to a peer is queued, however much, or nothing of it.
+func TestFullStatesGoWhole(t *testing.T) {
+	m := &wideMesh{dialed: map[NodeID]int{}}
+	h := NewHub(HubConfig{Sink: newSink(), Mesh: m, Core: CoreConfig{Self: 1, Epoch: 1, Options: options(Options{})}})
+	defer h.Close()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	l := &link{to: 2, wake: make(chan struct{}, 1)} // a peer that takes nothing now
+	l.ctx, l.stop = context.WithCancel(h.ctx)
+	h.links[2] = l
+	piece := Message{Kind: KindDirect, Room: strings.Repeat("r", 1<<20)}
+	queued := func() int {
+		h.steps++
+		before := len(l.queue)
+		for range 40 {
+			h.post(Envelope{To: 2, Message: &piece})
+		}
+		return (len(l.queue) - before) / (1 << 20)
+	}
+	if n := queued(); n != 40 || h.lost.Load() != 0 {
+		t.Errorf("%d of 40 pieces of a state are queued", n)
+	}
+	if n := queued(); n != 0 || h.lost.Load() != 40 {
+		t.Errorf("behind it %d pieces of another", n)
+	}
+}

@@ -1,10 +1,14 @@
 package fleet
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"runtime"
+	"runtime/pprof"
+	"strconv"
 	"strings"
 
 	lithair "github.com/lithair/lithair-go"
@@ -133,6 +137,7 @@ func node() {
 		}
 		return out, err
 	})
+	app.Get("/heap", heap)
 	app.Get("/dump", func(w *wire.Response, r *wire.Request) error {
 		var out strings.Builder
 		prefix := r.Query().Get("prefix")
@@ -150,4 +155,19 @@ func node() {
 		return errors.Join(err, w.Send(200, "text/plain", []byte(out.String())))
 	})
 	app.Run("")
+}
+
+// heap collects garbage and answers with the bytes of live objects, or, when asked for profile, with a heap profile.
+func heap(w *wire.Response, r *wire.Request) error {
+	runtime.GC()
+	if r.Query().Has("profile") {
+		var out bytes.Buffer
+		if err := pprof.WriteHeapProfile(&out); err != nil {
+			return err
+		}
+		return w.Send(200, "application/octet-stream", out.Bytes())
+	}
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return w.Send(200, "text/plain", strconv.AppendUint(nil, m.HeapAlloc, 10))
 }

@@ -20,7 +20,7 @@ type Report struct {
 	Faults     map[string]int    `json:"faults"`
 	LeftOut    map[string]string `json:"left_out"` // faults, and why
 	Checks     map[string]int    `json:"checks"`
-	Gap        string            `json:"gap"` // from the beginning of a fault to the next acknowledged change of a register
+	Gaps       map[string]string `json:"gaps"` // by fault: from its beginning to the next acknowledged change of a register
 	Trends     []Trend           `json:"trends"`
 	Samples    [][]Sample        `json:"samples"` // by node
 	Problems   []string          `json:"problems"`
@@ -28,9 +28,13 @@ type Report struct {
 }
 
 func (r *run) report() *Report {
-	slices.Sort(r.gaps)
+	gaps := map[string]string{}
+	for fault, list := range r.gaps {
+		slices.Sort(list)
+		gaps[fault] = fleet.Distribution(list)
+	}
 	rep := &Report{Seed: r.cfg.Seed, Seconds: time.Since(r.t.begun).Round(time.Second / 10).Seconds(), Rounds: len(r.samples[0]), Operations: r.tally.ops, Faults: r.tally.faults, LeftOut: r.tally.left, Checks: r.tally.checks,
-		Gap: fleet.Distribution(r.gaps), Trends: r.trends(), Samples: r.samples, Problems: r.t.problems}
+		Gaps: gaps, Trends: r.trends(), Samples: r.samples, Problems: slices.Concat([]string{}, r.t.problems)}
 	if len(rep.Problems) > 0 {
 		rep.Dir = r.cfg.Dir
 	}
@@ -46,9 +50,9 @@ func (rep *Report) Print(w io.Writer) error {
 		c := rep.Operations[k]
 		fmt.Fprintf(tw, "%s\t%d\t%d\t%d\n", k, c.Acknowledged, c.Refused, c.Unknown)
 	}
-	fmt.Fprintln(tw, "\t\t\t\nfault\ttimes\t\t")
+	fmt.Fprintln(tw, "\t\t\t\nfault\ttimes\tto the next acknowledged change\t")
 	for _, k := range slices.Sorted(maps.Keys(rep.Faults)) {
-		fmt.Fprintf(tw, "%s\t%d\t\t\n", k, rep.Faults[k])
+		fmt.Fprintf(tw, "%s\t%d\t%s\t\n", k, rep.Faults[k], rep.Gaps[k])
 	}
 	for _, k := range slices.Sorted(maps.Keys(rep.LeftOut)) {
 		fmt.Fprintf(tw, "%s\tleft out\t\t\n", k)
@@ -63,7 +67,7 @@ func (rep *Report) Print(w io.Writer) error {
 	for _, k := range slices.Sorted(maps.Keys(rep.LeftOut)) {
 		fmt.Fprintf(w, "\nleft out: %s: %s\n", k, rep.LeftOut[k])
 	}
-	fmt.Fprintf(w, "\nfrom the beginning of a fault to the next acknowledged change: %s\n\n", rep.Gap)
+	fmt.Fprintln(w)
 	tw = tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(tw, "node\tfigure\tfirst third\tlast third\tat most\tpeak")
 	for _, t := range rep.Trends {

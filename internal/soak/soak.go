@@ -39,10 +39,10 @@ type run struct {
 	round     int
 	copies    int
 	verdicts  []fleet.Verdict
-	gaps      []time.Duration // from the beginning of a fault to the next acknowledged change
-	samples   [][]Sample      // by node, of the ends of rounds
-	peaks     []Sample        // by node, of all times
-	uploaders []*uploader     // of this round
+	gaps      map[string][]time.Duration // by fault: from its beginning to the next acknowledged change
+	samples   [][]Sample                 // by node, of the ends of rounds
+	peaks     []Sample                   // by node, of all times
+	uploaders []*uploader                // of this round
 
 	working chan struct{} // closed when the round's clients are to stop
 	cancel  context.CancelFunc
@@ -65,7 +65,7 @@ func Run(ctx context.Context, cfg Config, out io.Writer) (*Report, error) {
 		return nil, err
 	}
 	cfg.Dir = dir
-	r := &run{t: &reporter{out: out, begun: time.Now()}, cfg: cfg, plan: NewPlan(cfg), tally: newTally(), disks: make([]*smallDisk, nodes), samples: make([][]Sample, nodes), peaks: make([]Sample, nodes)}
+	r := &run{t: &reporter{out: out, begun: time.Now()}, cfg: cfg, plan: NewPlan(cfg), tally: newTally(), gaps: map[string][]time.Duration{}, disks: make([]*smallDisk, nodes), samples: make([][]Sample, nodes), peaks: make([]Sample, nodes)}
 	r.rng = r.rand("faults", 0)
 	fmt.Fprint(out, r.plan)
 	ended := make(chan struct{})
@@ -173,7 +173,9 @@ func (r *run) one(ctx context.Context) {
 	work.Wait()
 	v := recorder.Judge()
 	r.verdicts = append(r.verdicts, v)
-	r.gaps = append(r.gaps, recorder.Gaps(moments)...)
+	for fault, at := range moments {
+		r.gaps[fault] = append(r.gaps[fault], recorder.Gaps(at)...)
+	}
 	r.countRegisters(v)
 	r.judgeNotes(writers)
 	for _, w := range follow {
@@ -199,15 +201,15 @@ func (r *run) one(ctx context.Context) {
 	r.t.Logf("round %d: %v", r.round, v)
 }
 
-// harm lets the faults of the round befall the nodes, and returns when they did, by the recorder's time.
-func (r *run) harm(ctx context.Context, recorder *fleet.Recorder) (moments []time.Duration) {
-	begun := time.Now()
+// harm lets the faults of the round befall the nodes, and returns when each did, by the recorder's time.
+func (r *run) harm(ctx context.Context, recorder *fleet.Recorder) map[string][]time.Duration {
+	begun, moments := time.Now(), map[string][]time.Duration{}
 	for _, s := range r.plan.Rounds[(r.round-1)%len(r.plan.Rounds)] {
 		if time.Since(begun) >= r.cfg.Round || ctx.Err() != nil {
 			break // faults before took longer than planned
 		}
 		time.Sleep(time.Until(begun.Add(s.At)))
-		moments = append(moments, recorder.Now())
+		moments[s.Fault] = append(moments[s.Fault], recorder.Now())
 		r.befall(s)
 	}
 	if ctx.Err() == nil {

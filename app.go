@@ -52,6 +52,8 @@ type App struct {
 	jobTable *Collection[job]    // nil: there are no queues
 	cursors  *Collection[cursor] // nil: there are no consumers
 
+	remoteQueues map[string]*remoteQueue // nil: there are none
+
 	mu           sync.Mutex
 	files        disk.FS
 	events       *eventlog.Log

@@ -198,6 +198,9 @@ func (c *cluster) serveHTTP(a *App) error {
 			if r.RawPath() == changePath {
 				return a.serveChange(w, r)
 			}
+			if r.RawPath() == queuePath {
+				return a.serveQueue(w, r, c)
+			}
 			if strings.HasPrefix(r.RawPath(), blobPath) || r.RawPath() == blobList {
 				return a.serveBlobPeer(w, r)
 			}

@@ -51,12 +51,19 @@ type settleRequest struct {
 //	POST /api/_queue/{name}/nack  {"id","lease","error"}      has it tried again after a pause: 204
 //
 // take answers with fewer jobs than it was asked for where their values have more than 4 MiB, and with one at least.
+// The same goes over /live, by the messages take, ack and nack of live/SPEC.md.
+//
 // A job that is neither within its lease is given to the next who asks, and after MaxAttempts it is a dead letter. ack
 // and nack of a job that another has taken meanwhile, or that is done, are answered with 409. Who may is decided by [App.Authorize],
 // as for all routes.
 func RemoteQueue[T any](a *App, name string, o QueueOptions) *QueueOf[T] {
 	q := newQueue[T](a, name)
 	r := &remoteQueue{jobs: q.jobs, name: name, opts: o.withDefaults()}
+	if a.remoteQueues == nil {
+		a.remoteQueues = map[string]*remoteQueue{}
+		a.note(a.openQueues())
+	}
+	a.remoteQueues[name] = r
 	base := "POST /api/_queue/" + name
 	RouteTx(a, Route{Pattern: base + "/take", Name: "queue-" + name + "-take", Summary: "Take jobs of the queue " + name}, r.take)
 	RouteTx(a, Route{Pattern: base + "/ack", Name: "queue-" + name + "-ack", Summary: "End a job of the queue " + name, Errors: jobErrors}, r.ack)

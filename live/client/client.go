@@ -45,7 +45,8 @@ type Client struct {
 	mu      sync.Mutex
 	next    int
 	queries map[int]*Query
-	socket  *ws.Conn // nil: none, or events
+	calls   map[int]chan<- *Frame // that wait for an answer, on this connection
+	socket  *ws.Conn              // nil: none, or events
 	epoch   string
 	node    int  // of cfg.Nodes
 	events  bool // WebSockets are refused
@@ -76,7 +77,7 @@ func New(cfg Config) (*Client, error) {
 		}
 		cfg.HTTP = h
 	}
-	c := &Client{cfg: cfg, queries: map[int]*Query{}, events: cfg.EventsOnly}
+	c := &Client{cfg: cfg, queries: map[int]*Query{}, calls: map[int]chan<- *Frame{}, events: cfg.EventsOnly}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	if !c.events {
 		c.done.Go(c.run)
@@ -333,6 +334,10 @@ func (c *Client) connect() error {
 func (c *Client) dropped() {
 	c.mu.Lock()
 	c.socket = nil
+	for ref, answer := range c.calls {
+		delete(c.calls, ref)
+		close(answer)
+	}
 	all := make([]*Query, 0, len(c.queries))
 	for _, q := range c.queries {
 		all = append(all, q)
@@ -353,6 +358,9 @@ func (c *Client) take(socket *ws.Conn, f *Frame) error {
 		return nil
 	case "drain":
 		return errDrain
+	}
+	if c.answered(f) {
+		return nil
 	}
 	id, err := strconv.Atoi(string(f.ID))
 	if err != nil {

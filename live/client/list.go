@@ -36,6 +36,8 @@ type Frame struct {
 	Actor string         `json:"actor"`
 	Time  string         `json:"time"`
 	Data  jsonx.RawValue `json:"data"`
+
+	Jobs []Job `json:"jobs"` // of a queue
 }
 
 // Row is a row of a list.

@@ -102,6 +102,28 @@ export type RoomEvent<T = unknown> =
 	| { type: 'gap' }
 	| { type: 'status' };
 
+/** A job that was taken of a queue. */
+export interface Job<T = unknown> {
+	/** The same however often it is tried. */
+	readonly id: string;
+	readonly value: T;
+	readonly pushed: string;
+	/** When others may have it. */
+	readonly until: string;
+	/** Before this one. */
+	readonly attempts: number;
+	readonly lease: number;
+}
+
+export interface Queue<T = unknown> {
+	/** max: 1 by default, at most 100; leaseMs: 30 s by default, at most an hour. None where none is due. */
+	take(options?: { max?: number; leaseMs?: number }): Promise<Job<T>[]>;
+	/** Fails with not_leased where the job is done, or another has it by now. */
+	ack(job: Job<T>): Promise<void>;
+	/** Has it tried again after a pause. */
+	nack(job: Job<T>, error?: unknown): Promise<void>;
+}
+
 /** Membership of a room, joined again with each connection. */
 export class Room<T = unknown> {
 	private constructor();
@@ -133,6 +155,8 @@ export class Client extends EventTarget {
 	readonly node: string;
 	live<T = Record<string, unknown>>(model: string, query?: string | Record<string, string>, options?: LiveOptions): LiveQuery<T>;
 	feed<T = Record<string, unknown>>(options?: FeedOptions): Feed<T>;
+	/** Jobs of a durable queue, for this program. */
+	queue<T = unknown>(name: string): Queue<T>;
 	room<T = unknown>(name: string, options?: { meta?: unknown }): Room<T>;
 	/** Sends a message of the protocol, and is fulfilled with its answer. */
 	call(message: { op: string } & Record<string, unknown>, timeoutMs?: number): Promise<Record<string, unknown>>;

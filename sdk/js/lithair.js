@@ -476,6 +476,19 @@ export class Client extends EventTarget {
 		});
 	}
 
+	/**
+	 * queue gives jobs of a durable queue to this program: take({ max, leaseMs }) is fulfilled with jobs, ack(job) ends one and
+	 * nack(job, error) has it tried again. A job that is neither within its lease is given to another.
+	 */
+	queue(name) {
+		const settle = (op, job, more) => this.call({ op, queue: name, job: job.id, lease: job.lease, ...more }, 30000).then(() => {});
+		return {
+			take: async ({ max, leaseMs } = {}) => (await this.call({ op: 'take', queue: name, max, lease_ms: leaseMs }, 30000)).jobs,
+			ack: job => settle('ack', job),
+			nack: (job, error) => settle('nack', job, { error: String(error?.message ?? error ?? '') }),
+		};
+	}
+
 	/** on has fn called with each message of an operation that belongs to no query. */
 	on(op, fn) {
 		if (!this.#ops.has(op)) this.#ops.set(op, new Set());

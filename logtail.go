@@ -2,6 +2,7 @@ package lithair
 
 import (
 	"errors"
+	"fmt"
 	"strconv"
 
 	"github.com/lithair/lithair-go/engine"
@@ -22,6 +23,9 @@ func (a *App) serveLog(w *wire.Response, r *wire.Request) error {
 		n, err := strconv.ParseUint(text, 10, 63)
 		if err != nil {
 			return &wire.Error{Status: 400, Detail: "from is no log index"}
+		}
+		if n > from {
+			return &wire.Error{Status: 404, Detail: fmt.Sprintf("the log ends at index %d; the next record is %d, and %d may never come", from-1, from, n)}
 		}
 		from = max(n, a.events.First())
 	}

@@ -111,6 +111,10 @@ func TestOperateRunning(t *testing.T) {
 			t.Errorf("%s: exit code %d, want %q: %s", c[0], code, c[1], out)
 		}
 	}
+	beyond := &lines{c: make(chan string, 100)}
+	if code := do(beyond, "log tail -from 1000"); code != cli.CodeNotFound || !strings.Contains(beyond.String(), "the log ends at index ") {
+		t.Errorf("beyond the end: exit code %d: %s", code, beyond)
+	}
 	out := &lines{c: make(chan string, 100)}
 	done := make(chan int, 1)
 	go func() { done <- do(out, "log tail -from 1 -model note -n 2") }()

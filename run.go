@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 
 	"github.com/lithair/lithair-go/backup"
@@ -224,10 +225,28 @@ func (a *App) run(addr string, args, environ []string, out io.Writer) int {
 		signal.Notify(hup, syscall.SIGHUP)
 		defer signal.Stop(hup)
 	}
+	n, err := newNotifier(environ)
+	if err != nil {
+		a.log.Warn("systemd does not hear of this application", "error", err)
+		n = nil
+	}
+	return a.serveUntil(signals, hup, n, out)
+}
+
+// serveUntil starts, and stops at a signal; n hears of both.
+func (a *App) serveUntil(signals, hup chan os.Signal, n *notifier, out io.Writer) int {
 	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
+	var told sync.WaitGroup
+	defer func() {
+		cancel()
+		told.Wait()
+		a.notify(n.close())
+	}()
+	starting, started := context.WithCancel(ctx)
+	told.Go(func() { n.starting(starting) })
 	begun := make(chan error, 1)
 	go func() { begun <- a.Start(ctx) }()
+	var err error
 	select {
 	case err = <-begun:
 	case s := <-signals:
@@ -237,14 +256,25 @@ func (a *App) run(addr string, args, environ []string, out io.Writer) int {
 		case <-signals: // a replay is not interrupted
 		}
 		fmt.Fprintf(out, "%s: stopped by %s while starting\n", a.cfg.Name, s)
+		started()
 		return exitForced
 	}
+	started()
 	if err != nil {
 		fmt.Fprintf(out, "%s: %s\n", a.cfg.Name, cli.Coded(err))
 		return exitCode(err)
 	}
 	a.banner(out)
-	return a.untilStopped(signals, hup, out)
+	a.notify(n.tell("READY=1", "MAINPID="+strconv.Itoa(os.Getpid()), "STATUS=serving "+a.transport.scheme()+"://"+a.Addr()))
+	told.Go(func() { n.living(ctx) })
+	return a.untilStopped(signals, hup, n, out)
+}
+
+// notify says that a message to systemd could not be sent.
+func (a *App) notify(err error) {
+	if err != nil {
+		a.log.Warn("systemd does not hear of this application", "error", err)
+	}
 }
 
 // verify reads the whole log, of an application that does not run, and says whether it
@@ -269,18 +299,19 @@ func (a *App) verify(out io.Writer) int {
 
 // untilStopped waits for a signal, or for the server to break, and stops. On hup it
 // reads the certificates again.
-func (a *App) untilStopped(signals, hup chan os.Signal, out io.Writer) int {
+func (a *App) untilStopped(signals, hup chan os.Signal, n *notifier, out io.Writer) int {
 	var failed error
 	select {
 	case <-hup:
 		a.reloadCertificates()
-		return a.untilStopped(signals, hup, out)
+		return a.untilStopped(signals, hup, n, out)
 	case s := <-signals:
 		a.log.Info("stopping", "signal", s.String(), "at_most", a.cfg.ShutdownTimeout.String())
 	case failed = <-a.serving:
 		a.serving <- failed
 		a.log.Error("the server broke", "error", failed)
 	}
+	a.notify(n.tell("STOPPING=1", "STATUS=finishing what was begun"))
 	ctx, cancel := context.WithTimeout(context.Background(), a.cfg.ShutdownTimeout)
 	defer cancel()
 	stopped := make(chan error, 1)

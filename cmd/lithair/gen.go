@@ -123,8 +123,7 @@ func (g *genRun) write(name string, source []byte) error {
 	g.differs++
 	switch {
 	case g.check:
-		fmt.Fprint(g.c.Out, gen.Diff(name, string(old), string(source)))
-		return nil
+		return g.c.PrintDiff(gen.Diff(name, string(old), string(source)))
 	case g.dryRun:
 		fmt.Fprintln(g.c.Out, name)
 		return nil

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"go/parser"
+	"go/token"
 	"io"
 	"io/fs"
 	"os"
@@ -47,6 +49,9 @@ func setupGenClient(fs *flag.FlagSet) func(*cli.Console, cli.Input) error {
 
 func (g *genClient) run(c *cli.Console, source string) error {
 	if err := g.defaults(); err != nil {
+		return &cli.ExitError{Code: cli.CodeUsage, Err: err}
+	}
+	if err := g.apart(source); err != nil {
 		return &cli.ExitError{Code: cli.CodeUsage, Err: err}
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), g.timeout)
@@ -95,6 +100,36 @@ func (g *genClient) defaults() error {
 		g.pkg = "client"
 		if dir, err := filepath.Abs(filepath.Dir(g.file)); err == nil && g.file != "-" && strings.Trim(filepath.Base(dir), "abcdefghijklmnopqrstuvwxyz0123456789") == "" {
 			g.pkg = filepath.Base(dir)
+		}
+	}
+	return nil
+}
+
+// apart says what is wrong with the folder of a client in Go: its types are called like those of the
+// application, so it is a package of its own.
+func (g *genClient) apart(source string) error {
+	if g.lang != "go" || g.file == "-" {
+		return nil
+	}
+	dir := filepath.Dir(g.file)
+	const advice = "a client in Go has types of the same names, so give it a folder of its own, such as -o client/client.go"
+	if here, err := os.Stat(dir); err == nil {
+		if there, err := os.Stat(source); err == nil && os.SameFile(here, there) {
+			return fmt.Errorf("-o %s is in the application's own package: %s", g.file, advice)
+		}
+	}
+	files, err := fs.Glob(os.DirFS(dir), "*.go")
+	if err != nil {
+		return err
+	}
+	for _, name := range files {
+		path := filepath.Join(dir, name)
+		f, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.PackageClauseOnly)
+		if err != nil {
+			return err
+		}
+		if p := f.Name.Name; p != g.pkg && p != g.pkg+"_test" && name != filepath.Base(g.file) {
+			return fmt.Errorf("-o %s is of package %s, and %s is of package %s: %s, or name the package by -package", g.file, g.pkg, path, p, advice)
 		}
 	}
 	return nil
@@ -154,8 +189,7 @@ func (g *genClient) write(c *cli.Console, text []byte) error {
 	case len(old) > 0 && !bytes.Contains(old[:min(len(old), 200)], []byte(sign)):
 		return fmt.Errorf("%s was not made by lithair gen client, so it is left alone: give it another name", g.file)
 	case g.check:
-		fmt.Fprint(c.Out, gen.Diff(g.file, string(old), string(text)))
-		return fmt.Errorf("%s is not up to date: run lithair gen client", g.file)
+		return errors.Join(fmt.Errorf("%s is not up to date: run lithair gen client", g.file), c.PrintDiff(gen.Diff(g.file, string(old), string(text))))
 	}
 	if err := errors.Join(os.MkdirAll(filepath.Dir(g.file), 0o755), os.WriteFile(g.file, text, 0o644)); err != nil {
 		return err

@@ -44,6 +44,8 @@ func TestGenClient(t *testing.T) {
 		{"check of standard output", []string{"-lang", "ts", "-check", url}, 2, "", "-check wants the file"},
 		{"nobody", []string{"-lang", "ts", "http://127.0.0.1:1"}, cli.CodeUnreachable, "", ""},
 		{"nothing", []string{"-lang", "ts", in("none")}, cli.CodeNotFound, "", "no such file"},
+		{"in the program's own package", []string{"-package", "main", "-o", "../../examples/hello/client.go", "../../examples/hello"}, 2, "", "the application's own package"},
+		{"in another package", []string{"-o", "../../examples/hello/client.go", url}, 2, "", "is of package main"},
 		{"two of them", []string{"-lang", "ts", url, url}, 2, "", "want [SOURCE]"},
 	}
 	for _, s := range steps {

@@ -55,7 +55,8 @@ type Console struct {
 	In       *bufio.Reader
 	Out, Err io.Writer
 
-	program *Program
+	program            *Program
+	colorOut, colorErr bool
 }
 
 // Command is one verb. Setup declares its flags and returns what runs it.
@@ -92,6 +93,9 @@ func (p *Program) Has(word string) bool {
 // Run carries out a command line and returns the exit code.
 func (p *Program) Run(c *Console, args []string) int {
 	c.program = p
+	if err := c.colors("auto"); err != nil {
+		return c.report(p.Name, err)
+	}
 	if len(args) == 0 || wantsHelp(args[0]) {
 		return c.usage("", len(args) > 0)
 	}
@@ -163,6 +167,7 @@ func (c *Console) do(k *Command, args []string) int {
 	fs.SetOutput(io.Discard)
 	runIt := k.Setup(fs)
 	keys := fs.String("encryption-key-file", "", "file with the keys of what is encrypted, a line \"NUMBER:KEY\" each (default: those in $"+keysVariable+", if it is set)")
+	color := fs.String("color", "auto", strings.Join(colorModes, ", ")+"; auto: on a terminal, unless NO_COLOR is set")
 	if f := fs.Lookup("dir"); f != nil && c.program.Dir != "" && f.DefValue == "" {
 		f.DefValue, f.Usage = c.program.Dir, strings.TrimSuffix(f.Usage, " (required)")
 		if err := f.Value.Set(c.program.Dir); err != nil {
@@ -188,6 +193,10 @@ func (c *Console) do(k *Command, args []string) int {
 			break
 		}
 		given, rest = append(given, fs.Arg(0)), fs.Args()[1:]
+	}
+	if err := c.colors(*color); err != nil {
+		fmt.Fprintf(c.Err, "%s: %v\n", fs.Name(), err)
+		return CodeUsage
 	}
 	if n := len(k.Args); c.program.Dir != "" && n > 0 && k.Args[n-1] == "DIR" && len(given) == n-1 {
 		given = append(given, c.program.Dir)
@@ -273,7 +282,7 @@ func (c *Console) report(name string, err error) int {
 	case errors.As(err, &damage), errors.As(err, &corrupt):
 		code = CodeDamaged
 	}
-	fmt.Fprintf(c.Err, "%s: %s\n", name, Coded(err))
+	fmt.Fprintf(c.Err, "%s: %s\n", paint(c.colorErr, bad, name), Coded(err))
 	return code
 }
 

@@ -69,7 +69,11 @@ func (c *Console) printFinding(f *Finding, asJSON bool) error {
 	if asJSON {
 		return c.PrintJSON(f)
 	}
-	mark := map[string]string{findingOK: "ok  ", findingWarning: "WARN", findingFailed: "FAIL"}[f.Status]
+	mark := map[string]string{
+		findingOK:      paint(c.colorOut, good, "ok") + "  ",
+		findingWarning: paint(c.colorOut, odd, "WARN"),
+		findingFailed:  paint(c.colorOut, bad, "FAIL"),
+	}[f.Status]
 	_, err := fmt.Fprintf(c.Out, "%s %-10s %s\n", mark, f.Name, f.Detail)
 	if f.Hint != "" {
 		_, err = fmt.Fprintf(c.Out, "     %-10s %s\n", "", f.Hint)

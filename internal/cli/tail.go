@@ -29,7 +29,7 @@ func setupTail(fs *flag.FlagSet) func(*Console, Input) error {
 	var f tailFlags
 	fs.BoolVar(&f.json, "json", false, "print one JSON document a record")
 	fs.StringVar(&f.dir, "dir", "", "data directory of the running application (required)")
-	fs.Uint64Var(&f.from, "from", 0, "log index to begin with; 0: only what comes")
+	fs.Uint64Var(&f.from, "from", 0, "log index to begin with, which must be there or be the next; 0: only what comes")
 	fs.StringVar(&f.model, "model", "", "only records with events of this model")
 	fs.Uint64Var(&f.count, "n", 0, "end after so many records; 0: when interrupted")
 	return func(c *Console, _ Input) error {
@@ -78,8 +78,7 @@ func (c *Console) tail(ctx context.Context, f tailFlags) (err error) {
 	}
 	defer func() { err = errors.Join(err, client.Close()) }()
 	if r.StatusCode() != 200 {
-		text, e := r.ReadAll(4096)
-		return errors.Join(fmt.Errorf("the application answers %d: %s", r.StatusCode(), text), e)
+		return refusal(r)
 	}
 	lines := bufio.NewScanner(r.Body())
 	lines.Buffer(make([]byte, 64<<10), maxTailLine)
@@ -108,6 +107,20 @@ func (c *Console) tail(ctx context.Context, f tailFlags) (err error) {
 		}
 	}
 	return nil
+}
+
+// refusal is what the application answered in place of records.
+func refusal(r *wire.ClientResponse) error {
+	text, err := r.ReadAll(4096)
+	var problem struct{ Detail string }
+	if e := jsonx.Unmarshal(text, &problem); e != nil || problem.Detail == "" {
+		problem.Detail = fmt.Sprintf("the application answers %d: %s", r.StatusCode(), text)
+	}
+	code := CodeFailed
+	if r.StatusCode() == 404 {
+		code = CodeNotFound
+	}
+	return errors.Join(&ExitError{code, errors.New(problem.Detail)}, err)
 }
 
 // names says whether an event of a record is of a model.
@@ -256,9 +269,9 @@ func (c *Console) printCheck(format string, s *ShownCheck) error {
 		return nil
 	}
 	for _, p := range s.Checks {
-		mark := "ok  "
+		mark := paint(c.colorOut, good, "ok") + "  "
 		if !p.OK {
-			mark = "FAIL"
+			mark = paint(c.colorOut, bad, "FAIL")
 		}
 		fmt.Fprintln(c.Out, strings.TrimSpace(mark+" "+p.Name+" "+p.Problem))
 	}

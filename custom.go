@@ -2,10 +2,12 @@ package lithair
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
 
 	"github.com/lithair/lithair-go/jsonx"
+	"github.com/lithair/lithair-go/state"
 )
 
 // CustomEvent is an event of an application's own about a record of T: a struct whose fields,
@@ -31,7 +33,8 @@ import (
 //
 // An event is called like its type, or as a method EventName() string says: the name stays in
 // the log, so a type that is renamed keeps its name by that method. Payloads are read by what
-// the type is when they are read, with unknown members passed over.
+// the type is when they are read, with unknown members passed over; see [VersionedEvent] for
+// members whose meaning changes.
 type CustomEvent[T any] interface {
 	Apply(v *T) error
 }
@@ -45,6 +48,66 @@ func nameOf(t reflect.Type) string {
 		return n.EventName()
 	}
 	return t.Name()
+}
+
+// VersionedEvent is a custom event whose payloads once had another meaning. A member that is new, or gone,
+// needs no version: what is not there is the zero value, and what is not known is passed over. A
+// member that means something else, cents where it was euros, does:
+//
+//	// Priced says what an article costs, in cents. Version 1 had euros.
+//	type Priced struct {
+//		Cents int64 `json:"cents"`
+//	}
+//
+//	func (Priced) EventVersion() int { return 2 }
+//
+//	func (Priced) Upcast(from int, payload []byte) ([]byte, error) {
+//		var old struct{ Euros float64 }
+//		if err := jsonx.Unmarshal(payload, &old); err != nil {
+//			return nil, err
+//		}
+//		return jsonx.Marshal(Priced{Cents: int64(math.Round(old.Euros * 100))})
+//	}
+//
+// Emit stores the version beside the payload. [As] and [OnEvent] have Upcast lift older payloads, one
+// version after the other, before they are read: by the code that runs then, and from the log as it is,
+// which never changes. State is not concerned: replay takes outcomes and reads no payload.
+type VersionedEvent interface {
+	// EventVersion is the version of the payloads that the type has: 2 or more, without gaps.
+	EventVersion() int
+	// Upcast returns the payload, which is of version from, as version from+1 has it. It is called on a zero
+	// value, keeps nothing of payload, and depends on nothing else.
+	Upcast(from int, payload []byte) ([]byte, error)
+}
+
+// ErrEventVersion is an event whose version this program does not know: a newer one wrote it. A hook
+// that gets it waits, as for any error, until such a program runs in its place.
+var ErrEventVersion = errors.New("lithair: an event of a version that this program does not know")
+
+// versionOf returns what lifts payloads of a type, and the version that it has.
+func versionOf(t reflect.Type) (VersionedEvent, int) {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if v, ok := reflect.New(t).Interface().(VersionedEvent); ok {
+		return v, max(1, v.EventVersion())
+	}
+	return nil, 1
+}
+
+// lift brings a payload from a version to that of the type.
+func lift(t reflect.Type, version int, payload []byte) ([]byte, error) {
+	up, newest := versionOf(t)
+	if version > newest {
+		return nil, fmt.Errorf("%w: it is of version %d, and %v of %d", ErrEventVersion, version, t, newest)
+	}
+	for v := version; v < newest; v++ {
+		var err error
+		if payload, err = up.Upcast(v, payload); err != nil {
+			return nil, fmt.Errorf("from version %d to %d: %w", v, v+1, err)
+		}
+	}
+	return payload, nil
 }
 
 // Emit records an event about the record with that key. Its outcome is checked as that of Put
@@ -69,15 +132,22 @@ func (c *Collection[T]) Emit(tx *Tx, key any, e CustomEvent[T]) error {
 	if err != nil {
 		return fmt.Errorf("lithair: event %T: %w", e, err)
 	}
-	return tx.tx.Emit(c.table, string(k), nameOf(reflect.TypeOf(e)), payload, func(ptr any) error { return e.Apply(ptr.(*T)) })
+	_, version := versionOf(reflect.TypeOf(e))
+	said := state.Custom{Name: nameOf(reflect.TypeOf(e)), Version: uint32(version), Payload: payload}
+	return tx.tx.Emit(c.table, string(k), said, func(ptr any) error { return e.Apply(ptr.(*T)) })
 }
 
-// As reads the payload of an event as E; ok is false when it is called otherwise.
+// As reads the payload of an event as E, lifted to its version where it is a [VersionedEvent]; ok is false
+// when it is called otherwise. Errors: [ErrEventVersion], those of Upcast, and of reading JSON.
 func As[E CustomEvent[T], T any](e *Event[T]) (v E, ok bool, err error) {
 	if e.Name == "" || e.Name != nameOf(reflect.TypeFor[E]()) {
 		return v, false, nil
 	}
-	if err = jsonx.Unmarshal(e.Payload, &v); err != nil {
+	payload, err := lift(reflect.TypeFor[E](), max(1, e.Version), e.Payload)
+	if err == nil {
+		err = jsonx.Unmarshal(payload, &v)
+	}
+	if err != nil {
 		err = fmt.Errorf("lithair: event %s at sequence %d: %w", e.Name, e.Seq, err)
 	}
 	return v, true, err

@@ -46,6 +46,7 @@ type Event[T any] struct {
 	// Name is what the application calls an update, and Payload what it said of it, as JSON;
 	// empty where it has no name. See [Collection.Emit] and [OnEvent].
 	Name    string
+	Version int // of what the payload means, from 1 on; 0 without a name. See [VersionedEvent]
 	Payload []byte
 }
 
@@ -110,7 +111,7 @@ func (c *Collection[T]) event(e *Entry, tx *engine.Transaction, raw *state.Event
 	ev.EventInfo = EventInfo{tx.Seq, time.Unix(0, e.Time).UTC(), tx.Actor, tx.RequestID, tx.TraceID, tx.Command}
 	ev.Kind = raw.Kind
 	if raw.Custom != nil {
-		ev.Name, ev.Payload = raw.Custom.Name, raw.Custom.Payload
+		ev.Name, ev.Version, ev.Payload = raw.Custom.Name, max(1, int(raw.Custom.Version)), raw.Custom.Payload
 	}
 	if raw.Kind != Deleted {
 		err = codec.Decode(raw.Fields, &ev.Record)

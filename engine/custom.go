@@ -22,26 +22,26 @@ var (
 
 var eventName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]{0,63}$`)
 
-// Emit records a custom event about the record with that key: its name, its payload, which is
-// JSON, and its outcome, the fields that apply changed in the record it is given. apply runs
+// Emit records a custom event about the record with that key: what the application says of it, whose
+// payload is JSON, and its outcome, the fields that apply changed in the record it is given. apply runs
 // now, and never again: replay and other nodes take the outcome. The event is recorded also
 // where apply changes nothing.
 //
 // Errors: [ErrNotFound]; [ErrEventName], [ErrEventSealed], [ErrEventLocal]; *[TooLargeError] for
 // payloads over [MaxPayload]; those of apply, and of [Tx.Put].
-func (tx *Tx) Emit(t *Table, key, name string, payload []byte, apply func(ptr any) error) error {
+func (tx *Tx) Emit(t *Table, key string, said state.Custom, apply func(ptr any) error) error {
 	b, err := tx.usable(t)
 	switch {
 	case err != nil:
 		return err
-	case !eventName.MatchString(name):
+	case !eventName.MatchString(said.Name):
 		return ErrEventName
 	case t.model.Seals():
 		return ErrEventSealed
 	case t.model.MemoryOnly:
 		return ErrEventLocal
-	case len(payload) > MaxPayload:
-		return &TooLargeError{What: "the payload of an event", Limit: MaxPayload, Got: int64(len(payload))}
+	case len(said.Payload) > MaxPayload:
+		return &TooLargeError{What: "the payload of an event", Limit: MaxPayload, Got: int64(len(said.Payload))}
 	}
 	row := tx.batch.Get(b.schema.Number, key)
 	if row == nil {
@@ -54,5 +54,5 @@ func (tx *Tx) Emit(t *Table, key, name string, payload []byte, apply func(ptr an
 	if err := apply(ptr); err != nil {
 		return err
 	}
-	return tx.replace(t, b, key, row, ptr, &state.Custom{Name: name, Payload: payload})
+	return tx.replace(t, b, key, row, ptr, &said)
 }

@@ -81,6 +81,7 @@ const (
 	eventFieldCleared = 5
 	eventFieldName    = 6
 	eventFieldPayload = 7
+	eventFieldVersion = 8
 )
 
 // appendEvent appends one event with its length in front.
@@ -102,6 +103,9 @@ func appendEvent(dst []byte, ev *state.Event, scratch []byte) (out, scratchOut [
 	if ev.Custom != nil {
 		e.StringBytes(eventFieldName, ev.Custom.Name)
 		e.Bytes(eventFieldPayload, ev.Custom.Payload)
+		if ev.Custom.Version > 1 {
+			e.Uint(eventFieldVersion, uint64(ev.Custom.Version))
+		}
 	}
 	m := finish(&e)
 	return binenc.AppendBytes(dst, m), m
@@ -326,6 +330,12 @@ func decodeEvent(msg []byte) (ev state.Event, err error) {
 			ev.Custom = &state.Custom{Name: string(r.Bytes())}
 		case number == eventFieldPayload && w == binenc.WireBytes && ev.Custom != nil:
 			ev.Custom.Payload = r.Bytes()
+		case number == eventFieldVersion && w == binenc.WireInt && ev.Custom != nil:
+			n := r.Uint()
+			if n > 1<<32-1 {
+				return ev, fmt.Errorf("event version %d is too large", n)
+			}
+			ev.Custom.Version = uint32(n)
 		}
 	}
 }

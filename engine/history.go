@@ -125,7 +125,7 @@ func versionsIn(r eventlog.Record, model uint32, key string, rec []byte, fn func
 			}
 			touched = true
 			if ev.Custom != nil {
-				v.Events = append(v.Events, state.Custom{Name: ev.Custom.Name, Payload: bytes.Clone(ev.Custom.Payload)})
+				v.Events = append(v.Events, state.Custom{Name: ev.Custom.Name, Version: ev.Custom.Version, Payload: bytes.Clone(ev.Custom.Payload)})
 			}
 			switch ev.Kind {
 			case state.Deleted:

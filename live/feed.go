@@ -333,6 +333,9 @@ func (s *Server) block(e *engine.Entry) (*block, error) {
 				text("key", made.key).text("actor", tx.Actor).text("time", at)
 			if ev.Custom != nil {
 				o = o.text("event", ev.Custom.Name).raw("payload", string(ev.Custom.Payload))
+				if ev.Custom.Version > 1 {
+					o = o.number("version", uint64(ev.Custom.Version))
+				}
 			}
 			o[0] = ','
 			made.body = o

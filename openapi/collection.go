@@ -63,7 +63,7 @@ func (b *builder) past(c *Collection, key object, read string) {
 	text, integer := object{{"type", "string"}}, object{{"type", "integer"}}
 	by := object{{"index", integer}, {"time", object{{"type", "string"}, {"format", "date-time"}}}, {"actor", text}, {"command", text}, {"request_id", text}}
 	version := append(append(object{}, by...), member{"kind", text}, member{"changed", object{{"type", "array"}, {"items", text}}},
-		member{"events", object{{"type", "array"}, {"items", object{{"type", "object"}, {"properties", object{{"name", text}, {"payload", object{}}}}}}, {"description", "what the application calls it, where it does"}}}, member{"record", nullable(ref(read))})
+		member{"events", object{{"type", "array"}, {"items", object{{"type", "object"}, {"properties", object{{"name", text}, {"payload", object{}}, {"version", object{{"type", "integer"}}}}}}}, {"description", "what the application calls it, where it does"}}}, member{"record", nullable(ref(read))})
 	history := object{{"type", "object"}, {"properties", object{{"data", object{{"type", "array"}, {"items", object{{"type", "object"}, {"properties", version}}}}},
 		{"has_more", object{{"type", "boolean"}}}, {"complete", object{{"type", "boolean"}, {"description", "false when the log before is gone"}}}}}}
 	pattern := "GET " + c.Path + "/{id}/history"

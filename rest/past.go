@@ -164,7 +164,11 @@ func (c *collection) appendVersion(b []byte, v *engine.Version) (_ []byte, err e
 	for i, e := range v.Events {
 		b = append(b, [...]string{`,"events":[`, `,`}[min(i, 1)]...)
 		b = append(jsonx.AppendString(append(b, `{"name":`...), e.Name), `,"payload":`...)
-		if b = append(append(b, e.Payload...), '}'); i == len(v.Events)-1 {
+		b = append(b, e.Payload...)
+		if e.Version > 1 {
+			b = strconv.AppendUint(append(b, `,"version":`...), uint64(e.Version), 10)
+		}
+		if b = append(b, '}'); i == len(v.Events)-1 {
 			b = append(b, ']')
 		}
 	}

@@ -46,6 +46,7 @@ type Event struct {
 // not look at it.
 type Custom struct {
 	Name    string
+	Version uint32 // of what its payloads mean; 0 is the first, and so is 1
 	Payload []byte // JSON
 }
 

@@ -39,7 +39,8 @@ type shownEvent struct {
 	Key     string         `json:"key"`
 	Fields  map[string]any `json:"fields,omitempty"`
 	Cleared []string       `json:"cleared,omitempty"`
-	Name    string         `json:"event,omitempty"` // as the application calls it
+	Name    string         `json:"event,omitempty"`   // as the application calls it
+	Version uint32         `json:"version,omitempty"` // of the payload's meaning; none is the first
 	Payload jsonx.RawValue `json:"payload,omitempty"`
 }
 
@@ -152,7 +153,7 @@ func (b *Book) event(ev *state.Event) shownEvent {
 		s.Cleared = append(s.Cleared, fieldName(schema, n))
 	}
 	if ev.Custom != nil {
-		s.Name, s.Payload = ev.Custom.Name, ev.Custom.Payload
+		s.Name, s.Version, s.Payload = ev.Custom.Name, ev.Custom.Version, ev.Custom.Payload
 	}
 	return s
 }

@@ -82,7 +82,11 @@ func (c *Console) printRecord(r *Record) error {
 				line = fmt.Appendf(line, " without %v", e.Cleared)
 			}
 			if e.Name != "" {
-				line = fmt.Appendf(line, " as %s %s", e.Name, e.Payload)
+				line = fmt.Appendf(line, " as %s", e.Name)
+				if e.Version > 1 {
+					line = fmt.Appendf(line, " (version %d)", e.Version)
+				}
+				line = fmt.Appendf(line, " %s", e.Payload)
 			}
 			line = append(line, '\n')
 		}

@@ -1,14 +1,17 @@
 package lithair
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"html"
 	"io"
 	"slices"
 	"sync"
 
+	"github.com/lithair/lithair-go/internal/cli"
 	"github.com/lithair/lithair-go/openapi"
 	"github.com/lithair/lithair-go/rest"
 	"github.com/lithair/lithair-go/wire"
@@ -31,15 +34,32 @@ func (a *App) mountDocs() error {
 		}
 		return serveStatic(w, r, "application/json", body)
 	})
-	for _, f := range openapi.Page() {
+	faults := sync.OnceValue(errorsPage)
+	pages := append(openapi.Page(), openapi.File{Path: rest.TypesPath, ContentType: "text/html; charset=utf-8"})
+	for _, f := range pages {
 		err = errors.Join(err, a.mountFree(f.Path, func(w *wire.Response, r *wire.Request) error {
 			if err := w.SetHeader("Content-Security-Policy", openapi.Policy); err != nil {
 				return err
+			}
+			if f.Path == rest.TypesPath {
+				return serveStatic(w, r, f.ContentType, faults())
 			}
 			return serveStatic(w, r, f.ContentType, f.Body)
 		}))
 	}
 	return err
+}
+
+// errorsPage says what each code means; the member type of a problem leads to its heading.
+func errorsPage() []byte {
+	var b bytes.Buffer
+	b.WriteString("<!DOCTYPE html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width\">\n" +
+		"<title>Errors</title>\n<link rel=\"stylesheet\" href=\"/docs/page.css\">\n<main>\n<h1>Errors</h1>\n")
+	for _, f := range cli.Faults() {
+		fmt.Fprintf(&b, "<h2 id=\"%s\">%s %s</h2>\n<p>%s</p>\n", f.Code, f.Code, html.EscapeString(f.Title), html.EscapeString(f.Hint))
+	}
+	b.WriteString("</main>\n</html>\n")
+	return b.Bytes()
 }
 
 // printOpenAPI prints the description of an application that is not to start.

@@ -242,7 +242,7 @@ func (b *builder) problemSchema() object {
 	item := object{{"type", "object"}, {"properties", object{{"pointer", text("JSON Pointer into the body")}, {"code", text("the rule that is broken")}, {"message", text("for people")}}},
 		{"required", []string{"pointer", "code", "message"}}}
 	return object{{"type", "object"}, {"properties", object{
-		{"type", text("about:blank")}, {"title", text("the same for each error of a code")}, {"status", object{{"type", "integer"}}}, {"detail", text("what is wrong here")},
+		{"type", text("stays the same for a code, to be compared as text; a path of this application that says what it means, or about:blank")}, {"title", text("the same for each error of a code")}, {"status", object{{"type", "integer"}}}, {"detail", text("what is wrong here")},
 		{"code", code}, {"request_id", text("to be found in the log of the server")}, {"errors", object{{"type", "array"}, {"items", item}}},
 		{"details", object{{"type", "object"}, {"additionalProperties", object{{"type", "string"}}}, {"description", "messages by field"}}},
 		{"oldest_index", object{{"type", "integer"}, {"description", "with 410: the oldest index that can be read"}}}, {"error", text("detail, or else title")},

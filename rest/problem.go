@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"slices"
 	"strconv"
 
 	"github.com/lithair/lithair-go/jsonx"
@@ -33,12 +34,27 @@ func fault(c Code, detail string, items ...Item) *wire.Error {
 	return e
 }
 
+// TypesPath is where the application says what each code means. The member type of a problem is a link into
+// there, /docs/errors#LTH1010: a URI reference that stays the same for a code (RFC 9457 §3.1.1), to be compared as text,
+// without being fetched. It is a path, so that it leads to the application that answered, also without a network.
+// Codes that are not of the registry, an application's own, have the type about:blank.
+const TypesPath = "/docs/errors"
+
 // ErrorBody renders problem details (RFC 9457) with the members code, request_id, errors,
 // details ({field: message}) and error (a text, for clients that read only that). It is
 // for wire.Config.ErrorBody.
 func ErrorBody(r *wire.Request, e *wire.Error) (contentType string, body []byte) {
 	code := byStatus(e.Status)
-	b := append(make([]byte, 0, 512), `{"type":"about:blank","title":`...)
+	name := e.Code
+	if name == "" {
+		name = code.Code
+	}
+	kind := "about:blank"
+	if slices.ContainsFunc(Codes, func(c Code) bool { return c.Code == name }) {
+		kind = TypesPath + "#" + name
+	}
+	b := jsonx.AppendString(append(make([]byte, 0, 512), `{"type":`...), kind)
+	b = append(b, `,"title":`...)
 	title := e.Title
 	if title == "" {
 		title = code.Title
@@ -49,10 +65,6 @@ func ErrorBody(r *wire.Request, e *wire.Error) (contentType string, body []byte)
 	if e.Detail != "" {
 		text = e.Detail
 		b = jsonx.AppendString(append(b, `,"detail":`...), e.Detail)
-	}
-	name := e.Code
-	if name == "" {
-		name = code.Code
 	}
 	b = jsonx.AppendString(append(b, `,"code":`...), name)
 	if r != nil {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/lithair/lithair-go/internal/cli"
 	"github.com/lithair/lithair-go/internal/gen"
+	"github.com/lithair/lithair-go/model"
 )
 
 // genRun is one call of the command.
@@ -20,10 +21,11 @@ type genRun struct {
 	check, dryRun bool
 	differs       int // files that are not as they would be written
 	mistakes      int
+	unreviewed    int // changes that the reviewed copy of the schemas does not have
 }
 
 func setupGen(fs *flag.FlagSet) func(*cli.Console, cli.Input) error {
-	check := fs.Bool("check", false, "write nothing; print a diff and exit with 1 when a file is not up to date")
+	check := fs.Bool("check", false, "write nothing; print a diff and exit with 1 when a file, or the reviewed copy of the schemas, is not up to date")
 	dryRun := fs.Bool("dry-run", false, "write nothing; print what would be written")
 	return func(c *cli.Console, in cli.Input) error {
 		g := &genRun{c: c, check: *check, dryRun: *dryRun}
@@ -41,6 +43,8 @@ func setupGen(fs *flag.FlagSet) func(*cli.Console, cli.Input) error {
 			return fmt.Errorf("%d mistakes; nothing was written for their packages", g.mistakes)
 		case g.check && g.differs > 0:
 			return fmt.Errorf("%d files are not up to date: run lithair gen", g.differs)
+		case g.check && g.unreviewed > 0:
+			return fmt.Errorf("%d changes of models are not in %s: run lithair schema apply", g.unreviewed, model.ReviewFile)
 		}
 		return nil
 	}
@@ -104,7 +108,47 @@ func (g *genRun) dir(dir string) error {
 		g.mistakes += len(out.Mistakes)
 		return nil
 	}
-	return g.write(filepath.Join(dir, gen.FileName), out.Source)
+	if err := g.write(filepath.Join(dir, gen.FileName), out.Source); err != nil {
+		return err
+	}
+	return g.review(dir, out.Declared)
+}
+
+// review says where the reviewed copy of the schemas, if the package has one, is behind its models. It
+// is not written: that a schema changes is for somebody to agree to.
+func (g *genRun) review(dir string, models []*model.Model) error {
+	name := filepath.Join(dir, model.ReviewFile)
+	text, err := os.ReadFile(name)
+	if errors.Is(err, fs.ErrNotExist) || len(models) == 0 {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	old, err := model.ParseReview(text)
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	next, err := old.Next(models)
+	if err != nil { // schema plan says what to do
+		g.behind(name, err.Error())
+		return nil
+	}
+	for _, m := range models {
+		now := next.Find(m.Name)
+		if now == nil { // it is not logged
+			continue
+		}
+		for _, c := range model.Compare(old.Find(m.Name), now) {
+			g.behind(name, fmt.Sprintf("%s: %s (%s)", strings.TrimSuffix(c.Model+"."+c.Field, "."), c.What, c.Class))
+		}
+	}
+	return nil
+}
+
+func (g *genRun) behind(name, what string) {
+	g.unreviewed++
+	fmt.Fprintf(g.c.Err, "note: %s is behind: %s; see lithair schema diff\n", name, what)
 }
 
 // write brings a file up to date, or says what that would change. A file that is not asked

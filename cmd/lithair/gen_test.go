@@ -3,8 +3,12 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
+
+	root "github.com/lithair/lithair-go"
+	"github.com/lithair/lithair-go/model"
 )
 
 const noteSource = `package p
@@ -64,5 +68,49 @@ func TestGen(t *testing.T) {
 		if exists() != s.file {
 			t.Errorf("%s: the file is there: %v", s.what, exists())
 		}
+	}
+}
+
+// TestGenReview says that the reviewed copy of the schemas is behind, and leaves it alone.
+func TestGenReview(t *testing.T) {
+	type Note struct {
+		ID   root.ID `json:"id"`
+		Text string  `json:"text"`
+	}
+	dir := t.TempDir()
+	file, source := filepath.Join(dir, model.ReviewFile), filepath.Join(dir, "p.go")
+	m, err := model.Of(reflect.TypeFor[Note]())
+	must(t, err)
+	review, err := (*model.Review)(nil).Next([]*model.Model{m})
+	must(t, err)
+	text, err := review.Text()
+	must(t, err)
+	must(t, os.WriteFile(file, text, 0o644))
+	for _, c := range []struct {
+		what, old, new string
+		check          int
+		note           string
+	}{
+		{"the same", "", "", 0, ""},
+		{"a field more", "Text string", "More int `json:\"more\"`\n\tText string", 1, "Note.more: the field is new, with number 3 (safe)"},
+		{"a renamed field", "\"text\"", "\"body\"", 1, "(lossy)"},
+		{"another type", "Text string", "Text int", 1, "is behind: "},
+		{"a model more", "//lithair:model\n", "//lithair:model\ntype Other struct {\n\tID lithair.ID `json:\"id\"`\n}\n\n//lithair:model\n", 1, "Other: the model is new (safe)"},
+	} {
+		must(t, os.WriteFile(source, []byte(strings.Replace(noteSource, c.old, c.new, 1)), 0o644))
+		code, _, words := lithair("", "gen", dir)
+		if code != 0 || !strings.Contains(words, c.note) || c.note == "" && strings.Contains(words, "behind") {
+			t.Errorf("%s: exit code %d\n%s", c.what, code, words)
+		}
+		if code, _, words := lithair("", "gen", "-check", dir); code != c.check || c.check > 0 && !strings.Contains(words, "run lithair schema apply") {
+			t.Errorf("%s: check: exit code %d, want %d\n%s", c.what, code, c.check, words)
+		}
+	}
+	if now, err := os.ReadFile(file); err != nil || string(now) != string(text) {
+		t.Errorf("the reviewed copy was written: %s %v", now, err)
+	}
+	must(t, os.WriteFile(file, []byte("{"), 0o644))
+	if code, _, words := lithair("", "gen", dir); code == 0 || !strings.Contains(words, model.ReviewFile) {
+		t.Errorf("%d %s", code, words)
 	}
 }

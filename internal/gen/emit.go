@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/lithair/lithair-go/model"
 )
 
 // header is the first line of generated code, in the form that tools know.
@@ -23,6 +25,8 @@ type Output struct {
 	Mistakes []*Mistake // what is wrong, in order of their places
 	Notes    []*Mistake // what is left to reflection, and why
 	Models   int        // how many structs were read
+
+	Declared []*model.Model // models that the code is for
 }
 
 // Generate makes the code of a package. An error is a fault of this package.
@@ -38,6 +42,11 @@ func Vet(p *Package) (Output, error) {
 
 func generate(p *Package, g *plan) (Output, error) {
 	out := Output{Mistakes: g.mistakes, Notes: g.notes, Models: len(g.models)}
+	for _, m := range g.models {
+		if m.model != nil {
+			out.Declared = append(out.Declared, m.model)
+		}
+	}
 	for _, list := range [][]*Mistake{out.Mistakes, out.Notes} {
 		slices.SortStableFunc(list, func(a, b *Mistake) int {
 			if a.Pos.Filename != b.Pos.Filename {

@@ -305,14 +305,16 @@ type nowWriter interface{ writeNow(b []byte) int }
 func (o *outgoing) run(ctx context.Context) {
 	defer o.t.done.Done()
 	log := o.t.cfg.Logger.With("peer", uint64(o.id), "address", o.address)
-	said, had := "", false
+	told, had := causes{}, false
+	pace := pace{after: o.t.cfg.RetryAfter}
 	for ctx.Err() == nil {
 		if o.stream != "" && !o.awaited(ctx) {
 			return
 		}
 		c, version, err := o.t.dial(ctx, o.address, o.id, streamKey{name: o.stream})
 		if err == nil {
-			said, had = "", true
+			told, had = causes{}, true
+			pace.connected()
 			if o.stream == "" {
 				log.Info("peer connected", "version", version)
 			}
@@ -328,14 +330,13 @@ func (o *outgoing) run(ctx context.Context) {
 			o.t.lost(o) // its connection broke, and nobody listens where it did
 			had = false
 		}
-		if err != nil && err.Error() != said {
-			said = err.Error()
+		if err != nil && told.add(err) {
 			log.Warn("peer cannot be reached", "error", err)
 		}
 		o.connected(nil, 0)
 		select {
 		case <-ctx.Done():
-		case <-time.After(o.pause(had)):
+		case <-time.After(pace.next()):
 		}
 	}
 }
@@ -353,15 +354,6 @@ func (o *outgoing) awaited(ctx context.Context) bool {
 		}
 		return true
 	}
-}
-
-// pause is short behind a connection that worked: whether the peer is dead is worth knowing
-// soon.
-func (o *outgoing) pause(had bool) time.Duration {
-	if had {
-		return time.Millisecond
-	}
-	return o.t.cfg.RetryAfter
 }
 
 // dial makes a connection and its handshake.

@@ -34,9 +34,20 @@ func (e *QuorumError) Error() string {
 	return fmt.Sprintf("consensus: of %d voters %d must answer, %d do: nothing could be committed", e.Voters, e.Need, e.Answer)
 }
 
-// must panics when an invariant does not hold: going on would spread what is wrong.
-func must(holds bool, format string, args ...any) {
-	if !holds {
-		panic("consensus: invariant broken: " + fmt.Sprintf(format, args...))
+// must panics when an invariant does not hold: going on would spread what is wrong. Numbers are boxed then alone, for
+// most calls stand on the way of every entry and message.
+func must(holds bool, format string, numbers ...uint64) {
+	if holds {
+		return
 	}
+	args := make([]any, len(numbers))
+	for i, n := range numbers {
+		args[i] = n
+	}
+	broken(format, args...)
+}
+
+// broken ends the replica: an invariant does not hold.
+func broken(format string, args ...any) {
+	panic("consensus: invariant broken: " + fmt.Sprintf(format, args...))
 }

@@ -41,7 +41,9 @@ func (r *Replica) take(entries []Entry) {
 // addConfig lets the configuration in an entry count from now on.
 func (r *Replica) addConfig(e Entry) {
 	m, err := ParseMembership(e.Data)
-	must(err == nil, "configuration at %d: %v", e.Index, err)
+	if err != nil {
+		broken("configuration at %d: %v", e.Index, err)
+	}
 	r.log.configs = append(r.log.configs, newConfig(e.Index, m))
 }
 

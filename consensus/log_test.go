@@ -245,3 +245,27 @@ func TestLargeEntriesGoAlone(t *testing.T) {
 		t.Errorf("entries per message: %v", got)
 	}
 }
+
+// TestAppendAllocations pins what a log that has the memory allocates for an entry that is appended, written, committed,
+// applied and dropped: nothing.
+func TestAppendAllocations(t *testing.T) {
+	r := disk3()
+	r.Runs = []TermRun{{1, 1}}
+	r.LastIndex, r.Commit, r.Applied = 1000, 1000, 1000 // indexes below 256 are boxed without an allocation
+	l := newLog(noStorage{}, r, 1<<30, 1<<20)
+	l.tail = make([]Entry, 0, 1000)
+	number := uint64(0)
+	if n := testing.AllocsPerRun(200, func() {
+		number++
+		l.append(Entry{Index: l.last + 1, Term: 1})
+		l.toWrite(number)
+		l.persisted(number)
+		l.commitTo(l.last)
+		if _, err := l.toApply(1 << 20); err != nil {
+			t.Fatal(err)
+		}
+		l.appliedTo(l.last)
+	}); n != 0 {
+		t.Errorf("%v allocations for an entry", n)
+	}
+}

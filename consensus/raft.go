@@ -198,8 +198,8 @@ func (r *Replica) refuseOld(m Message) {
 
 func (r *Replica) dispatch(m Message) {
 	if m.Kind.fromLeader() && m.Term == r.term {
-		must(r.role != Leader, "two leaders in term %d: %d and %d", r.term, r.cfg.ID, m.From)
-		must(r.lead == 0 || r.lead == m.From, "two leaders in term %d: %d and %d", r.term, r.lead, m.From)
+		must(r.role != Leader, "two leaders in term %d: %d and %d", r.term, uint64(r.cfg.ID), uint64(m.From))
+		must(r.lead == 0 || r.lead == m.From, "two leaders in term %d: %d and %d", r.term, uint64(r.lead), uint64(m.From))
 		if r.role != Follower || r.lead == 0 {
 			r.becomeFollower(r.term, m.From)
 		}
@@ -257,7 +257,7 @@ func (r *Replica) Tick() {
 
 // setHard changes term and vote together.
 func (r *Replica) setHard(term uint64, vote NodeID) {
-	must(term > r.term || term == r.term && (r.vote == 0 || r.vote == vote), "vote in term %d changes from %d to %d", term, r.vote, vote)
+	must(term > r.term || term == r.term && (r.vote == 0 || r.vote == vote), "vote in term %d changes from %d to %d", term, uint64(r.vote), uint64(vote))
 	if term != r.term || vote != r.vote {
 		r.term, r.vote, r.hardNumber = term, vote, r.number+1
 	}

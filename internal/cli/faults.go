@@ -19,6 +19,7 @@ import (
 	"github.com/lithair/lithair-go/model"
 	"github.com/lithair/lithair-go/rest"
 	"github.com/lithair/lithair-go/state"
+	"github.com/lithair/lithair-go/wire"
 )
 
 // Fault is one kind of error that users see. Codes never change their meaning: LTH1 are those of
@@ -36,7 +37,7 @@ type Fault struct {
 // faults is the registry, but for those of requests. The first that fits an error is its own.
 var faults = []Fault{
 	{Code: "LTH2001", Title: "Wrong flags or settings", Hint: "-h lists all flags; config show -origin says where each value comes from"},
-	{Code: "LTH2003", Title: "The address is in use", Hint: "stop who holds it, or choose another with -addr"},
+	fault("LTH2003", "The address is in use", "stop who holds it, or choose another with -addr", sentinel("wire.ErrSocketInUse", wire.ErrSocketInUse)),
 	{Code: "LTH2004", Title: "It cannot listen on the address", Hint: "choose an address of this machine, and a port above 1023 unless it may use lower ones"},
 	fault("LTH2008", "The reviewed schemas disagree", "run schema diff, have the difference reviewed, then schema apply", as[*model.ReviewError]("model.ReviewError")),
 	fault("LTH2009", "Old records could not be read", "give the new field another name and copy the values over, or go back to the old type", as[*model.EvolveError]("model.EvolveError")),
@@ -78,6 +79,7 @@ var faults = []Fault{
 	fault("LTH4011", "The node is fenced", "its state is not that of the others: run cluster verify, then cluster reseed", as[*node.FencedError]("node.FencedError")),
 	fault("LTH4012", "The node stands alone", "it has no other members to ask", sentinel("node.ErrAlone", node.ErrAlone)),
 	fault("LTH4013", "The release does not read the cluster's format", "start one that does: the message names what this one reads, and what the cluster writes", as[*consensus.FormatError]("consensus.FormatError")),
+	fault("LTH4014", "The file of a node's promises is damaged", "wait an election timeout after the node's last run has ended, then remove the file named", sentinel("node.ErrPromise", node.ErrPromise)),
 
 	fault("LTH5001", "Wrong usage of a command", "-h behind the command shows flags and examples", known{is: code(CodeUsage)}),
 	fault("LTH5002", "No application answers", "start it, or name its data directory with -dir, or its address with -url", known{is: code(CodeUnreachable)}),

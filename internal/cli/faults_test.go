@@ -43,10 +43,33 @@ var noFault = map[string]string{
 	"blob.ErrNotFound": "requests: LTH1010", "blob.TooLargeError": "requests: LTH1019",
 	"crypt.ErrDamaged": "becomes damage of the file it is in", "crypt.ErrHeader": "becomes damage of the file it is in", "crypt.ErrExhausted": "a file of more than 2^32 blocks cannot come to be",
 	"disk.ErrPower": "the simulated disk", "disk.PartError": "the simulated disk", "engine.RetentionError": "logged; the message says what to do",
+
+	"wire.ErrHeader": "a mistake in Go code", "wire.ErrStarted": "a mistake in Go code", "wire.ErrNoBody": "a mistake in Go code", "wire.ErrLength": "a mistake in Go code",
+	"wire.ErrHijacked": "a mistake in Go code", "wire.ErrReturned": "a mistake in Go code", "wire.ErrCookie": "a mistake in Go code", "wire.ErrEvent": "a mistake in Go code", "wire.ErrLine": "a mistake in Go code",
+	"wire.Error": "has a status and a code of its own", "ws.ErrNotUTF8": "a mistake in Go code", "live.Error": "has a code of live/SPEC.md", "rooms.Error": "has a code of live/SPEC.md",
+	"wire.ErrServerClosed": "the server was told to stop", "wire.ErrClientGone": "nobody is left to be told", "wire.PanicError": "requests: LTH1026",
+	"wire.ErrInflated": "requests: LTH1019", "wire.ErrCoding": "requests: LTH1007", "wire.ErrUseResponse": "says to the client what to do",
+	"wire.ErrMalformedResponse": "the cause in a wire.ClientError", "wire.ErrResponseHeader": "the cause in a wire.ClientError", "wire.ErrResponseFields": "the cause in a wire.ClientError",
+	"wire.ErrResponseTrailer": "the cause in a wire.ClientError", "wire.ErrInterim": "the cause in a wire.ClientError", "wire.ErrContentLimit": "the cause in a wire.ClientError",
+	"wire.ErrTooManyRedirects": "the cause in a wire.ClientError", "wire.ErrNotReplayable": "the cause in a wire.ClientError", "wire.ErrPoolFull": "the cause in a wire.ClientError",
+	"wire.ErrClientClosed": "a mistake in Go code", "wire.ErrResponseClosed": "a mistake in Go code",
+	"wire.ClientError": "of whoever calls another server; says stage and address", "wire.ProxyError": "the cause in a wire.ClientError",
+	"ws.ErrClosed": "the connection has ended; its close code says why", "ws.ErrQueueFull": "nothing was queued; the sender decides", "ws.ErrTimeout": "the connection has ended",
+	"ws.ErrServerClosed": "the server was told to stop", "ws.ErrHandled": "a mistake in Go code", "ws.CloseError": "has a close code (RFC 6455 §7.4)", "ws.ProtocolError": "has a close code (RFC 6455 §7.4)",
+	"ws.HandshakeError": "has a status (RFC 6455 §4)",
+	"client.ErrDiffers": "the client fetches the list anew", "client.ErrOffline": "the client connects again by itself",
+	"rooms.ErrBusy": "a word of live/SPEC.md", "rooms.ErrJoined": "a word of live/SPEC.md", "rooms.ErrJoins": "a word of live/SPEC.md", "rooms.ErrNotJoined": "a word of live/SPEC.md",
+	"rooms.ErrNotPresent": "a word of live/SPEC.md", "rooms.ErrRate": "a word of live/SPEC.md", "rooms.ErrRoomFull": "a word of live/SPEC.md", "rooms.ErrRooms": "a word of live/SPEC.md",
+	"rooms.ErrTooLarge": "a word of live/SPEC.md", "rooms.ErrUnavailable": "a word of live/SPEC.md", "rooms.ErrUnknownRoom": "a word of live/SPEC.md", "rooms.ErrMessage": "between nodes, logged",
+	"lithair.ErrBusy": "requests: LTH1027", "lithair.ErrClosed": "requests: LTH1028", "lithair.ErrJobTooLarge": "of whoever adds the job; the message has the limit", "lithair.ErrNested": "a mistake in Go code",
+	"lithair.ErrNotCommitted": "requests: LTH1029", "lithair.ErrNotFound": "requests: LTH1010", "lithair.ErrNotLeader": "requests: LTH1028", "lithair.NotLeaderError": "requests: LTH1028",
+	"lithair.ErrOutcomeUnknown": "requests: LTH1030", "lithair.ErrTxDone": "a mistake in Go code", "lithair.ErrNotLeased": "the worker has lost the job, and another has it", "lithair.ErrSnapshotDone": "a mistake in Go code",
+	"lithair.ErrEventVersion": "logged as what holds up a hook; the message names both versions",
 }
 
 // faultPackages are those whose exported errors users may see.
-var faultPackages = []string{"eventlog", "model", "state", "consensus", "consensus/node", "engine", "blob", "backup", "internal/crypt", "internal/disk"}
+var faultPackages = []string{"eventlog", "model", "state", "consensus", "consensus/node", "engine", "blob", "backup", "internal/crypt", "internal/disk",
+	"wire", "ws", "live", "live/client", "rooms", "."}
 
 // TestRegistryIsComplete walks the sources: each exported error is in the registry or says why not,
 // each code in use is in it, none of it is unused, and each name of middleware is there.
@@ -59,8 +82,12 @@ func TestRegistryIsComplete(t *testing.T) {
 	}
 	found := map[string]bool{}
 	for _, dir := range faultPackages {
+		pkg := path.Base(dir)
+		if dir == "." {
+			pkg = "lithair"
+		}
 		for _, name := range exportedErrors(t, filepath.Join("..", "..", dir)) {
-			full := path.Base(dir) + "." + name
+			full := pkg + "." + name
 			found[full] = true
 			if named[full] == (noFault[full] != "") {
 				t.Errorf("%s: registered: %v, and without a code: %q; it must be one of the two", full, named[full], noFault[full])
@@ -203,7 +230,7 @@ func codesInSource(t *testing.T) (codes, words map[string]bool) {
 // TestErrorPages holds docs/errors.md against the registry; -update writes it.
 func TestErrorPages(t *testing.T) {
 	var b strings.Builder
-	b.WriteString("# Error codes\n\nCodes never change their meaning. `lithair errors lookup CODE` prints the same. LTH1: requests, in the member `code` of\n`application/problem+json`; LTH2: starts and settings; LTH3: data; LTH4: clusters; LTH5: commands.\n")
+	b.WriteString("# Error codes\n\nCodes never change their meaning. `lithair errors lookup CODE` prints the same. LTH1: requests, in the member `code` of\n`application/problem+json`, whose `type` is `/docs/errors#CODE`, a page of the application itself; LTH2: starts and settings; LTH3: data; LTH4: clusters; LTH5: commands.\n")
 	for _, f := range Faults() {
 		fmt.Fprintf(&b, "\n## %s\n\n%s: %s.\n", f.Code, f.Title, f.Hint)
 		if len(f.Names) > 0 {

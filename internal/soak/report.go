@@ -23,6 +23,7 @@ type Report struct {
 	Gaps       map[string]string `json:"gaps"` // by fault: from its beginning to the next acknowledged change of a register
 	Trends     []Trend           `json:"trends"`
 	Samples    [][]Sample        `json:"samples"` // by node
+	Words      map[string]int    `json:"words"`   // warnings and errors that nodes logged, by level and message
 	Problems   []string          `json:"problems"`
 	Dir        string            `json:"dir,omitzero"` // where data and words of the nodes are kept; empty where nothing broke
 }
@@ -34,7 +35,7 @@ func (r *run) report() *Report {
 		gaps[fault] = fleet.Distribution(list)
 	}
 	rep := &Report{Seed: r.cfg.Seed, Seconds: time.Since(r.t.begun).Round(time.Second / 10).Seconds(), Rounds: len(r.samples[0]), Operations: r.tally.ops, Faults: r.tally.faults, LeftOut: r.tally.left, Checks: r.tally.checks,
-		Gaps: gaps, Trends: r.trends(), Samples: r.samples, Problems: slices.Concat([]string{}, r.t.problems)}
+		Gaps: gaps, Trends: r.trends(), Samples: r.samples, Words: r.words, Problems: slices.Concat([]string{}, r.t.problems)}
 	if len(rep.Problems) > 0 {
 		rep.Dir = r.cfg.Dir
 	}
@@ -60,6 +61,10 @@ func (rep *Report) Print(w io.Writer) error {
 	fmt.Fprintln(tw, "\t\t\t\ncheck\ttimes\t\t")
 	for _, k := range slices.Sorted(maps.Keys(rep.Checks)) {
 		fmt.Fprintf(tw, "%s\t%d\t\t\n", k, rep.Checks[k])
+	}
+	fmt.Fprintln(tw, "\t\t\t\nnodes said\ttimes\t\t")
+	for _, k := range slices.Sorted(maps.Keys(rep.Words)) {
+		fmt.Fprintf(tw, "%s\t%d\t\t\n", k, rep.Words[k])
 	}
 	if err := tw.Flush(); err != nil {
 		return err

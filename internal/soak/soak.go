@@ -41,6 +41,7 @@ type run struct {
 	verdicts  []fleet.Verdict
 	gaps      map[string][]time.Duration // by fault: from its beginning to the next acknowledged change
 	samples   [][]Sample                 // by node, of the ends of rounds
+	words     map[string]int             // warnings and errors of nodes
 	peaks     []Sample                   // by node, of all times
 	uploaders []*uploader                // of this round
 
@@ -63,6 +64,9 @@ func Run(ctx context.Context, cfg Config, out io.Writer) (*Report, error) {
 	}
 	if err != nil {
 		return nil, err
+	}
+	if most := 103 - len("/node1/operator.sock"); len(dir) > most { // as long as a socket's path may be
+		return nil, errors.Join(fmt.Errorf("soak: Config.Dir: %s has %d bytes, at most %d", dir, len(dir), most), os.Remove(dir))
 	}
 	cfg.Dir = dir
 	r := &run{t: &reporter{out: out, begun: time.Now()}, cfg: cfg, plan: NewPlan(cfg), tally: newTally(), gaps: map[string][]time.Duration{}, disks: make([]*smallDisk, nodes), samples: make([][]Sample, nodes), peaks: make([]Sample, nodes)}
@@ -117,6 +121,7 @@ func (r *run) loop(ctx context.Context) {
 		r.t.Errorf("%d changes and %d reads: this proves nothing", all.Changes, all.Reads)
 	}
 	r.judgeSamples()
+	r.judgeWords()
 }
 
 // on says whether the round's clients go on.

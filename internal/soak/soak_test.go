@@ -3,6 +3,7 @@ package soak
 import (
 	"bytes"
 	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -96,5 +97,32 @@ func TestTrends(t *testing.T) {
 	r.judgeSamples()
 	if len(r.t.problems) != 1 || !strings.Contains(r.t.problems[0], "descriptors of node 2: 55 in the first third of rounds, 75 in the last") {
 		t.Errorf("%q", r.t.problems)
+	}
+}
+
+// TestWords: lines of the log are counted by level and message.
+func TestWords(t *testing.T) {
+	dir := t.TempDir()
+	text := "a banner\n" + `{"level":"WARN","msg":"a"}` + "\n" + `{"level":"ERROR","msg":"b"}` + "\n" + `{"level":"WARN","msg":"a"}` + "\n" + `{"other":1}` + "\n"
+	if err := os.WriteFile(dir+"/node1.log", []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got, err := readWords(dir)
+	if want := map[string]int{"WARN a": 2, "ERROR b": 1}; err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("%v, %v, want %v", got, err, want)
+	}
+}
+
+// TestLongFolder: a folder whose name is too long for a socket is refused, and left as it was.
+func TestLongFolder(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), strings.Repeat("x", 100))
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Run(t.Context(), Config{Dir: dir, Length: time.Second}, t.Output()); err == nil || !strings.Contains(err.Error(), "Config.Dir") {
+		t.Errorf("%v", err)
+	}
+	if list, err := os.ReadDir(dir); err != nil || len(list) > 0 {
+		t.Errorf("%v, %v", list, err)
 	}
 }

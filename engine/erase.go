@@ -25,7 +25,9 @@ import (
 // repeated.
 //
 // Copies of log and snapshots that were made before still hold the key, and so may a damaged
-// snapshot, which is put aside as a start would.
+// snapshot, which is put aside as a start would. What a transaction sealed that was never
+// committed, under a key of its own, stays behind the log's truncation until retention takes
+// it, see Redaction in eventlog/SPEC.md.
 //
 // Errors: [ErrNotFound] when nothing was ever sealed for it; as [Engine.Do]; those of the
 // disk, behind which the key is destroyed but may still stand in a file: the engine tries

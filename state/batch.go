@@ -17,6 +17,14 @@ type Batch struct {
 	undo       []undo
 	frozen     [][]*table // per event in undo on SchemaModel: all tables before it
 	scratch    scratch
+	last       lookup
+}
+
+// lookup is what a Get has found: mostly the record that an event is about next.
+type lookup struct {
+	model uint32
+	key   string
+	row   *Row // nil: nothing is remembered
 }
 
 // undo takes one event back.
@@ -35,6 +43,16 @@ func (r *Root) Begin() *Batch {
 	b := &Batch{view: r.view, owned: make([]bool, len(r.tables))}
 	b.tables = slices.Clone(r.tables)
 	return b
+}
+
+// Get implements [Reader]. It allocates nothing.
+func (b *Batch) Get(model uint32, key string) *Row {
+	if b.last.row != nil && b.last.model == model && b.last.key == key {
+		return b.last.row
+	}
+	row := b.view.Get(model, key)
+	b.last = lookup{model, key, row}
+	return row
 }
 
 // own returns a table that the batch may change; nil when there is none.
@@ -64,7 +82,8 @@ func (b *Batch) Apply(seq uint64, ev Event) error {
 	if t == nil {
 		return &FactError{Seq: seq, Event: ev, Reason: "no such model is declared"}
 	}
-	old, _ := t.rows.Get(ev.Key)
+	old := b.Get(ev.Model, ev.Key)
+	b.last = lookup{}
 	rec, reason, err := b.outcome(old, &ev)
 	if reason != "" || err != nil {
 		return &FactError{Seq: seq, Event: ev, Reason: reason, Err: err}
@@ -143,6 +162,7 @@ func (b *Batch) Mark() Mark { return Mark(len(b.undo)) }
 // Rollback takes back every event applied since m. The batch is then as it was at m:
 // records, indexes, counts, schemas and hash.
 func (b *Batch) Rollback(m Mark) {
+	b.last = lookup{}
 	for len(b.undo) > int(m) {
 		u := b.undo[len(b.undo)-1]
 		b.undo[len(b.undo)-1] = undo{}

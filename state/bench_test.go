@@ -95,6 +95,32 @@ func BenchmarkUpdate(b *testing.B) {
 	}
 }
 
+// A transaction that reads a record and changes it, 50 of them in a batch.
+func BenchmarkReadAndUpdate(b *testing.B) {
+	r := newRig(b)
+	events := r.creations(b, benchRows, true)
+	root := r.rootOf(b, events)
+	number := r.schema.Field("note").Number
+	i := 0
+	b.ReportAllocs()
+	for b.Loop() {
+		batch := root.Begin()
+		for range 50 {
+			key := events[i%benchRows].Key
+			if batch.Get(1, key) == nil {
+				b.Fatal("not found")
+			}
+			patch := patchOf(number, "x"+string(rune('a'+i%26)))
+			if err := batch.Apply(1, Event{Model: 1, Kind: Updated, Key: key, Fields: patch}); err != nil {
+				b.Fatal(err)
+			}
+			i++
+		}
+		root = batch.Seal(1, 1)
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/50, "ns/tx")
+}
+
 func BenchmarkGet(b *testing.B) {
 	r := newRig(b)
 	events := r.creations(b, benchRows, true)

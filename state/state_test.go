@@ -240,6 +240,42 @@ func TestRandomEventsReplayAndRollback(t *testing.T) {
 	}
 }
 
+// What a batch remembers of the last Get is never older than what was applied or taken back since.
+func TestGetBesideChanges(t *testing.T) {
+	r := newRig(t)
+	event := r.creations(t, 1, false)[0]
+	b := r.rootOf(t, []Event{event}).Begin()
+	note := r.schema.Field("note").Number
+	created := b.Get(1, event.Key)
+	if created == nil || b.Get(SchemaModel, event.Key) != nil || b.Get(1, event.Key) != created {
+		t.Fatal("the record is not where it was made, or elsewhere, too")
+	}
+	mark := b.Mark()
+	for i := range 3 {
+		old := b.Get(1, event.Key)
+		ev := Event{Model: 1, Kind: Updated, Key: event.Key, Fields: patchOf(note, fmt.Sprint(i))}
+		if err := b.Apply(uint64(5+i), ev); err != nil {
+			t.Fatal(err)
+		}
+		if got := b.Get(1, event.Key); got == old || got.Seq() != uint64(5+i) {
+			t.Errorf("change %d: Get returns the record of sequence %d", i, got.Seq())
+		}
+	}
+	b.Rollback(mark)
+	if b.Get(1, event.Key) != created {
+		t.Error("Get returns a record that was taken back")
+	}
+	if err := b.Apply(9, Event{Model: 1, Kind: Deleted, Key: event.Key}); err != nil {
+		t.Fatal(err)
+	}
+	if b.Get(1, event.Key) != nil {
+		t.Error("Get returns a record that was deleted")
+	}
+	if err := b.Apply(9, event); err != nil || b.Get(1, event.Key) == nil {
+		t.Errorf("%v, or Get does not return a record that was made again", err)
+	}
+}
+
 func TestImpossibleFactsAreRefused(t *testing.T) {
 	r := newRig(t)
 	b := Empty().Begin()

@@ -19,6 +19,7 @@ type node[V any] struct {
 	keys  []string
 	vals  []V
 	kids  []*node[V]
+	heads []uint64 // of an inner node: of its keys, see head; never changed
 
 	shared bool // keys are those of the node that this one is a copy of
 }
@@ -81,13 +82,42 @@ func (n *node[V]) search(key string) (i int, found bool) {
 	return lo, lo < len(n.keys) && n.keys[lo] == key
 }
 
-// child returns the kid that key belongs to.
+// child returns the kid that key belongs to. Most comparisons are of heads, which lie beside
+// each other, while each key is somewhere else in memory. Leaves have none: they would take
+// 8 bytes for each entry.
 func (n *node[V]) child(key string) int {
-	i, found := n.search(key)
-	if !found && i > 0 {
-		i--
+	h := head(key)
+	lo, hi := 0, len(n.heads) // keys before lo are at most key, from hi on greater
+	for lo < hi {
+		mid := int(uint(lo+hi) >> 1)
+		if g := n.heads[mid]; g < h || g == h && n.keys[mid] <= key {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
 	}
-	return i
+	return max(lo-1, 0)
+}
+
+// head is the first 8 bytes of a key as a number, so that keys with different heads are in
+// the order of those. A shorter key is filled up with zeros.
+func head(key string) (h uint64) {
+	if len(key) >= 8 {
+		return uint64(key[0])<<56 | uint64(key[1])<<48 | uint64(key[2])<<40 | uint64(key[3])<<32 |
+			uint64(key[4])<<24 | uint64(key[5])<<16 | uint64(key[6])<<8 | uint64(key[7])
+	}
+	for i := range len(key) {
+		h |= uint64(key[i]) << (56 - 8*i)
+	}
+	return h
+}
+
+// headKeys computes the heads of an inner node whose keys have changed.
+func (n *node[V]) headKeys() {
+	n.heads = make([]uint64, len(n.keys))
+	for i, key := range n.keys {
+		n.heads[i] = head(key)
+	}
 }
 
 // begin makes sure that t has an owner to mark its nodes with.
@@ -102,7 +132,7 @@ func (t *Tree[V]) own(n *node[V]) *node[V] {
 	if n.owner == t.owner {
 		return n
 	}
-	c := &node[V]{owner: t.owner, size: n.size, keys: n.keys, shared: true}
+	c := &node[V]{owner: t.owner, size: n.size, keys: n.keys, heads: n.heads, shared: true}
 	if n.kids != nil {
 		c.kids = roomy(n.kids)
 	} else {

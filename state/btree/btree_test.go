@@ -58,6 +58,14 @@ func checkNode(t *testing.T, n *node[int], root, last bool) int {
 		t.Fatalf("node of %d keys, want %d to %d, sorted %v", len(n.keys), least, maxEntries, slices.IsSorted(n.keys))
 	}
 	size := len(n.vals)
+	if n.kids != nil && len(n.heads) != len(n.keys) || n.kids == nil && n.heads != nil {
+		t.Fatalf("%d heads of %d keys, %d kids", len(n.heads), len(n.keys), len(n.kids))
+	}
+	for i, h := range n.heads {
+		if h != head(n.keys[i]) {
+			t.Fatalf("head %d is %x, the key is %q", i, h, n.keys[i])
+		}
+	}
 	for i, k := range n.kids {
 		size += checkNode(t, k, false, last && i == len(n.kids)-1)
 		if k.keys[0] < n.keys[i] || i > 0 && n.kids[i-1].keys[len(n.kids[i-1].keys)-1] >= n.keys[i] {

@@ -99,6 +99,7 @@ func above[V any](level []*node[V]) []*node[V] {
 			n.keys[j] = k.keys[0]
 			n.size += k.size
 		}
+		n.headKeys()
 		up = append(up, n)
 	}
 	return up

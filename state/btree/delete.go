@@ -56,8 +56,15 @@ func (t *Tree[V]) join(n *node[V], i int) {
 	if fits {
 		n.keys = slices.Delete(n.keys, i+1, i+2)
 		n.kids = slices.Delete(n.kids, i+1, i+2)
-		return
+	} else {
+		right := t.cut(l, len(l.keys)/2)
+		n.keys[i+1], n.kids[i+1] = right.keys[0], right
+		if right.kids != nil {
+			right.headKeys()
+		}
 	}
-	right := t.cut(l, len(l.keys)/2)
-	n.keys[i+1], n.kids[i+1] = right.keys[0], right
+	n.headKeys()
+	if l.kids != nil {
+		l.headKeys()
+	}
 }

@@ -12,6 +12,7 @@ func (t *Tree[V]) Set(key string, v V) (old V, replaced bool) {
 		left := t.root
 		t.root = &node[V]{owner: t.owner, size: left.size + right.size,
 			keys: []string{left.keys[0], right.keys[0]}, kids: []*node[V]{left, right}}
+		t.root.headKeys()
 	}
 	return old, replaced
 }
@@ -38,6 +39,7 @@ func (t *Tree[V]) set(n *node[V], key string, v V, last bool) (old V, replaced b
 	if key < n.keys[i] {
 		n.ownKeys()
 		n.keys[i] = key
+		n.headKeys()
 	}
 	if split != nil {
 		right = t.insertKid(n, i+1, split, last)
@@ -84,6 +86,10 @@ func (t *Tree[V]) insertKid(n *node[V], i int, kid *node[V], last bool) (right *
 	}
 	at.keys = insertAt(at.keys, i, kid.keys[0])
 	at.kids = insertAt(at.kids, i, kid)
+	n.headKeys()
+	if right != nil {
+		right.headKeys()
+	}
 	return right
 }
 

@@ -8,6 +8,8 @@ import (
 	"io"
 	"net"
 	"os"
+	"os/exec"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -17,10 +19,15 @@ import (
 // are no part of.
 func runIdle(args []string) error {
 	fs := flag.NewFlagSet("bench idle", flag.ExitOnError)
-	conns := fs.Int("conns", 18_000, "connections; each takes a file in both processes")
+	conns := fs.Int("conns", 18_000, "connections of a group; each takes a file in both of its processes")
+	groups := fs.Int("groups", 1, "groups, each a server and a client of its own; all are measured when all are open")
+	member := fs.Bool("member", false, "be a group of several: measure when standard input says so, and end with it")
 	parse(fs, args)
-	if *conns < 1 {
-		return errors.New("-conns must be positive")
+	if *conns < 1 || *groups < 1 {
+		return errors.New("-conns and -groups must be positive")
+	}
+	if *groups > 1 {
+		return idleGroups(*groups, *conns)
 	}
 	server, err := spawn("lithair", "serve", "-profile", "peers", "-addr", "{addr}")
 	if err != nil {
@@ -44,6 +51,12 @@ func runIdle(args []string) error {
 			return fmt.Errorf("connection %d: %w", i+1, err)
 		}
 	}
+	if *member {
+		fmt.Println("open")
+		if _, err := os.Stdin.Read(make([]byte, 1)); err != nil {
+			return err
+		}
+	}
 	after, err := restingBytes(server)
 	if err != nil {
 		return err
@@ -54,7 +67,62 @@ func runIdle(args []string) error {
 		}
 	}
 	fmt.Printf("%d idle connections in one process: %d KiB before, %d KiB with them, %d bytes each\n", *conns, before>>10, after>>10, (after-before)/int64(*conns))
-	return nil
+	if *member {
+		_, err = io.Copy(io.Discard, os.Stdin) // the others may not have measured yet
+	}
+	return err
+}
+
+// idleGroups runs groups at the same time, which measure and echo while the connections of all are open.
+func idleGroups(groups, conns int) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	type group struct {
+		in  io.WriteCloser
+		out *bufio.Reader
+		cmd *exec.Cmd
+	}
+	all := make([]group, groups)
+	for i := range all {
+		c := exec.Command(self, "idle", "-member", "-conns", strconv.Itoa(conns))
+		c.Stderr = os.Stderr
+		in, err := c.StdinPipe()
+		if err != nil {
+			return err
+		}
+		out, err := c.StdoutPipe()
+		if err != nil {
+			return err
+		}
+		if err := c.Start(); err != nil {
+			return err
+		}
+		defer c.Process.Kill() // where all went well it has ended
+		all[i] = group{in, bufio.NewReader(out), c}
+		if line, err := all[i].out.ReadString('\n'); err != nil { // one after the other: each opens as fast as it can
+			return fmt.Errorf("group %d: %q: %w", i+1, line, err)
+		}
+	}
+	fmt.Printf("%d connections are open\n", groups*conns)
+	for i := range all {
+		if _, err := io.WriteString(all[i].in, "\n"); err != nil {
+			return err
+		}
+	}
+	for i := range all {
+		line, err := all[i].out.ReadString('\n')
+		if err != nil {
+			return fmt.Errorf("group %d: %q: %w", i+1, line, err)
+		}
+		fmt.Print(line)
+	}
+	var ended error
+	for i := range all {
+		ended = errors.Join(ended, all[i].in.Close(), all[i].cmd.Wait())
+	}
+	return ended
 }
 
 // openIdle completes an opening handshake.

@@ -24,7 +24,7 @@ func runServe(args []string) error {
 cases  /echo /empty /notmod /stream /drop and a mirror of the request elsewhere;
        /plaintext, /json?bytes=N, /bytes?n=N; /ws (WebSocket echo)
 peers  /plain, /json, /echo; / (WebSocket echo, what begins with B to all); ends with its standard input
-app    /items, durable; ends with its standard input where that is a pipe`)
+app    /items, durable, and rooms bench/{room}; ends with its standard input where that is a pipe`)
 	data := fs.String("data", "", "folder of the app profile; default a fresh temporary one")
 	cpu := fs.String("cpuprofile", "", "write a CPU profile into this `FILE`")
 	parse(fs, args)
@@ -114,6 +114,7 @@ func serveApp(addr, dir string, untilInputEnds bool) (err error) {
 	}
 	app := lithair.New(lithair.Config{Name: "bench", Addr: addr, Dir: dir, LogLevel: "warn"})
 	lithair.Model[Item](app, "/items")
+	lithair.Room(app, "bench/{room}", lithair.RoomOptions{})
 	ctx, stop := interrupted()
 	defer stop()
 	var told <-chan struct{}

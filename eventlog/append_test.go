@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/lithair/lithair-go/eventlog"
@@ -236,4 +237,24 @@ func TestStep(t *testing.T) {
 		t.Errorf("%d durable, want %d", l.Durable(), n)
 	}
 	must(t, l.Close())
+}
+
+// TestGatherEndsWithoutAClock: in a bubble of testing/synctest the clock stands still while the log waits for writers who do
+// not come again.
+func TestGatherEndsWithoutAClock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := open(t, eventlog.Config{FS: disk.NewSim(1), Dir: "log"})
+		var wg sync.WaitGroup
+		for range 500 {
+			wg.Go(func() {
+				if _, err := l.Add(eventlog.Record{Payload: []byte("once")}); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		if l.Durable() != 500 {
+			t.Errorf("%d records are durable, want 500", l.Durable())
+		}
+	})
 }

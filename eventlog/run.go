@@ -122,6 +122,7 @@ func (l *Log) drain() {
 const (
 	gatherMost  = 60 * time.Microsecond // that a batch waits for writers, less than a sync takes
 	gatherQuiet = 5 * time.Microsecond  // without another record, after which nobody is waited for
+	quietYields = 1000                  // the same where the clock does not go on, as in a test's bubble
 )
 
 // gather waits until those who were just woken have appended again, or do not seem to
@@ -130,7 +131,7 @@ const (
 // otherwise the writers fall into two halves that take turns.
 func (l *Log) gather(waited int) {
 	begun := time.Now()
-	changed, want, last := begun, 0, -1
+	changed, want, last, quiet := begun, 0, -1, 0
 	for {
 		runtime.Gosched()
 		have := l.gathered()
@@ -138,10 +139,10 @@ func (l *Log) gather(waited int) {
 			want = have + waited
 		}
 		now := time.Now()
-		if have != last {
-			last, changed = have, now
+		if quiet++; have != last {
+			last, changed, quiet = have, now, 0
 		}
-		if have >= want || now.Sub(begun) >= gatherMost || now.Sub(changed) >= gatherQuiet {
+		if have >= want || quiet == quietYields || now.Sub(begun) >= gatherMost || now.Sub(changed) >= gatherQuiet {
 			return
 		}
 	}

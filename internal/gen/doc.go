@@ -7,6 +7,9 @@
 //
 // # What is read
 //
+// A type of the package with a method Apply(*Model) error is a custom event of that model: the collection
+// has EmitX and OnX for it, but those that the package declares itself.
+//
 // The Go files of one folder, without tests, by go/parser. Types are found by go/types with
 // its errors tolerated, so that a package need not compile, and does not before its first
 // generation: names are looked up in the folder, in other folders of the same module, in the

@@ -198,6 +198,7 @@ func (e *emitter) file(g *plan) {
 		e.collection(m)
 		e.conditions(m)
 		e.events(m)
+		e.custom(m)
 		if m.whole {
 			e.generated(m)
 			e.violations(m)

@@ -3,6 +3,7 @@ package gen
 import (
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // plural is the usual English plural of a Go name.
@@ -33,6 +34,12 @@ func kebab(name string) string {
 		b.WriteRune(unicode.ToLower(r))
 	}
 	return b.String()
+}
+
+// exported makes a Go name one that other packages see: sent is Sent.
+func exported(name string) string {
+	r, size := utf8.DecodeRuneInString(name)
+	return string(unicode.ToUpper(r)) + name[size:]
 }
 
 // unexported makes a Go name a local one: ID is id, URLPath is urlPath, AuthorID is authorID.

@@ -234,6 +234,28 @@ func (c *Articles) OnCommit(name string, h ArticleEvents) {
 	})
 }
 
+// EmitCommit records that event about the record with that key; see [lithair.Collection.Emit].
+func (c *Articles) EmitCommit(tx *lithair.Tx, id lithair.ID, event *Commit) error {
+	return c.Emit(tx, id, event)
+}
+
+// OnCommitEvent adds a function that is called behind the commit with every such event, in order, at least
+// once, on each node; see [lithair.OnEvent], also for name.
+func (c *Articles) OnCommitEvent(name string, fn func(ctx context.Context, e lithair.Event[Article], event *Commit) error) {
+	lithair.OnEvent(c.Collection, name, fn)
+}
+
+// EmitPublished records that event about the record with that key; see [lithair.Collection.Emit].
+func (c *Articles) EmitPublished(tx *lithair.Tx, id lithair.ID, event Published) error {
+	return c.Emit(tx, id, event)
+}
+
+// OnPublished adds a function that is called behind the commit with every such event, in order, at least
+// once, on each node; see [lithair.OnEvent], also for name.
+func (c *Articles) OnPublished(name string, fn func(ctx context.Context, e lithair.Event[Article], event Published) error) {
+	lithair.OnEvent(c.Collection, name, fn)
+}
+
 // GeneratedModel says what state of Article this code was generated from.
 func (v *Article) GeneratedModel() (*Article, string) { return nil, "f446757be40a64fd" }
 

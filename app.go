@@ -48,9 +48,10 @@ type App struct {
 	health   *observe.Health
 	requests observe.HistogramVec
 
-	works    []work              // of the leader
-	jobTable *Collection[job]    // nil: there are no queues
-	cursors  *Collection[cursor] // nil: there are no consumers
+	works      []work                 // of the leader
+	jobTable   *Collection[job]       // nil: there are no queues
+	cursors    *Collection[cursor]    // nil: there are no consumers
+	migrations *Collection[migration] // nil: there are none
 
 	remoteQueues map[string]*remoteQueue // nil: there are none
 

@@ -85,6 +85,11 @@ func (a *App) schema(c *cli.Console, f cli.SchemaFlags, in cli.Input) error {
 			shown.Refused = err.Error()
 		}
 	}
+	if rehearsal != nil {
+		if shown.Migrations, err = a.planned(rehearsal.Root); err != nil {
+			return err
+		}
+	}
 	if f.Verb == "apply" && shown.Refused == "" {
 		if err := mayApply(f, changes); err != nil {
 			return errors.Join(c.PrintSchema(f.JSON, shown), err)

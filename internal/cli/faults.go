@@ -40,7 +40,7 @@ var faults = []Fault{
 	fault("LTH2003", "The address is in use", "stop who holds it, or choose another with -addr", sentinel("wire.ErrSocketInUse", wire.ErrSocketInUse)),
 	{Code: "LTH2004", Title: "It cannot listen on the address", Hint: "choose an address of this machine, and a port above 1023 unless it may use lower ones"},
 	fault("LTH2008", "The reviewed schemas disagree", "run schema diff, have the difference reviewed, then schema apply", as[*model.ReviewError]("model.ReviewError")),
-	fault("LTH2009", "Old records could not be read", "give the new field another name and copy the values over, or go back to the old type", as[*model.EvolveError]("model.EvolveError")),
+	fault("LTH2009", "Old records could not be read", "keep the old field under another name (was=), and fill the new one by Collection.Migrate; or go back to the old type", as[*model.EvolveError]("model.EvolveError")),
 	fault("LTH2002", "A model or a tag is wrong", "lithair vet shows the place; the message says what is allowed", as[*model.TagError]("model.TagError")),
 	fault("LTH2010", "A field cannot become unique", "change one of the two records named, under the old program", as[*state.DuplicateError]("state.DuplicateError")),
 	fault("LTH2005", "The data directory is in use", "stop the process that has it open, or choose another directory", as[*disk.LockedError]("disk.LockedError")),

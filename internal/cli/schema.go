@@ -81,6 +81,16 @@ type Shown struct {
 	Refused string            `json:"refused,omitempty"` // why a start would be
 	Written string            `json:"written,omitempty"` // the file
 	Counts  map[string]uint64 `json:"invalid_records,omitempty"`
+
+	Migrations []ShownMigration `json:"migrations,omitempty"`
+}
+
+// ShownMigration is a migration that the program has.
+type ShownMigration struct {
+	Name    string `json:"name"`
+	Model   string `json:"model"`
+	Records uint64 `json:"records"` // of the model, now
+	Done    bool   `json:"done"`
 }
 
 // ShownReplay is what was replayed.
@@ -163,6 +173,11 @@ func (c *Console) PrintSchema(asJSON bool, s *Shown) error {
 	}
 	if s.Log != nil {
 		fmt.Fprintf(c.Err, "replayed %d log records up to sequence %d; %d events decoded\n", s.Log.Records, s.Log.Seq, s.Log.Events)
+	}
+	for _, m := range s.Migrations {
+		if !m.Done {
+			fmt.Fprintf(c.Out, "%-10s %s: migration %s will look at %d records after the start\n", "migration", m.Model, m.Name, m.Records)
+		}
 	}
 	for _, b := range s.Invalid {
 		fmt.Fprintf(c.Err, "note: %d records of %s break its rules as they are now, such as %s: %s; they stay as they are until they are written\n", s.Counts[b.Model], b.Model, b.Key, b.Problem)

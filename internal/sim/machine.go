@@ -47,7 +47,8 @@ type machine struct {
 	cut       bool     // a repair has cut its log, and it has not started since
 	mending   *mending // its log is being repaired; nil: it is not
 	starts    int
-	leaseless bool   // it runs without leases, and with fast failover, in a run that has leases
+	settings  bool   // it is to run without leases from now on
+	leaseless bool   // it runs without leases, and with fast failover and a short election timeout, in a run that has leases
 	newest    uint64 // format that its release reads
 	waits     bool   // for a newer release, for its cluster does not feed it
 	promised  bool   // to read a newer one than the older release does; its disk may know
@@ -130,7 +131,7 @@ func (m *machine) start() {
 		return
 	}
 	m.starts++
-	m.leaseless = m.s.mood.raft.LeaseReads && m.s.faulty && m.starts > 1 && m.s.world.oneIn(4)
+	m.leaseless = m.s.mood.raft.LeaseReads && (m.settings || m.s.faulty && m.starts > 1 && m.s.world.oneIn(4))
 	m.disk.Hook(m.hook)
 	m.disk.SetCapacity(m.room)
 	p := &process{m: m}
@@ -230,7 +231,7 @@ func (p *part) open() (err error) {
 			}
 			raft := s.mood.raft
 			if m.leaseless {
-				raft.LeaseReads, raft.FastFailover = false, true
+				raft.LeaseReads, raft.FastFailover, raft.ElectionTicks = false, true, 2
 			}
 			raft.Seed = chance()
 			p.n, err = node.Start(node.Config{

@@ -84,7 +84,6 @@ var mutants = []struct{ name, file, old, new string }{
 	// Leases; one without a margin for clocks is planted in the core's own runs.
 	{"a lease is measured by a clock that stops while the machine sleeps", "internal/sim/machine.go", "Uptime: m.clock.uptime", "Uptime: m.clock.awake"},
 	{"a lease's time has no end", "consensus/node/lease.go", "r.first <= answered && now-r.at < n.leaseTime()", "r.first <= answered && now >= r.at"},
-	{"a promise that carries a lease is forgotten by a start without leases", "consensus/node/start.go", "	rc.Promised = uint64(n.promised)\n", ""},
 	// Formats.
 	{"the format is raised with a member that reads the older one alone", "consensus/format.go", "		f, promised = min(f, p.newest), min(promised, p.promised)\n", "		if p.newest > c.ActiveFormat() {\n			promised = min(promised, p.promised)\n		}\n"},
 	{"the format is raised without asking learners", "consensus/format.go", "		if x.ID == r.cfg.ID {\n			continue\n		}\n		p := r.peers[x.ID]\n		if p.inc", "		if x.ID == r.cfg.ID || x.Role == Learner {\n			continue\n		}\n		p := r.peers[x.ID]\n		if p.inc"},

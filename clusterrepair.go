@@ -41,7 +41,7 @@ func (a *App) openMember(cc *clusterConfig, sink engine.Sink) (engine.Order, err
 		if err == nil || tries == maxRepairs || !a.repairable(err) {
 			return order, err
 		}
-		if err := a.repairMember(cc, sink.Holds(), err); err != nil {
+		if err := a.repairMember(cc, sink, err); err != nil {
 			return nil, err
 		}
 	}
@@ -72,8 +72,8 @@ func (a *App) tryMember(cc *clusterConfig, sink engine.Sink) (engine.Order, erro
 }
 
 // repairMember makes the log whole, or the node another incarnation.
-func (a *App) repairMember(cc *clusterConfig, held eventlog.Position, cause error) error {
-	cfg := node.RepairConfig{Log: a.logConfig(), FS: a.cfg.FS, Dir: a.cfg.Dir, File: raftFile, Held: held, Incarnation: max(1, rand.Uint64()), Logger: a.log}
+func (a *App) repairMember(cc *clusterConfig, sink engine.Sink, cause error) error {
+	cfg := node.RepairConfig{Log: a.logConfig(), FS: a.cfg.FS, Dir: a.cfg.Dir, File: raftFile, Held: sink.Holds(), Note: sink.Note(), Incarnation: max(1, rand.Uint64()), Logger: a.log}
 	a.repairs.begun.Add(1)
 	if errors.Is(cause, node.ErrMissing) {
 		cfg.Cause = cause

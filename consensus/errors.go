@@ -13,6 +13,7 @@ var (
 	ErrTransferring = errors.New("consensus: leadership is on its way to another node")
 	ErrChanging     = errors.New("consensus: another membership change is under way")
 	ErrTooEarly     = errors.New("consensus: nothing of the own term is committed yet")
+	ErrUnheard      = errors.New("consensus: a node that is to get a vote must be a learner first, and answer: whether it reads the cluster's format is not known")
 	ErrTarget       = errors.New("consensus: leadership can go only to another voter")
 )
 

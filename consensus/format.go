@@ -178,11 +178,19 @@ func (r *Replica) raisedAlone(m Membership) (Membership, bool) {
 	return m, true
 }
 
-// unpromised returns an error when a member that is to get a vote does not read what the log holds.
+// unpromised returns an error when a member that is to get a vote has not promised to read what the log holds: of voters
+// that is taken for granted.
 func (r *Replica) unpromised(next *config) error {
-	f := r.log.config().ActiveFormat()
+	c := r.log.config()
+	f := c.ActiveFormat()
 	for _, id := range next.voters {
-		if p := r.peers[id]; p != nil && f > 1 && p.newest > 0 && p.promised < f {
+		if x, _ := c.Find(id); f == 1 || x.Role != Learner || id == r.cfg.ID {
+			continue // Find's zero Member, of one that is none yet, is a learner
+		}
+		switch p := r.peers[id]; {
+		case p == nil || p.newest == 0:
+			return ErrUnheard
+		case p.promised < f:
 			return &FormatError{id, Formats{OldestFormat, p.newest}, f}
 		}
 	}

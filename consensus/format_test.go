@@ -229,6 +229,9 @@ func TestNewcomerReadsFirst(t *testing.T) {
 	l := c.lead(1)
 	c.pass(10)
 	c.formats2(t)
+	if _, err := l.Change(Change{Member: Member{ID: 3, Role: Voter}}); err != ErrUnheard {
+		t.Errorf("a node that nobody has heard of is to get a vote: %v", err)
+	}
 	if _, err := l.Change(Change{Member: Member{ID: 3, Role: Learner, Promote: true}}); err != nil {
 		t.Fatal(err)
 	}

@@ -90,7 +90,8 @@ func (r *Replica) await(e *Entry) {
 // Change proposes another membership: through a joint one if voters change (§4.3), which the
 // leader leaves by itself. One change at a time, none before the own term has committed, and
 // none to voters of whom no quorum answers now ([QuorumError]): a new node becomes a learner
-// with Promote first.
+// with Promote first. It gets no vote before it has promised to read the active format, if that is above 1
+// ([ErrUnheard], [FormatError]).
 func (r *Replica) Change(changes ...Change) (index uint64, err error) {
 	c := r.log.config()
 	switch {

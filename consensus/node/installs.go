@@ -83,7 +83,7 @@ func (n *Node) finishInstall(held eventlog.Position) error {
 		n.identity.Install = eventlog.Position{}
 		return n.file.write(n.identity)
 	}
-	m, err := consensus.ParseMembership(n.snaps.Note())
+	m, err := n.heldMembership(at)
 	if err != nil {
 		return fmt.Errorf("node: the snapshot at %d: %w", at.Index, err)
 	}
@@ -95,6 +95,15 @@ func (n *Node) finishInstall(held eventlog.Position) error {
 	n.settleInstall(at, m)
 	n.cfg.Logger.Info("the installation of a snapshot of the leader was finished", "index", at.Index)
 	return n.file.write(n.identity)
+}
+
+// heldMembership is that of the snapshot which stands at a place. One that was written before this node was in a cluster
+// names none; the identity may.
+func (n *Node) heldMembership(at eventlog.Position) (consensus.Membership, error) {
+	if note := n.snaps.Note(); len(note) > 0 || n.identity.MembershipIndex > at.Index {
+		return consensus.ParseMembership(note)
+	}
+	return n.identity.Membership, nil
 }
 
 // Position returns the position behind a committed entry, for a snapshot.

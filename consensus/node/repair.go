@@ -36,12 +36,13 @@ var ErrNeedsReseed = errors.New("node: the log is damaged, and no other member h
 // ErrAlone: there are no other members that records could come from.
 var ErrAlone = errors.New("node: there are no other members to fetch records from")
 
-// RepairConfig says what is to be repaired. All but FS, Logger and Cause are required.
+// RepairConfig says what is to be repaired. All but FS, Note, Logger and Cause are required.
 type RepairConfig struct {
 	Log         eventlog.Config
 	FS          disk.FS // default: the real disk
 	Dir, File   string  // of the identity
 	Held        eventlog.Position
+	Note        []byte // of what is held, see Snapshots.Note; none where it does not say who the members were
 	Incarnation uint64 // that the node gets if it must become another; drawn by chance and not 0
 	Logger      *slog.Logger
 
@@ -114,6 +115,9 @@ func BeginRepair(cfg RepairConfig) (*Repair, error) {
 		return nil, ErrAlone
 	}
 	if cfg.Cause != nil {
+		if cfg.Held.Index > 0 && len(cfg.Note) == 0 && id.MembershipIndex > cfg.Held.Index { // who the members were there nobody knows
+			return nil, errors.Join(cfg.Cause, ErrNeedsReseed)
+		}
 		r.refill = true
 		return r, nil
 	}

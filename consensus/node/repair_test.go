@@ -288,6 +288,72 @@ func TestALogThatEndsTooEarly(t *testing.T) {
 	}
 }
 
+// plain is a sink whose snapshot names no members.
+type plain struct {
+	Sink
+	Snapshots
+	at eventlog.Position
+}
+
+func (s plain) Holds() eventlog.Position { return s.at }
+func (plain) Note() []byte               { return nil }
+
+// TestFilledAnewBehindAPlainSnapshot: a snapshot that names no members, as one of a node that was not in a cluster yet, stays
+// where the identity knows who they were there; else nothing is changed.
+func TestFilledAnewBehindAPlainSnapshot(t *testing.T) {
+	for _, known := range []bool{true, false} {
+		fs, _ := stoppedMember(t)
+		log, err := eventlog.Open(repairLog(fs, 3))
+		if err != nil {
+			t.Fatal(err)
+		}
+		at, err := log.Position(20)
+		if err = errors.Join(err, log.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if !known {
+			f, id, _, err := openIdentity(fs, "data", "data/node")
+			if err == nil {
+				id.MembershipIndex = 30
+				err = errors.Join(f.write(id), f.close())
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
+		r, err := BeginRepair(RepairConfig{Log: repairLog(fs, 4), FS: fs, Dir: "data", File: "node", Incarnation: 5, Logger: quiet, Held: at, Cause: ErrMissing})
+		if !known {
+			id, ierr := readIdentity(fs, "data", "node")
+			if !errors.Is(err, ErrNeedsReseed) || ierr != nil || id.Incarnation != 0 || id.MembershipIndex != 30 {
+				t.Errorf("it begins: %v; %+v, %v", err, id, ierr)
+			}
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if done, err := r.Finish(); err != nil || done.Renewed != 5 {
+			t.Fatalf("%+v, %v", done, err)
+		}
+		cfg := repairLog(fs, 6)
+		cfg.Manual = false
+		if log, err = eventlog.Open(cfg); err != nil {
+			t.Fatal(err)
+		}
+		n, err := Start(Config{Log: log, Sink: plain{at: at}, FS: fs, Dir: "data", File: "node", Transport: nowhere{}, Manual: true, Logger: quiet})
+		if err != nil {
+			t.Fatalf("it does not start: %v", err)
+		}
+		if id := n.Identity(); id.Incarnation != 5 || id.Commit != at.Index || len(id.Membership.Members) != 3 || n.First() != at.Index+1 {
+			t.Errorf("it has %+v, and a log from %d", id, n.First())
+		}
+		if err := n.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 type nowhere struct{}
 
 func (nowhere) Send([]consensus.Message)     {}

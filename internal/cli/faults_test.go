@@ -36,7 +36,7 @@ var noFault = map[string]string{
 	"eventlog.ErrProof": "the verifier of a proof says it", "eventlog.ErrIncomplete": "the verifier of a proof says it", "eventlog.ErrPlan": "a repair plan that was changed by Go code",
 	"model.KeyError": "requests: LTH1010", "consensus.ErrEncoding": "another node's mistake, logged", "consensus.ErrNotLeader": "requests: LTH1028", "consensus.ErrNoLeader": "requests: LTH1028",
 	"consensus.ErrBusy": "requests: LTH1027", "consensus.ErrTransferring": "cluster answers carry its text", "consensus.ErrChanging": "cluster answers carry its text", "consensus.ErrTooEarly": "cluster answers carry its text",
-	"consensus.ErrTarget": "cluster answers carry its text", "consensus.ErrWrongGroup": "between nodes, logged", "consensus.ErrWrongNode": "between nodes, logged", "consensus.ErrMalformed": "between nodes, logged", "consensus.ErrCompacted": "becomes a snapshot",
+	"consensus.ErrTarget": "cluster answers carry its text", "consensus.ErrUnheard": "cluster answers carry its text", "consensus.ErrWrongGroup": "between nodes, logged", "consensus.ErrWrongNode": "between nodes, logged", "consensus.ErrMalformed": "between nodes, logged", "consensus.ErrCompacted": "becomes a snapshot",
 	"node.ErrGroupTaken": "a mistake in Go code", "node.ErrNotANode": "between nodes, logged", "node.ErrWrongStream": "between nodes, logged", "node.ErrUnknownGroup": "between nodes, logged",
 	"node.ErrNoIdentity": "a new node", "node.ErrNotLeader": "requests: LTH1028", "node.ErrClosed": "requests: LTH1028", "node.ErrDeposed": "requests: LTH1030", "node.ErrNoLeader": "requests: LTH1028",
 	"node.ErrRepairMessage": "between nodes, logged", "node.ErrUnknownNode": "cluster answers carry its text", "node.UnreadError": "the damage in it has a code",

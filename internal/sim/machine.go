@@ -99,6 +99,7 @@ type part struct {
 	e     *engine.Engine
 	table *engine.Table
 	held  eventlog.Position // by the snapshot that it began with
+	note  []byte            // of that
 
 	work     *eventlog.Work // that the disk is busy with
 	marks    bool           // which is a mark
@@ -223,6 +224,7 @@ func (p *part) open() (err error) {
 				return nil, err
 			}
 			p.held = sink.Holds()
+			p.note = sink.Note()
 			if p.log, err = eventlog.Open(m.logConfig(p.g, chance)); err != nil {
 				return nil, err
 			}

@@ -26,9 +26,9 @@ func (m *machine) logConfig(g *group, chance func() uint64) eventlog.Config {
 	return eventlog.Config{Dir: g.dir() + "/log", FS: m.disk, Manual: true, SegmentBytes: m.s.mood.segmentBytes, Salt: chance, CheckAll: m.scrubs(), Logger: m.s.logger(m.id, g)}
 }
 
-func (m *machine) repairConfig(g *group, held eventlog.Position) node.RepairConfig {
+func (m *machine) repairConfig(g *group, held eventlog.Position, note []byte) node.RepairConfig {
 	chance := m.chance()
-	return node.RepairConfig{Log: m.logConfig(g, chance), FS: m.disk, Dir: g.dir(), File: "node", Held: held, Incarnation: chance()>>1 + 1, Logger: m.s.logger(m.id, g)}
+	return node.RepairConfig{Log: m.logConfig(g, chance), FS: m.disk, Dir: g.dir(), File: "node", Held: held, Note: note, Incarnation: chance()>>1 + 1, Logger: m.s.logger(m.id, g)}
 }
 
 // mend begins to repair what a start has found; false when that is not to be repaired.
@@ -41,7 +41,7 @@ func (m *machine) mend(err error, p *part) bool {
 	if w := m.s.world; m.s.faulty && w.oneIn(3) {
 		m.fuse = 1 + w.rng.IntN(60)
 	}
-	cfg := m.repairConfig(p.g, p.held)
+	cfg := m.repairConfig(p.g, p.held, p.note)
 	if !corrupt {
 		m.s.tell(m.id, "is to be filled anew: %v", err)
 		cfg.Cause = err

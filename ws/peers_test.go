@@ -111,7 +111,12 @@ func TestPythonClient(t *testing.T) {
 
 // TestPythonServer: our client speaks with a server of python-websockets.
 func TestPythonServer(t *testing.T) {
-	cmd := exec.CommandContext(t.Context(), python(t), "-c", pythonServer)
+	speakWith(t, exec.CommandContext(t.Context(), python(t), "-c", pythonServer))
+}
+
+// speakWith has our client speak with an echo server that says its port.
+func speakWith(t *testing.T, cmd *exec.Cmd) {
+	t.Helper()
 	cmd.WaitDelay = time.Second
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -164,6 +169,68 @@ func TestPythonServer(t *testing.T) {
 		}
 	}
 }
+
+const nodeClient = `
+const { WebSocket } = require('ws');
+const { randomBytes } = require('crypto');
+const [url, deflate] = process.argv.slice(1);
+const s = new WebSocket(url, { perMessageDeflate: deflate === 'true' && { threshold: 0 } });
+s.on('error', e => { throw e; });
+const back = send => new Promise(ok => { s.once('message', (data, binary) => ok({ data, binary })); send(); });
+s.on('open', async () => {
+	for (let i = 0; i < 300; i++) {
+		const n = i % 10 === 0 ? [0, 1, 125, 126, 127, 65535, 65536, 1000000][(i / 10) % 8] : (i * 37) % 3000;
+		const binary = i % 2 === 0;
+		const m = binary ? Buffer.concat([randomBytes(n >> 1), Buffer.alloc(n - (n >> 1))]) : Buffer.from('aé漢🙂 '.repeat(n >> 2));
+		const got = await back(() => {
+			if (i % 3 > 0) return s.send(m, { binary });
+			const k = m.length >> 1; // bytes may part within a character: the message is what is text
+			s.send(m.subarray(0, k), { binary, fin: false });
+			s.ping('within');
+			s.send(m.subarray(k), { fin: true });
+		});
+		if (got.binary !== binary || !got.data.equals(m)) throw new Error('message ' + i + ': ' + got.data.length + ' bytes of ' + m.length);
+	}
+	s.ping('here');
+	await new Promise(ok => s.once('pong', ok));
+	s.once('close', code => console.log('done', s.extensions.split(';')[0], code));
+	s.close(4001, 'bye');
+});
+`
+
+const nodeServer = `
+const { WebSocketServer } = require('ws');
+const s = new WebSocketServer({ host: '127.0.0.1', port: 0, maxPayload: 0, perMessageDeflate: { threshold: 0 } });
+s.on('connection', c => c.on('message', (data, binary) => c.send(data, { binary })));
+s.on('listening', () => console.log(s.address().port));
+`
+
+// node returns a command that runs a script for node, which has the package ws in NODE_PATH.
+func node(t *testing.T, script string, args ...string) *exec.Cmd {
+	t.Helper()
+	if exec.CommandContext(t.Context(), "node", "-e", "require('ws')").Run() != nil {
+		t.Skip("SKIPPED, the package ws of node is not tested: it is not in NODE_PATH")
+	}
+	return exec.CommandContext(t.Context(), "node", append([]string{"-e", script, "--"}, args...)...)
+}
+
+// TestNodeClient: the package ws of node sends texts and bytes of all sizes, whole and in fragments
+// with pings between them, compressed, to our server.
+func TestNodeClient(t *testing.T) {
+	for name, comp := range map[string]ws.Compression{"deflate": {}, "takeover": {Takeover: true}, "plain": {Off: true}} {
+		out, err := node(t, nodeClient, echoServer(t, comp), fmt.Sprint(!comp.Off)).CombinedOutput()
+		want := "done permessage-deflate 4001"
+		if comp.Off {
+			want = "done  4001"
+		}
+		if err != nil || strings.TrimSpace(string(out)) != want {
+			t.Errorf("%s: %v\n%s", name, err, out)
+		}
+	}
+}
+
+// TestNodeServer: our client speaks with a server of the package ws of node.
+func TestNodeServer(t *testing.T) { speakWith(t, node(t, nodeServer)) }
 
 const pageEcho = `(async url => {
 	const s = new WebSocket(url); s.binaryType = 'arraybuffer';

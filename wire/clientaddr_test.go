@@ -209,6 +209,9 @@ func FuzzForwardedFor(f *testing.F) {
 	p := &proxies{set: trusted}
 	f.Fuzz(func(t *testing.T, s string) {
 		values := strings.Split(s, "\n")
+		if len(values) > 50 {
+			return // more fields than a head may have
+		}
 		for _, v := range values {
 			if !all(v, classValue) {
 				return

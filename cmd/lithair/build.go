@@ -30,6 +30,8 @@ type builder struct {
 	work   string    // folder for archives, and nothing else
 	err    io.Writer // what the go command says
 	flags  []string  // of go build and go list; nil where the environment has flags of its own
+	root   string    // folder of its module
+	begun  bool      // flags are those for the environment
 	plan   *plan     // nil: the go command is needed
 	direct int       // programs made without the go command
 }
@@ -47,9 +49,14 @@ func (b *builder) build(ctx context.Context, out string) (bool, error) {
 			b.direct++
 			return fresh, nil
 		}
-		b.plan = nil
+		b.plan, b.begun = nil, false
 		if ctx.Err() != nil {
 			return false, ctx.Err()
+		}
+	}
+	if !b.begun { // the settings of the go command may be what changed
+		if err := b.begin(ctx); err != nil {
+			return false, err
 		}
 	}
 	args := append(append([]string{"build"}, b.flags...), "-o", out, ".")
@@ -66,6 +73,10 @@ func (b *builder) begin(ctx context.Context) error {
 	env, err := goEnvironment(ctx, b.dir)
 	if err != nil {
 		return err
+	}
+	b.flags, b.begun, b.root = nil, true, b.dir
+	if dir, err := filepath.Abs(b.dir); err == nil && env.GOMOD != "" && within(filepath.Dir(env.GOMOD), dir) {
+		b.root = filepath.Dir(env.GOMOD)
 	}
 	if env.quick() {
 		b.flags = quick

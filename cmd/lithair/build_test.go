@@ -30,6 +30,8 @@ func TestBuilder(t *testing.T) {
 	write("main.go", main)
 	write("word/word.go", word)
 	write("text/a", "a1")
+	write("text/later/.keep", "nothing of it is embedded")
+	t.Setenv("GOENV", filepath.Join(dir, "goenv"))
 	var said bytes.Buffer
 	b := &builder{dir: dir, work: work, err: &said}
 	must(t, b.begin(t.Context()))
@@ -80,6 +82,14 @@ func TestBuilder(t *testing.T) {
 	build(false, "more\n1 w2 a2, longer 2")
 	write("more.go", "package main\n\nfunc init() { println(`none`) }\n")
 	build(true, "none\n1 w2 a2, longer 2")
+	write("text/later/c", "c1") // to a folder that had nothing to embed
+	build(false, "none\n1 w2 a2, longer 3")
+	write("never.s", "//go:build never\n")
+	build(false, "none\n1 w2 a2, longer 3")
+	write("never.s", "//go:build !never\n")
+	build(false, "none\n1 w2 a2, longer 3")
+	must(t, os.Remove(filepath.Join(dir, "never.s")))
+	build(false, "none\n1 w2 a2, longer 3")
 	info, err := exec.Command("go", "version", "-m", out).CombinedOutput()
 	if err != nil || !strings.Contains(string(info), "example.org/p\t") {
 		t.Errorf("what it is made of: %v %s", err, info)
@@ -97,7 +107,16 @@ func TestBuilder(t *testing.T) {
 		t.Errorf("said %q, the go command %q", &said, theirs)
 	}
 	write("more.go", "package main\n")
-	build(false, "1 w2 a2, longer 2")
+	build(false, "1 w2 a2, longer 3")
+	write("more.go", "package main\n\nvar set string\n\nfunc init() { print(set) }\n")
+	build(true, "1 w2 a2, longer 3")
+	write("goenv", "GOFLAGS=-ldflags=-X=main.set=flag\n")
+	if _, err := b.build(t.Context(), out); err != nil {
+		t.Fatal(err, &said)
+	}
+	if got, err := exec.Command(out).CombinedOutput(); err != nil || !strings.HasPrefix(string(got), "flag") {
+		t.Errorf("flags that were set meanwhile: %s %v", got, err)
+	}
 	t.Logf("%d programs without the go command", b.direct)
 }
 

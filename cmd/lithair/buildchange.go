@@ -101,7 +101,7 @@ func newFolder(path string, own, all bool) (folder, error) {
 	for _, e := range list {
 		name := e.Name()
 		if all || name[0] != '.' && name[0] != '_' && !strings.HasSuffix(name, "~") && !(own && e.IsDir()) {
-			fmt.Fprintf(&b, "%t %s\n", e.IsDir(), name)
+			fmt.Fprintf(&b, "%v %s\n", e.Type(), name) // a link in place of a file cannot be embedded
 		}
 	}
 	f.names = b.String()
@@ -128,15 +128,17 @@ func (f folder) newest() (at int64, err error) {
 	return at, nil
 }
 
-// belonging are the folders where a file of the package can come: its own, and those of what is
-// embedded.
+// belonging are the folders where a file of the package can come: its own, and those that patterns
+// of //go:embed lead to.
 func (k *pkg) belonging() (list []folder, err error) {
 	all := slices.ContainsFunc(k.EmbedPatterns, func(p string) bool { return strings.HasPrefix(p, "all:") || strings.ContainsAny(p, `*?[\`) })
 	paths := []string{k.Dir}
-	for _, f := range k.EmbedFiles {
-		for dir := filepath.Dir(f); dir != "."; dir = filepath.Dir(dir) {
-			paths = append(paths, filepath.Join(k.Dir, dir))
+	for _, pattern := range k.EmbedPatterns {
+		led, err := k.led(pattern)
+		if err != nil {
+			return nil, err
 		}
+		paths = append(paths, led...)
 	}
 	slices.Sort(paths)
 	for _, path := range slices.Compact(paths) {
@@ -145,6 +147,36 @@ func (k *pkg) belonging() (list []folder, err error) {
 			return nil, err
 		}
 		list = append(list, f)
+	}
+	return list, nil
+}
+
+// led lists the folders that a pattern leads through, and, for one that it names, all below: also those where
+// nothing is to embed yet.
+func (k *pkg) led(pattern string) (list []string, err error) {
+	pattern, all := strings.CutPrefix(pattern, "all:")
+	elements := strings.Split(pattern, "/")
+	for i := range elements {
+		named, err := fs.Glob(os.DirFS(k.Dir), strings.Join(elements[:i+1], "/"))
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range named {
+			root := filepath.Join(k.Dir, filepath.FromSlash(name))
+			err := filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
+				switch hidden := e != nil && (e.Name()[0] == '.' || e.Name()[0] == '_'); {
+				case err != nil || !e.IsDir():
+					return err
+				case path != root && (i < len(elements)-1 || hidden && !all):
+					return fs.SkipDir
+				}
+				list = append(list, path)
+				return nil
+			})
+			if err != nil {
+				return nil, err
+			}
+		}
 	}
 	return list, nil
 }

@@ -43,7 +43,7 @@ type pkg struct {
 	EmbedPatterns, EmbedFiles                                  []string
 	ImportMap                                                  map[string]string
 	CgoFiles, CFiles, CXXFiles, MFiles, HFiles, FFiles, SFiles []string
-	SwigFiles, SwigCXXFiles, SysoFiles                         []string
+	SwigFiles, SwigCXXFiles, SysoFiles, IgnoredOtherFiles      []string
 
 	number  int
 	lang    string // such as go1.26
@@ -55,7 +55,7 @@ type pkg struct {
 
 // listFields are asked of go list.
 const listFields = "Dir,ImportPath,Name,Export,Standard,DefaultGODEBUG,Module,GoFiles,IgnoredGoFiles,Imports,EmbedPatterns,EmbedFiles,ImportMap," +
-	"CgoFiles,CFiles,CXXFiles,MFiles,HFiles,FFiles,SFiles,SwigFiles,SwigCXXFiles,SysoFiles"
+	"CgoFiles,CFiles,CXXFiles,MFiles,HFiles,FFiles,SFiles,SwigFiles,SwigCXXFiles,SysoFiles,IgnoredOtherFiles"
 
 // goEnv are settings of the go command, by the names of its variables.
 type goEnv struct {
@@ -220,6 +220,13 @@ func (p *plan) take(k *pkg) (err error) {
 		}
 		k.embeds = append(k.embeds, f)
 	}
+	for _, name := range k.IgnoredOtherFiles { // assembly for other systems, unless its constraints change
+		f, err := newFile(filepath.Join(k.Dir, name))
+		if err != nil {
+			return err
+		}
+		p.files = append(p.files, f)
+	}
 	if k.folders, err = k.belonging(); err != nil {
 		return err
 	}
@@ -239,12 +246,19 @@ func (p *plan) settings() error {
 	}
 	add(p.env.GOMOD)
 	for _, k := range p.packages {
-		if k.Module != nil {
-			add(k.Module.GoMod)
+		if k.Module == nil {
+			continue
+		}
+		add(k.Module.GoMod)
+		for dir := k.Dir; within(filepath.Dir(k.Module.GoMod), dir); dir = filepath.Dir(dir) { // one that cuts a module off
+			names = append(names, filepath.Join(dir, "go.mod"))
+			if dir == filepath.Dir(k.Module.GoMod) {
+				break
+			}
 		}
 	}
 	if p.env.GOWORK != "" && p.env.GOWORK != "off" {
-		names = append(names, p.env.GOWORK, p.env.GOWORK+".sum")
+		names = append(names, p.env.GOWORK, p.env.GOWORK+".sum", filepath.Join(filepath.Dir(p.env.GOWORK), "vendor", "modules.txt"))
 	} else if p.env.GOMOD != "" { // one that comes
 		for dir := filepath.Dir(p.env.GOMOD); ; dir = filepath.Dir(dir) {
 			names = append(names, filepath.Join(dir, "go.work"))

@@ -118,16 +118,14 @@ func (d *dev) run(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, d.listener.Close()) }()
 	defer func() { err = errors.Join(err, d.stop(), d.yield()) }()
 	fmt.Fprintf(d.c.Err, "  http://%s   the API at /docs\n", l.Addr())
-	w := newWatcher(d.dir, d.poll, d.c)
+	w := newWatcher(d.builder.root, d.poll, d.c)
 	defer w.close()
 	for {
-		now, err := fingerprint(d.dir)
+		changed, err := d.changed(w)
 		if err != nil {
 			return err
 		}
-		if now != d.seen {
-			w.look()
-			d.seen = now
+		if changed {
 			if err := d.attempt(ctx); err != nil {
 				return err
 			}
@@ -149,6 +147,15 @@ func (d *dev) run(ctx context.Context) (err error) {
 	}
 }
 
+// changed says whether the source is another than when it was last asked.
+func (d *dev) changed(w watcher) (bool, error) {
+	w.look() // first: a file that comes to a new folder is either seen now or told of
+	was := d.seen
+	now, err := fingerprint(d.builder.root)
+	d.seen = now
+	return now != was, err
+}
+
 // fingerprint is of names, sizes and times of all files that may matter to the program.
 func fingerprint(dir string) (uint64, error) {
 	h := fnv.New64a()
@@ -159,7 +166,7 @@ func fingerprint(dir string) (uint64, error) {
 			}
 			return err
 		}
-		if path != dir && passedOver(e) {
+		if path != dir && passedOver(path, e) {
 			if e.IsDir() {
 				return filepath.SkipDir
 			}
@@ -187,7 +194,7 @@ func (d *dev) attempt(ctx context.Context) error {
 	err := d.renew(ctx)
 	d.c.Err = screen
 	if err == nil || ctx.Err() != nil {
-		return d.say("")
+		return nil
 	}
 	fmt.Fprintf(d.c.Err, "lithair dev: %v\n", err)
 	if err := d.say(said.String() + err.Error()); err != nil {
@@ -271,6 +278,9 @@ func (d *dev) renew(ctx context.Context) error {
 	if err := d.start(ctx); err != nil {
 		return err
 	}
+	if err := d.say(""); err != nil { // pages learn it before the builder learns anything
+		return err
+	}
 	fmt.Fprintf(d.c.Err, "  ready in %d ms\n", time.Since(began).Milliseconds())
 	if err := d.builder.learn(ctx, d.binary); err != nil {
 		fmt.Fprintf(d.c.Err, "  the next build will be a slow one: %v\n", err)
@@ -292,7 +302,7 @@ func (d *dev) generate() error {
 		if g.differs == 0 {
 			return nil
 		}
-		now, err := fingerprint(d.dir)
+		now, err := fingerprint(d.builder.root)
 		if err != nil {
 			return err
 		}

@@ -3,7 +3,9 @@ package main
 import (
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/lithair/lithair-go/internal/cli"
@@ -64,7 +66,7 @@ func folders(dir string) (list []string) {
 		switch {
 		case err != nil || !e.IsDir():
 			return nil
-		case path != dir && passedOver(e):
+		case path != dir && passedOver(path, e):
 			return filepath.SkipDir
 		}
 		list = append(list, path)
@@ -74,7 +76,20 @@ func folders(dir string) (list []string) {
 }
 
 // passedOver says that a file or folder does not matter to a program.
-func passedOver(e fs.DirEntry) bool {
+func passedOver(path string, e fs.DirEntry) bool {
 	name := e.Name()
-	return name[0] == '.' || e.IsDir() && (name == "node_modules" || name == "data" || name == "testdata")
+	return name[0] == '.' || e.IsDir() && (name == "node_modules" || name == "testdata" || isData(path))
+}
+
+// isData says that a folder is the data directory of an application, or is called like one and is no package: who
+// watched it would start the program anew for what the program writes.
+func isData(path string) bool {
+	if _, err := os.Stat(filepath.Join(path, "log", "LOCK")); err == nil {
+		return true
+	}
+	if filepath.Base(path) != "data" {
+		return false
+	}
+	list, err := os.ReadDir(path)
+	return err == nil && !slices.ContainsFunc(list, func(e fs.DirEntry) bool { return filepath.Ext(e.Name()) == ".go" })
 }

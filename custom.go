@@ -62,7 +62,9 @@ func nameOf(t reflect.Type) string {
 //	func (Priced) EventVersion() int { return 2 }
 //
 //	func (Priced) Upcast(from int, payload []byte) ([]byte, error) {
-//		var old struct{ Euros float64 }
+//		var old struct {
+//			Euros float64 `json:"euros"`
+//		}
 //		if err := jsonx.Unmarshal(payload, &old); err != nil {
 //			return nil, err
 //		}

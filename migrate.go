@@ -26,6 +26,9 @@ const migrationsName = "_migrations"
 // migrationBatch is how many records one transaction looks at.
 const migrationBatch = 64
 
+// errMovedKey is a migration that would write another record than it was given.
+var errMovedKey = errors.New("the migration changes the primary key: insert a record with the new one, and delete this one")
+
 // Migration brings records of an older program to what its fields mean now.
 type Migration struct {
 	app  *App
@@ -53,8 +56,9 @@ type Migration struct {
 // has come; so each record is changed once, whatever fails. What it changes are ordinary updates: checked,
 // replicated and in the log as outcomes, so that replay, snapshots and other nodes never call fn. Requests are
 // answered meanwhile, and records that were written under the new program are handed to fn as well: it must leave those
-// alone. A node that still runs the old program and comes to lead writes the old field; where that matters,
-// upgrade all nodes before a release with the migration.
+// alone. Through tx it may read, change and delete other records as well; the record itself becomes what fn leaves in v,
+// unless fn deletes it. A node that still runs the old program and comes to lead writes the old field; where that
+// matters, upgrade all nodes before a release with the migration.
 //
 // An error or a panic of fn, or a record that breaks a rule, stops the migration: the program's log says why, and it
 // is tried again. Names are of small letters, digits, - and _; one that is done is never run again. Mistakes are reported by
@@ -74,13 +78,20 @@ func (c *Collection[T]) Migrate(name string, fn func(tx *Tx, v *T) error) *Migra
 		a.migrations = systemModel[migration](a, migrationsName)
 	}
 	w := &migrationWork{app: a, name: name, table: c.table}
-	w.change = func(tx *Tx, row *state.Row) error {
+	w.change = func(tx *Tx, key string) error {
+		row := tx.tx.Get(c.table.Number(), key) // as fn has left it, which may have changed others as well
+		if row == nil {
+			return nil
+		}
 		v, err := c.decode(row)
 		if err == nil {
 			err = fn(tx, &v)
 		}
-		if err != nil {
+		if err != nil || tx.tx.Get(c.table.Number(), key) == nil { // fn has deleted it
 			return err
+		}
+		if now, err := c.table.Codec().Key(&v); err != nil || now != key {
+			return errors.Join(err, errMovedKey)
 		}
 		return c.Put(tx, &v)
 	}
@@ -108,7 +119,7 @@ type migrationWork struct {
 	app    *App
 	name   string
 	table  *engine.Table
-	change func(tx *Tx, row *state.Row) error
+	change func(tx *Tx, key string) error
 }
 
 func (w *migrationWork) workName() string { return "migration " + w.name }
@@ -139,15 +150,15 @@ func (w *migrationWork) step(ctx context.Context, n int) (at migration, err erro
 			return err
 		}
 		at.Name, at.Model = w.name, w.table.Name()
-		keys, rows := w.next(tx, at.After, n)
-		for i, row := range rows {
-			if err := w.change(tx, row); err != nil {
-				return fmt.Errorf("%s %s: %w", w.table.Name(), w.table.Schema().KeyText(keys[i]), err)
+		keys := w.next(tx, at.After, n)
+		for _, key := range keys {
+			if err := w.change(tx, key); err != nil {
+				return fmt.Errorf("%s %s: %w", w.table.Name(), w.table.Schema().KeyText(key), err)
 			}
-			at.After = []byte(keys[i])
+			at.After = []byte(key)
 		}
-		at.Records += uint64(len(rows))
-		at.Done = len(rows) < n
+		at.Records += uint64(len(keys))
+		at.Done = len(keys) < n
 		return w.app.migrations.Upsert(tx, &at)
 	})
 	if err == nil && at.Done {
@@ -156,18 +167,18 @@ func (w *migrationWork) step(ctx context.Context, n int) (at migration, err erro
 	return at, err
 }
 
-// next returns the n records behind a key.
-func (w *migrationWork) next(tx *Tx, key []byte, n int) (keys []string, rows []*state.Row) {
+// next returns the keys of the n records behind a key.
+func (w *migrationWork) next(tx *Tx, key []byte, n int) (keys []string) {
 	from := ""
 	if len(key) > 0 {
 		from = string(key) + "\x00"
 	}
-	for k, row := range tx.tx.Scan(w.table.Number(), state.Range{From: from}) {
-		if keys, rows = append(keys, k), append(rows, row); len(rows) == n {
+	for k := range tx.tx.Scan(w.table.Number(), state.Range{From: from}) {
+		if keys = append(keys, k); len(keys) == n {
 			break
 		}
 	}
-	return keys, rows
+	return keys
 }
 
 // planned lists the registered migrations as a state has them.

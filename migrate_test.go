@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"strings"
 	"sync/atomic"
@@ -140,6 +141,67 @@ func TestMigrate(t *testing.T) {
 	}
 	plan("")
 	t.Logf("%d records, %d calls", many, before)
+}
+
+// TestMigrateOthers: a migration sees what it did to other records, leaves deleted what it deletes, and does
+// not write another record than its own.
+func TestMigrateOthers(t *testing.T) {
+	dir := t.TempDir()
+	a := newApp(t, Config{Dir: dir})
+	goods := Model[good](a, "")
+	if err := a.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Update(t.Context(), func(tx *Tx) error {
+		for i, id := range []string{"a", "b", "c", "d", "e"} {
+			if err := goods.Insert(tx, &good{ID: id, Cents: int64(i + 1)}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Shutdown(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	a = newApp(t, Config{Dir: dir})
+	goods = Model[good](a, "")
+	m := goods.Migrate("merge", func(tx *Tx, g *good) error {
+		switch g.ID {
+		case "a":
+			g.Cents = 10
+			return errors.Join(goods.Put(tx, &good{ID: "b", Cents: 20}), goods.Delete(tx, "c"))
+		case "d":
+			return goods.Delete(tx, "d")
+		}
+		g.Cents++
+		return nil
+	})
+	moved := goods.Migrate("move", func(_ *Tx, g *good) error { g.ID = "e"; return nil })
+	start(t, a)
+	awaitMigration(t, a, m)
+	if err := a.View(func(s *Snapshot) error {
+		got := map[string]int64{}
+		for g, err := range goods.Scan(s) {
+			if err != nil {
+				return err
+			}
+			got[g.ID] = g.Cents
+		}
+		if want := map[string]int64{"a": 10, "b": 21, "e": 6}; !maps.Equal(got, want) {
+			t.Errorf("%v, want %v", got, want)
+		}
+		if moved.Done(s) {
+			t.Error("a migration that moves records is done")
+		}
+		return nil
+	}); err != nil {
+		t.Error(err)
+	}
+	if _, err := a.works[1].(*migrationWork).step(t.Context(), 1); !errors.Is(err, errMovedKey) {
+		t.Error(err)
+	}
 }
 
 // TestMigrateInCluster: whoever leads goes on where another stopped; each record is changed once, and all

@@ -243,7 +243,11 @@ func (a *App) serveUntil(signals, hup chan os.Signal, n *notifier, out io.Writer
 		a.notify(n.close())
 	}()
 	starting, started := context.WithCancel(ctx)
-	told.Go(func() { n.starting(starting) })
+	asked := make(chan struct{})
+	go func() {
+		defer close(asked)
+		n.starting(starting)
+	}()
 	begun := make(chan error, 1)
 	go func() { begun <- a.Start(ctx) }()
 	var err error
@@ -257,9 +261,11 @@ func (a *App) serveUntil(signals, hup chan os.Signal, n *notifier, out io.Writer
 		}
 		fmt.Fprintf(out, "%s: stopped by %s while starting\n", a.cfg.Name, s)
 		started()
+		<-asked
 		return exitForced
 	}
 	started()
+	<-asked // that it is starting is not told behind READY
 	if err != nil {
 		fmt.Fprintf(out, "%s: %s\n", a.cfg.Name, cli.Coded(err))
 		return exitCode(err)

@@ -122,6 +122,9 @@ func TestUnit(t *testing.T) {
 	}
 	file := filepath.Join(t.TempDir(), "notes.service")
 	unit := strings.ReplaceAll(blocks(t, "deploy.md", "ini notes.service")[0], "/usr/local/bin/notes", program)
+	if regexp.MustCompile(`(?m)^RestartPreventExitStatus=.*\b2\b`).MatchString(unit) {
+		t.Error("a program that panics, or that the watchdog aborts, ends with 2, and is not started again")
+	}
 	if err := os.WriteFile(file, []byte(unit), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -37,7 +37,9 @@ func fault(c Code, detail string, items ...Item) *wire.Error {
 // TypesPath is where the application says what each code means. The member type of a problem is a link into
 // there, /docs/errors#LTH1010: a URI reference that stays the same for a code (RFC 9457 §3.1.1), to be compared as text,
 // without being fetched. It is a path, so that it leads to the application that answered, also without a network.
-// Codes that are not of the registry, an application's own, have the type about:blank.
+// Codes that are not of the registry, an application's own, have the type about:blank. Where the page is not served
+// (no-docs), or a proxy puts the application below a path, the type names the code all the same, but leads nowhere;
+// lithair errors lookup knows them all.
 const TypesPath = "/docs/errors"
 
 // ErrorBody renders problem details (RFC 9457) with the members code, request_id, errors,

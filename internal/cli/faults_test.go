@@ -230,7 +230,7 @@ func codesInSource(t *testing.T) (codes, words map[string]bool) {
 // TestErrorPages holds docs/errors.md against the registry; -update writes it.
 func TestErrorPages(t *testing.T) {
 	var b strings.Builder
-	b.WriteString("# Error codes\n\nCodes never change their meaning. `lithair errors lookup CODE` prints the same. LTH1: requests, in the member `code` of\n`application/problem+json`, whose `type` is `/docs/errors#CODE`, a page of the application itself; LTH2: starts and settings; LTH3: data; LTH4: clusters; LTH5: commands.\n")
+	b.WriteString("# Error codes\n\nCodes never change their meaning. `lithair errors lookup CODE` prints the same. LTH1: requests, in the member `code` of\n`application/problem+json`, whose `type` is `/docs/errors#CODE`, a page of the application itself (not with `no-docs`); LTH2: starts and settings; LTH3: data; LTH4: clusters; LTH5: commands.\n")
 	for _, f := range Faults() {
 		fmt.Fprintf(&b, "\n## %s\n\n%s: %s.\n", f.Code, f.Title, f.Hint)
 		if len(f.Names) > 0 {

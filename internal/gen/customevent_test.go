@@ -43,4 +43,10 @@ func TestCustomEvents(t *testing.T) {
 			t.Errorf("%s: EmitPublished %v, want %v; OnPublished %v, want %v", c.what, strings.Contains(got, emit), c.emit, strings.Contains(got, on), c.on)
 		}
 	}
+	got := generated(source + "\ntype published struct{}\n\nfunc (published) Apply(a *Article) error { return nil }\n")
+	for _, want := range []string{"EmitPublished(", "EmitPublishedEvent(", "OnPublished(", "OnPublishedEvent("} {
+		if strings.Count(got, ") "+want) != 1 {
+			t.Errorf("of two types whose names differ in their first letter, %s is there %d times", want, strings.Count(got, ") "+want))
+		}
+	}
 }

@@ -68,11 +68,16 @@ func (e *emitter) custom(m *modelPlan) {
 		return
 	}
 	lithair, key := e.pkg(framework), m.field(m.model.Primary)
-	for _, c := range e.customEvents(m) {
-		emit, on := "Emit"+exported(c.name), "On"+exported(c.name)
-		if on == "OnCommit" || on == "OnEvent" { // of the collection
-			on += "Event"
+	taken := map[string]bool{"OnCommit": true, "OnEvent": true} // of the collection
+	free := func(method string) string {
+		for taken[method] { // two types, such as sent and Sent
+			method += "Event"
 		}
+		taken[method] = true
+		return method
+	}
+	for _, c := range e.customEvents(m) {
+		emit, on := free("Emit"+exported(c.name)), free("On"+exported(c.name))
 		if !e.declares(m.collection, emit) {
 			event := "event"
 			if param(key) == event {

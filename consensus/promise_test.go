@@ -33,3 +33,32 @@ func TestPromiseOutlastsSettings(t *testing.T) {
 		}
 	}
 }
+
+// TestPromiseIsNotShortened: a heartbeat that is answered with a shorter promise than one of an earlier run leaves that as long as it
+// was, for the answer may be lost, and the leader count on the earlier one.
+func TestPromiseIsNotShortened(t *testing.T) {
+	r, err := New(Config{ID: 1, Storage: &memoryLog{}, LeaseReads: true, ElectionTicks: 10, TickTime: 1, Promised: 30}, Restart{
+		HardState: HardState{Term: 3}, Configs: []ConfigAt{{0, Voters(1, 2, 3)}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Step(Message{Kind: MsgAppend, From: 3, To: 1, Term: 3, Seq: 1}); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 31 {
+		if err := r.Step(Message{Kind: MsgVote, From: 2, To: 1, Term: uint64(4 + i)}); err != nil {
+			t.Fatal(err)
+		}
+		if r.vote != 0 {
+			t.Fatalf("a vote after %d ticks of 31", i)
+		}
+		r.Tick()
+	}
+	if err := r.Step(Message{Kind: MsgVote, From: 2, To: 1, Term: 40}); err != nil {
+		t.Fatal(err)
+	}
+	if r.vote != 2 {
+		t.Error("no vote behind the promise")
+	}
+}

@@ -177,7 +177,7 @@ func (r *Replica) hearsLeader() bool {
 // The tick that is under way is no whole one, so one more must pass.
 func (r *Replica) promised() {
 	if r.cfg.LeaseReads {
-		r.promise = r.cfg.ElectionTicks + 1
+		r.promise = max(r.promise, r.cfg.ElectionTicks+1) // not shorter than an earlier run said
 	}
 }
 

@@ -801,6 +801,40 @@ func TestLagOfAPeer(t *testing.T) {
 	}
 }
 
+// TestARestartWhileNobodyWrites: a follower that was stopped cleanly, and started again, has all there is. It answers reads at every
+// level, and is ready, though nothing more is committed.
+func TestARestartWhileNobodyWrites(t *testing.T) {
+	m := startCluster(t, 3, notes, func(c *Config) { c.RequestTimeout = 3 * time.Second })
+	lead, away := m.leader(), m.follower()
+	if got := call(t, m.apps[lead], "POST", "/api/notes", `{"text":"the last one"}`); got.StatusCode != 201 {
+		t.Fatal(got.body)
+	}
+	applied := func(i int) uint64 { return m.apps[i].engine.Stats().Applied }
+	for format := uint64(0); format != consensus.NewestFormat || applied(away) != applied(lead); {
+		s := m.apps[lead].cluster.Load().node.Status()
+		format = s.Membership.ActiveFormat()
+		if s.Last != applied(lead) {
+			format = 0 // something is under way
+		}
+		<-time.After(time.Millisecond)
+	}
+	all := applied(lead)
+	m.stop(away)
+	m.start(away)
+	m.leader()
+	if got := applied(away); got != all {
+		t.Errorf("the node has applied %d entries of %d", got, all)
+	}
+	for _, query := range []string{"", "?level=weak", "?level=linearizable", fmt.Sprintf("?min_index=%d", m.apps[away].engine.Root().Seq())} {
+		if got := call(t, m.apps[away], "GET", "/api/notes"+query, ""); got.StatusCode != 200 || !strings.Contains(got.body, "the last one") {
+			t.Errorf("%q: %d %s", query, got.StatusCode, got.body)
+		}
+	}
+	if got := applied(lead); got != all {
+		t.Errorf("%d entries came meanwhile, the test shows nothing", got-all)
+	}
+}
+
 // TestNodesThatMeet: nodes that are started alike, in any order, begin one cluster; a restart changes nothing; one
 // that comes later joins; one that expects another number is not waited for.
 func TestNodesThatMeet(t *testing.T) {

@@ -205,6 +205,7 @@ func (e *Engine) Start(ctx context.Context) error {
 		close(e.idle)
 		return err
 	}
+	e.stats.applied.Store(ex.Applied()) // before anything comes: in a cluster that rests nothing will
 	e.setPoint(ex.Root())
 	if e.cfg.Manual {
 		return e.startManual()

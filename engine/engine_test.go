@@ -687,6 +687,47 @@ func TestQueueFull(t *testing.T) {
 	}
 }
 
+// TestWithdrawnGiveTheirPlaceBackOnce: a call that was withdrawn and then meets a node that leads no more frees
+// one place in the queue, not two.
+func TestWithdrawnGiveTheirPlaceBackOnce(t *testing.T) {
+	r := start(t, nil, func(c *engine.Config) { c.MaxQueue = 3 })
+	r.o.mu.Lock()
+	r.o.auto = false
+	r.o.mu.Unlock()
+	drain(r.o.arrived)
+	lost := make(chan error, 1)
+	go func() {
+		lost <- r.do(func(tx *engine.Tx) error { return tx.Insert(r.authors, &author{Email: "a@example.org", Name: "a"}) })
+	}()
+	<-r.o.arrived
+	gone := errors.New("gone")
+	for range 2 { // they wait for the entry in flight
+		ctx, cancel := context.WithCancelCause(t.Context())
+		done := make(chan error, 1)
+		go func() {
+			_, err := r.e.Do(ctx, engine.Command{Run: func(*engine.Tx) (engine.Answer, error) { return engine.Answer{}, nil }})
+			done <- err
+		}()
+		for r.e.Stats().Queued != 2 {
+			time.Sleep(time.Millisecond)
+		}
+		cancel(gone)
+		if err := <-done; !errors.Is(err, gone) {
+			t.Errorf("got %v, want that it was withdrawn", err)
+		}
+	}
+	r.o.lose(true, errors.New("deposed"), false)
+	if err := <-lost; !errors.Is(err, engine.ErrNotCommitted) {
+		t.Errorf("got %v, want ErrNotCommitted", err)
+	}
+	if err := r.do(func(*engine.Tx) error { return nil }); !errors.Is(err, engine.ErrNotLeader) {
+		t.Errorf("got %v, want ErrNotLeader", err)
+	}
+	if n := r.e.Stats().Queued; n != 0 {
+		t.Errorf("%d calls are queued, want none", n)
+	}
+}
+
 func TestSlowTransactionIsLoggedWithNameAndStack(t *testing.T) {
 	var mu sync.Mutex
 	var out strings.Builder

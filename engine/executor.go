@@ -147,8 +147,7 @@ func NewExecutor(cfg ExecutorConfig, tables []*Table) (*Executor, error) {
 // who was told that a write found no room, and comes again, is not told that nobody leads.
 func (ex *Executor) Submit(c *Call) {
 	if !ex.leading && !ex.resumes {
-		c.Err = ex.notLeader()
-		ex.finished = append(ex.finished, c)
+		ex.refuse(c, ex.notLeader())
 		return
 	}
 	ex.queue = append(ex.queue, c)
@@ -309,7 +308,7 @@ func (ex *Executor) fail(err error) {
 	ex.failure = err
 	ex.leading, ex.resumes, ex.lost = false, false, err
 	for _, c := range ex.queue {
-		ex.end(c, ex.notLeader())
+		ex.refuse(c, ex.notLeader())
 	}
 	ex.queue = nil
 }
@@ -426,7 +425,7 @@ func (ex *Executor) Lost(epoch uint64, known bool, cause error) {
 	}
 	ex.waiting = nil
 	for _, c := range ex.queue {
-		ex.end(c, &LostError{Cause: cause})
+		ex.refuse(c, &LostError{Cause: cause})
 	}
 	ex.queue = nil
 }
@@ -471,6 +470,13 @@ func (ex *Executor) release() {
 	clear(ex.waiting[:n])
 	if ex.waiting = ex.waiting[n:]; len(ex.waiting) == 0 {
 		ex.waiting = nil
+	}
+}
+
+// refuse ends a call that did not run, unless it was withdrawn: whoever did that has given its place back.
+func (ex *Executor) refuse(c *Call, err error) {
+	if c.taken.CompareAndSwap(false, true) {
+		ex.end(c, err)
 	}
 }
 

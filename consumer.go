@@ -67,6 +67,8 @@ type ConsumerOf[T any] struct {
 // fn must be short, as all transactions, and reach nothing outside: it may push a job for a [Worker]. What it writes must not
 // be events that it consumes, or it never ends.
 //
+// [As] reads custom events, of those that were put aside too.
+//
 // Names are of small letters, digits, - and _. Mistakes are reported by Start.
 func (c *Collection[T]) Consumer(name string, o ConsumerOptions, fn func(tx *Tx, e Event[T]) error) *ConsumerOf[T] {
 	a := c.app
@@ -80,7 +82,7 @@ func (c *Collection[T]) Consumer(name string, o ConsumerOptions, fn func(tx *Tx,
 	o.QueueOptions = o.QueueOptions.withDefaults()
 	handle := func(tx *Tx, x *storedEvent) error {
 		e, err := c.event(&Entry{Time: x.Time}, &engine.Transaction{Seq: x.Seq, Actor: x.Actor, RequestID: x.RequestID, TraceID: x.TraceID, Command: x.Command},
-			&state.Event{Model: c.table.Number(), Kind: x.Kind, Key: string(x.Key), Fields: x.Fields, Cleared: x.Cleared})
+			&state.Event{Model: c.table.Number(), Kind: x.Kind, Key: string(x.Key), Fields: x.Fields, Cleared: x.Cleared, Custom: x.custom()})
 		if err != nil {
 			return err
 		}
@@ -130,6 +132,19 @@ type storedEvent struct {
 	Cleared   []uint32  `json:"cleared,omitempty"`
 	Large     bool      `json:"large,omitempty"`  // too large to be kept with its fields
 	Fields    []byte    `json:"fields,omitempty"` // only in jobs from before they stood beside it, as job.Fields
+
+	// What the application called it, and said of it.
+	Name    string `json:"name,omitempty"`
+	Version uint32 `json:"version,omitempty"`
+	Payload []byte `json:"payload,omitempty"`
+}
+
+// custom is what the application said of the event; nil where it has no name.
+func (x *storedEvent) custom() *state.Custom {
+	if x.Name == "" {
+		return nil
+	}
+	return &state.Custom{Name: x.Name, Version: x.Version, Payload: x.Payload}
 }
 
 // Position returns the sequence up to which the consumer has dealt with everything, at least; events that were put aside count
@@ -279,8 +294,12 @@ func (w *consumerWork) wanted(entry *Entry, at cursor) (list []storedEvent, end 
 			if ev.Model != number || tx.Seq < at.Seq || tx.Seq == at.Seq && n < at.N || !w.takes(ev.Kind) {
 				continue
 			}
-			list = append(list, storedEvent{Seq: tx.Seq, N: n, Time: entry.Time, Actor: tx.Actor, RequestID: tx.RequestID, TraceID: tx.TraceID, Command: tx.Command,
-				Kind: ev.Kind, Key: []byte(ev.Key), Fields: ev.Fields, Cleared: ev.Cleared})
+			x := storedEvent{Seq: tx.Seq, N: n, Time: entry.Time, Actor: tx.Actor, RequestID: tx.RequestID, TraceID: tx.TraceID, Command: tx.Command,
+				Kind: ev.Kind, Key: []byte(ev.Key), Fields: ev.Fields, Cleared: ev.Cleared}
+			if ev.Custom != nil {
+				x.Name, x.Version, x.Payload = ev.Custom.Name, ev.Custom.Version, ev.Custom.Payload
+			}
+			list = append(list, x)
 		}
 	}
 	return list, end
@@ -354,8 +373,10 @@ func pauseUntil(ctx context.Context, due time.Time) error {
 }
 
 // update changes the cursor in a transaction, if it still is where it was.
-func (w *consumerWork) update(ctx context.Context, was cursor, fn func(tx *Tx, c *cursor) error) (next cursor, err error) {
-	err = w.app.Update(ctx, func(tx *Tx) error {
+// fn may run still when ctx has ended this with an error: only without one is what it wrote to be read.
+func (w *consumerWork) update(ctx context.Context, was cursor, fn func(tx *Tx, c *cursor) error) (cursor, error) {
+	var next cursor
+	err := w.app.Update(ctx, func(tx *Tx) error {
 		stored, err := w.app.cursors.Get(tx, w.name)
 		switch {
 		case errors.Is(err, ErrNotFound):
@@ -370,7 +391,10 @@ func (w *consumerWork) update(ctx context.Context, was cursor, fn func(tx *Tx, c
 		}
 		return w.app.cursors.Upsert(tx, &next)
 	})
-	return next, err
+	if err != nil {
+		return was, err
+	}
+	return next, nil
 }
 
 // failed puts an event aside, or notes that it has to be waited for; handled says that the consumer goes on behind it.
@@ -379,7 +403,7 @@ func (w *consumerWork) failed(ctx context.Context, at cursor, x *storedEvent, ca
 	next, handled, err = w.note(ctx, at, x, cause, w.opts.Ordered)
 	if _, large := errors.AsType[*engine.TooLargeError](err); large { // it filled its transaction, and a job is a little more
 		bare := *x
-		bare.Fields, bare.Large = nil, true
+		bare.Fields, bare.Payload, bare.Large = nil, nil, true
 		return w.note(ctx, at, &bare, cause, true)
 	}
 	return next, handled, err
@@ -394,17 +418,18 @@ func (w *consumerWork) note(ctx context.Context, at cursor, x *storedEvent, caus
 	if err != nil {
 		return at, false, err
 	}
+	var dealt bool
 	next, err = w.update(ctx, at, func(tx *Tx, c *cursor) error {
 		j := job{ID: tx.NewID(), Queue: asideOf(w.name), Pushed: tx.Now(), Attempts: at.Attempts, Payload: payload, Fields: x.Fields}
 		j.fail(tx, &w.opts.QueueOptions, cause)
-		if handled = !waits || j.Dead; !handled {
+		if dealt = !waits || j.Dead; !dealt {
 			c.Seq, c.N, c.Attempts, c.Due, c.Error = x.Seq, x.N, j.Attempts, j.Due, j.Error
 			return nil
 		}
 		*c = behind(w.name, x)
 		return w.app.jobTable.Insert(tx, &j)
 	})
-	return next, handled, err
+	return next, err == nil && dealt, err
 }
 
 // move writes down that nothing for the consumer lies before a place.

@@ -1,6 +1,7 @@
 package lithair
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -272,6 +273,40 @@ func countDead[T any](t *testing.T, c *ConsumerOf[T], s *Snapshot) (n int) {
 	return n
 }
 
+// TestConsumerOfCustomEvents: a consumer hears what an event is called and says, also of one that was put aside.
+func TestConsumerOfCustomEvents(t *testing.T) {
+	a := newApp(t, Config{})
+	goods := Model[good](a, "")
+	marks := Model[seen](a, "")
+	var failures atomic.Int64
+	c := goods.Consumer("c", ConsumerOptions{QueueOptions: QueueOptions{MaxAttempts: 3, Backoff: time.Millisecond}, Kinds: []EventKind{Updated}}, func(tx *Tx, e Event[good]) error {
+		v, ok, err := As[pricedParts](&e)
+		if !ok || err != nil {
+			return cmp.Or(err, fmt.Errorf("an event without its name: %+v", e))
+		}
+		if v.Part == 5 && failures.Add(1) == 1 {
+			return errors.New("not now")
+		}
+		return marks.Insert(tx, &seen{Key: fmt.Sprintf("%d: %d.%02d", e.Version, v.Whole, v.Part), N: marks.Len(tx)})
+	})
+	start(t, a)
+	update(t, a, func(tx *Tx) error { return goods.Insert(tx, &good{ID: "a"}) })
+	for _, e := range []CustomEvent[good]{pricedParts{3, 5}, pricedEuros{1.5}, pricedCents{275}} {
+		update(t, a, func(tx *Tx) error { return goods.Emit(tx, "a", e) })
+	}
+	await(t, "all are handled", holds(a, func(s *Snapshot) bool { return marks.Len(s) == 3 && c.Aside(s) == 0 }))
+	if err := a.View(func(s *Snapshot) error {
+		for _, key := range []string{"1: 1.50", "2: 2.75", "3: 3.05"} {
+			if _, err := marks.Get(s, key); err != nil {
+				return fmt.Errorf("%s: %w", key, err)
+			}
+		}
+		return nil
+	}); err != nil || failures.Load() != 2 {
+		t.Errorf("%v, %d calls for the one that failed once", err, failures.Load())
+	}
+}
+
 // TestLargeEventFails: an event that leaves no room in its transaction for what a job is more than its fields is tried, and put
 // aside, as any other; one that fills it is waited for.
 func TestLargeEventFails(t *testing.T) {
@@ -439,6 +474,41 @@ func TestConsumerFailsOver(t *testing.T) {
 		t.Error(err)
 	}
 	t.Logf("%d events, %d leaders stopped", events, stops-1)
+}
+
+// TestTakePassesOverDead: a job that was taken as often as may be does not stand in the place of another.
+func TestTakePassesOverDead(t *testing.T) {
+	a := newApp(t, Config{})
+	q := RemoteQueue[string](a, "r", QueueOptions{MaxAttempts: 1})
+	start(t, a)
+	push := func(v string) {
+		update(t, a, func(tx *Tx) error { _, err := q.Push(tx, v); return err })
+	}
+	take := func() (list takeAnswer) {
+		got := call(t, a, "POST", "/api/_queue/r/take", `{"lease_ms":1}`)
+		if err := jsonx.Unmarshal([]byte(got.body), &list); err != nil {
+			t.Fatalf("%s: %v", got.body, err)
+		}
+		return list
+	}
+	push("a")
+	first := take().Jobs
+	if len(first) != 1 {
+		t.Fatalf("%+v was taken", first)
+	}
+	await(t, "its lease is over", func() bool { return time.Now().After(first[0].Until) })
+	push("b")
+	if got := take().Jobs; len(got) != 1 || string(got[0].Value) != `"b"` {
+		t.Errorf("%+v was taken behind a job that dies", got)
+	}
+	if err := a.View(func(s *Snapshot) error {
+		if n := countJobs(a.jobTable, s, "r", true); n != 1 {
+			return fmt.Errorf("%d dead letters", n)
+		}
+		return nil
+	}); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestRemoteQueue(t *testing.T) {

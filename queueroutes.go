@@ -90,19 +90,25 @@ func (r *remoteQueue) take(tx *Tx, in takeRequest) (out takeAnswer, err error) {
 	}
 	out.Jobs = []takenJob{}
 	var due []job
-	bytes := 0
+	bytes, taken := 0, 0
 	for j, err := range r.jobs.Range(tx, Span{Index: jobIndex, Equal: []any{r.name, false}}) {
 		if err != nil {
 			return out, err
 		}
-		if bytes += len(j.Payload); j.Due.After(tx.Now()) || len(due) == in.Max || len(due) > 0 && bytes > maxTakeBytes {
+		if j.Due.After(tx.Now()) || len(due) == maxTaken {
 			break
+		}
+		if j.Dead = j.Attempts >= r.opts.MaxAttempts; !j.Dead { // a dead one takes nobody's place
+			if bytes += len(j.Payload); taken == in.Max || taken > 0 && bytes > maxTakeBytes {
+				break
+			}
+			taken++
 		}
 		due = append(due, j)
 	}
 	for i := range due {
 		j := &due[i]
-		if j.Dead = j.Attempts >= r.opts.MaxAttempts; j.Dead {
+		if j.Dead {
 			j.Error = cmp.Or(j.Error, "it was taken as often as may be, and never acknowledged")
 		} else {
 			j.Attempts++

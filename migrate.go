@@ -61,8 +61,8 @@ type Migration struct {
 // matters, upgrade all nodes before a release with the migration.
 //
 // An error or a panic of fn, or a record that breaks a rule, stops the migration: the program's log says why, and it
-// is tried again. Names are of small letters, digits, - and _; one that is done is never run again. Mistakes are reported by
-// Start. It is called before Start; schema plan lists what would run.
+// is tried again. Names are of small letters, digits, - and _; one that is done is never run again, for
+// another model neither. Mistakes are reported by Start. It is called before Start; schema plan lists what would run.
 func (c *Collection[T]) Migrate(name string, fn func(tx *Tx, v *T) error) *Migration {
 	a := c.app
 	if !hookName.MatchString(name) {
@@ -142,12 +142,19 @@ func (w *migrationWork) work(ctx context.Context) error {
 	}
 }
 
-// step changes the next n records, in a transaction.
-func (w *migrationWork) step(ctx context.Context, n int) (at migration, err error) {
-	err = w.app.Update(ctx, func(tx *Tx) error {
+// step changes the next n records, in a transaction. That may run still when ctx has ended this with an
+// error: only without one is what it wrote outside to be read.
+func (w *migrationWork) step(ctx context.Context, n int) (migration, error) {
+	var at migration
+	err := w.app.Update(ctx, func(tx *Tx) (err error) {
 		at, err = w.app.migrations.Get(tx, w.name)
-		if err != nil && !errors.Is(err, ErrNotFound) || at.Done {
+		switch {
+		case err != nil && !errors.Is(err, ErrNotFound):
 			return err
+		case err == nil && at.Model != w.table.Name():
+			return fmt.Errorf("lithair: %s was a migration of %s: one of %s needs another name", w.name, at.Model, w.table.Name())
+		case at.Done:
+			return nil
 		}
 		at.Name, at.Model = w.name, w.table.Name()
 		keys := w.next(tx, at.After, n)
@@ -161,10 +168,13 @@ func (w *migrationWork) step(ctx context.Context, n int) (at migration, err erro
 		at.Done = len(keys) < n
 		return w.app.migrations.Upsert(tx, &at)
 	})
-	if err == nil && at.Done {
+	if err != nil {
+		return migration{}, err
+	}
+	if at.Done {
 		w.app.log.Info("the migration is done", "migration", w.name, "model", at.Model, "records", at.Records)
 	}
-	return at, err
+	return at, nil
 }
 
 // next returns the keys of the n records behind a key.

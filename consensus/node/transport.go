@@ -507,9 +507,9 @@ func (t *TCP) forget(raw net.Conn) {
 func (t *TCP) read(c net.Conn, a *acks, from consensus.NodeID, version uint8) error {
 	in := &incoming{t: t, c: c, acks: a, from: from, version: version, br: bufio.NewReaderSize(c, 64<<10), ended: make(chan error, 1), refused: map[uint64]time.Time{}}
 	t.mu.Lock()
+	in.relieve() // the watch looks at turns
 	t.reading[in] = true
 	t.mu.Unlock()
-	in.relieve()
 	err := <-in.ended
 	t.mu.Lock()
 	delete(t.reading, in)
@@ -600,17 +600,21 @@ func (t *TCP) watch() {
 			return
 		case <-tick.C:
 		}
-		now := t.rounds.Add(1)
-		t.mu.Lock()
-		for in := range t.reading {
-			if x := in.turn.Load(); x.gives.Load() && x.since.Load()+1 < now && x.gives.CompareAndSwap(true, false) {
-				in.relieve()
-			}
+		t.look()
+	}
+}
+
+func (t *TCP) look() {
+	now := t.rounds.Add(1)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for in := range t.reading {
+		if x := in.turn.Load(); x.gives.Load() && x.since.Load()+1 < now && x.gives.CompareAndSwap(true, false) {
+			in.relieve()
 		}
-		for _, g := range t.groups {
-			g.in.relieve(now)
-		}
-		t.mu.Unlock()
+	}
+	for _, g := range t.groups {
+		g.in.relieve(now)
 	}
 }
 

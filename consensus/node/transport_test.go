@@ -295,3 +295,26 @@ func TestPeersOffLoopbackNeedASecret(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Whoever watches the readers of connections finds one on each that it knows, also on one that has just begun.
+func TestConnectionsBeginUnderWatch(t *testing.T) {
+	tr, _, _ := newTCP(t, 1, nil)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for range 2000 {
+			mine, theirs := net.Pipe()
+			_ = theirs.Close()
+			_ = tr.read(mine, nil, 2, newestVersion)
+		}
+	}()
+	for looks := 0; ; looks++ {
+		select {
+		case <-done:
+			t.Logf("looked %d times", looks)
+			return
+		default:
+			tr.look()
+		}
+	}
+}

@@ -835,6 +835,25 @@ func TestARestartWhileNobodyWrites(t *testing.T) {
 	}
 }
 
+// TestAWishThatOlderReleasesTake: a node asks members of a release that knows no formats as well, which takes nothing else in the body.
+func TestAWishThatOlderReleasesTake(t *testing.T) {
+	wish := memberChange{Do: "join", ID: 4, Address: "127.0.0.1:7004", Incarnation: 9, Learner: true, Handed: true, Oldest: 1, Newest: 2}
+	b, err := jsonx.Marshal(wish)
+	if want := `{"do":"join","id":4,"address":"127.0.0.1:7004","incarnation":9,"learner":true,"handed":true}`; err != nil || string(b) != want {
+		t.Errorf("%s, %v; want %s", b, err, want)
+	}
+	for _, formats := range [][2]uint64{{0, 0}, {1, 2}, {3, 7}} {
+		wish, got := memberChange{Oldest: formats[0], Newest: formats[1]}, memberChange{}
+		_, query, _ := strings.Cut(wish.query(), "?")
+		if err := got.parseQuery(wire.ParseQuery(query)); err != nil || got != wish {
+			t.Errorf("%q: %+v, %v", query, got, err)
+		}
+	}
+	if err := new(memberChange).parseQuery(wire.ParseQuery("oldest_format=1")); err == nil {
+		t.Error("half of a range is taken")
+	}
+}
+
 // TestNodesThatMeet: nodes that are started alike, in any order, begin one cluster; a restart changes nothing; one
 // that comes later joins; one that expects another number is not waited for.
 func TestNodesThatMeet(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -20,13 +21,38 @@ import (
 type memberChange struct {
 	Do          string `json:"do"` // join, promote, remove or transfer
 	ID          uint64 `json:"id"`
-	Address     string `json:"address,omitempty"`       // join: where other nodes find it
-	Incarnation uint64 `json:"incarnation,omitempty"`   // join: of its disk
-	Learner     bool   `json:"learner,omitempty"`       // join: it stays a learner
-	Pass        *pass  `json:"pass,omitempty"`          // join: with a token
-	Oldest      uint64 `json:"oldest_format,omitempty"` // join: that its release reads, to Newest; 0: format 1 alone
-	Newest      uint64 `json:"newest_format,omitempty"`
-	Handed      bool   `json:"handed,omitempty"` // from a node that does not lead: it goes no further
+	Address     string `json:"address,omitempty"`     // join: where other nodes find it
+	Incarnation uint64 `json:"incarnation,omitempty"` // join: of its disk
+	Learner     bool   `json:"learner,omitempty"`     // join: it stays a learner
+	Pass        *pass  `json:"pass,omitempty"`        // join: with a token
+	Handed      bool   `json:"handed,omitempty"`      // from a node that does not lead: it goes no further
+
+	// Of join: the formats that its release reads; 0: format 1 alone. They are in the query, for releases that know no
+	// formats refuse members that they do not know.
+	Oldest uint64 `json:"-"`
+	Newest uint64 `json:"-"`
+}
+
+// query is what the body does not hold.
+func (m *memberChange) query() string {
+	if m.Newest == 0 {
+		return ""
+	}
+	return fmt.Sprintf("?oldest_format=%d&newest_format=%d", m.Oldest, m.Newest)
+}
+
+// parseQuery reads what query wrote.
+func (m *memberChange) parseQuery(q wire.Query) (err error) {
+	if !q.Has("oldest_format") && !q.Has("newest_format") {
+		return nil
+	}
+	if m.Oldest, err = strconv.ParseUint(q.Get("oldest_format"), 10, 64); err == nil {
+		m.Newest, err = strconv.ParseUint(q.Get("newest_format"), 10, 64)
+	}
+	if err != nil {
+		return &wire.Error{Status: 400, Detail: "oldest_format and newest_format are two numbers"}
+	}
+	return nil
 }
 
 // changePath is where nodes send such wishes to each other, on the stream for requests alone.
@@ -203,7 +229,7 @@ func (c *cluster) send(ctx context.Context, url string, m memberChange) (s clust
 	if err != nil {
 		return s, err
 	}
-	res, err := c.client.Post(ctx, url, "application/json", bytes.NewReader(body))
+	res, err := c.client.Post(ctx, url+m.query(), "application/json", bytes.NewReader(body))
 	if err != nil {
 		return s, cause(err)
 	}
@@ -236,6 +262,9 @@ func (a *App) serveChange(w *wire.Response, r *wire.Request) error {
 	var m memberChange
 	if err := jsonx.Unmarshal(body, &m, jsonx.RejectUnknownMembers()); err != nil {
 		return rest.ToError(err)
+	}
+	if err := m.parseQuery(r.Query()); err != nil {
+		return err
 	}
 	s, err := a.change(r.Context(), c, m)
 	if err != nil {

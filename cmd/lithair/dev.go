@@ -92,7 +92,15 @@ func (d *dev) beside(line string) (end func(), err error) {
 		return nil, err
 	}
 	return func() {
-		if err := errors.Join(cmd.Process.Kill(), cmd.Wait()); err != nil {
+		err := cmd.Process.Kill()
+		if errors.Is(err, os.ErrProcessDone) {
+			err = nil
+		}
+		ended := cmd.Wait()
+		if exit, ok := errors.AsType[*exec.ExitError](ended); ok && !exit.Exited() { // by our signal, or that of the terminal
+			ended = nil
+		}
+		if err := errors.Join(err, ended); err != nil {
 			fmt.Fprintf(d.c.Err, "lithair dev: %s: %v\n", line, err)
 		}
 	}, nil

@@ -120,6 +120,18 @@ func TestDevBegins(t *testing.T) {
 	}
 }
 
+// TestDevBeside: that the command beside the program is ended is no fault of it.
+func TestDevBeside(t *testing.T) {
+	out := &screen{}
+	d := &dev{c: &cli.Console{Out: out, Err: out}, dir: "."}
+	end, err := d.beside("exec sleep 600")
+	must(t, err)
+	end()
+	if out.String() != "" {
+		t.Errorf("on the screen: %s", out)
+	}
+}
+
 // TestDev changes a program while it is asked without a pause: each request is answered, by the
 // old program or the new one, data stays, and source that does not build changes nothing.
 func TestDev(t *testing.T) {

@@ -42,6 +42,7 @@ type App struct {
 
 	live      *live.Server
 	liveViews []live.Model
+	readable  map[string]*rest.ReadRule // by model
 	rooms     appRooms
 
 	metrics  *observe.Registry
@@ -485,15 +486,17 @@ func (a *App) openState(ctx context.Context, dir string) error {
 	return nil
 }
 
-// mountTx makes the handler of /api/_tx, when all models are registered. Without models
-// there is none.
+// mountTx makes the handler of /api/_tx, for the models that are served, when all are registered.
+// Without any there is none.
 func (a *App) mountTx() error {
-	tables := slices.DeleteFunc(a.engine.Tables(), func(t *engine.Table) bool { return model.Internal(t.Name()) })
+	tables := slices.DeleteFunc(a.engine.Tables(), func(t *engine.Table) bool {
+		return !slices.ContainsFunc(a.served, func(c openapi.Collection) bool { return c.Model.Name == t.Name() })
+	})
 	if len(tables) == 0 {
 		return nil
 	}
 	r := wire.NewRouter()
-	if err := rest.MountTx(r, a.engine, tables, "/api/_tx", a.restOptions()); err != nil {
+	if err := rest.MountTx(r, a.engine, tables, "/api/_tx", a.restOptions(), func(t *engine.Table) *rest.ReadRule { return a.readable[t.Name()] }); err != nil {
 		return err
 	}
 	h := r.Handler()

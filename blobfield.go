@@ -18,19 +18,26 @@ import (
 type blobField struct {
 	app   *App
 	table *engine.Table
+	view  *rest.View
 	field *model.Field
 	base  string
 }
 
-// load reads the record of a request.
-func (h *blobField) load(get func(model uint32, key string) *state.Row, r *wire.Request) (v any, err error) {
+// load reads the record of a request, of a state or, where root is nil, inside a transaction. One
+// that the principal may not read is not there.
+func (h *blobField) load(get func(model uint32, key string) *state.Row, root *state.Root, p Principal, r *wire.Request) (v any, err error) {
 	codec := h.table.Codec()
 	key, err := codec.ParseKey(r.PathValue("id"))
 	if err != nil {
 		return nil, &wire.Error{Status: 404, Detail: "no record has that id", Err: err}
 	}
-	row := get(h.table.Number(), key)
-	if row == nil {
+	row, hidden := get(h.table.Number(), key), false
+	if row != nil {
+		if hidden, err = h.view.Hides(root, p, row); err != nil {
+			return nil, err
+		}
+	}
+	if row == nil || hidden {
 		return nil, &wire.Error{Status: 404, Detail: "no record has that id"}
 	}
 	v = codec.New()
@@ -42,14 +49,15 @@ func (h *blobField) action(verb string, r *wire.Request) Action {
 }
 
 func (h *blobField) get(w *wire.Response, r *wire.Request) error {
-	if err := h.app.allow(r, h.action("read", r)); err != nil {
+	p, err := h.app.admit(r, h.action("read", r))
+	if err != nil {
 		return err
 	}
 	root, err := rest.ReadState(w, r, h.app.engine, h.table, h.app.restOptions())
 	if err != nil {
 		return err
 	}
-	v, err := h.load(root.Get, r)
+	v, err := h.load(root.Get, root, p, r)
 	if err != nil {
 		return err
 	}
@@ -84,31 +92,33 @@ func serveBlob(w *wire.Response, r *wire.Request, b *Blob, f *blob.File) error {
 }
 
 func (h *blobField) put(w *wire.Response, r *wire.Request) error {
-	if err := h.app.allow(r, h.action("patch", r)); err != nil {
+	p, err := h.app.admit(r, h.action("patch", r))
+	if err != nil {
 		return err
 	}
 	root, err := h.app.engine.Barrier(r.Context(), engine.Linearizable) // a leader that was just elected may be behind
 	if err != nil {
 		return rest.ToError(err)
 	}
-	if _, err := h.load(root.Get, r); err != nil {
+	if _, err := h.load(root.Get, root, p, r); err != nil {
 		return err // before the file is taken
 	}
 	b, err := h.app.upload(r)
 	if err != nil {
 		return err
 	}
-	if err := h.set(w, r, &b); err != nil {
+	if err := h.set(w, r, p, &b); err != nil {
 		return err
 	}
 	return sendBlob(w, 200, &b)
 }
 
 func (h *blobField) remove(w *wire.Response, r *wire.Request) error {
-	if err := h.app.allow(r, h.action("patch", r)); err != nil {
+	p, err := h.app.admit(r, h.action("patch", r))
+	if err != nil {
 		return err
 	}
-	if err := h.set(w, r, nil); err != nil {
+	if err := h.set(w, r, p, nil); err != nil {
 		return err
 	}
 	w.Status(204)
@@ -116,10 +126,10 @@ func (h *blobField) remove(w *wire.Response, r *wire.Request) error {
 }
 
 // set changes the field in a transaction of its own. If-Match is about the file.
-func (h *blobField) set(w *wire.Response, r *wire.Request, b *Blob) error {
+func (h *blobField) set(w *wire.Response, r *wire.Request, p Principal, b *Blob) error {
 	ctx := r.Context()
 	res, err := h.app.engine.Do(ctx, onBehalf(ctx, engine.Command{Run: func(tx *engine.Tx) (engine.Answer, error) {
-		v, err := h.load(tx.Get, r)
+		v, err := h.load(tx.Get, nil, p, r)
 		if err != nil {
 			return engine.Answer{}, err
 		}

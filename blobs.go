@@ -173,7 +173,7 @@ func (a *App) collectBlobs(ctx context.Context) {
 
 // mountBlobs serves the files of a model, and keeps its records from naming files that are
 // not there.
-func (a *App) mountBlobs(t *engine.Table, base string) {
+func (a *App) mountBlobs(t *engine.Table, readable *rest.ReadRule, base string) {
 	fields := t.Model().Blobs()
 	if len(fields) == 0 {
 		return
@@ -187,7 +187,7 @@ func (a *App) mountBlobs(t *engine.Table, base string) {
 		if base == "" || f.JSON == "" || f.Hidden {
 			continue
 		}
-		h := &blobField{app: a, table: t, field: f, base: base}
+		h := &blobField{app: a, table: t, view: rest.NewView(t, readable), field: f, base: base}
 		pattern := base + "/{id}/" + f.JSON
 		a.note(errors.Join(a.router.Handle("GET "+pattern, h.get), a.router.Handle("PUT "+pattern, a.largeBody(h.put)), a.router.Handle("DELETE "+pattern, h.remove)))
 	}
@@ -279,7 +279,7 @@ func notTaken(err error) error {
 
 // uploadAlone answers POST /api/_blobs.
 func (a *App) uploadAlone(w *wire.Response, r *wire.Request) error {
-	if err := a.allow(r, rest.Action{Verb: "create", Model: "_blob"}); err != nil {
+	if _, err := a.admit(r, rest.Action{Verb: "create", Model: "_blob"}); err != nil {
 		return err
 	}
 	b, err := a.upload(r)
@@ -290,13 +290,13 @@ func (a *App) uploadAlone(w *wire.Response, r *wire.Request) error {
 }
 
 // allow asks the guard.
-func (a *App) allow(r *wire.Request, act Action) error {
+func (a *App) admit(r *wire.Request, act Action) (Principal, error) {
 	p, err := a.guard.Authenticate(r)
 	if err != nil {
-		return refused(rest.CodeUnauthorized, err)
+		return p, refused(rest.CodeUnauthorized, err)
 	}
 	if err := a.guard.Authorize(p, act); err != nil {
-		return refused(rest.CodeForbidden, err)
+		return p, refused(rest.CodeForbidden, err)
 	}
-	return nil
+	return p, nil
 }

@@ -40,6 +40,10 @@ func Model[T any](a *App, path string) *Collection[T] {
 		a.note(err)
 		return c
 	}
+	if a.readable == nil {
+		a.readable = map[string]*rest.ReadRule{}
+	}
+	a.readable[m.Name] = &c.rule
 	if path != "" {
 		opt := a.restOptions()
 		opt.Readable = &c.rule
@@ -47,7 +51,7 @@ func Model[T any](a *App, path string) *Collection[T] {
 		a.served = append(a.served, openapi.Collection{Model: m, Path: path})
 		a.mountLive(c.table, &c.rule, path)
 	}
-	a.mountBlobs(c.table, path)
+	a.mountBlobs(c.table, &c.rule, path)
 	return c
 }
 
@@ -58,9 +62,9 @@ func Model[T any](a *App, path string) *Collection[T] {
 //
 // A claim without a value meets nothing, so who is anonymous owns nothing. Principals with one of
 // the exempt roles read everything. Hidden fields may be used. The rule holds for lists, counts,
-// single records, history, live queries and feeds, and for PUT, PATCH and DELETE, which find
-// only what may be read; a record that may not is answered as one that is not there. What it does
-// not hold for: what the application reads itself, in handlers, commands and routes; files;
+// single records, their files, history, live queries and feeds, and for PUT, PATCH, DELETE and the
+// operations of _bulk and _tx, which find only what may be read; a record that may not is answered as one that is not
+// there. What it does not hold for: what the application reads itself, in handlers, commands and routes;
 // conflicts of unique fields and references, which tell that a value is taken. Who may write what
 // is decided by [App.Authorize]. It is called before Start, which reports what is wrong with it.
 func (c *Collection[T]) ReadRule(rule string, exempt ...string) {

@@ -17,6 +17,13 @@ type memo struct {
 	Team   string `json:"team"`
 	Public bool   `json:"public"`
 	Text   string `json:"text"`
+	File   *Blob  `json:"file"`
+}
+
+// memoLog is a model that is not served.
+type memoLog struct {
+	ID   int64  `json:"id" lithair:"primary_key"`
+	Text string `json:"text"`
 }
 
 // ruledApp serves memos that their owner, the owner's team and, where they are public, everybody may read. A
@@ -29,6 +36,7 @@ func ruledApp(t *testing.T) (*App, *Collection[memo]) {
 		parts := strings.Split(token, ":")
 		return Principal{ID: parts[0], Roles: parts[1:]}, nil
 	}
+	Model[memoLog](a, "")
 	a.Authenticate(func(r *wire.Request) (Principal, error) { return who(r.Header("Authorization")) })
 	a.AuthenticateToken(who)
 	start(t, a)
@@ -89,10 +97,28 @@ func TestReadRule(t *testing.T) {
 	for _, w := range []struct{ method, path, body string }{
 		{"PUT", "/memos/2", `{"team":"x","public":false,"text":"y"}`}, {"PATCH", "/memos/2", `{"text":"y"}`}, {"DELETE", "/memos/2", ""},
 		{"POST", "/memos/_bulk", `[{"op":"patch","id":2,"data":{"text":"y"}}]`}, {"POST", "/memos/_bulk", `[{"op":"delete","id":2}]`},
+		{"POST", "/api/_tx", `[{"op":"patch","model":"memo","id":2,"data":{}}]`}, {"POST", "/api/_tx", `[{"op":"put","model":"memo","id":2,"data":{"team":"x","public":false,"text":"y"}}]`},
+		{"POST", "/api/_tx", `[{"op":"delete","model":"memo","id":2}]`}, {"DELETE", "/memos/2/file", ""}, {"GET", "/memos/2/file", ""},
 	} {
 		if status, body := ask("anna", w.method, w.path, w.body); status != 404 {
 			t.Errorf("%s %s of another's: %d %s", w.method, w.path, status, body)
 		}
+	}
+	for token, want := range map[string]int{"anna": 404, "bert": 200, "root:admin": 200} {
+		if got := send(t, a, "PUT", "/memos/2/file", "text/plain", []byte("bert's"), "Authorization: "+token); got.StatusCode != want {
+			t.Errorf("%s puts a file: %d %s", token, got.StatusCode, got.body)
+		}
+		if status, body := ask(token, "GET", "/memos/2/file", ""); status != want || want == 200 && body != "bert's" {
+			t.Errorf("%s reads the file: %d %s", token, status, body)
+		}
+	}
+	for what, want := range map[string]int{`"expect":"exists"`: 412, `"expect":"absent"`: 200} {
+		if status, body := ask("anna", "POST", "/api/_tx", `[{"op":"check","model":"memo","id":2,`+what+`}]`); status != want {
+			t.Errorf("check %s: %d %s", what, status, body)
+		}
+	}
+	if status, body := ask("root:admin", "POST", "/api/_tx", `[{"op":"create","model":"memo_log","data":{"id":1,"text":"x"}}]`); status != 400 || !strings.Contains(body, "is not a model") {
+		t.Errorf("of a model that is not served: %d %s", status, body)
 	}
 	if status, body := ask("bert", "PATCH", "/memos/2", `{"text":"y"}`); status != 200 {
 		t.Errorf("bert's own: %d %s", status, body)

@@ -444,7 +444,7 @@ func TestRule(t *testing.T) {
 	for _, c := range []struct{ rule, same string }{
 		{"price={one}", "price=1"}, {"price={many}", "price=in(1,2)"}, {"price=in({many},3)", "price=in(1,2,3)"}, {"price=>{one}&live=true", "price=>1&live=true"},
 		{"or=(price={one},rating=null)", "or=(price=1,rating=null)"}, {"or=(price={none},price=in({many}))", "price=in(1,2)"}, {"price=!{one}", "price=!1"},
-		{"price={none}", ""}, {"slug={empty}", ""}, {"slug=!{none}", ""}, {"price=!{many}", ""}, {"price=in({none})", ""}, {"price={odd}", ""}, {"slug={odd}", ""}, {"title=~{many}", ""}, {"or=(price={none},slug=={one})", ""}, {"price=>{none}", ""},
+		{"price={none}", ""}, {"slug={empty}", ""}, {"slug=!{none}", ""}, {"price=!{many}", ""}, {"price=in({none})", ""}, {"price={odd}", ""}, {"slug={odd}", ""}, {"title=~{many}", ""}, {"title=~{empty}", ""}, {"title=~{none}", ""}, {"or=(price={none},slug=={one})", ""}, {"price=>{none}", ""},
 	} {
 		rule, err := query.Rule(tb.m, tb.s, pairs(c.rule), claims)
 		if err != nil {
@@ -479,7 +479,7 @@ func TestRule(t *testing.T) {
 			}
 		}
 	}
-	for _, raw := range []string{"price={two}", "take=3", "sort=price", "at=1", "nothing=1", "price=x", "or=(price={two})", "price=in({two})", "live=~{one}"} {
+	for _, raw := range []string{"price={two}", "take=3", "sort=price", "at=1", "nothing=1", "price=x", "or=(price={two})", "price=in({two})", "live=~{one}", "price=!in({many})", "slug=!in({none})", "slug=x{one}", "slug={one},title=a"} {
 		if _, err := query.Rule(tb.m, tb.s, pairs(raw), claims); err == nil {
 			t.Errorf("%s is taken", raw)
 		}

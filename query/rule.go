@@ -43,8 +43,11 @@ func (q *Query) And(rule *Query) *Query {
 
 // claim reads a text that is the name of a claim in braces.
 func (p *parser) claim(text string) (values []string, ok bool, err error) {
-	if p.claims == nil || len(text) < 2 || text[0] != '{' || text[len(text)-1] != '}' {
+	if p.claims == nil || !strings.Contains(text, "{") || strings.HasPrefix(text, `"`) {
 		return nil, false, nil
+	}
+	if len(text) < 2 || text[0] != '{' || text[len(text)-1] != '}' {
+		return nil, true, &Error{Field: text, Problem: "has a claim in it that does not stand alone"}
 	}
 	values, known := p.claims(strings.Trim(text, "{}"))
 	if !known {
@@ -60,7 +63,7 @@ func (p *parser) claimed(f *model.SchemaField, op op, values []string) (predicat
 		if f.Type.Kind != binenc.KindString {
 			return c, &Error{Field: f.Name, Problem: "is no text: ~ works on text only"}
 		}
-		if len(values) == 1 {
+		if len(values) == 1 && values[0] != "" {
 			c.text = strings.ToLower(values[0])
 			return c, nil
 		}

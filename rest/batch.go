@@ -227,7 +227,8 @@ func results(outs []outcome) (engine.Answer, error) {
 
 // MountTx registers POST path, a transaction over several models: the body is an array of
 // operations {op, model, id, data, if_match, expect}, carried out in order, all or nothing.
-func MountTx(r *wire.Router, e *engine.Engine, tables []*engine.Table, path string, opt Options) error {
+// readable returns the read rule of a model; nil: all may be read. Options.Readable has no meaning here.
+func MountTx(r *wire.Router, e *engine.Engine, tables []*engine.Table, path string, opt Options, readable func(t *engine.Table) *ReadRule) error {
 	if len(tables) == 0 {
 		return fmt.Errorf("rest: %s has no models", path)
 	}
@@ -237,7 +238,11 @@ func MountTx(r *wire.Router, e *engine.Engine, tables []*engine.Table, path stri
 	all := map[string]*collection{}
 	var names []string
 	for _, t := range tables {
-		all[t.Name()] = &collection{e: e, t: t, opt: opt, shape: newShape(t.Model())}
+		own := opt
+		if own.Readable = nil; readable != nil {
+			own.Readable = readable(t)
+		}
+		all[t.Name()] = &collection{e: e, t: t, opt: own, shape: newShape(t.Model())}
 		names = append(names, t.Name())
 	}
 	first := all[tables[0].Name()]

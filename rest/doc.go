@@ -3,7 +3,7 @@
 //
 //	r := wire.NewRouter()
 //	err := rest.Mount(r, e, articles, "/api/articles", rest.Options{})
-//	err = rest.MountTx(r, e, e.Tables(), "/api/_tx", rest.Options{})
+//	err = rest.MountTx(r, e, e.Tables(), "/api/_tx", rest.Options{}, nil)
 //	srv, err := wire.NewServer(wire.Config{Handler: r.Handler(), ErrorBody: rest.ErrorBody})
 //
 // # Routes of a model

@@ -84,7 +84,7 @@ func newRig(t *testing.T, opt rest.Options) *rig {
 		t.Fatal(err)
 	}
 	rt := wire.NewRouter()
-	for _, err := range []error{rest.Mount(rt, e, r.tables[0], "/api/authors", opt), rest.Mount(rt, e, r.tables[1], "/api/articles", opt), rest.Mount(rt, e, r.tables[2], "/api/counters", opt), rest.MountTx(rt, e, r.tables, "/api/_tx", opt)} {
+	for _, err := range []error{rest.Mount(rt, e, r.tables[0], "/api/authors", opt), rest.Mount(rt, e, r.tables[1], "/api/articles", opt), rest.Mount(rt, e, r.tables[2], "/api/counters", opt), rest.MountTx(rt, e, r.tables, "/api/_tx", opt, nil)} {
 		if err != nil {
 			t.Fatal(err)
 		}

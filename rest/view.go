@@ -25,6 +25,15 @@ func (v *View) Rule(root *state.Root, who any) (*query.Query, error) {
 	return v.c.rule(p, v.c.schemaAt(root))
 }
 
+// Hides says that a principal may not read a record of a state. root is nil inside a transaction.
+func (v *View) Hides(root *state.Root, p Principal, row *state.Row) (bool, error) {
+	s := v.c.t.Schema()
+	if root != nil {
+		s = v.c.schemaAt(root)
+	}
+	return v.c.hides(p, s, row.Bytes())
+}
+
 // JSON returns a record as GET answers with it: an object without white space. It must not be
 // changed.
 func (v *View) JSON(row *state.Row) ([]byte, error) {

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"slices"
 	"sync/atomic"
 )
 
@@ -68,6 +69,39 @@ func (c *Call) ended() bool {
 		default:
 			return false
 		}
+	}
+}
+
+// callList holds calls that wait. Those that are withdrawn stay, with all that their functions
+// hold, until they would be run, or are more than half of a long list: while a disk hangs, more and
+// more callers come and give up.
+type callList struct {
+	calls []*Call
+	sweep int // length at which they are looked for
+}
+
+const sweepLeast = 1024
+
+func (l *callList) add(c *Call) {
+	if len(l.calls) >= max(l.sweep, sweepLeast) {
+		l.calls = slices.DeleteFunc(l.calls, func(c *Call) bool { return c.taken.Load() })
+		l.sweep = 2 * len(l.calls)
+	}
+	l.calls = append(l.calls, c)
+}
+
+// take returns the calls, and keeps none.
+func (l *callList) take() []*Call {
+	calls := l.calls
+	*l = callList{}
+	return calls
+}
+
+// drop takes the first n out.
+func (l *callList) drop(n int) {
+	clear(l.calls[:n])
+	if l.calls = l.calls[n:]; len(l.calls) == 0 {
+		*l = callList{}
 	}
 }
 

@@ -50,7 +50,7 @@ type Engine struct {
 
 	mu       sync.Mutex
 	work     sync.Cond // inbox or events is not empty, or closing
-	inbox    []*Call
+	inbox    callList
 	wakeAt   int // calls in the inbox that wake the loop
 	queued   int // calls in the inbox or the executor's queue
 	events   []event
@@ -290,7 +290,7 @@ func (e *Engine) Do(ctx context.Context, cmd Command) (Result, error) {
 func (e *Engine) suspect() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for _, c := range e.inbox {
+	for _, c := range e.inbox.calls {
 		select {
 		case c.done <- struct{}{}:
 		default: // it has been told
@@ -311,8 +311,8 @@ func (e *Engine) enqueue(c *Call) error {
 		return ErrBusy
 	}
 	e.queued++
-	e.inbox = append(e.inbox, c)
-	if len(e.inbox) == e.wakeAt {
+	e.inbox.add(c)
+	if len(e.inbox.calls) == e.wakeAt {
 		e.work.Signal()
 	}
 	return nil
@@ -424,15 +424,15 @@ func (e *Engine) await() {
 
 // hasWork says whether a pass would do something. e.mu is held.
 func (e *Engine) hasWork() bool {
-	return len(e.inbox) >= e.least() || len(e.events) > 0 || e.ex.Ready() || e.drained()
+	return len(e.inbox.calls) >= e.least() || len(e.events) > 0 || e.ex.Ready() || e.drained()
 }
 
 // pass is one round of the loop: what has come in, commands, what is new for readers. It
 // returns false when the engine has stopped.
 func (e *Engine) pass() (goesOn bool) {
 	e.mu.Lock()
-	calls, events, closing := e.inbox, e.events, e.closing
-	e.inbox, e.events = nil, nil
+	calls, events, closing := e.inbox.take(), e.events, e.closing
+	e.events = nil
 	e.mu.Unlock()
 	for _, ev := range events {
 		e.handle(ev)
@@ -467,9 +467,7 @@ func (e *Engine) pass() (goesOn bool) {
 func (e *Engine) takeInbox() []*Call {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	calls := e.inbox
-	e.inbox = nil
-	return calls
+	return e.inbox.take()
 }
 
 // drained says that the engine is closing and nothing is left to wait for.
@@ -618,8 +616,7 @@ func (e *Engine) stop(err error) {
 	if err != nil {
 		e.failure = err
 	}
-	rest := e.inbox
-	e.inbox = nil
+	rest := e.inbox.take()
 	for _, w := range e.waiters {
 		close(w.done)
 	}

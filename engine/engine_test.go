@@ -8,10 +8,12 @@ import (
 	"log/slog"
 	"math"
 	"reflect"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+	"weak"
 
 	"github.com/lithair/lithair-go/engine"
 	"github.com/lithair/lithair-go/eventlog"
@@ -723,6 +725,58 @@ func TestWithdrawnGiveTheirPlaceBackOnce(t *testing.T) {
 	if err := r.do(func(*engine.Tx) error { return nil }); !errors.Is(err, engine.ErrNotLeader) {
 		t.Errorf("got %v, want ErrNotLeader", err)
 	}
+	if n := r.e.Stats().Queued; n != 0 {
+		t.Errorf("%d calls are queued, want none", n)
+	}
+}
+
+// TestWithdrawnAreLetGo: what callers held who gave up is freed, also while a function hangs, or a commit.
+func TestWithdrawnAreLetGo(t *testing.T) {
+	r := start(t, nil, func(c *engine.Config) { c.MaxQueue, c.MaxInflight, c.Gather = 10, 1, 1 })
+	give := func(when string) {
+		t.Helper()
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		var held []weak.Pointer[[64]byte]
+		for range 10_000 {
+			body := new([64]byte)
+			held = append(held, weak.Make(body))
+			if _, err := r.e.Do(ctx, engine.Command{Run: func(*engine.Tx) (engine.Answer, error) { return engine.Answer{Value: body}, nil }}); !errors.Is(err, context.Canceled) {
+				t.Fatalf("%s: %v", when, err)
+			}
+		}
+		runtime.GC()
+		n := 0
+		for _, w := range held {
+			if w.Value() != nil {
+				n++
+			}
+		}
+		if t.Logf("%s: %d of %d are held", when, n, len(held)); n > 3000 {
+			t.Errorf("%s: %d of %d are held", when, n, len(held))
+		}
+	}
+	hold, in, results := make(chan struct{}), make(chan struct{}), make(chan error, 2)
+	go func() { results <- r.do(func(*engine.Tx) error { close(in); <-hold; return nil }) }()
+	<-in
+	give("a function hangs")
+	close(hold)
+	r.o.mu.Lock()
+	r.o.auto = false
+	r.o.mu.Unlock()
+	drain(r.o.arrived)
+	go func() {
+		results <- r.do(func(tx *engine.Tx) error { return tx.Insert(r.authors, &author{Email: "a@example.org", Name: "a"}) })
+	}()
+	<-r.o.arrived
+	give("a commit hangs")
+	r.o.commit()
+	for range 2 {
+		if err := <-results; err != nil {
+			t.Error(err)
+		}
+	}
+	r.must(func(*engine.Tx) error { return nil })
 	if n := r.e.Stats().Queued; n != 0 {
 		t.Errorf("%d calls are queued, want none", n)
 	}

@@ -103,7 +103,7 @@ type Executor struct {
 	resumes  bool // not leading, but the next epoch begins at once
 	lost     error
 
-	queue    []*Call
+	queue    callList
 	inflight []flight
 	waiting  []*Call // by wait, ascending
 	finished []*Call
@@ -150,7 +150,7 @@ func (ex *Executor) Submit(c *Call) {
 		ex.refuse(c, ex.notLeader())
 		return
 	}
-	ex.queue = append(ex.queue, c)
+	ex.queue.add(c)
 }
 
 func (ex *Executor) notLeader() error {
@@ -164,7 +164,7 @@ func (ex *Executor) notLeader() error {
 func (ex *Executor) Leads() bool { return ex.leading }
 
 // Queued returns how many calls wait to be run.
-func (ex *Executor) Queued() int { return len(ex.queue) }
+func (ex *Executor) Queued() int { return len(ex.queue.calls) }
 
 // Inflight returns how many entries are proposed and not committed.
 func (ex *Executor) Inflight() int { return len(ex.inflight) }
@@ -199,7 +199,7 @@ func (ex *Executor) TakeFinished() []*Call {
 
 // Ready says whether Execute would do something.
 func (ex *Executor) Ready() bool {
-	return ex.leading && ex.failure == nil && len(ex.inflight) < ex.cfg.MaxInflight && (len(ex.queue) > 0 || !ex.declared || ex.ticked)
+	return ex.leading && ex.failure == nil && len(ex.inflight) < ex.cfg.MaxInflight && (ex.Queued() > 0 || !ex.declared || ex.ticked)
 }
 
 // Execute runs the next batch of commands at the given time, in Unix nanoseconds. When
@@ -212,7 +212,7 @@ func (ex *Executor) Execute(clock int64) (p Proposal, ok bool) {
 	b := &batchRun{ex: ex, batch: ex.head.Begin(), now: max(ex.head.Time()+1, clock), seq: ex.head.Seq(), txs: ex.txs[:0]}
 	ex.beforeHead = len(ex.waiting)
 	ex.round++
-	retire := ex.ticked || len(ex.queue) > 0
+	retire := ex.ticked || ex.Queued() > 0
 	ex.ticked = false
 	ex.systemWork(b)
 	if retire && ex.failure == nil { // not for a declaration alone: that follows every failure, at once
@@ -222,14 +222,11 @@ func (ex *Executor) Execute(clock int64) (p Proposal, ok bool) {
 		return p, false // what was tried must not come into the log
 	}
 	n := 0
-	for n < len(ex.queue) && n < ex.cfg.MaxBatch && len(b.txs) < ex.cfg.MaxBatchBytes {
-		b.run(ex.queue[n])
+	for n < ex.Queued() && n < ex.cfg.MaxBatch && len(b.txs) < ex.cfg.MaxBatchBytes {
+		b.run(ex.queue.calls[n])
 		n++
 	}
-	clear(ex.queue[:n])
-	if ex.queue = ex.queue[n:]; len(ex.queue) == 0 {
-		ex.queue = nil
-	}
+	ex.queue.drop(n)
 	if b.count == 0 {
 		if b.local {
 			ex.adopt(b.batch.Seal(b.seq, ex.head.Time()))
@@ -307,10 +304,9 @@ func (ex *Executor) systemWork(b *batchRun) {
 func (ex *Executor) fail(err error) {
 	ex.failure = err
 	ex.leading, ex.resumes, ex.lost = false, false, err
-	for _, c := range ex.queue {
+	for _, c := range ex.queue.take() {
 		ex.refuse(c, ex.notLeader())
 	}
-	ex.queue = nil
 }
 
 // Committed applies records that are final. Own entries are in the head already; those
@@ -424,10 +420,9 @@ func (ex *Executor) Lost(epoch uint64, known bool, cause error) {
 		ex.end(c, &LostError{Unknown: !known && c.wrote, Cause: cause})
 	}
 	ex.waiting = nil
-	for _, c := range ex.queue {
+	for _, c := range ex.queue.take() {
 		ex.refuse(c, &LostError{Cause: cause})
 	}
-	ex.queue = nil
 }
 
 // Unconfirmed says whether answers wait for word that this node led in a round. What a

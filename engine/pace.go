@@ -66,5 +66,5 @@ func (e *Engine) gather(answered int) {
 func (e *Engine) waiting() int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return len(e.inbox)
+	return len(e.inbox.calls)
 }

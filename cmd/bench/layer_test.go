@@ -31,6 +31,9 @@ func TestLayersMeasure(t *testing.T) {
 		{"binenc", 2, func() error { return measureBin(o, rep) }},
 		{"log", 3, func() error { return measureLog(o, rep, []string{"sync1", "sync64", "sync64x4k"}) }},
 		{"raft", 2, func() error { return measureRaft(o, rep, []int{4}) }},
+		{"cluster", 3, func() error {
+			return measureCluster(clusterOptions{o, 50}, rep, []string{"post", "get", "linearizable"})
+		}},
 	} {
 		rep.Tables = nil
 		if err := c.measure(); err != nil {
@@ -51,7 +54,7 @@ func TestLayersMeasure(t *testing.T) {
 			}
 		}
 	}
-	for _, err := range []error{measureWire(o, rep, 0, []string{"fly"}), measureJSON(o, rep, []string{"fly"}, nil), measureJSON(o, rep, []string{"small"}, []string{"fly"}), measureLog(o, rep, []string{"fly"})} {
+	for _, err := range []error{measureWire(o, rep, 0, []string{"fly"}), measureJSON(o, rep, []string{"fly"}, nil), measureJSON(o, rep, []string{"small"}, []string{"fly"}), measureLog(o, rep, []string{"fly"}), measureCluster(clusterOptions{o, 50}, rep, []string{"fly"})} {
 		if err == nil || !strings.Contains(err.Error(), "fly") {
 			t.Errorf("an unknown case: %v", err)
 		}

@@ -12,6 +12,7 @@
 //	bench binenc [flags]          binenc against encoding/gob and encoding/json
 //	bench log    [flags]          the event log against a file synced for each record
 //	bench raft   [flags]          commits of three nodes against one file, and fail-over
+//	bench cluster [flags]         GET by id and durable POST through one node and through three
 //	bench state  [flags]          the state in memory: bytes, reads beside writes, replay
 //	bench start  [flags]          how long a start with 100,000 records on disk takes
 //	bench soak   [flags]          three nodes under faults for -minutes, and everything checked: see package internal/soak
@@ -56,6 +57,7 @@ var commands = []command{
 	{"binenc", "[flags]", "binenc against encoding/gob and encoding/json", runBin},
 	{"log", "[flags]", "the event log against a file synced for each record", runLog},
 	{"raft", "[flags]", "commits of three nodes, and fail-over", runRaft},
+	{"cluster", "[flags]", "GET by id and durable POST through one node and through three", runCluster},
 	{"start", "[flags]", "how long a start with many records on disk takes", runStart},
 	{"state", "[flags]", "the state in memory: bytes, reads beside writes, replay", runState},
 	{"soak", "[-minutes N] [-seed S]", "three nodes under faults, and everything checked", runSoak},

@@ -26,17 +26,26 @@ cases  /echo /empty /notmod /stream /drop and a mirror of the request elsewhere;
 peers  /plain, /json, /echo; / (WebSocket echo, what begins with B to all); ends with its standard input
 app    /items, durable, and rooms bench/{room}; ends with its standard input where that is a pipe`)
 	data := fs.String("data", "", "folder of the app profile; default a fresh temporary one")
+	var place member
+	fs.Int64Var(&place.id, "node-id", 0, "number of the app profile's node in a cluster; 0: it stands alone")
+	fs.StringVar(&place.peers, "peers", "", "with -node-id: all nodes of the cluster, ID=HOST:PORT each, separated by commas")
 	cpu := fs.String("cpuprofile", "", "write a CPU profile into this `FILE`")
 	parse(fs, args)
 	stop, err := profileCPU(*cpu)
 	if err != nil {
 		return err
 	}
-	return errors.Join(serveProfile(*profile, *addr, *data), stop())
+	return errors.Join(serveProfile(*profile, *addr, *data, place), stop())
+}
+
+// member is a node's place in a cluster.
+type member struct {
+	id    int64
+	peers string
 }
 
 // serveProfile serves until it is interrupted or, what is driven by another program, its standard input ends.
-func serveProfile(profile, addr, data string) error {
+func serveProfile(profile, addr, data string, place member) error {
 	switch profile {
 	case "cases":
 		echo, err := echoHandler(false)
@@ -57,7 +66,7 @@ func serveProfile(profile, addr, data string) error {
 		return serveWire(addr, inputEnds(), h)
 	case "app":
 		st, err := os.Stdin.Stat()
-		return serveApp(addr, data, err == nil && st.Mode()&os.ModeNamedPipe != 0)
+		return serveApp(addr, data, place, err == nil && st.Mode()&os.ModeNamedPipe != 0)
 	}
 	return fmt.Errorf("no such profile: %s (cases, peers, app)", profile)
 }
@@ -105,14 +114,19 @@ func serveWire(addr string, told <-chan struct{}, h wire.Handler) error {
 
 // serveApp serves /items from a data folder until it is interrupted or, when
 // untilInputEnds is set, its standard input ends; then it shuts down cleanly.
-func serveApp(addr, dir string, untilInputEnds bool) (err error) {
+func serveApp(addr, dir string, place member, untilInputEnds bool) (err error) {
 	if dir == "" {
 		if dir, err = os.MkdirTemp("", "lithair-bench-app"); err != nil {
 			return err
 		}
 		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	}
-	app := lithair.New(lithair.Config{Name: "bench", Addr: addr, Dir: dir, LogLevel: "warn"})
+	cfg := lithair.Config{Name: "bench", Addr: addr, Dir: dir, LogLevel: "warn"}
+	if place.id > 0 {
+		cfg.Cluster, cfg.NodeID, cfg.Peers = "bench", place.id, place.peers
+		cfg.LogLevel = "error" // that the others start and end is no news
+	}
+	app := lithair.New(cfg)
 	lithair.Model[Item](app, "/items")
 	lithair.Room(app, "bench/{room}", lithair.RoomOptions{})
 	ctx, stop := interrupted()

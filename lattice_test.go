@@ -28,7 +28,7 @@ internal/disk                                                   : files, real an
 internal/...    internal/...                                    : simulation and test support; each such folder is listed when it needs more
 internal/cli    engine state model eventlog consensus consensus/node backup blob rest wire jsonx binenc internal/disk internal/crypt : commands on data and nodes, of the tool and of every application; below the root, which hands it what the framework alone can do
 internal/devpage wire                                          : pages of lithair dev, answered by it and by the program it runs
-internal/fleet  . wire jsonx internal/linear                     : drives clusters of whole programs from outside, as crashtest does one; for tests and for bench soak, so it sees no package testing
+internal/fleet  wire jsonx internal/linear                       : drives clusters of whole programs from outside; the program is handed in, so it stands below the root, and sees no package testing
 internal/soak   internal/fleet backup live live/client ws wire jsonx : what a cluster lives through for hours; sees what clients and operators see
 internal/clustertest internal/fleet                              : nothing but tests
 internal/devtools ws wire jsonx                                   : drives a browser from tests; the connection is a client of ws, and wire serves the pages of its own test

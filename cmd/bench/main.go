@@ -37,6 +37,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/lithair/lithair-go/cmd/bench/node"
 	"github.com/lithair/lithair-go/internal/fleet"
 )
 
@@ -67,7 +68,7 @@ var commands = []command{
 }
 
 func main() {
-	fleet.RunNode()
+	fleet.RunNode(node.Run)
 	args := os.Args[1:]
 	if len(args) == 0 || strings.HasPrefix(args[0], "-") && !wantsHelp(args[0]) {
 		args = append([]string{"canonical"}, args...)

@@ -1,7 +1,7 @@
 // Package fleet runs clusters of real processes, does them harm, and judges what their clients saw. Its users
 // are the tests of package clustertest, and bench soak.
 //
-//	fleet.RunNode()                       // first of all: in a process that is a node it does not return
+//	fleet.RunNode(node.Run)               // first of all: in a process that is a node it does not return
 //	network := fleet.NewNetwork(t)        // proxies between the nodes
 //	f := fleet.New(t, fleet.Options{Nodes: 3, Network: network})
 //	f.StartAll()
@@ -10,8 +10,8 @@
 //	f.Start(...)
 //	r.Judge()                             // nothing lost, nothing twice, linearizable, one hash
 //
-// Nodes are the program itself, started again with a variable in its environment. They run one application: registers
-// that commands change, notes, files and rooms (node.go).
+// Nodes are the program itself, started again with a variable in its environment. They run one application, which the program hands
+// in, as it is made of the whole framework: registers that commands change, notes, files and rooms (cmd/bench/node).
 //
 // Methods of a Fleet are called by one goroutine, but for Get and Ask. What goes wrong is told to a T; *testing.T is one.
 package fleet

@@ -353,7 +353,7 @@ func (f *Fleet) Sweep(through int) {
 	f.Await("registers are removed", func() bool {
 		a := do(f.http, 6*time.Second, &wire.ClientRequest{Method: "POST", URL: f.Nodes[through].URL + "/api/_command/sweep", Body: strings.NewReader(`{"most":1000}`),
 			Header: [][2]string{{"Content-Type", "application/json"}}})
-		var out swept
+		var out Swept
 		return a.Err == nil && a.Status == 200 && jsonx.Unmarshal(a.Body, &out) == nil && out.Left == 0
 	})
 }

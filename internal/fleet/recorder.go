@@ -136,9 +136,9 @@ func (c *client) run() {
 }
 
 // change makes a change, again and again with its idempotency key until it is acknowledged.
-func (c *client) change(name, register string, op linear.Operation) (out changed, ok bool) {
+func (c *client) change(name, register string, op linear.Operation) (out Changed, ok bool) {
 	verb := [...]string{linear.Put: "put", linear.Add: "add", linear.Replace: "replace"}[op.Do]
-	body, err := jsonx.Marshal(change{Op: name, Register: register, Arg: op.Arg, Old: op.Old})
+	body, err := jsonx.Marshal(Change{Op: name, Register: register, Arg: op.Arg, Old: op.Old})
 	if err != nil {
 		c.fail("%v", err)
 		return out, false

@@ -9,11 +9,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lithair/lithair-go/cmd/bench/node"
 	"github.com/lithair/lithair-go/internal/fleet"
 )
 
 func TestMain(m *testing.M) {
-	fleet.RunNode()
+	fleet.RunNode(node.Run)
 	os.Exit(m.Run())
 }
 

@@ -1,54 +1,24 @@
-package fleet
+// Package node is the application that runs on the nodes of a fleet: for bench soak, and the tests of clusters.
+package node
 
 import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"runtime"
 	"runtime/pprof"
 	"strconv"
 	"strings"
 
 	lithair "github.com/lithair/lithair-go"
+	"github.com/lithair/lithair-go/internal/fleet"
 	"github.com/lithair/lithair-go/wire"
 )
-
-// asNode, when set, makes the program a node.
-const asNode = "FLEET_NODE"
-
-// RunNode returns at once, unless this process was started as a node of a Fleet: then it is one and ends as one, or when the
-// process that started it does.
-func RunNode() {
-	if os.Getenv(asNode) == "" {
-		return
-	}
-	go func() {
-		_, _ = io.Copy(io.Discard, os.Stdin) // however it ends
-		os.Exit(1)
-	}()
-	node()
-	os.Exit(0)
-}
-
-// Register is what clients read, set and add to.
-type Register struct {
-	ID    string `json:"id" lithair:"primary_key"`
-	Value int64  `json:"value"`
-}
 
 // Mark is left by each change: one that was made twice has two.
 type Mark struct {
 	ID lithair.ID `json:"id" lithair:"primary_key"`
 	Op string     `json:"op"`
-}
-
-// Note is what live queries follow.
-type Note struct {
-	ID    string `json:"id" lithair:"primary_key"`
-	Group int64  `json:"group" lithair:"indexed"`
-	Text  string `json:"text"`
 }
 
 // File names a file.
@@ -57,64 +27,41 @@ type File struct {
 	Content *lithair.Blob `json:"content"`
 }
 
-// sweep is the input of the command sweep, and swept its answer.
-type sweep struct {
-	Most int `json:"most"`
-}
+// roomHistory is how many messages a room keeps.
+const roomHistory = 1000
 
-type swept struct {
-	Left int `json:"left"`
-}
-
-// change is the input of the commands put, add and replace.
-type change struct {
-	Op       string `json:"op"`
-	Register string `json:"register"`
-	Arg      int64  `json:"arg"`
-	Old      int64  `json:"old"`
-}
-
-// changed is their answer.
-type changed struct {
-	Value   int64 `json:"value"`
-	Refused bool  `json:"refused"`
-}
-
-// RoomHistory is how many messages a room keeps.
-const RoomHistory = 1000
-
-// node is an application that clients change registers and notes of, put files into, and meet in. Its flags are those of any.
-func node() {
+// Run runs an application that clients change registers and notes of, put files into, and meet in. Its flags are those of any.
+func Run() {
 	app := lithair.New(lithair.Config{Name: "fleet"})
-	registers := lithair.Model[Register](app, "/api/registers")
+	registers := lithair.Model[fleet.Register](app, "/api/registers")
 	marks := lithair.Model[Mark](app, "/api/marks")
-	command := func(name string, next func(value int64, c change) (int64, bool)) {
-		lithair.Command(app, name, func(tx *lithair.Tx, c change) (changed, error) {
+	command := func(name string, next func(value int64, c fleet.Change) (int64, bool)) {
+		lithair.Command(app, name, func(tx *lithair.Tx, c fleet.Change) (fleet.Changed, error) {
 			r, err := registers.Get(tx, c.Register)
 			if err != nil && !errors.Is(err, lithair.ErrNotFound) {
-				return changed{}, err
+				return fleet.Changed{}, err
 			}
 			fresh := err != nil
 			value, ok := next(r.Value, c)
 			if !ok {
-				return changed{Value: r.Value, Refused: true}, nil
+				return fleet.Changed{Value: r.Value, Refused: true}, nil
 			}
-			r = Register{ID: c.Register, Value: value}
+			r = fleet.Register{ID: c.Register, Value: value}
 			if fresh {
 				err = registers.Insert(tx, &r)
 			} else {
 				err = registers.Put(tx, &r)
 			}
-			return changed{Value: value}, errors.Join(err, marks.Insert(tx, &Mark{Op: c.Op}))
+			return fleet.Changed{Value: value}, errors.Join(err, marks.Insert(tx, &Mark{Op: c.Op}))
 		})
 	}
-	command("put", func(_ int64, c change) (int64, bool) { return c.Arg, true })
-	command("add", func(value int64, c change) (int64, bool) { return value + c.Arg, true })
-	command("replace", func(value int64, c change) (int64, bool) { return c.Arg, value == c.Old })
-	lithair.Model[Note](app, "/api/notes")
+	command("put", func(_ int64, c fleet.Change) (int64, bool) { return c.Arg, true })
+	command("add", func(value int64, c fleet.Change) (int64, bool) { return value + c.Arg, true })
+	command("replace", func(value int64, c fleet.Change) (int64, bool) { return c.Arg, value == c.Old })
+	lithair.Model[fleet.Note](app, "/api/notes")
 	lithair.Model[File](app, "/api/files")
-	lithair.Room(app, "room/{id}", lithair.RoomOptions{History: RoomHistory, Presence: true})
-	lithair.Command(app, "sweep", func(tx *lithair.Tx, in sweep) (out swept, err error) {
+	lithair.Room(app, "room/{id}", lithair.RoomOptions{History: roomHistory, Presence: true})
+	lithair.Command(app, "sweep", func(tx *lithair.Tx, in fleet.Sweep) (out fleet.Swept, err error) {
 		var old []any
 		for m, e := range marks.Scan(tx) {
 			if len(old) == in.Most {

@@ -329,14 +329,14 @@ func (a *App) stateAge() (time.Duration, bool) {
 // NotLeaderError is why Update, Run of a command and the like are refused on a node that
 // follows: functions run where the leader is. errors.Is finds [ErrNotLeader].
 type NotLeaderError struct {
-	Leader uint64 // the node that leads; 0: none is known
+	Leader uint64 // the other node that leads; 0: none is known
 	Err    error
 }
 
 // Error names the leader.
 func (e *NotLeaderError) Error() string {
 	if e.Leader == 0 {
-		return "lithair: this node does not lead its cluster, and it knows of nobody who does"
+		return "lithair: this node does not lead its cluster, or not yet, and it knows of nobody else who does"
 	}
 	return fmt.Sprintf("lithair: this node does not lead its cluster, node %d does", e.Leader)
 }
@@ -351,7 +351,11 @@ func (a *App) pointed(err error) error {
 		return err
 	}
 	v, _ := c.node.View()
-	return &NotLeaderError{Leader: uint64(v.Leader), Err: err}
+	leader := uint64(v.Leader)
+	if v.Leader == c.node.Status().ID {
+		leader = 0 // it was elected just now, and cannot write yet
+	}
+	return &NotLeaderError{Leader: leader, Err: err}
 }
 
 // stepDown hands leadership over before this node stops, so that writes go on at once.

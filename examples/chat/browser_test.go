@@ -29,6 +29,16 @@ func arrive(t *testing.T, b *devtools.Browser, s *server, name string) person {
 		t.Fatal(err)
 	}
 	p := person{t, page, ctx}
+	t.Cleanup(func() { // before the browser ends
+		if !t.Failed() {
+			return
+		}
+		ctx, stop := context.WithTimeout(context.Background(), 5*time.Second)
+		defer stop()
+		var text string
+		err := page.Evaluate(ctx, `document.body.innerText + '\n' + [...document.querySelectorAll('.message')].map(e => e.className).join(', ')`, &text)
+		t.Logf("what %s sees at the end (%v):\n%s", name, err, text)
+	})
 	p.does(fmt.Sprintf(`document.querySelector('input[name=name]').value = %q; document.querySelector('.door button').click()`, name))
 	p.sees(connected)
 	p.sees(fmt.Sprintf(`document.getElementById('people').textContent.includes(%q)`, name+" (you)"))

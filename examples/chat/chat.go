@@ -54,17 +54,17 @@ func newChat(app *lithair.App) (*chat, error) {
 // firstChannel is where everybody comes in.
 const firstChannel = "general"
 
-// furnish makes the first channels, where there are none. In a cluster, the node that leads does; while nobody leads, nodes
-// wait for that.
+// furnish returns when there are channels, and makes the first ones where there are none. In a cluster that is for the node that leads; the
+// others wait until they have them, and try again, since who was about to do it may have lost its office before.
 func (c *chat) furnish(ctx context.Context) error {
 	for {
 		err := c.app.Update(ctx, c.firstChannels)
-		follows, is := errors.AsType[*lithair.NotLeaderError](err)
-		if !is {
+		if !errors.Is(err, lithair.ErrNotLeader) {
 			return err
 		}
-		if follows.Leader != 0 {
-			return nil
+		has := false
+		if err := c.app.View(func(s *lithair.Snapshot) error { has = c.Channels.Len(s) > 0; return nil }); err != nil || has {
+			return err
 		}
 		select {
 		case <-time.After(100 * time.Millisecond):

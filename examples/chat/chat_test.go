@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	lithair "github.com/lithair/lithair-go"
 )
@@ -107,6 +108,18 @@ func (s *server) ready() {
 	s.addr = strings.TrimSpace(line)
 }
 
+// info is what it says of itself, or why it does not.
+func (s *server) info() string {
+	c := http.Client{Timeout: 5 * time.Second}
+	resp, err := c.Get("http://" + s.addr + "/info")
+	if err != nil {
+		return err.Error()
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	return fmt.Sprint(string(b), err)
+}
+
 func (s *server) kill() {
 	s.cmd.Process.Kill() // SIGKILL; an error says that it has ended, as when it is killed twice
 	s.cmd.Wait()
@@ -133,6 +146,13 @@ func startCluster(t *testing.T) (nodes [3]*server) {
 	for _, s := range nodes {
 		s.ready()
 	}
+	t.Cleanup(func() { // before they end
+		for i, s := range nodes {
+			if t.Failed() && s.cmd.ProcessState == nil {
+				t.Logf("node %d: %s", i+1, s.info())
+			}
+		}
+	})
 	return nodes
 }
 

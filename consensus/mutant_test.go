@@ -67,16 +67,30 @@ var mutants = []struct{ name, file, old, new string }{
 	{"a lease before the term's first commit", "read.go", "r.gaveAway || r.log.commit < r.termStart {", "r.gaveAway {"},
 	{"a lease's promise does not outlive a restart", "raft.go", "	if p.term > 0 {\n		p.promised()", "	if p.term > 1<<60 {\n		p.promised()"},
 	{"a lease without a promise", "raft.go", "	if r.cfg.LeaseReads {\n", "	if r.cfg.LeaseReads && r.term == 0 {\n"},
-	{"a lease's promise is too short", "raft.go", "r.promise = r.cfg.ElectionTicks + 1", "r.promise = r.cfg.ElectionTicks / 2"},
-	{"a lease's promise ends with the tick that was under way", "raft.go", "r.promise = r.cfg.ElectionTicks + 1", "r.promise = r.cfg.ElectionTicks"},
+	{"a lease's promise is too short", "raft.go", "r.promise = max(r.promise, r.cfg.ElectionTicks+1)", "r.promise = max(r.promise, r.cfg.ElectionTicks/2)"},
+	{"a lease's promise ends with the tick that was under way", "raft.go", "r.promise = max(r.promise, r.cfg.ElectionTicks+1)", "r.promise = max(r.promise, r.cfg.ElectionTicks)"},
 	{"a lease without a margin for clocks", "invariants_test.go", "(1-clockDrift)/(1+clockDrift)", "1.3"},
 	{"a lease counted from receipt", "invariants_test.go", "	since, known := m.sent[answered]\n", "	since, known := m.clock-1, m.sent[answered] > 0\n"},
 	{"an acknowledgement of another incarnation's log moves the old one's progress", "leader.go", "	if p.incarnation != m.Incarnation {\n", "	if p.incarnation != m.Incarnation && m.Match == 0 {\n"},
 	{"a log that is long enough is held to agree with a snapshot", "snapshot.go", "	if l.holds(s.Index, s.Term) {\n", "	if l.last >= s.Index {\n"},
 	{"a leader that left counts itself on", "leader.go", "	case !c.votes(r.cfg.ID):\n", "	case c.votes(0):\n"},
-	{"a change before the term's first commit", "leader.go", "	case r.log.commit < r.termStart:\n		return 0, ErrTooEarly\n	case c.index > r.log.commit || c.Joint():", "	case c.Joint():"},
+	{"a change before the term's first commit", "leader.go", "	case r.log.commit < r.termStart:\n		return 0, ErrTooEarly\n	case c.index > r.log.commit && c.index != r.raisedAt || c.Joint():", "	case c.Joint():"},
 	{"a voter that is left out does not stand while it is needed", "raft.go", "	for i := range r.log.configs {\n", "	for i := range r.log.configs[:0] {\n		_ = i\n	}\n	for i := len(r.log.configs) - 1; i < len(r.log.configs); i++ {\n"},
 	{"where the logs agree is sought above the log's beginning", "log.go", "	if limit >= l.before && l.beforeTerm <= term {\n		return l.before, l.beforeTerm\n	}\n	return min(limit, l.before-1), 0\n", "	return min(limit, l.before), l.beforeTerm\n"},
+}
+
+// TestMutantsFit: each bug has its one place in the code as it is now.
+func TestMutantsFit(t *testing.T) {
+	for _, m := range mutants {
+		b, err := os.ReadFile(m.file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := strings.Count(string(b), m.old); n != 1 {
+			t.Errorf("%s: %s has %d places for it, not one", m.name, m.file, n)
+		}
+	}
+	t.Logf("%d bugs", len(mutants))
 }
 
 // TestMutants builds each once and runs two at a time: by default a few of them, all with

@@ -46,6 +46,7 @@ type machine struct {
 	replace   bool     // its disk is damaged: it stays down until it has another
 	cut       bool     // a repair has cut its log, and it has not started since
 	mending   *mending // its log is being repaired; nil: it is not
+	mended    int      // repairs since it started last
 	starts    int
 	settings  bool   // it is to run without leases from now on
 	leaseless bool   // it runs without leases, and with fast failover and a short election timeout, in a run that has leases
@@ -160,7 +161,7 @@ func (m *machine) start() {
 		m.known(x)
 		x.g.check.started(x)
 	}
-	m.cut = false
+	m.cut, m.mended = false, 0
 	if m.scrubs() {
 		delete(m.s.operator.rotten, m.id) // what flipped means nothing
 	}

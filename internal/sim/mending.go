@@ -31,11 +31,17 @@ func (m *machine) repairConfig(g *group, held eventlog.Position, note []byte) no
 	return node.RepairConfig{Log: m.logConfig(g, chance), FS: m.disk, Dir: g.dir(), File: "node", Held: held, Note: note, Incarnation: chance()>>1 + 1, Logger: m.s.logger(m.id, g)}
 }
 
+// mendings is how many repairs, that power failures may have cut short, must do.
+const mendings = 100
+
 // mend begins to repair what a start has found; false when that is not to be repaired.
 func (m *machine) mend(err error, p *part) bool {
 	_, corrupt := errors.AsType[*eventlog.CorruptError](err)
 	if !corrupt && !errors.Is(err, node.ErrMissing) {
 		return false
+	}
+	if m.mended++; m.mended > mendings {
+		violated("node %d does not start after %d repairs: %v", m.id, mendings, err)
 	}
 	m.disk.Hook(m.hook)
 	if w := m.s.world; m.s.faulty && w.oneIn(3) {

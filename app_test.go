@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"syscall"
@@ -47,7 +48,9 @@ func start(t *testing.T, a *App) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := a.Shutdown(context.Background()); err != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		if err := a.Shutdown(ctx); err != nil {
 			t.Error(err)
 		}
 	})
@@ -72,7 +75,10 @@ func call(t *testing.T, a *App, method, path, body string, fields ...string) ans
 		name, v, _ := strings.Cut(f, ": ")
 		req.Header.Set(name, v)
 	}
-	res, err := http.DefaultClient.Do(req)
+	res, err := httpClient.Do(req)
+	if os.IsTimeout(err) {
+		t.Fatalf("%v; goroutines:\n%s", err, goroutines())
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

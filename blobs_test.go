@@ -40,7 +40,7 @@ func send(t *testing.T, a *App, method, path, contentType string, body []byte, f
 		name, v, _ := strings.Cut(f, ": ")
 		req.Header.Set(name, v)
 	}
-	res, err := http.DefaultClient.Do(req)
+	res, err := httpClient.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}

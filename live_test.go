@@ -168,7 +168,7 @@ func TestLiveEvents(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.Header.Set("Last-Event-ID", last)
-		resp, err := http.DefaultClient.Do(r)
+		resp, err := httpClient.Do(r)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -255,7 +255,7 @@ func TestModuleIsServed(t *testing.T) {
 	a := newApp(t, Config{})
 	start(t, a)
 	url := "http://" + a.Addr() + "/live/lithair.js"
-	answer, err := http.Get(url)
+	answer, err := httpClient.Get(url)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -269,7 +269,7 @@ func TestModuleIsServed(t *testing.T) {
 		t.Fatal(err)
 	}
 	req.Header.Set("If-None-Match", answer.Header.Get("ETag"))
-	if answer, err = http.DefaultClient.Do(req); err != nil || answer.StatusCode != 304 {
+	if answer, err = httpClient.Do(req); err != nil || answer.StatusCode != 304 {
 		t.Fatalf("%v, %v", err, answer)
 	}
 	answer.Body.Close()

@@ -181,6 +181,7 @@ func TestMain(m *testing.M) {
 		a.Run("127.0.0.1:0")
 		os.Exit(0)
 	}
+	watchTimeout()
 	os.Exit(m.Run())
 }
 

@@ -1,6 +1,7 @@
 package lithair
 
 import (
+	"bytes"
 	"context"
 	"os"
 	"path/filepath"
@@ -11,7 +12,7 @@ import (
 	"github.com/lithair/lithair-go/consensus"
 )
 
-// spoil turns a bit in each file with that extension of a stopped node, at a place.
+// spoil turns a bit in each file with that extension of a stopped node, at or just behind a place.
 func (m *members) spoil(i int, part, ext string, at int) (files int) {
 	m.Helper()
 	dir := filepath.Join(m.cfgs[i].Dir, part)
@@ -28,10 +29,14 @@ func (m *members) spoil(i int, part, ext string, at int) (files int) {
 		if err != nil {
 			m.Fatal(err)
 		}
-		if len(b) <= at+200 || b[at] == 0 && b[at+1] == 0 && b[at+2] == 0 && b[at+3] == 0 {
+		if len(b) <= at+200 {
+			continue
+		}
+		k := bytes.IndexFunc(b[at:at+64], func(r rune) bool { return r != 0 }) // numbers have zeros, too
+		if k < 0 {
 			continue // nothing stands there
 		}
-		b[at] ^= 4
+		b[at+k] ^= 4
 		if err := os.WriteFile(name, b, 0o600); err != nil {
 			m.Fatal(err)
 		}

@@ -29,10 +29,7 @@ func (m *members) spoil(i int, part, ext string, at int) (files int) {
 		if err != nil {
 			m.Fatal(err)
 		}
-		if len(b) <= at+200 {
-			continue
-		}
-		k := bytes.IndexFunc(b[at:at+64], func(r rune) bool { return r != 0 }) // numbers have zeros, too
+		k := bytes.IndexFunc(b[min(at, len(b)):], func(r rune) bool { return r != 0 }) // numbers have zeros, and so has what fills blocks
 		if k < 0 {
 			continue // nothing stands there
 		}

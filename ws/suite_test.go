@@ -492,6 +492,8 @@ func TestSuiteCompressed(t *testing.T) {
 	count, sizes := 4, suiteSizes[:14]
 	if os.Getenv("LITHAIR_LONG") == "1" {
 		count, sizes = 100, suiteSizes
+	} else if testing.Short() {
+		count, sizes = 2, [][2]int{suiteSizes[0], suiteSizes[6], suiteSizes[13]}
 	}
 	for _, role := range []string{"server", "client"} {
 		for _, takeover := range []bool{true, false} {

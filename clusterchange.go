@@ -388,13 +388,12 @@ func (a *App) join(ctx context.Context, c *cluster, log *slog.Logger) {
 // joinRetry is the pause before a node asks again to be taken in.
 const joinRetry = time.Second
 
-// learn tells the transport where the members are, until the log says so.
+// learn tells the transport where the members are, until the log says so. What a node that is not taken in yet has of the
+// log, or of a snapshot, may be older than that, and name places where nobody is any more.
 func (c *cluster) learn(s clusterStatus) {
 	var m consensus.Membership
 	for _, x := range s.Members {
 		m.Members = append(m.Members, consensus.Member{ID: consensus.NodeID(x.ID), Address: x.Address})
 	}
-	if own := c.node.Status().Membership; len(own.Members) == 0 {
-		c.tcp.Members(m)
-	}
+	c.tcp.Members(m)
 }

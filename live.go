@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
@@ -48,13 +49,21 @@ var moduleTag = sync.OnceValue(func() string {
 	return `"` + hex.EncodeToString(sum[:8]) + `"`
 })
 
-// liveEpoch names the data of a node that stands alone. Members of a cluster have no name in
-// common, and each may serve who was served by another; there, hashes tell.
+// liveEpoch names the data: on a node that stands alone by what was drawn when its directory was made, or a backup was restored
+// there; in a cluster by the history that its membership names, which is the same on all nodes. It is empty where
+// the cluster's format has none yet.
 func (a *App) liveEpoch() string {
-	if a.cluster.Load() != nil {
+	if a.cfg.Cluster == "" {
+		return a.identity.ClusterID.String()
+	}
+	c := a.cluster.Load()
+	if c == nil {
 		return ""
 	}
-	return a.identity.ClusterID.String()
+	if h := c.node.History(); h != 0 {
+		return fmt.Sprintf("%016x", h)
+	}
+	return ""
 }
 
 // liveStats registers the figures of live queries and feeds.

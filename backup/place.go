@@ -73,6 +73,11 @@ func takePlace(opt Options) (*place, error) {
 	return p, nil
 }
 
+// topFiles are the files of a data directory that stand in no folder, and are no settings: who the node is, how far its log
+// went, and, of a member of a cluster, what it has promised. What is restored has promised nothing: with the
+// log of another time, a member would take back what it has acknowledged.
+var topFiles = []string{"node.json", "reached", "raft", "raft.lease", "raft.fenced"}
+
 // inPlace lists the files that a restore replaces, by their names below the directory.
 func (p *place) inPlace() (names []string, err error) {
 	for _, d := range []string{"log", "snapshots", "positions"} {
@@ -97,7 +102,7 @@ func (p *place) inPlace() (names []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, n := range []string{"node.json", "reached"} {
+	for _, n := range topFiles {
 		if slices.Contains(top, n) {
 			names = append(names, n)
 		}

@@ -6,7 +6,7 @@ import (
 )
 
 func messages() []Message {
-	s := Snapshot{Index: 9, Term: 3, Time: -7, Size: 40, Sum: [32]byte{1, 2}, Membership: Membership{Members: Voters(1, 2, 300).Members, Format: 2}}
+	s := Snapshot{Index: 9, Term: 3, Time: -7, Size: 40, Sum: [32]byte{1, 2}, Membership: Membership{Members: Voters(1, 2, 300).Members, Format: HistoryFormat, History: 1<<63 + 5}}
 	return []Message{
 		{Kind: MsgVote, Group: 7, From: 1, To: 2, Term: 1 << 40, Index: 3, LogTerm: 2, Incarnation: 5, Transfer: true},
 		{Kind: MsgAppend, From: 2, To: 1, Term: 4, Index: 8, LogTerm: 4, Commit: 7, Seq: 12, Entries: []Entry{

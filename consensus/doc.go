@@ -50,6 +50,8 @@
 //   - What members must be able to read of each other has a number, the active format, which is part of the
 //     membership, see [OldestFormat]. An entry that raises it changes no quorum, so that a change of the members need
 //     not wait for it.
+//   - The log has a name, [Membership.History], drawn at random when it begins; it is in every configuration from then on, and
+//     so in every snapshot. Nothing in here depends on it: callers tell by it what positions of another log are.
 //   - Answers repeat the number (Seq) of the leader's message, so that any traffic confirms
 //     reads, and a late refusal is told from a lost log.
 //   - With [Config.FastFailover] a voter need not wait out the election timeout if the leader's

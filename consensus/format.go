@@ -15,12 +15,15 @@ import "fmt"
 //
 //	1  all that was written before formats had numbers
 //	2  a membership says which format is active; the entry that opens a term names the leader
+//	3  a membership names the history that the log is, see Membership.History
 const (
 	OldestFormat uint64 = 1 // that this release reads
-	NewestFormat uint64 = 2
+	NewestFormat uint64 = 3
 
 	// formatNamed is since when the entry that opens a term names its leader.
 	formatNamed = 2
+	// HistoryFormat is since when a membership names the history that the log is.
+	HistoryFormat uint64 = 3
 )
 
 // Formats is the range of formats that a release reads, both ends included.
@@ -163,6 +166,7 @@ func (r *Replica) raiseFormat() {
 	}
 	next := c.Membership
 	next.Format = f
+	r.nameHistory(&next)
 	r.appendOwn(KindConfig, AppendMembership(nil, next))
 	r.raisedAt = r.log.last
 }
@@ -175,7 +179,15 @@ func (r *Replica) raisedAlone(m Membership) (Membership, bool) {
 	}
 	r.promiseFormat(f)
 	m.Format = f
+	r.nameHistory(&m)
 	return m, true
+}
+
+// nameHistory gives a membership of a format that has one the name of its history, unless it has one.
+func (r *Replica) nameHistory(m *Membership) {
+	for m.Format >= HistoryFormat && m.History == 0 {
+		m.History = r.chance.next()
+	}
 }
 
 // unpromised returns an error when a member that is to get a vote has not promised to read what the log holds: of voters

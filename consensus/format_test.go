@@ -214,11 +214,11 @@ func TestOlderReleaseIsRefused(t *testing.T) {
 	c.pass(40)
 	c.formats(NewestFormat)
 	err := c.start(3, first, Voters(1, 2, 3))
-	if e, ok := errors.AsType[*FormatError](err); !ok || e.Format != 2 || e.Reads != first || !strings.Contains(err.Error(), "start a newer release") {
+	if e, ok := errors.AsType[*FormatError](err); !ok || e.Format != NewestFormat || e.Reads != first || !strings.Contains(err.Error(), "start a newer release") {
 		t.Errorf("behind the promise: %v", err)
 	}
-	if err := c.start(3, Formats{3, 4}, Voters(1, 2, 3)); err == nil || !strings.Contains(err.Error(), "start an older release") {
-		t.Errorf("a release that reads 3 and 4: %v", err)
+	if err := c.start(3, Formats{NewestFormat + 1, NewestFormat + 2}, Voters(1, 2, 3)); err == nil || !strings.Contains(err.Error(), "start an older release") {
+		t.Errorf("a release that reads newer ones alone: %v", err)
 	}
 }
 
@@ -228,7 +228,9 @@ func TestNewcomerReadsFirst(t *testing.T) {
 	c := newReplicas(t, Voters(1, 2), map[NodeID]Formats{1: both, 2: both, 3: first})
 	l := c.lead(1)
 	c.pass(10)
-	c.formats2(t)
+	c.down[3] = true
+	c.formats(NewestFormat)
+	c.down[3] = false
 	if _, err := l.Change(Change{Member: Member{ID: 3, Role: Voter}}); err != ErrUnheard {
 		t.Errorf("a node that nobody has heard of is to get a vote: %v", err)
 	}
@@ -273,15 +275,6 @@ func TestNewcomerReadsFirst(t *testing.T) {
 	}
 }
 
-func (c *replicas) formats2(t *testing.T) {
-	t.Helper()
-	for _, id := range []NodeID{1, 2} {
-		if f := c.list[id].Format(); f != 2 {
-			t.Fatalf("replica %d is in format %d", id, f)
-		}
-	}
-}
-
 // TestChangeBesideARaise: an entry that changes the format alone does not hold up a change of the members.
 func TestChangeBesideARaise(t *testing.T) {
 	c := newReplicas(t, Voters(1, 2, 3), map[NodeID]Formats{1: both, 2: both, 3: both})
@@ -293,7 +286,69 @@ func TestChangeBesideARaise(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.pass(5)
-	if st := l.Status(); len(st.Membership.Members) != 2 || st.Membership.Format != 2 || !st.MembershipCommitted {
+	if st := l.Status(); len(st.Membership.Members) != 2 || st.Membership.Format != NewestFormat || !st.MembershipCommitted {
 		t.Errorf("%+v", st.Membership)
+	}
+}
+
+// TestHistoryIsNamedOnce: in the format that has names, by the leader that raises it or that opens the log of a lone voter, and it stays
+// whoever leads, whoever is a member, and over restarts. Nothing older is written with one.
+func TestHistoryIsNamedOnce(t *testing.T) {
+	old := Formats{OldestFormat, HistoryFormat - 1}
+	c := newReplicas(t, Voters(1, 2, 3), map[NodeID]Formats{1: old, 2: old, 3: both})
+	c.lead(1)
+	c.pass(30)
+	c.formats(HistoryFormat - 1)
+	for id, l := range c.logs {
+		for _, e := range l.entries {
+			if e.Kind == KindConfig && e.Data[0] == historyMembership {
+				t.Errorf("replica %d is sent a history that its cluster does not read", id)
+			}
+		}
+	}
+	for _, id := range []NodeID{1, 2} {
+		if err := c.start(id, both, Voters(1, 2, 3)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.lead(2)
+	c.pass(30)
+	c.formats(NewestFormat)
+	name := c.list[2].Status().Membership.History
+	same := func(when string) {
+		t.Helper()
+		for id, r := range c.list {
+			if h := r.Status().Membership.History; h != name || h == 0 {
+				t.Errorf("%s, replica %d has history %x, want %x", when, id, h, name)
+			}
+		}
+	}
+	same("raised")
+	if err := c.list[2].Transfer(3); err != nil {
+		t.Fatal(err)
+	}
+	c.pass(5)
+	l := c.list[3]
+	if leads, _ := l.Leading(); !leads {
+		t.Fatal("3 does not lead")
+	}
+	for _, role := range []Role{Learner, Voter} {
+		if _, err := l.Change(Change{Member: Member{ID: 1, Role: role}}); err != nil {
+			t.Fatal(err)
+		}
+		c.pass(10)
+		same("with 1 as " + role.String())
+	}
+	for id := range c.list {
+		if err := c.start(id, both, Voters(1, 2, 3)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.pass(60)
+	same("restarted")
+
+	lone := newReplicas(t, Voters(1), map[NodeID]Formats{1: both})
+	if h := lone.lead(1).Status().Membership.History; h == 0 || h == name {
+		t.Errorf("a lone voter begins history %x; another cluster has %x", h, name)
 	}
 }

@@ -54,7 +54,8 @@ type Member struct {
 const (
 	MaxMembers      = 1 << 10
 	MaxAddressBytes = 255
-	// MaxMembershipBytes are what all of it may take, encoded: whoever keeps a membership has room for that.
+	// MaxMembershipBytes are what all of it may take, encoded, but for the history, which is 10 bytes at most: whoever keeps a
+	// membership has room for that.
 	MaxMembershipBytes = 60 << 10
 )
 
@@ -64,6 +65,10 @@ type Membership struct {
 	Members []Member // by ID, each once
 	// Format is the active one, see OldestFormat; zero stands for 1.
 	Format uint64
+	// History names what the log is: drawn at random by the leader that writes the first membership, or by
+	// whoever makes a new cluster of what another has left, and kept from then on. What counts entries or what
+	// they hold, as a place in the log does, means nothing in another history. Zero, and that below HistoryFormat: it has no name.
+	History uint64
 }
 
 // Voters returns a membership of voters with these ids, for a bootstrap.
@@ -110,11 +115,14 @@ func (m Membership) check() error {
 		}
 	}
 	switch {
+	case m.History != 0 && m.Format < HistoryFormat:
+		return fmt.Errorf("consensus: a membership of format %d names its history", m.ActiveFormat())
 	case len(m.Members) > MaxMembers:
 		return fmt.Errorf("consensus: more than %d members", MaxMembers)
 	case voters == 0 && len(m.Members) > 0:
 		return errors.New("consensus: a membership needs a voter")
 	}
+	m.History = 0 // it comes to a membership that is there, which must not become too large by it
 	if n := len(AppendMembership(nil, m)); n > MaxMembershipBytes {
 		return fmt.Errorf("consensus: a membership of %d bytes, the limit is %d: fewer members, or shorter addresses", n, MaxMembershipBytes)
 	}
@@ -123,11 +131,14 @@ func (m Membership) check() error {
 
 // AppendMembership appends the encoding of m; numbers are varints in their shortest form:
 //
-//	version(1: 1 or 2) [format] count { id incarnation role promote priority length address }
+//	version(1: 1 to 3) [format] [history] count { id incarnation role promote priority length address }
 func AppendMembership(b []byte, m Membership) []byte {
-	if m.Format > 1 {
+	switch {
+	case m.History != 0:
+		b = binenc.AppendUvarint(binenc.AppendUvarint(append(b, historyMembership), m.Format), m.History)
+	case m.Format > 1:
 		b = binenc.AppendUvarint(append(b, formatMembership), m.Format)
-	} else {
+	default:
 		b = append(b, plainMembership)
 	}
 	b = binenc.AppendUvarint(b, uint64(len(m.Members)))
@@ -144,21 +155,27 @@ func AppendMembership(b []byte, m Membership) []byte {
 	return b
 }
 
-// Versions of the encoding: releases that read format 1 alone read the plain one alone.
+// Versions of the encoding: releases that read format 1 alone read the plain one alone, and those that read 2 the first two.
 const (
-	plainMembership  = 1
-	formatMembership = 2
+	plainMembership   = 1
+	formatMembership  = 2
+	historyMembership = 3
 )
 
 // ParseMembership reads what AppendMembership wrote, all of b.
 func ParseMembership(b []byte) (m Membership, err error) {
 	r := binenc.NewReader(b)
 	switch v := r.Uvarint(); {
-	case r.Err() != nil || v < plainMembership || v > formatMembership:
-		return m, fmt.Errorf("consensus: not a membership of version %d or %d; a newer release may have written it", plainMembership, formatMembership)
+	case r.Err() != nil || v < plainMembership || v > historyMembership:
+		return m, fmt.Errorf("consensus: not a membership of version %d to %d; a newer release may have written it", plainMembership, historyMembership)
 	case v == formatMembership:
-		if m.Format = r.Uvarint(); m.Format < 2 {
+		if m.Format = r.Uvarint(); m.Format < formatNamed {
 			return m, errors.New("consensus: membership: bad format")
+		}
+	case v == historyMembership:
+		m.Format, m.History = r.Uvarint(), r.Uvarint()
+		if m.History == 0 { // of the format, check says it
+			return m, errors.New("consensus: membership: a history without a name")
 		}
 	}
 	n, fits := elements(&r, 6)
@@ -195,7 +212,7 @@ func (m Membership) after(changes []Change) (Membership, error) {
 	if m.Joint() {
 		return m, ErrChanging
 	}
-	next := Membership{Members: slices.Clone(m.Members), Format: m.Format}
+	next := Membership{Members: slices.Clone(m.Members), Format: m.Format, History: m.History}
 	for _, c := range changes {
 		i, there := slices.BinarySearchFunc(next.Members, c.Member, byID)
 		switch {
@@ -235,7 +252,7 @@ func joining(x Member, before Role) Member {
 
 // left returns the membership behind a joint one.
 func (m Membership) left() Membership {
-	next := Membership{Format: m.Format}
+	next := Membership{Format: m.Format, History: m.History}
 	for _, x := range m.Members {
 		switch x.Role {
 		case Outgoing:

@@ -98,7 +98,10 @@ func FuzzMembership(f *testing.F) {
 	f.Add(AppendMembership(nil, Voters(1, 2, 3)))
 	f.Add(AppendMembership(nil, Membership{Members: []Member{{ID: 1 << 60, Role: Voter, Promote: true, Priority: 3, Incarnation: 8, Address: "a:1"}}}))
 	f.Add(AppendMembership(nil, Membership{Members: Voters(1).Members, Format: 300}))
+	f.Add(AppendMembership(nil, Membership{Members: Voters(1).Members, Format: HistoryFormat, History: 1 << 63}))
 	f.Add([]byte{plainMembership, 0})
+	f.Add([]byte{historyMembership, 2, 9, 0}) // a format without names
+	f.Add([]byte{historyMembership, 3, 0, 0}) // and no name
 	f.Fuzz(func(t *testing.T, b []byte) {
 		m, err := ParseMembership(b)
 		if err != nil {

@@ -90,10 +90,8 @@ func (c *Conn) ready() *Frame {
 		if c.s.cfg.Node != nil {
 			o = o.text("node", c.s.cfg.Node())
 		}
-		if c.s.cfg.Epoch != nil {
-			if epoch := c.s.cfg.Epoch(); epoch != "" {
-				o = o.text("epoch", epoch)
-			}
+		if epoch := c.s.epoch(); epoch != "" {
+			o = o.text("epoch", epoch)
 		}
 		return o.number("seq", c.s.cfg.Source.Root().Seq())
 	})

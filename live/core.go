@@ -14,7 +14,8 @@ import (
 type Core struct {
 	limits Limits
 	root   *state.Root
-	now    int64 // ms
+	epoch  string // of the data, for the ids of events
+	now    int64  // ms
 	models map[uint32]*board
 	groups map[string]*group // by Query.id
 	conns  map[uint64]*client
@@ -407,7 +408,7 @@ func (c *Core) tell(g *group) {
 		}
 		return
 	}
-	enc := encoder{q: g.q, seq: c.root.Seq()}
+	enc := encoder{q: g.q, seq: c.root.Seq(), epoch: c.epoch}
 	for _, s := range g.subs {
 		if s.told != was || s.chunk >= 0 || s.waits || !c.room(s) {
 			c.wake(s)
@@ -492,7 +493,7 @@ func (c *Core) wakeLater(s *subscription) {
 // catchUp sends one frame: the next part of a snapshot, or all that changed since.
 func (c *Core) catchUp(s *subscription) {
 	if s.chunk >= 0 {
-		f, n := snapshotFrame(s, c.limits.ChunkBytes)
+		f, n := snapshotFrame(s, c.epoch, c.limits.ChunkBytes)
 		c.stats.Sent++
 		c.send(s.c, f)
 		if s.chunk += n; s.chunk >= len(s.told.seen) {
@@ -503,7 +504,7 @@ func (c *Core) catchUp(s *subscription) {
 	}
 	steps := diff(s.told.seen, s.g.view.seen)
 	if len(steps) > 0 || s.greet {
-		enc := encoder{q: s.g.q, seq: c.root.Seq()}
+		enc := encoder{q: s.g.q, seq: c.root.Seq(), epoch: c.epoch}
 		c.stats.Encoded++
 		c.stats.Sent++
 		c.send(s.c, enc.frame(s.c.format, s.id, steps, s.g.view))

@@ -2,6 +2,7 @@ package live
 
 import (
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/lithair/lithair-go/wire"
@@ -12,18 +13,19 @@ import (
 func (s *Server) Query(model string) wire.Handler {
 	return s.stream(model, func(c *Conn, r *wire.Request) error {
 		m := subMessage{Model: model, Query: r.RawQuery()}
-		m.From = lastEventID(r)
+		m.From, m.Epoch = lastEventID(r)
 		return s.subscribe(c, "0", &m)
 	})
 }
 
-// lastEventID returns the sequence a client has seen; nil for none.
-func lastEventID(r *wire.Request) *uint64 {
-	seq, err := strconv.ParseUint(r.Header("Last-Event-ID"), 10, 64)
+// lastEventID returns the sequence a client has seen, nil for none, and its epoch, if it has one.
+func lastEventID(r *wire.Request) (from *uint64, epoch string) {
+	text, epoch, _ := strings.Cut(r.Header("Last-Event-ID"), "@")
+	seq, err := strconv.ParseUint(text, 10, 64)
 	if err != nil {
-		return nil
+		return nil, ""
 	}
-	return &seq
+	return &seq, epoch
 }
 
 // stream serves a connection of events. What begin refuses is answered before the stream begins.
@@ -52,7 +54,7 @@ func (s *Server) stream(model string, start func(c *Conn, r *wire.Request) error
 // status gives errors of a stream that has not begun their status.
 func (s *Server) status(err error) error {
 	e := s.public(err)
-	statuses := map[string]int{"forbidden": 403, "unknown_model": 404, "internal": 500, "unavailable": 503, "too_many": 429, "gone": 410}
+	statuses := map[string]int{"forbidden": 403, "unknown_model": 404, "internal": 500, "unavailable": 503, "too_many": 429, "gone": 410, "epoch": 410}
 	status, ok := statuses[e.Code]
 	if !ok {
 		status = 400

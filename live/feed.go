@@ -65,15 +65,16 @@ func (s *Server) follow(c *Conn, id string, m *feedMessage) error {
 	}
 	f := &feed{s: s, c: c, id: id, filter: filter{m.Model, m.Key, m.Actor, m.Types}, behind: s.cfg.Source.Root().Seq(), skip: -1}
 	if m.From != nil {
-		if s.elsewhere(m.Epoch) {
-			return fault("epoch", "that position is of other data")
-		}
 		f.behind = *m.From
 		if m.FromN != nil && *m.From > 0 {
 			f.behind, f.skip = *m.From-1, *m.FromN
 		}
 	}
-	if _, err := s.reach(c.ctx, f.behind); err != nil {
+	_, err := s.reach(c.ctx, f.behind)
+	if m.From != nil && s.elsewhere(m.Epoch) { // behind the wait: the state that was reached may be of another
+		return fault("epoch", "that position is of other data")
+	}
+	if err != nil {
 		return fault("ahead", "this node has not come to that sequence yet")
 	}
 	if _, err := s.cfg.Source.Stream(c.ctx, f.behind); err != nil {
@@ -246,7 +247,7 @@ func (f *feed) frame(e *feedEvent, last bool) *Frame {
 	o = append(append(append(o, `,"item":`...), e.data...), '}')
 	id := ""
 	if last {
-		id = strconv.FormatUint(e.seq, 10)
+		id = eventID(e.seq, f.s.epoch())
 	}
 	return &Frame{Data: appendEvent(nil, streamNames[e.kind], id, o)}
 }
@@ -257,7 +258,9 @@ var streamNames = map[string]string{"created": "create", "updated": "update", "d
 // query may name types, key and actor, as a feed does.
 func (s *Server) Stream(model string) wire.Handler {
 	return s.stream(model, func(c *Conn, r *wire.Request) error {
-		m := feedMessage{Model: model, From: lastEventID(r)}
+		m := feedMessage{Model: model}
+		m.From, m.Epoch = lastEventID(r)
+		comesBack := m.From != nil // and knows better than the query
 		q := r.Query()
 		if q.Err != nil {
 			return fault("bad_query", q.Err.Error())
@@ -275,8 +278,12 @@ func (s *Server) Stream(model string) wire.Handler {
 				if err != nil {
 					return fault("bad_query", "from is a sequence")
 				}
-				if m.From == nil { // a client that comes back knows better
+				if !comesBack {
 					m.From = &seq
+				}
+			case "epoch":
+				if !comesBack {
+					m.Epoch = p[1]
 				}
 			default:
 				return fault("bad_query", p[0]+" has no meaning here")

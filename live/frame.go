@@ -67,6 +67,15 @@ func appendEvent(dst []byte, name, id string, data []byte) []byte {
 	return append(append(append(dst, "\ndata: "...), data...), "\n\n"...)
 }
 
+// eventID is the id of an event: a client comes back with it, to a node that must know whose sequence it is.
+func eventID(seq uint64, epoch string) string {
+	id := strconv.FormatUint(seq, 10)
+	if epoch != "" {
+		id += "@" + epoch
+	}
+	return id
+}
+
 func resyncFrame(f Format, id, reason string) *Frame {
 	return begin(f, "resync", id).text("reason", reason).frame(f, "resync", "")
 }
@@ -76,7 +85,7 @@ func errorFrame(f Format, id string, e *Error) *Frame {
 }
 
 // snapshotFrame makes the next part of a snapshot, and returns how many rows are in it.
-func snapshotFrame(s *subscription, limit int) (f *Frame, n int) {
+func snapshotFrame(s *subscription, epoch string, limit int) (f *Frame, n int) {
 	v, format := s.told, s.c.format
 	o := begin(format, "snapshot", s.id).number("seq", s.seq)
 	o = append(o.name("rows"), '[')
@@ -96,7 +105,7 @@ func snapshotFrame(s *subscription, limit int) (f *Frame, n int) {
 		return o.raw("more", "true").frame(format, "snapshot", ""), n
 	}
 	o = o.number("total", uint64(v.total)).text("hash", v.hash.String())
-	return o.frame(format, "snapshot", strconv.FormatUint(s.seq, 10)), n
+	return o.frame(format, "snapshot", eventID(s.seq, epoch)), n
 }
 
 // appendRow appends the members that give a row.
@@ -109,6 +118,7 @@ func appendRow(o object, q *Query, e *entry) object {
 type encoder struct {
 	q      *Query
 	seq    uint64 // of the state that the diff leads to
+	epoch  string
 	common []byte
 	frames []encoded
 	made   int
@@ -188,7 +198,7 @@ func (e *encoder) change(o object, c *change) object {
 // events returns a diff as events. The last one alone carries the id, so that a client that
 // lost its connection among them resumes before the first.
 func (e *encoder) events(steps []change, v *view) (dst []byte) {
-	id := strconv.FormatUint(e.seq, 10)
+	id := eventID(e.seq, e.epoch)
 	for i := range steps {
 		o := e.change(object(`{`).number("seq", e.seq), &steps[i])
 		if i < len(steps)-1 {

@@ -52,7 +52,9 @@ func (s *Server) subscribe(c *Conn, id string, m *subMessage) error {
 	sub := Subscription{ID: id, Every: m.Every}
 	if m.From != nil {
 		if root, err = s.reach(c.ctx, *m.From); err != nil {
-			root, sub.Resync = s.cfg.Source.Root(), "ahead"
+			if root, sub.Resync = s.cfg.Source.Root(), "ahead"; s.elsewhere(m.Epoch) {
+				sub.Resync = "epoch"
+			}
 		}
 	}
 	if sub.Query, err = s.query(model, root, c.Principal().Value, m.Query, m.Fields); err != nil {
@@ -109,13 +111,19 @@ func (s *Server) last(ctx context.Context, q *Query, m *subMessage) (*Look, stri
 	return look, ""
 }
 
-// elsewhere says that an epoch is not that of this data.
+// elsewhere says that an epoch is not that of this data, which is known to be at least as new as any state that was
+// had before.
 func (s *Server) elsewhere(epoch string) bool {
-	if epoch == "" || s.cfg.Epoch == nil {
-		return false
+	own := s.epoch()
+	return epoch != "" && own != "" && own != epoch
+}
+
+// epoch names the data; it is empty where it has no name.
+func (s *Server) epoch() string {
+	if s.cfg.Epoch == nil {
+		return ""
 	}
-	own := s.cfg.Epoch()
-	return own != "" && own != epoch
+	return s.cfg.Epoch()
 }
 
 // idOf reads the id alone.

@@ -61,8 +61,11 @@ type Config struct {
 	Models func() []Model // that may be followed
 	Guard  Guard          // nil: everybody may follow everything
 
-	Node  func() string // name of this node, for clients; nil: none is told
-	Epoch func() string // of the data: positions of another epoch mean nothing here; nil: there is one
+	Node func() string // name of this node, for clients; nil: none is told
+	// Epoch names the data: positions of another epoch mean nothing here. nil, or an empty name: there is one alone. It may
+	// become another, as on a node that is fed with the log of what was restored elsewhere; what it says is at
+	// least as new as a Root that was had before. It waits for nobody.
+	Epoch func() string
 
 	Limits Limits
 	Query  query.Options // default: as of package query
@@ -169,7 +172,9 @@ func (s *Server) run() {
 	for {
 		changed := s.cfg.Source.Changed()
 		s.core.Tick(time.Since(s.start).Milliseconds())
-		s.core.Commit(s.cfg.Source.Root())
+		root := s.cfg.Source.Root()
+		s.follows(s.epoch())
+		s.core.Commit(root)
 		s.flush()
 		if tick = nil; s.core.Slowed() {
 			tick = time.After(tickEvery)
@@ -185,6 +190,26 @@ func (s *Server) run() {
 				(<-s.inbox)(s.core)
 			}
 		}
+	}
+}
+
+// follows ends the connections that were told of another epoch: what they are told from now on is not of that one. It is
+// called by the owner of the core.
+func (s *Server) follows(epoch string) {
+	was := s.core.epoch
+	if was == epoch {
+		return
+	}
+	s.core.epoch = epoch
+	if was == "" {
+		return
+	}
+	s.log.Info("live connections are ended: the data is of another epoch", "was", was, "is", epoch)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range s.conns {
+		s.cut.Add(1)
+		go c.end(ws.CloseServiceRestart, "the data is of another epoch")
 	}
 }
 

@@ -70,6 +70,7 @@ func (n *Node) settleInstall(at eventlog.Position, m consensus.Membership) {
 	n.identity.Membership, n.identity.MembershipIndex = m, at.Index
 	n.identity.Commit = max(n.identity.Commit, at.Index)
 	n.configs = []consensus.ConfigAt{{Index: at.Index, Membership: m}}
+	n.history.Store(m.History)
 }
 
 // finishInstall goes on with an installation that a crash has interrupted.
@@ -131,6 +132,7 @@ func (n *Node) noteConfig(index uint64, m consensus.Membership) {
 		n.configs = append(n.configs[:0], n.configs[1:]...)
 	}
 	n.configs = append(n.configs, consensus.ConfigAt{Index: index, Membership: m})
+	n.history.Store(m.History)
 }
 
 // Note returns what a snapshot of the state behind a committed entry is to carry besides its

@@ -117,6 +117,7 @@ type Node struct {
 	dead     error // the log takes nothing more
 	changed  sync.Cond
 
+	history   atomic.Uint64 // named by the newest membership that is known to be committed
 	seen      atomic.Pointer[view]
 	sinkEpoch uint64 // the epoch that the sink knows of; 0: none
 
@@ -334,6 +335,10 @@ func (n *Node) Format() uint64 {
 	defer n.mu.Unlock()
 	return n.core.Format()
 }
+
+// History names what is in the log, see [consensus.Membership]: it is that of the newest membership which is known here to be
+// committed, and so at least as new as anything that the sink was told; 0 as long as none has one. It waits for nobody.
+func (n *Node) History() uint64 { return n.history.Load() }
 
 // watchFormat notes whether this release reads what the leader writes. n.mu is held.
 func (n *Node) watchFormat() {

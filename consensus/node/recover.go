@@ -3,6 +3,7 @@ package node
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"path"
 	"time"
 
@@ -50,7 +51,7 @@ var (
 // node is lost. The old members are refused by the new cluster's number; they come back as new nodes, with
 // empty directories. The order of the writes leaves, after a crash, the old node or the new one: the identity
 // first, for which the new membership is in force at the end of the log, then an entry that tells it to those
-// that join, and to snapshots.
+// that join, and to snapshots. The history has a new name from there on: what was lost is not in it.
 func Recover(cfg RecoverConfig) (r Recovery, err error) {
 	if cfg.FS == nil {
 		cfg.FS = disk.Real()
@@ -88,6 +89,9 @@ func Recover(cfg RecoverConfig) (r Recovery, err error) {
 		return r, err
 	}
 	alone := consensus.Membership{Members: []consensus.Member{{ID: id.ID, Role: consensus.Voter, Incarnation: id.Incarnation, Address: cfg.Address}}, Format: max(id.Membership.Format, id.Format)}
+	if alone.Format >= consensus.HistoryFormat { // in an older one, the first start that raises it names it
+		alone.History = max(1, rand.Uint64())
+	}
 	id.Cluster, id.Term, id.Vote = cfg.Cluster, id.Term+1, id.ID
 	id.Membership, id.MembershipIndex, id.Commit = alone, last, last
 	if err := f.write(id); err != nil {

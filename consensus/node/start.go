@@ -298,6 +298,9 @@ func (n *Node) replay(found bool) (re consensus.Restart, err error) {
 		}
 		return c.add(r)
 	})
+	if k := len(n.configs); k > 0 && n.identity.MembershipIndex >= n.configs[k-1].Index {
+		n.noteConfig(n.identity.MembershipIndex, n.identity.Membership) // where Recover was cut off, the log has it in no entry
+	}
 	if err == nil {
 		err = c.flush()
 	}

@@ -29,6 +29,7 @@ type checker struct {
 	chains  map[place]eventlog.Sum
 	pledges map[pledge]uint64 // formats that nodes have promised to read
 	format  uint64            // active behind what is committed
+	history uint64            // named there
 }
 
 // ballot is the one vote of a node in a term. A node that lost its disk is another.

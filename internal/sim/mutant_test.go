@@ -92,7 +92,8 @@ var mutants = []struct{ name, file, old, new string }{
 	{"a promise of a format is told before it is durable", "consensus/format.go", "		r.format, r.hardNumber = f, r.number+1\n", "		r.format = f\n"},
 	{"a newcomer is sent all before it has promised to read it", "consensus/format.go", "	return p.newest == 0 && x.Role != Learner\n", "	return x.ID > 0\n"},
 	{"an older release starts with what it does not read", "consensus/node/start.go", "	if f <= n.cfg.Formats.Newest {\n", "	n.cfg.Formats.Newest = max(n.cfg.Formats.Newest, f)\n	if f <= n.cfg.Formats.Newest {\n"},
-	{"a change of the members forgets the format", "consensus/membership.go", "	next := Membership{Members: slices.Clone(m.Members), Format: m.Format}\n", "	next := Membership{Members: slices.Clone(m.Members)}\n"},
+	{"a change of the members forgets the format", "consensus/membership.go", "	next := Membership{Members: slices.Clone(m.Members), Format: m.Format, History: m.History}\n", "	next := Membership{Members: slices.Clone(m.Members)}\n"},
+	{"a change of the members forgets the history", "consensus/membership.go", "	next := Membership{Members: slices.Clone(m.Members), Format: m.Format, History: m.History}\n", "	next := Membership{Members: slices.Clone(m.Members), Format: m.Format}\n"},
 	{"a snapshot forgets the format", "consensus/node/installs.go", "			return consensus.AppendMembership(nil, c.Membership)\n", "			return consensus.AppendMembership(nil, consensus.Membership{Members: c.Membership.Members})\n"},
 	{"what is new in a format is written before it is active", "consensus/format.go", "	if r.log.config().ActiveFormat() < formatNamed {\n", "	if r.cfg.Formats.Newest < formatNamed {\n"},
 	// Repairs.

@@ -150,7 +150,7 @@ func (c *checker) raises(p *part, was, now *consensus.Status) {
 // formatOf is that what is new in a format is written where that is active, and that it never falls.
 func (c *checker) formatOf(r *eventlog.Record) {
 	switch {
-	case r.Kind == consensus.KindNoop && len(r.Payload) > 0 && c.format < consensus.NewestFormat:
+	case r.Kind == consensus.KindNoop && len(r.Payload) > 0 && c.format < 2: // the one that brought it
 		violated("entry %d names the leader of its term, in format %d", r.Index, c.format)
 	case r.Kind == consensus.KindConfig:
 		m, err := consensus.ParseMembership(r.Payload)
@@ -160,7 +160,10 @@ func (c *checker) formatOf(r *eventlog.Record) {
 		if m.ActiveFormat() < c.format {
 			violated("the format falls from %d to %d in entry %d", c.format, m.ActiveFormat(), r.Index)
 		}
-		c.format = m.ActiveFormat()
+		if named := m.History != 0; named != (m.Format >= consensus.HistoryFormat) || c.history != 0 && m.History != c.history {
+			violated("the history is %x, and in entry %d, of format %d, %x", c.history, r.Index, m.Format, m.History)
+		}
+		c.format, c.history = m.ActiveFormat(), m.History
 	}
 }
 
@@ -173,7 +176,7 @@ func (c *checker) readable(p *part, r *eventlog.Record) {
 	if r.Kind == consensus.KindConfig {
 		m, _ = consensus.ParseMembership(r.Payload) // add has read it
 	}
-	if m.ActiveFormat() > older || r.Kind == consensus.KindNoop && len(r.Payload) > 0 {
+	if m.ActiveFormat() > older || m.History != 0 {
 		violated("node %d, whose release reads formats up to %d, takes entry %d of a newer one", p.m.id, p.m.newest, r.Index)
 	}
 }

@@ -47,9 +47,9 @@ type Client struct {
 	queries map[int]*Query
 	calls   map[int]chan<- *Frame // that wait for an answer, on this connection
 	socket  *ws.Conn              // nil: none, or events
-	epoch   string
-	node    int  // of cfg.Nodes
-	events  bool // WebSockets are refused
+	epoch   string                // of the node's data
+	node    int                   // of cfg.Nodes
+	events  bool                  // WebSockets are refused
 }
 
 // New returns a client, which connects as soon as there is a query to follow.
@@ -108,6 +108,7 @@ type Query struct {
 
 	mu      sync.Mutex
 	list    List
+	epoch   string        // of the list's position
 	changed chan struct{} // closed at the next change
 	err     error
 	synced  bool
@@ -204,8 +205,8 @@ func Decode[T any](rows []Row) ([]T, error) {
 	return all, nil
 }
 
-// take takes a frame; again says that the list is to be asked for anew.
-func (q *Query) take(f *Frame) (again bool) {
+// take takes a frame of a connection to data of an epoch; again says that the list is to be asked for anew.
+func (q *Query) take(f *Frame, epoch string) (again bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	switch f.Op {
@@ -229,7 +230,10 @@ func (q *Query) take(f *Frame) (again bool) {
 		q.list = List{}
 		return true
 	}
-	_, _, whole := q.list.Position()
+	seq, _, whole := q.list.Position()
+	if whole && seq == f.Seq && (f.Op == "snapshot" && !f.More || f.Op == "diff") {
+		q.epoch = epoch
+	}
 	if changed || whole && !q.synced {
 		q.synced = whole
 		q.tell()
@@ -367,22 +371,22 @@ func (c *Client) take(socket *ws.Conn, f *Frame) error {
 		return nil // of no query
 	}
 	c.mu.Lock()
-	q := c.queries[id]
+	q, epoch := c.queries[id], c.epoch
 	c.mu.Unlock()
 	if f.Op == "error" && f.Code == "unavailable" {
 		return &live.Error{Code: f.Code, Detail: f.Detail} // another node, or this one a little later
 	}
-	if q != nil && q.take(f) {
+	if q != nil && q.take(f, epoch) {
 		socket.Send(ws.Text, []byte(`{"op":"unsub","id":`+strconv.Itoa(id)+`}`))
 		c.ask(socket, q)
 	}
 	return nil
 }
 
-// begin asks for all queries on a new connection. Positions of other data are of no use.
+// begin asks for all queries on a new connection. The server is told of which epoch a position is, and begins anew where it
+// has other data.
 func (c *Client) begin(socket *ws.Conn, f *Frame) {
 	c.mu.Lock()
-	other := c.epoch != "" && f.Epoch != "" && c.epoch != f.Epoch
 	c.epoch, c.socket = f.Epoch, socket
 	all := make([]*Query, 0, len(c.queries))
 	for _, q := range c.queries {
@@ -390,11 +394,6 @@ func (c *Client) begin(socket *ws.Conn, f *Frame) {
 	}
 	c.mu.Unlock()
 	for _, q := range all {
-		if other {
-			q.mu.Lock()
-			q.list = List{}
-			q.mu.Unlock()
-		}
 		c.ask(socket, q)
 	}
 }
@@ -403,7 +402,7 @@ func (c *Client) begin(socket *ws.Conn, f *Frame) {
 func (c *Client) ask(socket *ws.Conn, q *Query) {
 	q.mu.Lock()
 	seq, hash, ok := q.list.Position()
-	failed := q.err != nil
+	epoch, failed := q.epoch, q.err != nil
 	q.mu.Unlock()
 	if failed {
 		return
@@ -414,6 +413,9 @@ func (c *Client) ask(socket *ws.Conn, q *Query) {
 	if ok {
 		b = strconv.AppendUint(append(b, `,"from":`...), seq, 10)
 		b = jsonx.AppendString(append(b, `,"hash":`...), hash)
+		if epoch != "" {
+			b = jsonx.AppendString(append(b, `,"epoch":`...), epoch)
+		}
 	}
 	if err := socket.Send(ws.Text, append(b, '}')); err != nil {
 		socket.CloseNow()

@@ -44,9 +44,13 @@ func (q *Query) stream(ctx context.Context, node string) error {
 	r := &wire.ClientRequest{URL: url, Header: append([][2]string{{"Accept", "text/event-stream"}}, q.c.header()...), MaxContentBytes: -1}
 	q.mu.Lock()
 	seq, _, ok := q.list.Position()
+	id := strconv.FormatUint(seq, 10)
+	if q.epoch != "" {
+		id += "@" + q.epoch
+	}
 	q.mu.Unlock()
 	if ok {
-		r.SetHeader("Last-Event-ID", strconv.FormatUint(seq, 10))
+		r.SetHeader("Last-Event-ID", id)
 	}
 	resp, err := q.c.cfg.HTTP.Do(ctx, r)
 	if err != nil {
@@ -67,16 +71,19 @@ func (q *Query) stream(ctx context.Context, node string) error {
 		}
 		return &live.Error{Code: problem.Code, Detail: problem.Detail}
 	}
-	in := eventReader{r: bufio.NewReader(resp.Body())}
+	in, epoch := eventReader{r: bufio.NewReader(resp.Body())}, ""
 	for {
 		f, err := in.frame()
 		if err != nil {
 			return err
 		}
-		if f.Op == "drain" {
+		switch f.Op {
+		case "drain":
 			return errDrain
+		case "connected":
+			epoch = f.Epoch
 		}
-		if q.take(f) {
+		if q.take(f, epoch) {
 			return ErrDiffers
 		}
 	}

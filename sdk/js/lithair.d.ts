@@ -67,6 +67,10 @@ export interface FeedOptions {
 	actor?: string;
 	/** Behind this sequence; default: what is new. */
 	from?: number;
+	/** With from: behind this event of it. */
+	fromN?: number;
+	/** Of from; the feed ends with the error epoch where the server has other data, as after a restore. */
+	epoch?: string;
 }
 
 export interface FeedEvent<T = Record<string, unknown>> {
@@ -85,6 +89,8 @@ export interface FeedEvent<T = Record<string, unknown>> {
 export class Feed<T = Record<string, unknown>> implements AsyncIterable<FeedEvent<T>> {
 	private constructor();
 	readonly id: number;
+	/** Where a feed that goes on behind the newest event begins: options for feed. Null before anything has come. */
+	readonly position: { from: number; fromN?: number; epoch?: string } | null;
 	[Symbol.asyncIterator](): AsyncIterator<FeedEvent<T>>;
 	close(): void;
 }

@@ -112,7 +112,7 @@ export class LiveQuery {
 	/** times that the rows began anew, because changes could not be had any more */
 	resyncs = 0;
 
-	#client; #spec; #view = new View(); #incoming = null; #listeners = new Set(); #ready; #ok; #fail;
+	#client; #spec; #view = new View(); #epoch = ''; #incoming = null; #listeners = new Set(); #ready; #ok; #fail;
 
 	constructor(client, spec) {
 		this.#client = client;
@@ -160,21 +160,22 @@ export class LiveQuery {
 	}
 
 	/** The message that asks for it, from where it stands. */
-	_ask(epoch) {
+	_ask() {
 		const { id, model, query, fields, everyMs } = this.#spec;
 		const m = { op: 'sub', id, model, query };
 		if (fields) m.fields = fields;
 		if (everyMs) m.every_ms = everyMs;
 		this.#incoming = null;
-		if (this.#view.seq > 0) Object.assign(m, { from: this.#view.seq, hash: this.#view.hash, epoch });
+		if (this.#view.seq > 0) Object.assign(m, { from: this.#view.seq, hash: this.#view.hash, epoch: this.#epoch || undefined });
 		return m;
 	}
 
 	get _seq() { return this.#view.seq; }
+	get _position() { return this.#view.seq + (this.#epoch && '@' + this.#epoch); }
 	get _hash() { return this.#view.hash; }
 
-	/** Takes a frame; a false answer says that what is here is not what the server has. */
-	_take(m) {
+	/** Takes a frame of data of an epoch; a false answer says that what is here is not what the server has. */
+	_take(m, epoch = '') {
 		try {
 			switch (m.op) {
 			case 'snapshot': {
@@ -183,6 +184,7 @@ export class LiveQuery {
 				if (!m.more) {
 					this.#incoming = null;
 					this.#show(view, m);
+					this.#epoch = epoch;
 				}
 				break;
 			}
@@ -190,6 +192,7 @@ export class LiveQuery {
 				const view = this.#view;
 				for (const c of m.changes) view.change(c);
 				this.#show(view, m);
+				this.#epoch = epoch;
 				break;
 			}
 			case 'resync':
@@ -238,10 +241,12 @@ export class Feed {
 	constructor(client, spec) {
 		this.#client = client;
 		this.#spec = spec;
-		if (spec.from !== undefined) this.#last = { seq: spec.from };
+		if (spec.from !== undefined) this.#last = { seq: spec.from, n: spec.fromN, epoch: spec.epoch };
 	}
 
 	get id() { return this.#spec.id; }
+	/** Where a feed that goes on behind the newest event begins: { from, fromN, epoch }; null before anything has come. */
+	get position() { return this.#last && { from: this.#last.seq, fromN: this.#last.n, epoch: this.#last.epoch }; }
 
 	close() {
 		if (this.#done) return;
@@ -266,15 +271,14 @@ export class Feed {
 	_ask() {
 		const { id, model, types, key, actor } = this.#spec;
 		const m = { op: 'feed', id, model, types, key, actor };
-		if (this.#last) m.from = this.#last.seq;
-		if (this.#last?.n !== undefined) m.from_n = this.#last.n;
+		if (this.#last) Object.assign(m, { from: this.#last.seq, from_n: this.#last.n, epoch: this.#last.epoch || undefined });
 		return m;
 	}
 
-	_take(m) {
-		if (m.op === 'ok' && m.seq !== undefined) this.#last ??= { seq: m.seq };
+	_take(m, epoch = '') {
+		if (m.op === 'ok' && m.seq !== undefined) this.#last ??= { seq: m.seq, epoch };
 		if (m.op === 'event') {
-			this.#last = { seq: m.seq, n: m.n };
+			this.#last = { seq: m.seq, n: m.n, epoch };
 			const { op, id, ...event } = m;
 			this.#queue.push(event);
 		}
@@ -449,7 +453,7 @@ export class Client extends EventTarget {
 		return this.#add(new LiveQuery(this, spec), spec);
 	}
 
-	/** feed gives events of { model, types, key, actor } behind the sequence from; without it, new ones. */
+	/** feed gives events of { model, types, key, actor } behind the sequence from, or a feed's position; without it, new ones. */
 	feed(options = {}) {
 		const spec = { id: this.#next++, ...options };
 		return this.#add(new Feed(this, spec), spec);
@@ -516,7 +520,7 @@ export class Client extends EventTarget {
 	}
 
 	#ask(sub) {
-		const message = sub._ask(this.#epoch);
+		const message = sub._ask();
 		if (message) this._send(message);
 	}
 
@@ -582,10 +586,9 @@ export class Client extends EventTarget {
 			this.node = m.node || '';
 			this.#tries = 0;
 			this.#worked = true;
-			if (this.#epoch === '') this.#epoch = m.epoch || '';
-			this.#set('connected');
-			for (const s of this.#subs.values()) this.#ask(s); // by the epoch of what it has
 			this.#epoch = m.epoch || '';
+			this.#set('connected');
+			for (const s of this.#subs.values()) this.#ask(s);
 			return;
 		case 'pong':
 			return;
@@ -599,7 +602,7 @@ export class Client extends EventTarget {
 		if (this.#calls.has(ref)) return this.#answer(m, ref);
 		if (m.room !== undefined && this.#subs.has('room ' + m.room)) return void this.#subs.get('room ' + m.room)._take(m);
 		const sub = this.#subs.get(m.id ?? (m.op === 'ok' ? m.ref : undefined));
-		if (sub) return this.#give(sub, m);
+		if (sub) return this.#give(sub, m, this.#epoch);
 		for (const fn of this.#ops.get(m.op) || []) fn(m);
 	}
 
@@ -611,8 +614,8 @@ export class Client extends EventTarget {
 		else call.ok(m);
 	}
 
-	#give(sub, m) {
-		if (sub._take(m)) return;
+	#give(sub, m, epoch) {
+		if (sub._take(m, epoch)) return;
 		this.dispatchEvent(new CustomEvent('diverged', { detail: { id: sub.id, seq: m.seq } }));
 		if (this.transport === 'events') {
 			this.#streams.get(sub.id)?.abort();
@@ -620,7 +623,7 @@ export class Client extends EventTarget {
 			return;
 		}
 		this._send({ op: 'unsub', id: sub.id });
-		this._send(sub._ask(this.#epoch)); // it has forgotten what it had: from the beginning
+		this._send(sub._ask()); // it has forgotten what it had: from the beginning
 	}
 
 	// A connection over which nothing comes for a while is asked, and given up without an answer.
@@ -711,7 +714,7 @@ export class Client extends EventTarget {
 			url.search = sub.spec.query + (sub.spec.fields ? (sub.spec.query ? '&' : '') + 'fields=' + sub.spec.fields.map(encodeURIComponent).join(',') : '');
 			const headers = { Accept: 'text/event-stream' };
 			if (token) headers.Authorization = 'Bearer ' + token;
-			if (sub._seq > 0) headers['Last-Event-ID'] = String(sub._seq);
+			if (sub._seq > 0) headers['Last-Event-ID'] = sub._position;
 			const answer = await this.#o.fetch(url, { headers, signal: abort.signal, cache: 'no-store' });
 			if (!answer.ok) {
 				const problem = await answer.json().catch(() => ({}));
@@ -722,19 +725,20 @@ export class Client extends EventTarget {
 				throw new LithairError(problem.code || String(answer.status), problem.detail);
 			}
 			tries = 0;
-			let changes = [];
+			let changes = [], epoch = '';
 			for await (const e of eventsOf(answer.body)) {
 				const m = JSON.parse(e.data);
+				if (e.event === 'connected') epoch = m.epoch || '';
 				if (e.event === 'ready' || e.event === 'connected') continue;
 				if (e.event === 'drain') break;
 				if (!CHANGES.has(e.event)) {
 					changes = [];
-					this.#give(sub, { ...m, op: e.event });
+					this.#give(sub, { ...m, op: e.event }, epoch);
 					continue;
 				}
 				if (e.event !== 'current') changes.push({ ...m, t: e.event });
 				if (m.hash === undefined) continue; // the last one of a transaction has it: they are shown together
-				this.#give(sub, { op: 'diff', seq: m.seq, total: m.total, hash: m.hash, changes });
+				this.#give(sub, { op: 'diff', seq: m.seq, total: m.total, hash: m.hash, changes }, epoch);
 				changes = [];
 			}
 		} catch (e) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -41,10 +42,10 @@ type appOptions struct {
 }
 
 var appColumns = append([]column{
-	{name: "rate", head: "req/s", ratio: true},
-	{name: "cpu_us", head: "server CPU µs/req", low: true, ratio: true},
-	{name: "client_us", head: "client CPU µs/req", low: true},
-	{name: "rss_mb", head: "server MB", low: true},
+	{Name: "rate", Unit: "req/s", Ratio: true},
+	{Name: "cpu_us", Unit: "server CPU µs/req", Low: true, Ratio: true},
+	{Name: "client_us", Unit: "client CPU µs/req", Low: true},
+	{Name: "rss_mb", Unit: "server MB", Low: true},
 }, latencyColumns...)
 
 // runApp measures this framework beside net/http in one run.
@@ -53,9 +54,14 @@ func runApp(args []string) error {
 	var o appOptions
 	cases := fs.String("case", "get,post,post1,mix", "what to measure")
 	o.measuring(fs, 7, 64, time.Second)
+	o.seeded(fs)
+	o.onDisk(fs)
 	fs.IntVar(&o.records, "records", 10_000, "records to read")
 	fs.Float64Var(&o.rate, "rate", 0, "send so many requests a second on a timetable (latency then counts from the time due); 0: as fast as answers come, but for mix: 4000")
 	parse(fs, args)
+	if err := errors.Join(checkRate(o.rate, true), checkRecords(o.records)); err != nil {
+		return err
+	}
 	return o.run(func(rep *report) error { return measureApp(o, rep, strings.Split(*cases, ",")) })
 }
 
@@ -72,10 +78,7 @@ func measureApp(o appOptions, rep *report, cases []string) error {
 		if o.rate > 0 {
 			c.rate = o.rate
 		}
-		title := fmt.Sprintf("app %s: %s, %d connections", c.name, c.what, c.conns)
-		if c.rate > 0 {
-			title += fmt.Sprintf(", %.0f requests/s on a timetable", c.rate)
-		}
+		title := fmt.Sprintf("app %s: %s, %d connections%s", c.name, c.what, c.conns, atRate(c.rate))
 		if err := c.run(o, rep, title); err != nil {
 			return fmt.Errorf("%s: %w", c.name, err)
 		}
@@ -109,15 +112,14 @@ func (c appCase) run(o appOptions, rep *report, title string) error {
 	}
 	before := busy(250 * time.Millisecond)
 	all := map[string]samples{}
-	next := 1_000_000_000 // ids of new records
+	ids := newIDs()
 	for round := -1; round < o.rounds; round++ {
 		for i := range servers {
 			p := servers[(i+round+1)%len(servers)] // another one goes first each round
-			m, err := p.under(c.load(o, p.addr, next).run)
+			m, err := p.under(c.load(o, p.addr, ids).run)
 			if err != nil {
 				return fmt.Errorf("%s: %w", p.name, err)
 			}
-			next += 100_000_000
 			if all[p.name] == nil {
 				all[p.name] = samples{}
 			}
@@ -130,7 +132,7 @@ func (c appCase) run(o appOptions, rep *report, title string) error {
 	for _, p := range servers {
 		names = append(names, p.name)
 	}
-	note := fmt.Sprintf("%d rounds of %v; others used %.0f%% of the machine before and %.0f%% after", o.rounds, o.d, 100*before, 100*busy(250*time.Millisecond))
+	note := fmt.Sprintf("%d rounds of %v; others used %.0f%% of the machine before and %.0f%% after; %s", o.rounds, o.d, 100*before, 100*busy(250*time.Millisecond), pacing(c.rate))
 	rep.add(title, note, names, all, appColumns)
 	return nil
 }
@@ -156,7 +158,7 @@ func (c appCase) start(o appOptions) (servers []*process, err error) {
 	return servers, nil
 }
 
-func (c appCase) load(o appOptions, addr string, next int) load {
+func (c appCase) load(o appOptions, addr string, ids func() int) load {
 	// Which requests write, and which records are read, follows from the seed, connection and number.
 	chance := func(conn, i int) uint64 {
 		return rand.NewPCG(o.seed, uint64(conn)<<32|uint64(i)).Uint64()
@@ -165,7 +167,7 @@ func (c appCase) load(o appOptions, addr string, next int) load {
 	return load{addr: addr, conns: c.conns, d: o.d, rate: c.rate,
 		make: func(dst []byte, conn, i int) []byte {
 			if post(conn, i) {
-				return appendPost(dst, next+conn*1_000_000+i)
+				return appendPost(dst, ids())
 			}
 			return appendGet(dst, int(chance(conn, i)>>8%uint64(o.records)))
 		},

@@ -6,6 +6,7 @@ import (
 	stdjson "encoding/json"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,7 +14,7 @@ import (
 
 // TestMain lets the test program stand in for the servers that the comparison starts.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && (os.Args[1] == "rival" || os.Args[1] == "serve") {
+	if len(os.Args) > 1 && slices.Contains([]string{"rival", "serve", "app"}, os.Args[1]) {
 		main()
 		return
 	}
@@ -135,11 +136,11 @@ func TestMedianSpreadAndRatio(t *testing.T) {
 	if f := s.figure("cpu_us", true); f.Median != 3 || f.Best != 2 {
 		t.Errorf("cpu_us: %+v", f)
 	}
-	if r := (column{low: true}).better(2, 6); r != 3 {
+	if r := (column{Low: true}).better(2, 6); r != 3 {
 		t.Errorf("lower is better: ratio %v, want 3", r)
 	}
 	rep := newReport()
-	rep.add("c", "n", []string{"a", "b"}, map[string]samples{"a": {"rate": {10}}, "b": {"rate": {40}}}, []column{{name: "rate", head: "req/s", ratio: true}})
+	rep.add("c", "n", []string{"a", "b"}, map[string]samples{"a": {"rate": {10}}, "b": {"rate": {40}}}, []column{{Name: "rate", Unit: "req/s", Ratio: true}})
 	var text, doc bytes.Buffer
 	if err := rep.print(&text, false); err != nil || !strings.Contains(text.String(), "4.00") {
 		t.Errorf("%v: %s", err, text.String())

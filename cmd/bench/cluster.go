@@ -26,15 +26,16 @@ var clusterCases = []clusterCase{
 }
 
 var clusterColumns = append([]column{
-	{name: "rate", head: "req/s", ratio: true},
-	{name: "cpu_us", head: "CPU µs/req of all nodes", low: true, ratio: true},
-	{name: "client_us", head: "client CPU µs/req", low: true},
+	{Name: "rate", Unit: "req/s", Ratio: true},
+	{Name: "cpu_us", Unit: "CPU µs/req of all nodes", Low: true, Ratio: true},
+	{Name: "client_us", Unit: "client CPU µs/req", Low: true},
 }, latencyColumns...)
 
 // clusterOptions are the flags of bench cluster.
 type clusterOptions struct {
 	options
 	records int
+	rate    float64
 }
 
 // runCluster measures the application on one node beside the same on three.
@@ -42,9 +43,15 @@ func runCluster(args []string) error {
 	fs := flag.NewFlagSet("bench cluster", flag.ExitOnError)
 	var o clusterOptions
 	o.measuring(fs, 5, 64, time.Second)
+	o.seeded(fs)
+	o.onDisk(fs)
 	fs.IntVar(&o.records, "records", 10_000, "records to read")
 	cases := fs.String("case", "post,get,linearizable", "what to measure")
+	fs.Float64Var(&o.rate, "rate", 0, "send so many requests a second on a timetable; 0: as fast as answers come")
 	parse(fs, args)
+	if err := errors.Join(checkRate(o.rate, true), checkRecords(o.records)); err != nil {
+		return err
+	}
 	return o.run(func(rep *report) error { return measureCluster(o, rep, strings.Split(*cases, ",")) })
 }
 
@@ -84,12 +91,12 @@ func measureCluster(o clusterOptions, rep *report, cases []string) error {
 			return fmt.Errorf("seeding: %w", err)
 		}
 	}
-	settled := clusterCases[2].load(o, follower.addr, 0, 0)
-	settled.requests = 1
+	settled := clusterCases[2].load(o, follower.addr, nil, 0)
+	settled.requests, settled.rate = 1, 0
 	if _, err := settled.run(); err != nil { // the follower has all records behind this
 		return fmt.Errorf("reading through a follower: %w", err)
 	}
-	next := 1_000_000_000 // ids of new records
+	ids := newIDs()
 	for _, c := range clusterCases {
 		if !strings.Contains(","+strings.Join(cases, ",")+",", ","+c.name+",") {
 			continue
@@ -97,12 +104,11 @@ func measureCluster(o clusterOptions, rep *report, cases []string) error {
 		var list []crowd
 		for _, d := range doors {
 			list = append(list, crowd{d.name, func(length time.Duration) (figures, error) {
-				next += 100_000_000
-				return d.under(c.load(o, d.addr, next, length).run)
+				return d.under(c.load(o, d.addr, ids, length).run)
 			}})
 		}
-		title := fmt.Sprintf("cluster %s: %s, %d connections", c.name, c.what, o.clients)
-		if err := crowds(o.options, rep, title, "three nodes and the client share this machine", clusterColumns, list); err != nil {
+		title := fmt.Sprintf("cluster %s: %s, %d connections%s", c.name, c.what, o.clients, atRate(o.rate))
+		if err := crowds(o.options, rep, title, "three nodes and the client share this machine; "+pacing(o.rate), clusterColumns, list); err != nil {
 			return err
 		}
 	}
@@ -190,6 +196,9 @@ func (d door) under(run func() (figures, error)) (figures, error) {
 	before := d.cpu()
 	m, err := run()
 	if err != nil {
+		for _, p := range d.nodes {
+			err = p.unless(err)
+		}
 		return nil, err
 	}
 	m["cpu_us"] = float64((d.cpu() - before).Nanoseconds()) / 1e3 / m["requests"]
@@ -203,11 +212,11 @@ func (d door) cpu() (sum time.Duration) {
 	return sum
 }
 
-func (c clusterCase) load(o clusterOptions, addr string, next int, length time.Duration) load {
-	l := load{addr: addr, conns: o.clients, d: length, want: 200}
+func (c clusterCase) load(o clusterOptions, addr string, ids func() int, length time.Duration) load {
+	l := load{addr: addr, conns: o.clients, d: length, rate: o.rate, want: 200}
 	if c.write {
 		l.want = 201
-		l.make = func(dst []byte, conn, i int) []byte { return appendPost(dst, next+conn*1_000_000+i) }
+		l.make = func(dst []byte, _, _ int) []byte { return appendPost(dst, ids()) }
 		return l
 	}
 	l.make = func(dst []byte, conn, i int) []byte {

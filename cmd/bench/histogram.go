@@ -1,6 +1,7 @@
 package main
 
 import (
+	"math"
 	"math/bits"
 	"sync"
 )
@@ -60,7 +61,7 @@ func (h *histogram) merge(o *histogram) {
 
 // quantile is the duration that a share q of all does not exceed, 0 when there is none.
 func (h *histogram) quantile(q float64) int64 {
-	want := max(1, uint64(q*float64(h.n)+.5))
+	want := max(1, uint64(math.Ceil(q*float64(h.n)-1e-6))) // the product may be a little too much
 	var seen uint64
 	for b, n := range h.counts {
 		if seen += n; seen >= want {
@@ -77,8 +78,8 @@ func (h *histogram) into(m figures) {
 	}
 }
 
-var latencyColumns = []column{{name: "p50_us", head: "p50 µs", low: true}, {name: "p90_us", head: "p90 µs", low: true}, {name: "p99_us", head: "p99 µs", low: true},
-	{name: "p999_us", head: "p99.9 µs", low: true}, {name: "max_us", head: "max µs", low: true}}
+var latencyColumns = []column{{Name: "p50_us", Unit: "p50 µs", Low: true}, {Name: "p90_us", Unit: "p90 µs", Low: true}, {Name: "p99_us", Unit: "p99 µs", Low: true},
+	{Name: "p999_us", Unit: "p99.9 µs", Low: true}, {Name: "max_us", Unit: "max µs", Low: true}}
 
 // sampler counts for one of many goroutines: a thousand histograms would not fit in the caches, and
 // what is measured would wait for them. The zero value but for into is ready.

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"strconv"
+	"sync/atomic"
 )
 
 // Item is the record of the app profile and of the servers it is measured against.
@@ -16,6 +17,12 @@ type Item struct {
 const itemBody = "A record of about two hundred and fifty bytes, as a form or a device would send it: some text, some numbers, nothing that compresses away, and one more line to fill."
 
 func itemID(n int) string { return fmt.Sprintf("%015d", n) }
+
+// newIDs numbers new records, whoever makes them; records that are there from the beginning have smaller numbers.
+func newIDs() func() int {
+	var last atomic.Int64
+	return func() int { return 1_000_000_000 + int(last.Add(1)) }
+}
 
 func newItem(id string) Item {
 	return Item{ID: id, Title: "An ordinary title", Body: itemBody, Count: 42}

@@ -12,11 +12,11 @@ type contestant struct {
 }
 
 var opColumns = []column{
-	{name: "cpu_ns", head: "CPU ns/op", low: true, ratio: true}, // first: it is steady when others use the machine
-	{name: "ns", head: "ns/op", low: true, ratio: true},
-	{name: "mbs", head: "MB/s"},
-	{name: "allocs", head: "allocs/op", low: true},
-	{name: "bytes", head: "B/op", low: true},
+	{Name: "cpu_ns", Unit: "CPU ns/op", Low: true, Ratio: true}, // first: it is steady when others use the machine
+	{Name: "ns", Unit: "ns/op", Low: true, Ratio: true},
+	{Name: "mbs", Unit: "MB/s"},
+	{Name: "allocs", Unit: "allocs/op", Low: true},
+	{Name: "bytes", Unit: "B/op", Low: true},
 }
 
 // contest measures contestants in turns. Size is the bytes one operation handles.
@@ -46,14 +46,20 @@ func crowds(o options, rep *report, title, note string, cols []column, list []cr
 	for _, c := range list {
 		all[c.name], names = samples{}, append(names, c.name)
 	}
-	for round := range o.rounds {
+	for round := -1; round < o.rounds; round++ {
+		d := o.d
+		if round < 0 { // the first turn warms up
+			d = max(d/5, min(d, 50*time.Millisecond))
+		}
 		for i := range list {
-			c := list[(i+round)%len(list)]
-			m, err := c.measure(o.d)
+			c := list[(i+round+1)%len(list)]
+			m, err := c.measure(d)
 			if err != nil {
 				return fmt.Errorf("%s: %s: %w", title, c.name, err)
 			}
-			all[c.name].add(m)
+			if round >= 0 {
+				all[c.name].add(m)
+			}
 		}
 	}
 	rep.add(title, fmt.Sprintf("%d rounds of %v; %s", o.rounds, o.d, note), names, all, cols)
@@ -61,6 +67,6 @@ func crowds(o options, rep *report, title, note string, cols []column, list []cr
 }
 
 var crowdColumns = append([]column{
-	{name: "rate", head: "ops/s", ratio: true},
-	{name: "cpu_us", head: "CPU µs/op", low: true, ratio: true},
+	{Name: "rate", Unit: "ops/s", Ratio: true},
+	{Name: "cpu_us", Unit: "CPU µs/op", Low: true, Ratio: true},
 }, latencyColumns...)

@@ -24,6 +24,7 @@ func runLog(args []string) error {
 	fs := flag.NewFlagSet("bench log", flag.ExitOnError)
 	var o options
 	o.measuring(fs, 5, 0, time.Second)
+	o.onDisk(fs)
 	cases := fs.String("case", "sync1,sync64,sync64x4k", "what to measure")
 	parse(fs, args)
 	return o.run(func(rep *report) error { return measureLog(o, rep, strings.Split(*cases, ",")) })
@@ -74,6 +75,7 @@ func runRaft(args []string) error {
 	fs := flag.NewFlagSet("bench raft", flag.ExitOnError)
 	var o options
 	o.measuring(fs, 3, 0, time.Second)
+	o.onDisk(fs)
 	parse(fs, args)
 	return o.run(func(rep *report) error { return measureRaft(o, rep, []int{1, 64, 1024}) })
 }
@@ -102,6 +104,6 @@ func failovers(o options, rep *report) error {
 		s.add(m)
 	}
 	rep.add("raft: the leader dies", fmt.Sprintf("%d times; from its death to the next commit; the shortest election timeout is 500 ms", o.rounds),
-		[]string{"three nodes"}, map[string]samples{"three nodes": s}, []column{{name: "failover_ms", head: "ms to next commit", low: true, ratio: true}})
+		[]string{"three nodes"}, map[string]samples{"three nodes": s}, []column{{Name: "failover_ms", Unit: "ms to next commit", Low: true, Ratio: true}})
 	return nil
 }

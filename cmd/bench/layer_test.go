@@ -24,7 +24,7 @@ func TestLayersMeasure(t *testing.T) {
 		measure func() error
 	}{
 		{"wire", 3, func() error { return measureWire(o, rep, 0, []string{"plain", "json", "echo"}) }},
-		{"ws", 2, func() error { return measureWS(o, rep, []int{64, 16 << 10}) }},
+		{"ws", 2, func() error { return measureWS(o, rep, 0, []int{64, 16 << 10}) }},
 		{"json", 4, func() error {
 			return measureJSON(o, rep, []string{"small"}, []string{"decode", "any", "encode", "valid"})
 		}},
@@ -32,7 +32,7 @@ func TestLayersMeasure(t *testing.T) {
 		{"log", 3, func() error { return measureLog(o, rep, []string{"sync1", "sync64", "sync64x4k"}) }},
 		{"raft", 2, func() error { return measureRaft(o, rep, []int{4}) }},
 		{"cluster", 3, func() error {
-			return measureCluster(clusterOptions{o, 50}, rep, []string{"post", "get", "linearizable"})
+			return measureCluster(clusterOptions{options: o, records: 50}, rep, []string{"post", "get", "linearizable"})
 		}},
 	} {
 		rep.Tables = nil
@@ -45,16 +45,16 @@ func TestLayersMeasure(t *testing.T) {
 		}
 		for _, table := range rep.Tables {
 			for _, r := range table.Rows {
-				for _, col := range table.cols {
+				for _, col := range table.Columns {
 					// CPU time of another process is counted in ticks of 10 ms, and may be none.
-					if f := r.Figures[col.name]; col.ratio && (f.Rounds != 1 || f.Median <= 0 && col.name != "cpu_us") {
-						t.Errorf("%s, %s, %s: %+v", table.Case, r.Contestant, col.name, f)
+					if f := r.Figures[col.Name]; col.Ratio && (f.Rounds != 1 || f.Median <= 0 && col.Name != "cpu_us") {
+						t.Errorf("%s, %s, %s: %+v", table.Case, r.Contestant, col.Name, f)
 					}
 				}
 			}
 		}
 	}
-	for _, err := range []error{measureWire(o, rep, 0, []string{"fly"}), measureJSON(o, rep, []string{"fly"}, nil), measureJSON(o, rep, []string{"small"}, []string{"fly"}), measureLog(o, rep, []string{"fly"}), measureCluster(clusterOptions{o, 50}, rep, []string{"fly"})} {
+	for _, err := range []error{measureWire(o, rep, 0, []string{"fly"}), measureJSON(o, rep, []string{"fly"}, nil), measureJSON(o, rep, []string{"small"}, []string{"fly"}), measureLog(o, rep, []string{"fly"}), measureCluster(clusterOptions{options: o, records: 50}, rep, []string{"fly"})} {
 		if err == nil || !strings.Contains(err.Error(), "fly") {
 			t.Errorf("an unknown case: %v", err)
 		}
@@ -85,22 +85,22 @@ func TestBothSidesOfWireAnswerTheSame(t *testing.T) {
 }
 
 func TestCompareJudgesByRatioAndNoise(t *testing.T) {
-	cols := []column{{name: "rate", head: "req/s", ratio: true}}
+	cols := []column{{Name: "rate", Unit: "req/s", Ratio: true}}
 	run := func(base, us []float64) *report {
 		rep := &report{Commit: "c"}
 		rep.add("case", "", []string{"them", "us"}, map[string]samples{"them": {"rate": base}, "us": {"rate": us}}, cols)
 		return rep
 	}
-	before := run([]float64{100, 102}, []float64{200, 202})
+	before := run([]float64{100, 102, 101}, []float64{200, 202, 201})
 	for _, c := range []struct {
 		name     string
 		now      *report
 		us, them string
 	}{
-		{"everything half as fast: so is the machine", run([]float64{50, 51}, []float64{100, 101}), same, worse},
-		{"ours alone half as fast", run([]float64{100, 101}, []float64{100, 101}), worse, same},
-		{"ours twice as fast", run([]float64{100, 101}, []float64{400, 401}), better, same},
-		{"a tenth slower, with a noise of a quarter", run([]float64{100, 101}, []float64{160, 210}), same, same},
+		{"everything half as fast: so is the machine", run([]float64{50, 51, 50}, []float64{100, 101, 100}), same, worse},
+		{"ours alone half as fast", run([]float64{100, 101, 100}, []float64{100, 101, 100}), worse, same},
+		{"ours twice as fast", run([]float64{100, 101, 100}, []float64{400, 401, 400}), better, same},
+		{"a tenth slower, with a noise of a quarter", run([]float64{100, 101, 100}, []float64{160, 210, 185}), same, same},
 	} {
 		doc := &bytes.Buffer{}
 		if err := c.now.print(doc, true); err != nil {
@@ -124,11 +124,50 @@ func TestCompareJudgesByRatioAndNoise(t *testing.T) {
 	}
 }
 
+// TestCompareSaysWhatItCannotJudge: another machine, few rounds, no figure, cases that only one of the runs has.
+func TestCompareSaysWhatItCannotJudge(t *testing.T) {
+	cols := []column{{Name: "rate", Unit: "req/s", Ratio: true}}
+	run := func(machine, title string, us ...float64) *report {
+		rep := &report{Machine: machine, Command: "bench x"}
+		rep.add(title, "", []string{"them", "us"}, map[string]samples{"them": {"rate": {10, 10, 10}}, "us": {"rate": us}}, cols)
+		return rep
+	}
+	both := run("a", "case", 20, 20, 20)
+	both.Tables = append(both.Tables, run("a", "left out", 1, 1, 1).Tables...)
+	for _, c := range []struct {
+		name        string
+		before, now *report
+		want        []string // in this order
+		fails       bool
+	}{
+		{"another machine", run("a", "case", 20, 20, 20), run("b", "case", 40, 40, 40), []string{"another machine", "them", unjudged, "  us ", better}, false},
+		{"two rounds", run("a", "case", 20, 20), run("a", "case", 40, 40, 40), []string{"them", same, "  us ", unjudged, "fewer than 3 rounds"}, false},
+		{"no figure before", run("a", "case"), run("a", "case", 40, 40, 40), []string{"  us ", unjudged, "there is no figure"}, false},
+		{"no figure now", run("a", "case", 40, 40, 40), run("a", "case"), []string{"  us ", unjudged, "there is no figure"}, false},
+		{"a case is not there any more", both, run("a", "case", 20, 20, 20), []string{"  us ", same, "left out", "not measured"}, false},
+		{"nothing in common", run("a", "other", 20, 20, 20), run("a", "case", 20, 20, 20), []string{"case", "not measured", "other", "not measured"}, true},
+	} {
+		var out bytes.Buffer
+		err := compare(&out, c.before, c.now)
+		if (err != nil) != c.fails {
+			t.Errorf("%s: %v", c.name, err)
+		}
+		rest := out.String()
+		for _, word := range c.want {
+			var ok bool
+			if _, rest, ok = strings.Cut(rest, word); !ok {
+				t.Errorf("%s: no %q where it should be in\n%s", c.name, word, out.String())
+				break
+			}
+		}
+	}
+}
+
 // TestAReportIsReadAgain: what -json prints is what -compare reads, and anything else is an error.
 func TestAReportIsReadAgain(t *testing.T) {
 	dir := t.TempDir()
 	rep := newReport()
-	rep.add("case", "note", []string{"a"}, map[string]samples{"a": {"ns": {3, 5}}}, []column{{name: "ns", head: "ns", low: true, ratio: true}})
+	rep.add("case", "note", []string{"a"}, map[string]samples{"a": {"ns": {3, 5}}}, []column{{Name: "ns", Unit: "ns", Low: true, Ratio: true}})
 	var doc bytes.Buffer
 	if err := rep.print(&doc, true); err != nil || !stdjson.Valid(doc.Bytes()) {
 		t.Fatal(err, doc.String())
@@ -137,8 +176,19 @@ func TestAReportIsReadAgain(t *testing.T) {
 	if err := os.WriteFile(good, doc.Bytes(), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	if got := doc.String(); !strings.Contains(got, `"columns":[{"name":"ns","unit":"ns","lower_is_better":true,"ratio":true}]`) {
+		t.Errorf("units are missing: %s", got)
+	}
 	if err := os.WriteFile(bad, []byte("goos: linux"), 0o600); err != nil {
 		t.Fatal(err)
+	}
+	for _, text := range []string{"{}", "null", `{"tables":[]}`} {
+		if err := os.WriteFile(filepath.Join(dir, "empty"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := (&options{compare: filepath.Join(dir, "empty")}).earlier(); err == nil || !strings.Contains(err.Error(), "no figures") {
+			t.Errorf("%s: %v", text, err)
+		}
 	}
 	got, err := (&options{compare: good}).earlier()
 	if err != nil || got.Tables[0].Rows[0].Figures["ns"].Median != 4 {
@@ -149,7 +199,7 @@ func TestAReportIsReadAgain(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	for _, o := range []options{{rounds: 0, d: 1}, {rounds: 1, d: 0}, {rounds: 1, d: 1, clients: -1}} {
+	for _, o := range []options{{rounds: 0, d: 1}, {rounds: 1, d: 0}, {rounds: 1, d: 1, crowd: true, clients: -1}} {
 		if o.check() == nil {
 			t.Errorf("%+v is accepted", o)
 		}

@@ -29,6 +29,9 @@ func runWire(args []string) error {
 	rate := fs.Float64("rate", 0, "send so many requests a second on a timetable; 0: as fast as answers come")
 	cases := fs.String("case", "plain,json,echo", "what to measure")
 	parse(fs, args)
+	if err := checkRate(*rate, true); err != nil {
+		return err
+	}
 	return o.run(func(rep *report) error { return measureWire(o, rep, *rate, strings.Split(*cases, ",")) })
 }
 
@@ -44,14 +47,14 @@ func measureWire(o options, rep *report, rate float64, cases []string) (err erro
 		if err != nil {
 			return err
 		}
-		l := load{conns: o.clients, d: o.d, rate: rate, want: 200, make: func(dst []byte, _, _ int) []byte { return append(dst, request...) }}
+		l := load{conns: o.clients, rate: rate, want: 200, make: func(dst []byte, _, _ int) []byte { return append(dst, request...) }}
 		var list []crowd
 		for _, p := range servers {
 			at := l
 			at.addr = p.addr
-			list = append(list, crowd{p.name, func(time.Duration) (figures, error) { return p.under(at.run) }})
+			list = append(list, crowd{p.name, func(d time.Duration) (figures, error) { at.d = d; return p.under(at.run) }})
 		}
-		if err := crowds(o, rep, fmt.Sprintf("wire %s, %d connections", name, o.clients), "client and server share the machine", appColumns, list); err != nil {
+		if err := crowds(o, rep, fmt.Sprintf("wire %s, %d connections%s", name, o.clients, atRate(rate)), "client and server share the machine; "+pacing(rate), appColumns, list); err != nil {
 			return err
 		}
 	}
@@ -77,7 +80,7 @@ func (p *process) under(run func() (figures, error)) (figures, error) {
 	cpu := p.cpu()
 	m, err := run()
 	if err != nil {
-		return nil, err
+		return nil, p.unless(err)
 	}
 	m["cpu_us"], m["rss_mb"] = float64((p.cpu()-cpu).Microseconds())/m["requests"], float64(p.rss())/(1<<20)
 	return m, nil
@@ -165,21 +168,25 @@ type exchange struct {
 	addr  string
 	conns int
 	d     time.Duration
-	hello []byte // sent first, and answered with an HTTP head; nil: nothing
+	rate  float64 // as of a load
+	hello []byte  // sent first, and answered with an HTTP head; nil: nothing
 	msg   []byte
 	reply int
 }
 
 func (x exchange) run() (figures, error) {
-	return eachConnection(x.conns, x.d, func(_ int, begin, end time.Time, lats *histogram) error { return x.connection(end, lats) })
+	return eachConnection(x.conns, x.d, x.connection)
 }
 
-func (x exchange) connection(end time.Time, lats *histogram) error {
+func (x exchange) connection(conn int, begin, end time.Time, lats *histogram) error {
 	c, err := net.Dial("tcp", x.addr)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
+	if err := c.SetDeadline(time.Now().Add(patience)); err != nil { // of the handshake
+		return err
+	}
 	r := bufio.NewReaderSize(c, 32<<10)
 	if x.hello != nil {
 		if _, err := c.Write(x.hello); err != nil {
@@ -189,8 +196,13 @@ func (x exchange) connection(end time.Time, lats *histogram) error {
 			return err
 		}
 	}
-	for {
-		t := time.Now()
+	for i := 0; ; i++ {
+		if i%refresh == 0 {
+			if err := c.SetDeadline(time.Now().Add(x.d + patience)); err != nil {
+				return err
+			}
+		}
+		t := due(begin, x.rate, x.conns, conn, i)
 		if !t.Before(end) {
 			return nil
 		}
@@ -221,11 +233,15 @@ func runWS(args []string) error {
 	fs := flag.NewFlagSet("bench ws", flag.ExitOnError)
 	var o options
 	o.measuring(fs, 7, 64, time.Second)
+	rate := fs.Float64("rate", 0, "send so many messages a second on a timetable; 0: as fast as they come back")
 	parse(fs, args)
-	return o.run(func(rep *report) error { return measureWS(o, rep, []int{64, 16 << 10}) })
+	if err := checkRate(*rate, true); err != nil {
+		return err
+	}
+	return o.run(func(rep *report) error { return measureWS(o, rep, *rate, []int{64, 16 << 10}) })
 }
 
-func measureWS(o options, rep *report, sizes []int) error {
+func measureWS(o options, rep *report, rate float64, sizes []int) error {
 	servers, err := pair(o, []string{"rival", "tcp", "-addr", "{addr}"}, "TCP echo, no protocol", "ws")
 	if err != nil {
 		return err
@@ -235,11 +251,11 @@ func measureWS(o options, rep *report, sizes []int) error {
 	for _, size := range sizes {
 		frame, head := maskedFrame(size)
 		hello := []byte("GET / HTTP/1.1\r\nHost: bench\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
-		echo := exchange{addr: servers[0].addr, conns: o.clients, d: o.d, msg: frame, reply: len(frame)}
-		sock := exchange{addr: servers[1].addr, conns: o.clients, d: o.d, msg: frame, reply: head + size, hello: hello}
-		err := crowds(o, rep, fmt.Sprintf("ws echo of %d bytes, %d connections", size, o.clients), "the standard library has no WebSocket: the opponent is what any of them stands on", appColumns, []crowd{
-			{servers[0].name, func(time.Duration) (figures, error) { return servers[0].under(echo.run) }},
-			{servers[1].name, func(time.Duration) (figures, error) { return servers[1].under(sock.run) }},
+		echo := exchange{addr: servers[0].addr, conns: o.clients, rate: rate, msg: frame, reply: len(frame)}
+		sock := exchange{addr: servers[1].addr, conns: o.clients, rate: rate, msg: frame, reply: head + size, hello: hello}
+		err := crowds(o, rep, fmt.Sprintf("ws echo of %d bytes, %d connections%s", size, o.clients, atRate(rate)), "the standard library has no WebSocket: the opponent is what any of them stands on; "+pacing(rate), appColumns, []crowd{
+			{servers[0].name, func(d time.Duration) (figures, error) { echo.d = d; return servers[0].under(echo.run) }},
+			{servers[1].name, func(d time.Duration) (figures, error) { sock.d = d; return servers[1].under(sock.run) }},
 		})
 		if err != nil {
 			return err

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -23,11 +24,11 @@ type liveOptions struct {
 }
 
 var liveColumns = append([]column{
-	{name: "writes", head: "writes/s"},
-	{name: "rate", head: "changes told/s"},
-	{name: "cpu_ms", head: "server CPU ms/s", low: true},
-	{name: "cpu_us", head: "server CPU µs/change", low: true},
-	{name: "rss_mb", head: "server MB", low: true},
+	{Name: "writes", Unit: "writes/s"},
+	{Name: "rate", Unit: "changes told/s"},
+	{Name: "cpu_ms", Unit: "server CPU ms/s", Low: true},
+	{Name: "cpu_us", Unit: "server CPU µs/change", Low: true},
+	{Name: "rss_mb", Unit: "server MB", Low: true},
 }, latencyColumns...)
 
 // runLive measures live queries under writes on a timetable: how long after a write was due its
@@ -36,13 +37,18 @@ func runLive(args []string) error {
 	fs := flag.NewFlagSet("bench live", flag.ExitOnError)
 	var o liveOptions
 	o.measuring(fs, 3, 200, 10*time.Second)
+	o.seeded(fs)
+	o.onDisk(fs)
 	fs.IntVar(&o.queries, "queries", 10_000, "live queries, over all connections")
 	fs.IntVar(&o.fanout, "fanout", 10, "queries that a value leads to: a write enters so many, and leaves so many")
 	fs.IntVar(&o.records, "records", 10_000, "records that are written to")
 	fs.Float64Var(&o.rate, "rate", 1000, "writes a second, on a timetable")
 	parse(fs, args)
-	if o.queries < o.clients || o.fanout < 1 || o.fanout > o.queries || o.rate <= 0 || o.records < 1 {
-		return fmt.Errorf("-queries: at least one for each client; -fanout: from 1 to -queries; -rate and -records: more than 0")
+	if o.queries < o.clients || o.fanout < 1 || o.fanout > o.queries {
+		return fmt.Errorf("-queries: at least one for each client; -fanout: from 1 to -queries")
+	}
+	if err := errors.Join(checkRate(o.rate, false), checkRecords(o.records)); err != nil {
+		return err
 	}
 	return o.run(func(rep *report) error { return measureLive(o, rep) })
 }
@@ -175,13 +181,12 @@ func (l *liveCrowd) measure(d time.Duration) (figures, error) {
 		rnd := rand.New(rand.NewPCG(l.o.seed, l.round<<32|uint64(c)))
 		w := load{addr: l.p.addr, conns: liveWriters, d: d, rate: l.o.rate, want: 200}
 		w.make = func(dst []byte, c, i int) []byte {
-			due := begin.Add(time.Duration(float64(i*liveWriters+c) / l.o.rate * float64(time.Second)))
-			return appendLivePut(dst, rnd.IntN(l.o.records), due.UnixNano(), rnd.IntN(values))
+			return appendLivePut(dst, rnd.IntN(l.o.records), due(begin, l.o.rate, liveWriters, c, i).UnixNano(), rnd.IntN(values))
 		}
 		return w.connection(c, begin, end, lats)
 	})
 	if err != nil {
-		return nil, err
+		return nil, l.p.unless(err)
 	}
 	if err := l.settle(); err != nil {
 		return nil, err

@@ -21,12 +21,31 @@ type load struct {
 	requests int
 	// rate, in requests per second over all connections, sends on a timetable and counts
 	// latency from the time a request was due, so a server that stalls cannot hide it.
-	// 0 sends the next request as soon as the answer is there.
+	// 0 sends the next request as soon as the answer is there: see closedLoop.
 	rate float64
 	make func(dst []byte, conn, i int) []byte
 	want int // 0: as wants says
 	// wants, where want is 0, is the status of request number i of a connection.
 	wants func(conn, i int) int
+}
+
+// closedLoop is what a table says whose requests follow no timetable.
+const closedLoop = "each client asks again when it has its answer, so that quantiles show a stall of the server once for each client (-rate: on a timetable, each request that was due)"
+
+// pacing says how requests are sent.
+func pacing(rate float64) string {
+	if rate == 0 {
+		return closedLoop
+	}
+	return "latency from when a request was due"
+}
+
+// atRate is the end of the title of a case on a timetable: it is another one than without.
+func atRate(rate float64) string {
+	if rate == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", %v requests/s on a timetable", rate)
 }
 
 // run returns what eachConnection does.
@@ -63,6 +82,23 @@ func eachConnection(n int, d time.Duration, f func(c int, begin, end time.Time, 
 	return m, nil
 }
 
+// patience is how long a server may leave a connection without any answer, beyond the time of the measurement.
+const patience = 30 * time.Second
+
+// refresh is after how many answers a connection's deadline is set again: each time would be a cost of its own.
+const refresh = 64
+
+// due is when request number i of connection c is, of conns connections that send rate requests a second by turns. It returns at
+// that time, or at once when that has passed; without a rate it is now.
+func due(begin time.Time, rate float64, conns, c, i int) time.Time {
+	if rate == 0 {
+		return time.Now()
+	}
+	t := begin.Add(time.Duration(float64(i*conns+c) / rate * float64(time.Second)))
+	time.Sleep(time.Until(t))
+	return t
+}
+
 func (l load) connection(c int, begin, end time.Time, lats *histogram) error {
 	conn, err := net.Dial("tcp", l.addr)
 	if err != nil {
@@ -72,12 +108,12 @@ func (l load) connection(c int, begin, end time.Time, lats *histogram) error {
 	r := bufio.NewReaderSize(conn, 4096)
 	var buf []byte
 	for i := 0; ; i++ {
-		t := time.Now()
-		if l.rate > 0 {
-			due := begin.Add(time.Duration(float64(i*l.conns+c) / l.rate * float64(time.Second)))
-			time.Sleep(due.Sub(t))
-			t = due
+		if i%refresh == 0 {
+			if err := conn.SetDeadline(time.Now().Add(l.d + patience)); err != nil {
+				return err
+			}
 		}
+		t := due(begin, l.rate, l.conns, c, i)
 		if l.requests > 0 && i == l.requests || l.requests == 0 && !t.Before(end) {
 			return nil
 		}

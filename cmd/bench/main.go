@@ -19,16 +19,20 @@
 //	bench serve  [flags]          a server for outside tools: -profile cases, peers or app
 //	bench worker json|bin|log|raft  answers measuring requests on standard input, a line each
 //
-// All measuring commands but idle and soak have -rounds, -duration, -clients (where there are any), -seed, -data, -json,
-// -compare FILE, which holds the figures against those of an earlier run with its noise, and -profile FOLDER.
+// All measuring commands but idle and soak have -rounds, -duration (start has not), -json, -compare FILE, which holds the figures
+// against those of an earlier run with its noise, and -profile FOLDER; -clients where there are any, -seed where anything is left to
+// chance, -data where there are files, and -rate where requests can follow a timetable. An interrupt ends the servers, removes data
+// and reports nothing.
 //
 // All figures of one table come from the same run on the same machine: contestants take
 // turns, round after round, and what is reported is the median, the spread
 // ((max-min)/median) and the ratio to the first row. With clients on the same cores as
 // the server, CPU time per request is the steadiest figure.
 //
-// -json prints the same figures for machines, one document. Latencies are counted in a histogram with an error
-// below a hundredth; with -rate, from the time a request was due.
+// -json prints the same figures for machines, one document, in which each table names the units of its columns. Latencies are
+// counted in a histogram with an error below a hundredth; with -rate, from the time a request was due. Without, a client asks again when it
+// has its answer, which finds the most that a server does: a second in which it does nothing is then one long answer for each client, and
+// no part of the quantiles.
 package main
 
 import (

@@ -16,6 +16,7 @@ import (
 // options are the flags that all measuring commands have.
 type options struct {
 	rounds, clients int
+	crowd           bool // there are clients
 	d               time.Duration
 	seed            uint64
 	dir             string // for data
@@ -28,12 +29,20 @@ type options struct {
 func (o *options) measuring(fs *flag.FlagSet, rounds, clients int, d time.Duration) {
 	fs.IntVar(&o.rounds, "rounds", rounds, "rounds; the median is reported")
 	fs.DurationVar(&o.d, "duration", d, "length of one measurement")
-	if clients > 0 {
+	if o.crowd = clients > 0; o.crowd {
 		fs.IntVar(&o.clients, "clients", clients, "clients at the same time")
 	}
-	fs.Uint64Var(&o.seed, "seed", 1, "what is random follows from it")
-	fs.StringVar(&o.dir, "data", "", "folder for data, which decides the disk; default the temporary folder")
 	o.reporting(fs)
+}
+
+// seeded declares the flag of commands in which anything is left to chance.
+func (o *options) seeded(fs *flag.FlagSet) {
+	fs.Uint64Var(&o.seed, "seed", 1, "what is random follows from it")
+}
+
+// onDisk declares the flag of commands that keep data.
+func (o *options) onDisk(fs *flag.FlagSet) {
+	fs.StringVar(&o.dir, "data", "", "folder for data, which decides the disk; default the temporary folder")
 }
 
 // reporting declares the flags that say what becomes of the figures.
@@ -50,8 +59,27 @@ func (o *options) check() error {
 		return fmt.Errorf("-rounds: is %d, of 1 to 1000", o.rounds)
 	case o.d <= 0:
 		return fmt.Errorf("-duration: is %v, must be longer than nothing", o.d)
-	case o.clients < 0 || o.clients > 10_000:
+	case o.crowd && (o.clients < 1 || o.clients > 10_000):
 		return fmt.Errorf("-clients: is %d, of 1 to 10000", o.clients)
+	}
+	return nil
+}
+
+// maxRate is more requests a second than a machine sends.
+const maxRate = 1e8
+
+// checkRate refuses what is no number of requests a second. 0, where it is allowed, is no timetable.
+func checkRate(rate float64, zero bool) error {
+	if zero && rate == 0 || rate > 0 && rate <= maxRate { // NaN is neither
+		return nil
+	}
+	return fmt.Errorf("-rate: is %v, of more than 0 to %.0f a second", rate, maxRate)
+}
+
+// checkRecords refuses what a server cannot be filled with.
+func checkRecords(n int) error {
+	if n < 1 || n > 100_000_000 {
+		return fmt.Errorf("-records: is %d, of 1 to 100000000", n)
 	}
 	return nil
 }
@@ -70,6 +98,7 @@ func (o *options) run(measure func(rep *report) error) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	defer onInterrupt(func() error { return os.RemoveAll(dir) })()
 	o.dir = dir
 	stop, err := o.startProfile()
 	if err != nil {
@@ -101,6 +130,9 @@ func (o *options) earlier() (*report, error) {
 	before := &report{}
 	if err := jsonx.Unmarshal(b, before); err != nil {
 		return nil, fmt.Errorf("-compare: %s is not what -json prints: %w", o.compare, err)
+	}
+	if len(before.Tables) == 0 {
+		return nil, fmt.Errorf("-compare: %s holds no figures: it is not what -json prints", o.compare)
 	}
 	return before, nil
 }

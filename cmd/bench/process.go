@@ -1,6 +1,8 @@
 package main
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -17,6 +19,10 @@ type process struct {
 	addr string
 	cmd  *exec.Cmd
 	in   io.Closer
+
+	ended chan struct{} // closed when it has
+	how   error         // how it ended; for those who have seen ended closed
+	undo  func()        // of its end by an interrupt
 }
 
 // spawn starts this program again with args, in which {addr} becomes a free loopback
@@ -42,28 +48,47 @@ func spawn(name string, args ...string) (*process, error) {
 	if err := c.Start(); err != nil {
 		return nil, err
 	}
-	p := &process{name: name, addr: addr, cmd: c, in: in}
-	if err := waitTCP(addr, 20*time.Second); err != nil {
+	p := &process{name: name, addr: addr, cmd: c, in: in, ended: make(chan struct{})}
+	go func() {
+		p.how = c.Wait()
+		close(p.ended)
+	}()
+	p.undo = onInterrupt(func() error { p.kill(); return nil })
+	if err := waitTCP(addr, 20*time.Second, p.ended); err != nil {
 		p.stop()
-		return nil, fmt.Errorf("%s does not answer: %w", name, err)
+		return nil, fmt.Errorf("%s does not answer: %w", name, p.unless(err))
 	}
 	return p, nil
 }
 
+// unless returns err, or, where the process has ended, that it has: whatever else went wrong follows from it.
+func (p *process) unless(err error) error {
+	if err == nil {
+		return nil
+	}
+	select {
+	case <-p.ended:
+		return fmt.Errorf("the process has ended: %w (%w)", cmp.Or(p.how, errors.New("without an error")), err)
+	case <-time.After(100 * time.Millisecond): // connections end a little before it has
+		return err
+	}
+}
+
 // stop ends the process: politely, and after two seconds for good.
 func (p *process) stop() {
+	p.undo()
 	p.in.Close()
-	done := make(chan struct{})
-	go func() {
-		p.cmd.Wait() // how it ended does not matter any more
-		close(done)
-	}()
 	select {
-	case <-done:
+	case <-p.ended: // how does not matter any more
 	case <-time.After(2 * time.Second):
-		p.cmd.Process.Kill()
-		<-done
+		p.kill()
 	}
+}
+
+// kill ends the process with SIGKILL.
+func (p *process) kill() {
+	p.cmd.Process.Kill() // it may have ended
+	<-p.ended
 }
 
 // cpu is the user and system time the process has used so far; zero where the system
@@ -92,7 +117,8 @@ func freeAddr() (string, error) {
 	return l.Addr().String(), nil
 }
 
-func waitTCP(addr string, limit time.Duration) error {
+// waitTCP waits until somebody listens, for as long as limit, or until ended is closed.
+func waitTCP(addr string, limit time.Duration, ended <-chan struct{}) error {
 	end := time.Now().Add(limit)
 	for {
 		c, err := net.Dial("tcp", addr)
@@ -102,7 +128,11 @@ func waitTCP(addr string, limit time.Duration) error {
 		if time.Now().After(end) {
 			return err
 		}
-		time.Sleep(2 * time.Millisecond)
+		select {
+		case <-ended:
+			return err
+		case <-time.After(2 * time.Millisecond):
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"os/exec"
 	"runtime"
 	"runtime/debug"
 	"slices"
@@ -28,7 +29,7 @@ func (s samples) add(m map[string]float64) {
 type figure struct {
 	Median float64 `json:"median"`
 	Best   float64 `json:"best"`
-	Spread float64 `json:"spread"`
+	Spread float64 `json:"spread"` // a share, not percent
 	Rounds int     `json:"rounds"`
 }
 
@@ -52,14 +53,15 @@ func (s samples) figure(name string, lowIsBetter bool) figure {
 
 // column is one figure of a table.
 type column struct {
-	name, head string
-	low        bool // lower is better
-	ratio      bool // also print how many times better than the first row
+	Name  string `json:"name"`
+	Unit  string `json:"unit"`            // what it counts, and in what
+	Low   bool   `json:"lower_is_better"` // else higher is, or neither
+	Ratio bool   `json:"ratio"`           // how many times better than the first row is told, too
 }
 
 // better is how many times better v is than base.
 func (c column) better(v, base float64) float64 {
-	if c.low {
+	if c.Low {
 		v, base = base, v
 	}
 	if base == 0 {
@@ -77,11 +79,10 @@ type row struct {
 
 // table is one case: the same work for every contestant.
 type table struct {
-	Case string `json:"case"`
-	Note string `json:"note"`
-	Rows []row  `json:"rows"`
-
-	cols []column
+	Case    string   `json:"case"`
+	Note    string   `json:"note"`
+	Columns []column `json:"columns"`
+	Rows    []row    `json:"rows"`
 }
 
 // report is everything one run measured.
@@ -103,13 +104,13 @@ func newReport() *report {
 }
 
 func (r *report) add(title, note string, names []string, all map[string]samples, cols []column) {
-	t := table{Case: title, Note: note, cols: cols}
+	t := table{Case: title, Note: note, Columns: cols}
 	for _, n := range names {
 		w := row{Contestant: n, Figures: map[string]figure{}, Ratio: map[string]float64{}}
 		for _, c := range cols {
-			w.Figures[c.name] = all[n].figure(c.name, c.low)
-			if c.ratio {
-				w.Ratio[c.name] = c.better(w.Figures[c.name].Median, all[names[0]].figure(c.name, c.low).Median)
+			w.Figures[c.Name] = all[n].figure(c.Name, c.Low)
+			if c.Ratio {
+				w.Ratio[c.Name] = c.better(w.Figures[c.Name].Median, all[names[0]].figure(c.Name, c.Low).Median)
 			}
 		}
 		t.Rows = append(t.Rows, w)
@@ -135,20 +136,20 @@ func (r *report) print(w io.Writer, asJSON bool) error {
 		fmt.Fprintf(w, "\n## %s\n%s\n", t.Case, t.Note)
 		tw := tabwriter.NewWriter(w, 0, 4, 2, ' ', tabwriter.AlignRight)
 		fmt.Fprint(tw, "contestant\t")
-		for _, c := range t.cols {
-			fmt.Fprintf(tw, "%s\t", c.head)
-			if c.ratio {
+		for _, c := range t.Columns {
+			fmt.Fprintf(tw, "%s\t", c.Unit)
+			if c.Ratio {
 				fmt.Fprint(tw, "±%\tratio\t")
 			}
 		}
 		fmt.Fprintln(tw)
 		for _, row := range t.Rows {
 			fmt.Fprintf(tw, "%s\t", row.Contestant)
-			for _, c := range t.cols {
-				f := row.Figures[c.name]
+			for _, c := range t.Columns {
+				f := row.Figures[c.Name]
 				fmt.Fprintf(tw, "%s\t", number(f.Median))
-				if c.ratio {
-					fmt.Fprintf(tw, "%.0f\t%.2f\t", 100*f.Spread, row.Ratio[c.name])
+				if c.Ratio {
+					fmt.Fprintf(tw, "%.0f\t%.2f\t", 100*f.Spread, row.Ratio[c.Name])
 				}
 			}
 			fmt.Fprintln(tw)
@@ -174,13 +175,13 @@ func number(v float64) string {
 	}
 }
 
-// commit is the revision the binary was built from, where the build knows it.
+// commit is the revision the binary was built from, where the build knows it; go run does not, and asks git.
 func commit() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "unknown"
 	}
-	rev, dirty := "unknown", ""
+	rev, dirty := "", ""
 	for _, s := range info.Settings {
 		switch {
 		case s.Key == "vcs.revision":
@@ -189,7 +190,30 @@ func commit() string {
 			dirty = "+changes"
 		}
 	}
+	if rev == "" {
+		return checkedOut(info.Main.Path)
+	}
 	return rev + dirty
+}
+
+// checkedOut is the revision of the folder that go run has just built this program from.
+func checkedOut(module string) string {
+	self, err := os.Executable()
+	if err != nil || !strings.Contains(self, "go-build") { // as go run calls its folders; any other program may be older than what is checked out
+		return "unknown"
+	}
+	if out, err := exec.Command("go", "list", "-m").Output(); err != nil || strings.TrimSpace(string(out)) != module {
+		return "unknown"
+	}
+	rev, err := exec.Command("git", "rev-parse", "--short=12", "HEAD").Output()
+	changes, e := exec.Command("git", "status", "--porcelain").Output()
+	if err != nil || e != nil {
+		return "unknown"
+	}
+	if len(changes) > 0 {
+		return strings.TrimSpace(string(rev)) + "+changes"
+	}
+	return strings.TrimSpace(string(rev))
 }
 
 // cpuModel names the processor where the system says it.

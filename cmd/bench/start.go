@@ -11,10 +11,10 @@ import (
 )
 
 var startColumns = []column{
-	{name: "ms", head: "ms to first answer", low: true},
-	{name: "cpu_ms", head: "CPU ms", low: true},
-	{name: "rss_mb", head: "RSS MB", low: true},
-	{name: "log_mb", head: "on disk MB", low: true},
+	{Name: "ms", Unit: "ms to first answer", Low: true},
+	{Name: "cpu_ms", Unit: "CPU ms", Low: true},
+	{Name: "rss_mb", Unit: "RSS MB", Low: true},
+	{Name: "log_mb", Unit: "on disk MB", Low: true},
 }
 
 // runStart measures how long a start takes with many records on disk: from starting
@@ -23,11 +23,14 @@ func runStart(args []string) error {
 	fs := flag.NewFlagSet("bench start", flag.ExitOnError)
 	var o options
 	fs.IntVar(&o.rounds, "rounds", 7, "starts of each kind; the median is reported")
-	fs.StringVar(&o.dir, "data", "", "folder for data; default the temporary folder")
+	o.onDisk(fs)
 	o.reporting(fs)
 	o.d = time.Second // of nothing here
 	records := fs.Int("records", 100_000, "records on disk")
 	parse(fs, args)
+	if err := checkRecords(*records); err != nil {
+		return err
+	}
 	return o.run(func(rep *report) error { return measureStart(o, rep, *records) })
 }
 
@@ -44,7 +47,7 @@ func measureStart(o options, rep *report, records int) error {
 	all := map[string]samples{"after a clean stop": {}, "after SIGKILL": {}}
 	for range o.rounds {
 		for _, how := range []string{"after a clean stop", "after SIGKILL"} {
-			m, err := timedStart(o.dir, records, how == "after a clean stop")
+			m, err := timedStart(o, records, how == "after a clean stop")
 			if err != nil {
 				return err
 			}
@@ -58,16 +61,21 @@ func measureStart(o options, rep *report, records int) error {
 
 // timedStart starts a server on dir and ends it in the way that the next start of the
 // other kind wants: cleanly before a kill is measured, and the other way round.
-func timedStart(dir string, records int, clean bool) (figures, error) {
+func timedStart(o options, records int, clean bool) (figures, error) {
+	args := []string{"serve", "-profile", "app", "-addr", "{addr}", "-data", o.dir}
+	if !clean { // this one ends cleanly, and so writes its profile
+		args = o.profiled(args, "start-after-kill")
+	}
 	begin := time.Now()
-	p, err := spawn("lithair", "serve", "-profile", "app", "-addr", "{addr}", "-data", dir)
+	p, err := spawn("lithair", args...)
 	if err != nil {
 		return nil, err
 	}
 	status, err := getOnce(p.addr, records-1)
 	took := time.Since(begin)
-	m := figures{"ms": float64(took.Microseconds()) / 1e3, "cpu_ms": float64(p.cpu().Milliseconds()), "rss_mb": float64(p.rss()) / (1 << 20), "log_mb": float64(folderBytes(dir)) / (1 << 20)}
+	m := figures{"ms": float64(took.Microseconds()) / 1e3, "cpu_ms": float64(p.cpu().Milliseconds()), "rss_mb": float64(p.rss()) / (1 << 20), "log_mb": float64(folderBytes(o.dir)) / (1 << 20)}
 	if clean {
+		p.undo()
 		p.kill()
 	} else {
 		p.stop()
@@ -88,12 +96,6 @@ func getOnce(addr string, n int) (status int, err error) {
 		return 0, err
 	}
 	return answer(bufio.NewReader(c))
-}
-
-// kill ends the process with SIGKILL.
-func (p *process) kill() {
-	p.cmd.Process.Kill()
-	p.cmd.Wait() // it was killed
 }
 
 // rss is the memory the process has resident, in bytes; zero where the system does not

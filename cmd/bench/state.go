@@ -21,8 +21,12 @@ func runState(args []string) error {
 	parts := fs.String("parts", "memory,read,write,replay", "what to measure, of memory, read, pause, snapshot, write, replay")
 	var o stateOptions
 	o.measuring(fs, 3, 0, 2*time.Second)
+	o.onDisk(fs)
 	fs.IntVar(&o.records, "records", 1_000_000, "records")
 	parse(fs, args)
+	if err := checkRecords(o.records); err != nil {
+		return err
+	}
 	return o.run(func(rep *report) error { return measureState(o, rep, strings.Split(*parts, ",")) })
 }
 

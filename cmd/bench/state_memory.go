@@ -105,11 +105,11 @@ func (e *entityMaker) fill(n int) (*state.Root, error) {
 }
 
 var memoryColumns = []column{
-	{name: "raw_mb", head: "raw MB"},
-	{name: "heap_mb", head: "live heap MB", low: true},
-	{name: "rss_mb", head: "resident MB", low: true},
-	{name: "per_record", head: "resident bytes per record", low: true},
-	{name: "times", head: "resident to raw", low: true},
+	{Name: "raw_mb", Unit: "raw MB"},
+	{Name: "heap_mb", Unit: "live heap MB", Low: true},
+	{Name: "rss_mb", Unit: "resident MB", Low: true},
+	{Name: "per_record", Unit: "resident bytes per record", Low: true},
+	{Name: "times", Unit: "resident to raw", Low: true},
 }
 
 // measureMemory fills a state and looks at what the process has resident, less what it had

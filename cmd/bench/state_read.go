@@ -95,13 +95,13 @@ func (r *readings) saturate() (done func() (int64, error)) {
 }
 
 var readColumns = []column{
-	{name: "rate", head: "reads/s", ratio: true},
-	{name: "p50_ns", head: "p50 ns", low: true},
-	{name: "p99_us", head: "p99 µs", low: true},
-	{name: "p999_us", head: "p99.9 µs", low: true},
-	{name: "max_ms", head: "max ms", low: true},
-	{name: "allocs", head: "allocs/read", low: true},
-	{name: "writes", head: "writes/s beside"},
+	{Name: "rate", Unit: "reads/s", Ratio: true},
+	{Name: "p50_ns", Unit: "p50 ns", Low: true},
+	{Name: "p99_us", Unit: "p99 µs", Low: true},
+	{Name: "p999_us", Unit: "p99.9 µs", Low: true},
+	{Name: "max_ms", Unit: "max ms", Low: true},
+	{Name: "allocs", Unit: "allocs/read", Low: true},
+	{Name: "writes", Unit: "writes/s beside"},
 }
 
 // timeReads reads by id from that many goroutines for d.

@@ -10,8 +10,8 @@ import (
 )
 
 var snapshotColumns = []column{
-	{name: "mb", head: "MB", low: true},
-	{name: "cpu_ms", head: "CPU ms", low: true},
+	{Name: "mb", Unit: "MB", Low: true},
+	{Name: "cpu_ms", Unit: "CPU ms", Low: true},
 }
 
 // measureSnapshots looks at what a snapshot of the whole state costs, beside a file of

@@ -14,7 +14,7 @@ func TestStateMeasures(t *testing.T) {
 		t.Fatalf("%d tables", len(rep.Tables))
 	}
 	for _, table := range rep.Tables {
-		if table.cols == nil || len(table.Rows) < 2 {
+		if table.Columns == nil || len(table.Rows) < 2 {
 			t.Errorf("%+v", table)
 		}
 	}

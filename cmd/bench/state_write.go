@@ -17,8 +17,8 @@ import (
 )
 
 var writeColumns = []column{
-	{name: "cpu_us", head: "CPU µs per write", low: true, ratio: true},
-	{name: "rate", head: "writes/s"},
+	{Name: "cpu_us", Unit: "CPU µs per write", Low: true, Ratio: true},
+	{Name: "rate", Unit: "writes/s"},
 }
 
 const writers = 64
@@ -180,9 +180,9 @@ func inBatches(e *engine.Engine, n, size int, fn func(tx *engine.Tx, i int) erro
 }
 
 var replayColumns = []column{
-	{name: "seconds", head: "seconds", low: true},
-	{name: "rate", head: "events/s"},
-	{name: "cpu_s", head: "CPU s", low: true},
+	{Name: "seconds", Unit: "seconds", Low: true},
+	{Name: "rate", Unit: "events/s"},
+	{Name: "cpu_s", Unit: "CPU s", Low: true},
 }
 
 // measureReplay starts over a log without any snapshot. Of the events, half make records,

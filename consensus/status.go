@@ -59,6 +59,9 @@ func (r *Replica) Leading() (leads, ready bool) {
 	return r.role == Leader, r.role == Leader && r.log.commit >= r.termStart
 }
 
+// Last returns the index of the newest entry, committed or not.
+func (r *Replica) Last() uint64 { return r.log.last }
+
 // Term returns the term of the entry at index; false when the log has no such entry.
 func (r *Replica) Term(index uint64) (uint64, bool) { return r.log.term(index) }
 

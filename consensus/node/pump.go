@@ -20,7 +20,7 @@ func (n *Node) pump() {
 	}
 	n.pumping = true
 	n.offerArrived()
-	for n.refused == nil && n.dead == nil && !n.waiting && n.core.HasReady() {
+	for n.gatherRest(); n.refused == nil && n.dead == nil && !n.waiting && n.core.HasReady(); n.gatherRest() {
 		rd, err := n.core.Ready()
 		if err != nil {
 			n.die(fmt.Errorf("node: reading the log: %w", err))
@@ -80,6 +80,24 @@ func (n *Node) gather() {
 	}
 	if n.gathering {
 		n.gathering, n.pumping = false, false
+	}
+}
+
+// gatherRest does the same between two Readies, while the first is on its way: whoever pumps comes back from handing it over
+// when one more has proposed, and would hand that over alone. Single entries are then committed alone, whose proposer is
+// woken alone, and so it goes on: each costs two messages and their answers. n.mu is held, but not meanwhile.
+func (n *Node) gatherRest() {
+	for n.epoch != 0 {
+		last := n.core.Last()
+		if last <= n.tail || last-n.tail >= min(last-n.reported, worthSending) {
+			return // there is nothing to send, or nobody else who waits, or it is enough
+		}
+		n.mu.Unlock()
+		runtime.Gosched()
+		n.mu.Lock()
+		if n.core.Last() == last {
+			return
+		}
 	}
 }
 

@@ -121,6 +121,9 @@ func (l *raftLog) append(entries ...Entry) {
 		l.truncate(at)
 	}
 	must(at == l.last, "entry %d does not follow entry %d", at+1, l.last)
+	if len(l.tail)+len(entries) > cap(l.tail) {
+		l.tail = slices.Grow(l.tail, len(l.tail)+len(entries)) // append alone grows by a quarter, and copies the tail five times
+	}
 	for _, e := range entries {
 		if n := len(l.runs); n == 0 || l.runs[n-1].Term != e.Term {
 			must(e.Term > l.lastTerm() || l.last == l.before && e.Term >= l.beforeTerm, "term %d behind term %d", e.Term, l.lastTerm())

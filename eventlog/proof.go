@@ -2,7 +2,6 @@ package eventlog
 
 import (
 	"errors"
-	"slices"
 	"sort"
 )
 
@@ -53,7 +52,7 @@ func (l *Log) leavesWith(n uint64, known *leaves) ([]Sum, error) {
 		return nil, ErrNoChain
 	}
 	first := n*RangeSize + 1
-	if sums := known.of(first, RangeSize); sums != nil {
+	if sums := known.of(n); sums != nil {
 		return sums, nil
 	}
 	leaves := make([]Sum, 0, RangeSize)
@@ -161,9 +160,10 @@ func (im *image) span(seg *segment) (first, last uint64) {
 // leaves are those of records that follow each other, kept from the append so that the roots
 // of a segment can be made without reading its records back and hashing every payload again.
 type leaves struct {
-	first uint64
-	sums  []Sum
-	full  bool // no more are kept: there were too many, or a truncation
+	first  uint64  // index of the first record
+	count  int     // of records
+	ranges [][]Sum // theirs, range by range; the first and the last need not be whole
+	full   bool    // no more are kept: there were too many, or a truncation
 }
 
 // maxLeaves bounds the memory of a segment's leaves, to 8 MiB.
@@ -171,31 +171,51 @@ const maxLeaves = 8 << 20 / chainSize
 
 // add keeps the leaves of a batch.
 func (d *leaves) add(first uint64, sums []Sum) {
-	if d.full || len(d.sums)+len(sums) > maxLeaves {
+	if d.full || d.count+len(sums) > maxLeaves {
 		d.full = true
 		return
 	}
-	if len(d.sums) == 0 {
+	if d.count == 0 {
 		d.first = first
 	}
-	d.sums = append(d.sums, sums...)
+	for len(sums) > 0 {
+		next := d.first + uint64(d.count)
+		k := int(RangeOf(next) - RangeOf(d.first))
+		switch {
+		case k < len(d.ranges):
+		case k == 0:
+			d.ranges = append(d.ranges, nil) // a log may never have many records
+		default:
+			d.ranges = append(d.ranges, make([]Sum, 0, RangeSize))
+		}
+		n := min(len(sums), int(rangeEnd(RangeOf(next))+1-next))
+		d.ranges[k] = append(d.ranges[k], sums[:n]...)
+		d.count += n
+		sums = sums[n:]
+	}
 }
 
-// of returns the leaves of n records from an index on, whose memory is the caller's then;
-// nil: not all of them are kept.
-func (d *leaves) of(first uint64, n int) []Sum {
-	if d == nil || first < d.first || first-d.first+uint64(n) > uint64(len(d.sums)) {
+// of returns the leaves of a range, whose memory is the caller's then; nil: not all of them
+// are kept.
+func (d *leaves) of(n uint64) []Sum {
+	if d == nil || d.count == 0 || n < RangeOf(d.first) || n-RangeOf(d.first) >= uint64(len(d.ranges)) {
 		return nil
 	}
-	return d.sums[first-d.first:][:n:n]
+	if r := d.ranges[n-RangeOf(d.first)]; len(r) == RangeSize {
+		return r
+	}
+	return nil
 }
 
-// open returns those of the range that is not complete, for the segment behind.
+// open returns those of the range that is not complete, for the segment behind, which goes on
+// with their memory.
 func (d *leaves) open() leaves {
-	next := d.first + uint64(len(d.sums))
-	if d.full || len(d.sums) == 0 {
+	if d.full || d.count == 0 {
 		return leaves{}
 	}
-	first := max(d.first, RangeOf(next)*RangeSize+1)
-	return leaves{first: first, sums: slices.Clone(d.sums[first-d.first:])}
+	last := d.ranges[len(d.ranges)-1]
+	if next := d.first + uint64(d.count); (next-1)%RangeSize != 0 {
+		return leaves{first: next - uint64(len(last)), count: len(last), ranges: [][]Sum{last}}
+	}
+	return leaves{}
 }

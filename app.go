@@ -333,9 +333,9 @@ func (a *App) openOrder(sink engine.Sink) (engine.Order, error) {
 	if err := a.checkReached(log.Last()); err != nil {
 		return nil, errors.Join(err, log.Close())
 	}
-	n, err := node.Start(node.Config{Log: log, Sink: sink, Clock: a.cfg.Clock})
+	n, err := node.Start(node.Config{Log: log, Sink: sink, Clock: a.cfg.Clock, Formats: a.cfg.formats()})
 	if err != nil {
-		return nil, errors.Join(err, log.Close()) // not a node that is nil and an order that is not
+		return nil, errors.Join(a.cfg.heldTooLate(err), log.Close()) // not a node that is nil and an order that is not
 	}
 	a.events = log
 	return n, nil

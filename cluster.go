@@ -82,12 +82,12 @@ func (a *App) openCluster(cc *clusterConfig, log *eventlog.Log, sink engine.Sink
 	}
 	n, err := node.Start(node.Config{
 		Log: log, Sink: sink, Clock: a.cfg.Clock, FS: a.cfg.FS, Dir: a.cfg.Dir, File: raftFile, Transport: tcp, Logger: a.log,
-		First: first,
-		Tick:  a.cfg.ElectionTimeout / electionTicks, MaxLagBytes: a.cfg.MaxLagBytes,
+		First: first, Formats: a.cfg.formats(),
+		Tick: a.cfg.ElectionTimeout / electionTicks, MaxLagBytes: a.cfg.MaxLagBytes,
 		Raft: consensus.Config{ElectionTicks: electionTicks, FastFailover: !a.cfg.PatientFailover, LeaseReads: a.cfg.LeaseReads},
 	})
 	if err != nil {
-		return nil, errors.Join(err, greeted(), tcp.Close())
+		return nil, errors.Join(a.cfg.heldTooLate(err), greeted(), tcp.Close())
 	}
 	c.node = n
 	c.runs.Store(true)

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lithair/lithair-go/consensus"
 	"github.com/lithair/lithair-go/eventlog"
 	"github.com/lithair/lithair-go/internal/devpage"
 	"github.com/lithair/lithair-go/internal/disk"
@@ -70,6 +71,7 @@ type Config struct {
 	ElectionTimeout   time.Duration `flag:"election-timeout" usage:"how long nodes hear nothing of the leader before they elect another one, at least; ten heartbeats"`
 	MaxLagBytes       int64         `flag:"max-lag" usage:"how large the log may be while it is kept for members that are behind; beyond, they get a snapshot"`
 	LeaseReads        bool          `flag:"lease-reads" usage:"linearizable reads on the leader ask nobody while a quorum's promise lasts; needs -patient-failover, and Linux, on a majority of the voters"`
+	HoldFormat        int64         `flag:"hold-format" usage:"newest format that this node promises to read, of those that members write; while one of them holds an older one, the cluster stays at it, and all can go back to the release that writes it; 0: the newest this release reads"`
 	PatientFailover   bool          `flag:"patient-failover" usage:"wait out the election timeout also when the leader's process is known to be dead"`
 
 	// Schema, when set, is the text of the reviewed copy, embedded in the program:
@@ -192,6 +194,9 @@ func (c *Config) check() error {
 	if c.MaxMemory < 0 {
 		errs = append(errs, errors.New("max-memory: cannot be negative"))
 	}
+	if f := c.formats(); !releaseFormats.Reads(f.Newest) {
+		errs = append(errs, fmt.Errorf("hold-format: is %d; this release reads the formats %d to %d", c.HoldFormat, f.Oldest, releaseFormats.Newest))
+	}
 	if c.Dir == "" {
 		errs = append(errs, errors.New("data: the data directory cannot be empty"))
 	}
@@ -205,6 +210,26 @@ func (c *Config) check() error {
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
+}
+
+// releaseFormats are the formats that this release reads.
+var releaseFormats = consensus.Formats{Oldest: consensus.OldestFormat, Newest: consensus.NewestFormat}
+
+// formats are those that this node says it reads.
+func (c *Config) formats() consensus.Formats {
+	f := releaseFormats
+	if c.HoldFormat != 0 {
+		f.Newest = uint64(c.HoldFormat)
+	}
+	return f
+}
+
+// heldTooLate says of a start that fails for a format that was raised already that hold-format is why.
+func (c *Config) heldTooLate(err error) error {
+	if e, ok := errors.AsType[*consensus.FormatError](err); ok && c.HoldFormat != 0 && releaseFormats.Reads(e.Format) {
+		return fmt.Errorf("hold-format: %d comes too late, there is no way back from format %d; start without it: %w", c.HoldFormat, e.Format, err)
+	}
+	return err
 }
 
 // checkAddr wants host:port, where the host may be empty and the port is a number.

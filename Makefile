@@ -26,10 +26,14 @@ SEED ?= 1
 soak:
 	go run ./cmd/bench soak -minutes $(MINUTES) -seed $(SEED)
 
-# The share of statements that the tests of all packages run, by package, the least first. What runs in processes of
-# its own (cmd/bench's servers, examples) does not count.
+# The share of statements that the default tests of all packages run, by package, the least first. What they start as
+# processes of its own counts when it ends by itself: cmd/bench and its servers, nodes told to stop, programs built with
+# -cover. What is killed with SIGKILL tells nothing.
+COVER = $(CURDIR)/cover
 cover:
-	go test -short -coverpkg=./... -coverprofile=cover.out ./... >/dev/null
+	rm -rf $(COVER) cover.out && mkdir $(COVER)
+	go test -cover -coverpkg=./... -exec "env GOCOVERDIR=$(COVER)" ./... -args -test.gocoverdir=$(COVER) >$(COVER)/tests.txt || { grep -v '^ok\|coverage: 0.0%' $(COVER)/tests.txt; exit 1; }
+	go tool covdata textfmt -i=$(COVER) -o=cover.out
 	@awk 'NR > 1 { at = $$1; pkg = at; sub(/\/[^\/]*$$/, "", pkg); size[at] = $$2; of[at] = pkg; if ($$3 > 0) hit[at] = 1 } \
 		END { for (at in size) { all[of[at]] += size[at]; if (at in hit) ran[of[at]] += size[at] } \
 		for (p in all) printf "%5.1f%%  %s\n", 100 * ran[p] / all[p], p }' cover.out | sort -n

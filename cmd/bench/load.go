@@ -114,7 +114,8 @@ func (l load) connection(c int, begin, end time.Time, lats *histogram) error {
 			}
 		}
 		t := due(begin, l.rate, l.conns, c, i)
-		if l.requests > 0 && i == l.requests || l.requests == 0 && !t.Before(end) {
+		late := !t.Before(end) && (i > 0 || l.rate > 0) // without a timetable, each connection has one answer however late the machine is
+		if l.requests > 0 && i == l.requests || l.requests == 0 && late {
 			return nil
 		}
 		buf = l.make(buf[:0], c, i)

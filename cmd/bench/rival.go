@@ -4,6 +4,7 @@ import (
 	stdjson "encoding/json"
 	"flag"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -55,8 +56,12 @@ func rivalItems(how, addr, data string, records int) error {
 }
 
 func serveUntilInputEnds(addr string, h http.Handler) error {
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return err
+	}
 	ended := make(chan error, 1)
-	go func() { ended <- http.ListenAndServe(addr, h) }()
+	go func() { ended <- http.Serve(l, h) }()
 	select {
 	case err := <-ended:
 		return err

@@ -120,7 +120,7 @@ func timeReads(n, readers int, d time.Duration, read func(i int) error) (figures
 		wg.Go(func() {
 			for i := r + 1; ; i += 7907 {
 				t := time.Now()
-				if !t.Before(end) || len(lats[r]) == cap(lats[r]) {
+				if len(lats[r]) > 0 && !t.Before(end) || len(lats[r]) == cap(lats[r]) {
 					return
 				}
 				if errs[r] = read(i % n); errs[r] != nil {

@@ -135,7 +135,7 @@ func measureMany(n int, d time.Duration, size int, f func() error) (figures, err
 		wg.Go(func() {
 			lats := sampler{into: &all}
 			defer lats.flush()
-			for !stop.Load() {
+			for more := true; more; more = !stop.Load() { // once at least, however late the machine is
 				t := time.Now()
 				if errs[i] = f(); errs[i] != nil {
 					return

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -55,6 +56,7 @@ type Node struct {
 	log    string // file with what it says
 	flags  []string
 	cmd    *exec.Cmd // nil: it does not run
+	life   io.Closer // its standard input, with which it ends
 	ended  chan error
 	pid    atomic.Int64 // 0: it does not run
 	starts atomic.Int64
@@ -166,7 +168,7 @@ func (f *Fleet) Start(i int) {
 	n.cmd.Env = append(os.Environ(), asNode+"=1")
 	n.cmd.Stdout, n.cmd.Stderr = out, out
 	ownGroup(n.cmd)
-	_, err = n.cmd.StdinPipe() // it ends with this process, and so does the node
+	n.life, err = n.cmd.StdinPipe() // it ends with this process, and so does the node
 	if err == nil {
 		err = n.cmd.Start()
 	}
@@ -231,8 +233,7 @@ func (f *Fleet) Words(i int) string {
 func (f *Fleet) end() {
 	for i, n := range f.Nodes {
 		if n.cmd != nil {
-			_ = n.cmd.Process.Kill() // it may have ended by itself
-			<-n.ended
+			n.end()
 		}
 		if f.Failed() {
 			f.Logf("node %d ends with\n%s", i+1, f.Words(i))
@@ -247,6 +248,20 @@ func (f *Fleet) end() {
 	}
 	if err != nil {
 		f.Errorf("%v", err)
+	}
+}
+
+// endTime is what a node has to end by itself, when its standard input does, before it is killed.
+const endTime = 5 * time.Second
+
+// end ends a node at once, without an orderly stop, but so that the process can still leave its profile.
+func (n *Node) end() {
+	_, _ = goOn(n.cmd.Process), n.life.Close() // it may have ended by itself
+	select {
+	case <-n.ended:
+	case <-time.After(endTime):
+		_ = n.cmd.Process.Kill()
+		<-n.ended
 	}
 }
 

@@ -198,7 +198,7 @@ func TestAnyNodeTakesAnyRequest(t *testing.T) {
 		}
 	}
 	figures := call(t, m.apps[lead], "GET", "/metrics", "").body
-	for _, want := range []string{"lithair_raft_has_leader 1\n", "lithair_raft_is_leader 1\n", fmt.Sprintf("lithair_raft_leader_id %d\n", lead+1), "lithair_raft_voters 3\n", "lithair_raft_newest_format 2\n", "lithair_raft_unread_format 0\n", "lithair_raft_leader_changes_total 1\n", fmt.Sprintf("lithair_raft_peer_active{peer=\"%d\"} 1\n", m.follower()+1)} {
+	for _, want := range []string{"lithair_raft_has_leader 1\n", "lithair_raft_is_leader 1\n", fmt.Sprintf("lithair_raft_leader_id %d\n", lead+1), "lithair_raft_voters 3\n", fmt.Sprintf("lithair_raft_newest_format %d\n", consensus.NewestFormat), "lithair_raft_unread_format 0\n", "lithair_raft_leader_changes_total 1\n", fmt.Sprintf("lithair_raft_peer_active{peer=\"%d\"} 1\n", m.follower()+1)} {
 		if !strings.Contains(figures, want) {
 			t.Errorf("/metrics has no %q", want)
 		}
@@ -384,7 +384,7 @@ func TestMembersComeAndGo(t *testing.T) {
 	})
 	for _, wish := range []memberChange{{Oldest: 1, Newest: 1}, {}} { // the latter of a release before formats had numbers
 		wish.Do, wish.ID, wish.Address, wish.Incarnation = "join", 5, "127.0.0.1:1", 9
-		if _, err := m.apps[other].change(t.Context(), m.apps[other].cluster.Load(), wish); err == nil || !strings.Contains(err.Error(), "node 5 runs a release that reads the formats 1 to 1; the format of its cluster is 2: start a newer release") {
+		if _, err := m.apps[other].change(t.Context(), m.apps[other].cluster.Load(), wish); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("node 5 runs a release that reads the formats 1 to 1; the format of its cluster is %d: start a newer release", consensus.NewestFormat)) {
 			t.Errorf("a release that is too old is taken in: %v", err)
 		}
 	}

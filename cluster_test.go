@@ -246,6 +246,37 @@ func TestWhatTravelsWithARequest(t *testing.T) {
 	}
 }
 
+// TestADoubtOutlivesTheLeader: a request that a leader may have carried out is repeated with its key; when no node takes it until its
+// time is over, nobody says that nothing was changed.
+func TestADoubtOutlivesTheLeader(t *testing.T) {
+	var asked atomic.Int64
+	m := startCluster(t, 3, func(a *App) {
+		a.Post("/doubt", func(*wire.Response, *wire.Request) error {
+			if asked.Add(1) == 1 {
+				return notKnown("the test says so", nil)
+			}
+			return notMade("the test says so") // of this attempt
+		})
+	}, func(c *Config) { c.RequestTimeout = 500 * time.Millisecond })
+	m.leader()
+	for _, c := range []struct {
+		outcome string
+		seen    int64 // attempts before
+		fields  []string
+	}{
+		{"unknown", 0, []string{"Idempotency-Key: one"}}, // and repeated
+		{"unknown", 0, nil}, // not repeated
+		{"none", 1, []string{"Idempotency-Key: two"}},
+		{"none", 1, nil},
+	} {
+		asked.Store(c.seen)
+		got := call(t, m.apps[m.follower()], "POST", "/doubt", "", c.fields...)
+		if got.StatusCode != 503 || got.Header.Get(fieldOutcome) != c.outcome {
+			t.Errorf("%q, %d attempts before: %d, outcome %q, want %q: %s", c.fields, c.seen, got.StatusCode, got.Header.Get(fieldOutcome), c.outcome, got.body)
+		}
+	}
+}
+
 // TestFunctionsDoNotTravel: Update on a node that follows says who leads.
 func TestFunctionsDoNotTravel(t *testing.T) {
 	m := startCluster(t, 3, notes)

@@ -121,24 +121,43 @@ func (a *App) forward(w *wire.Response, r *wire.Request, c *cluster) error {
 	if err != nil {
 		return err
 	}
-	ctx := r.Context()
+	ctx, doubt := r.Context(), false
 	for {
 		v, changed := c.node.View()
 		if v.Leader != 0 && (v.Leads || v.Leader != c.cfg.id) {
-			done, err := a.try(ctx, w, r, c, q, v.Leader, replay)
-			if done || err != nil {
+			was, err := a.try(ctx, w, r, c, q, v.Leader, replay)
+			if was == answered || err != nil {
 				return err
 			}
+			doubt = doubt || was == doubtful
 		}
 		pause := time.NewTimer(forwardPause)
 		select {
 		case <-changed:
 		case <-pause.C:
 		case <-ctx.Done():
+			if doubt {
+				return notKnown("no node leads any more", context.Cause(ctx))
+			}
 			return notMade("no node leads")
 		}
 		pause.Stop()
 	}
+}
+
+// attempt is what became of a request that was handed to a node.
+type attempt int
+
+const (
+	untouched attempt = iota // it was not carried out
+	doubtful                 // it may have been; with its Idempotency-Key it can be sent again
+	answered                 // the client has its answer
+)
+
+// notKnown answers a request that may have been carried out.
+func notKnown(why string, err error) *wire.Error {
+	return &wire.Error{Status: 503, Code: rest.CodeUnknown.Code, Title: rest.CodeUnknown.Title, Err: err,
+		Detail: why + "; it is not known whether the change was made", Header: [][2]string{{"Retry-After", "1"}, {fieldOutcome, "unknown"}}}
 }
 
 // forwardPause is how long a request waits before it is handed again to a leader that did not
@@ -197,16 +216,15 @@ func endToEnd(name, connection string) bool {
 	return true
 }
 
-// try hands a request to one node; done says that the client has its answer. With neither
-// done nor err it was not carried out.
-func (a *App) try(ctx context.Context, w *wire.Response, r *wire.Request, c *cluster, q *wire.ClientRequest, to consensus.NodeID, replay bool) (done bool, err error) {
+// try hands a request to one node. Where err is not nil, it is the answer.
+func (a *App) try(ctx context.Context, w *wire.Response, r *wire.Request, c *cluster, q *wire.ClientRequest, to consensus.NodeID, replay bool) (was attempt, err error) {
 	q.URL = nodeURL(to, originForm(r))
 	if deadline, ok := ctx.Deadline(); ok {
 		q.SetHeader(fieldTimeout, strconv.FormatFloat(time.Until(deadline).Seconds(), 'f', 3, 64))
 	}
 	if replay {
 		if q.Body, err = q.Rewind(); err != nil {
-			return false, err
+			return untouched, err
 		}
 	}
 	keyed := r.HasHeader("Idempotency-Key")
@@ -214,23 +232,24 @@ func (a *App) try(ctx context.Context, w *wire.Response, r *wire.Request, c *clu
 	var failed *wire.ClientError
 	switch {
 	case errors.As(err, &failed) && failed.Stage == wire.StageRequest:
-		return false, failed.Err // the client's own body or fields
+		return untouched, failed.Err // the client's own body or fields
 	case errors.As(err, &failed) && unsent(failed.Stage):
-		return false, nil
+		return untouched, nil
 	case err != nil && replay && keyed && ctx.Err() == nil:
-		return false, nil // the first answer comes again, if there was one
+		return doubtful, nil // the first answer comes again, if there was one
 	case err != nil:
-		return false, &wire.Error{Status: 503, Code: rest.CodeUnknown.Code, Title: rest.CodeUnknown.Title, Err: err,
-			Detail: "the leader went away; it is not known whether the change was made", Header: [][2]string{{"Retry-After", "1"}, {fieldOutcome, "unknown"}}}
+		return doubtful, notKnown("the leader went away", err)
 	}
 	defer res.Close()
 	if res.StatusCode() == 503 && replay {
-		what := res.Header(fieldOutcome)
-		if what == "none" || what == "unknown" && keyed {
-			return false, nil
+		switch what := res.Header(fieldOutcome); {
+		case what == "none":
+			return untouched, nil
+		case what == "unknown" && keyed:
+			return doubtful, nil
 		}
 	}
-	return true, a.relay(ctx, w, res)
+	return answered, a.relay(ctx, w, res)
 }
 
 // originForm is a request's target as path and query (RFC 9112 §3.2.1).

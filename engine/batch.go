@@ -32,24 +32,23 @@ func (b *batchRun) run(c *Call) {
 		ex.end(c, err)
 		return
 	}
-	tx := &Tx{ex: ex, call: c, batch: b.batch, now: b.now, seq: b.seq + 1, ids: ex.ids, events: ex.events[:0]}
+	w := &ex.work
+	w.ex, w.call, w.batch = ex, c, b.batch
+	tx := &Tx{work: w, now: b.now, seq: b.seq + 1}
 	mark := b.batch.Mark()
 	if ex.cfg.Running != nil {
 		ex.cfg.Running(c)
 	}
 	c.Err = tx.execute()
-	if ex.cfg.Running != nil {
-		ex.cfg.Running(nil)
-	}
-	tx.batch = nil
-	defer tx.done()
+	tx.work = nil
+	defer w.done()
 	switch {
 	case c.Err != nil:
 		b.batch.Rollback(mark)
-		ex.keys.drop(tx.keys)
+		ex.keys.drop(w.keys)
 		c.Result.Seq = b.seq
-	case tx.count == 0:
-		c.local = tx.local > 0
+	case w.count == 0:
+		c.local = w.local > 0
 		b.local = b.local || c.local
 		if !c.Result.Replayed { // then it is the sequence of the first try
 			c.Result.Seq = b.seq
@@ -57,14 +56,15 @@ func (b *batchRun) run(c *Call) {
 	default:
 		b.seq++
 		b.count++
-		b.local = b.local || tx.local > 0
+		b.local = b.local || w.local > 0
 		c.Result.Seq, c.wrote = b.seq, true
-		ex.kept += tx.kept
-		b.keys, b.erased = append(b.keys, tx.keys...), append(b.erased, tx.erased...)
-		if tx.schema {
+		ex.kept += w.kept
+		b.keys, b.erased = append(b.keys, w.keys...), append(b.erased, w.erased...)
+		if w.schema {
 			ex.schemaSeq = b.seq
 		}
-		b.add(tx)
+		b.add(w)
+		b.batch.Forget() // no other transaction takes it back
 	}
 	c.wait = b.seq
 	if !c.wrote && !c.Result.Replayed && !c.system {
@@ -76,22 +76,22 @@ func (b *batchRun) run(c *Call) {
 // keptBuffer bounds the buffers that are used again.
 const keptBuffer = 1 << 20
 
-// done gives the transaction's buffer back.
-func (tx *Tx) done() {
-	if tx.ex.events = tx.events; cap(tx.events) > keptBuffer {
-		tx.ex.events = nil
+// done makes ready for the next transaction.
+func (w *work) done() {
+	if cap(w.events) > keptBuffer {
+		w.events = nil
 	}
-	tx.events = nil
+	*w = work{events: w.events[:0]}
 }
 
-func (b *batchRun) add(tx *Tx) {
-	c := &tx.call.cmd
+func (b *batchRun) add(w *work) {
+	c := &w.call.cmd
 	t := Transaction{Actor: c.Actor, RequestID: c.RequestID, TraceID: c.TraceID, Command: c.Name, SchemaVersion: b.ex.schemaSeq}
 	if c.IdemKey != "" {
 		id := storedID(c)
 		t.IdemKey = id[:]
 	}
-	b.txs, b.ex.scratch = appendTx(b.txs, &t, tx.events, b.ex.scratch)
+	b.txs, b.ex.scratch = appendTx(b.txs, &t, w.events, b.ex.scratch)
 }
 
 // execute runs the function with everything around it. A panic is an error.

@@ -47,30 +47,30 @@ type Call struct {
 	Result Result
 	Err    error
 	taken  atomic.Bool   // by the executor, to run it, or by the caller, to withdraw it
-	done   chan struct{} // closed by the shell; before that a value says that the caller may be blocking itself
+	over   atomic.Bool   // Result and Err are final
+	news   chan struct{} // has a value when it is over, and when the caller may be blocking itself
 	system bool          // made by the engine itself: nobody waits
-	watch  running       // the watchdog's
 }
 
 // NewCall wraps a command. ctx is the caller's: when it is done before the function
 // has returned, nothing is proposed.
 func NewCall(ctx context.Context, cmd Command) *Call {
-	return &Call{ctx: ctx, cmd: cmd, done: make(chan struct{}, 1)}
+	return &Call{ctx: ctx, cmd: cmd, news: make(chan struct{}, 1)}
 }
 
-// ended says, without waiting, whether the call is done.
-func (c *Call) ended() bool {
-	for {
-		select {
-		case _, suspected := <-c.done:
-			if !suspected {
-				return true
-			}
-		default:
-			return false
-		}
+// finish says that the call is over. It may be somebody else's as soon as that can be seen; what
+// the channel has then is news that are none.
+func (c *Call) finish() {
+	news := c.news
+	c.over.Store(true)
+	select {
+	case news <- struct{}{}:
+	default: // there are news already
 	}
 }
+
+// Done says whether the call has ended, with its Result or Err.
+func (c *Call) Done() bool { return c.over.Load() }
 
 // callList holds calls that wait. Those that are withdrawn stay, with all that their functions
 // hold, until they would be run, or are more than half of a long list: while a disk hangs, more and

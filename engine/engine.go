@@ -47,6 +47,7 @@ type Engine struct {
 	store  *state.Store
 	order  Order
 	watch  *watchdog
+	calls  callPool
 
 	mu       sync.Mutex
 	work     sync.Cond // inbox or events is not empty, or closing
@@ -258,15 +259,18 @@ func (e *Engine) Root() *state.Root { return e.store.Load() }
 // [ErrNested] (it did not run); *[LostError] (see there); and ctx's error: alone when
 // the command was not proposed, with [ErrOutcomeUnknown] when it was.
 func (e *Engine) Do(ctx context.Context, cmd Command) (Result, error) {
-	c := NewCall(ctx, cmd)
+	c := e.calls.get(ctx, cmd)
 	if err := e.enqueue(c); err != nil {
+		e.calls.put(c)
 		return Result{}, err
 	}
 	for {
 		select {
-		case _, suspected := <-c.done:
-			if !suspected {
-				return c.Result, c.Err
+		case <-c.news:
+			if c.over.Load() {
+				res, err := c.Result, c.Err
+				e.calls.put(c)
+				return res, err
 			}
 			if e.watch.inside() && c.Withdraw() {
 				e.unqueue()
@@ -277,7 +281,7 @@ func (e *Engine) Do(ctx context.Context, cmd Command) (Result, error) {
 				e.unqueue()
 				return Result{}, context.Cause(ctx)
 			}
-			if c.ended() {
+			if c.over.Load() {
 				return c.Result, c.Err
 			}
 			return Result{}, errors.Join(ErrOutcomeUnknown, context.Cause(ctx))
@@ -292,8 +296,8 @@ func (e *Engine) suspect() {
 	defer e.mu.Unlock()
 	for _, c := range e.inbox.calls {
 		select {
-		case c.done <- struct{}{}:
-		default: // it has been told
+		case c.news <- struct{}{}:
+		default: // there are news already
 		}
 	}
 }
@@ -523,7 +527,9 @@ func (e *Engine) execute() {
 		e.watch.arm()
 	}
 	p, ok := e.ex.Execute(e.cfg.Clock().UnixNano())
-	e.watch.disarm()
+	if !e.cfg.Manual {
+		e.watch.disarm()
+	}
 	if !ok {
 		return
 	}
@@ -605,7 +611,7 @@ func (e *Engine) publish() {
 	e.mu.Unlock()
 	for _, c := range done {
 		e.count(c)
-		close(c.done)
+		c.finish()
 	}
 }
 
@@ -631,10 +637,10 @@ func (e *Engine) stop(err error) {
 		e.ex.abandon(err)
 	}
 	for _, c := range e.ex.TakeFinished() {
-		close(c.done)
+		c.finish()
 	}
 	for _, c := range rest {
 		c.Err = errors.Join(ErrClosed, err)
-		close(c.done)
+		c.finish()
 	}
 }

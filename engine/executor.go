@@ -22,7 +22,7 @@ type ExecutorConfig struct {
 	Entropy         func() uint64 // chance; required
 	Room            func() error  // says why no record may be added or grow now, as ErrNoRoom; may be nil
 	Secrets         io.Reader     // chance that nobody can guess, for keys; required when a model has sealed fields
-	Running         func(*Call)   // told before each function runs, and with nil after; may be nil
+	Running         func(*Call)   // told before each function runs; may be nil
 }
 
 func (c *ExecutorConfig) defaults() error {
@@ -117,7 +117,7 @@ type Executor struct {
 	proposed   flight     // of the last Execute, until Proposed
 	beforeHead int        // len(waiting) when that Execute began
 	scratch    []byte
-	events     []byte // of one transaction at a time, used again
+	work       work   // of the transaction that runs
 	record     []byte // that is being written, used again
 	txs        []byte // of one entry at a time, used again
 	failure    error  // the log holds something this code cannot apply

@@ -78,16 +78,6 @@ func (e *Engine) endManual() {
 	}
 }
 
-// Done says whether the call has ended, with its Result or Err.
-func (c *Call) Done() bool {
-	select {
-	case <-c.done:
-		return true
-	default:
-		return false
-	}
-}
-
 // Read is a read on its way to a root that is fresh enough.
 type Read struct {
 	e *Engine

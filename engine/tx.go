@@ -16,13 +16,17 @@ import (
 //
 // It implements state.Reader. Rows it returns are immutable.
 type Tx struct {
-	ex    *Executor
-	call  *Call
-	batch *state.Batch // nil once the function has returned
+	*work // nil once the function has returned
 	now   int64
 	seq   uint64
+}
+
+// work is what a transaction does. Its owner, the executor, uses it again for the next.
+type work struct {
+	ex    *Executor
+	call  *Call
+	batch *state.Batch
 	rng   *rand.Rand
-	ids   *model.Generator
 
 	events  []byte // as appendEvent wrote them
 	count   int    // events
@@ -66,36 +70,38 @@ func (tx *Tx) Time() int64 { return tx.now }
 
 // Context returns the caller's context. A transaction whose context is done when its
 // function returns is rolled back.
-func (tx *Tx) Context() context.Context { return tx.call.ctx }
+func (tx *Tx) Context() context.Context { return tx.open().call.ctx }
 
 // Actor returns who the transaction is for; empty for anonymous callers.
-func (tx *Tx) Actor() string { return tx.call.cmd.Actor }
+func (tx *Tx) Actor() string { return tx.open().call.cmd.Actor }
 
 // RequestID returns the id of the request that caused the transaction, if any.
-func (tx *Tx) RequestID() string { return tx.call.cmd.RequestID }
+func (tx *Tx) RequestID() string { return tx.open().call.cmd.RequestID }
 
 // Command returns the name of the command, if it has one.
-func (tx *Tx) Command() string { return tx.call.cmd.Name }
+func (tx *Tx) Command() string { return tx.open().call.cmd.Name }
 
 // Rand returns the transaction's source of randomness. Its results are safe to store:
 // the function runs once, on the leader, and what it stored is what is replicated.
 // It is not for secrets.
 func (tx *Tx) Rand() *rand.Rand {
-	if tx.rng == nil {
+	if tx.open().rng == nil {
 		tx.rng = rand.New(rand.NewPCG(tx.ex.cfg.Entropy(), tx.ex.cfg.Entropy()))
 	}
 	return tx.rng
 }
 
 // NewID returns a new time-ordered id; later ones sort after earlier ones.
-func (tx *Tx) NewID() model.ID { return tx.ids.NewID(tx.Now(), tx.ex.cfg.Entropy) }
+func (tx *Tx) NewID() model.ID { return tx.open().ex.ids.NewID(tx.Now(), tx.ex.cfg.Entropy) }
 
-func (tx *Tx) reader() *state.Batch {
-	if tx.batch == nil {
+func (tx *Tx) open() *work {
+	if tx.work == nil {
 		panic(ErrTxDone)
 	}
-	return tx.batch
+	return tx.work
 }
+
+func (tx *Tx) reader() *state.Batch { return tx.open().batch }
 
 // Get implements state.Reader.
 func (tx *Tx) Get(model uint32, key string) *state.Row { return tx.reader().Get(model, key) }
@@ -131,7 +137,7 @@ func (tx *Tx) SchemaByName(name string) *model.Schema { return tx.reader().Schem
 
 // usable checks that the transaction is open and the table known.
 func (tx *Tx) usable(t *Table) (*binding, error) {
-	if tx.batch == nil {
+	if tx.work == nil {
 		return nil, ErrTxDone
 	}
 	b := t.bound.Load()

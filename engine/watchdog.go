@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"log/slog"
 	"runtime"
-	"sync/atomic"
+	"sync"
 	"time"
 )
 
@@ -18,16 +18,18 @@ type watchdog struct {
 	log       *slog.Logger
 	slow      time.Duration
 	timer     *time.Timer
-	current   atomic.Pointer[running]
 	suspect   func() // has callers that wait look whether they block themselves
 	goroutine []byte // "goroutine 12 [": how the executor's stack begins in a dump
+
+	mu  sync.Mutex
+	now running
 }
 
-// running is the function that runs now. It is part of its call.
+// running is the function that runs now.
 type running struct {
-	call     *Call
+	call     *Call // nil: none
 	since    time.Time
-	reported atomic.Bool
+	reported bool
 }
 
 func newWatchdog(log *slog.Logger, slow time.Duration, suspect func()) *watchdog {
@@ -47,43 +49,49 @@ func (w *watchdog) enter() {
 }
 
 // arm and disarm stand around every batch.
-func (w *watchdog) arm()    { w.timer.Reset(suspectAfter) }
-func (w *watchdog) disarm() { w.timer.Stop() }
+func (w *watchdog) arm() { w.timer.Reset(suspectAfter) }
 
-// running is told which function runs; nil: none.
+func (w *watchdog) disarm() {
+	w.timer.Stop()
+	w.running(nil)
+}
+
+// running is told which function runs; nil: none. That before has ended.
 func (w *watchdog) running(c *Call) {
-	if c == nil {
-		if r := w.current.Swap(nil); r != nil {
-			w.report(r, "") // where the timer came too late for a stack
-		}
-		return
+	next := running{call: c, since: time.Now()}
+	w.mu.Lock()
+	last := w.now
+	w.now = next
+	w.mu.Unlock()
+	if last.call != nil && !last.reported && next.since.Sub(last.since) >= w.slow {
+		w.report(last.call.cmd.Name, last.call.cmd.RequestID, next.since.Sub(last.since), "") // the timer came too late for a stack
 	}
-	c.watch.call, c.watch.since = c, time.Now()
-	w.current.Store(&c.watch)
 }
 
 // look runs when a batch has taken long.
 func (w *watchdog) look() {
-	r := w.current.Load()
-	if r == nil {
+	w.mu.Lock()
+	r := w.now
+	if r.call == nil {
+		w.mu.Unlock()
 		return
 	}
-	w.suspect()
 	took := time.Since(r.since)
-	if took >= w.slow && !r.reported.Load() {
-		w.report(r, w.stack())
+	slow := took >= w.slow && !r.reported
+	w.now.reported = r.reported || slow
+	name, request := r.call.cmd.Name, r.call.cmd.RequestID // while it runs the call is its caller's
+	w.mu.Unlock()
+	w.suspect()
+	if slow {
+		w.report(name, request, took, w.stack())
 	}
 	w.timer.Reset(max(suspectAfter, min(w.slow-took, w.slow)))
 }
 
-// report names a function in the log, once, if it is slow.
-func (w *watchdog) report(r *running, stack string) {
-	took := time.Since(r.since)
-	if took < w.slow || !r.reported.CompareAndSwap(false, true) {
-		return
-	}
+// report names a slow function in the log.
+func (w *watchdog) report(name, request string, took time.Duration, stack string) {
 	w.log.Warn("slow transaction: nobody else can write while it runs",
-		"command", r.call.Name(), "request_id", r.call.cmd.RequestID, "running_for", took.Round(time.Millisecond).String(), "stack", stack)
+		"command", name, "request_id", request, "running_for", took.Round(time.Millisecond).String(), "stack", stack)
 }
 
 // stack returns the watched goroutine's stack.

@@ -57,6 +57,7 @@ type surveyor struct {
 	found   Survey
 	open    *Damage // the range that began last, while its end is not known
 	openSeg int     // the segment it is in
+	follows bool    // the head of a later frame stands behind: what is damaged was durable
 	begun   bool    // a segment's header was readable
 	frame   uint64  // number of the next frame
 	last    uint64
@@ -90,13 +91,14 @@ func (s *surveyor) survey() error {
 }
 
 // settleEnd judges a range that reaches to the end of the log: a torn tail, if nothing
-// else is damaged and it is in the last segment, behind a whole header.
+// else is damaged and it is in the last segment, behind a whole header, and no later frame
+// was begun.
 func (s *surveyor) settleEnd() {
 	d := s.open
 	if d == nil {
 		return
 	}
-	if len(s.found.Damaged) == 0 && d.Offset >= headerSize && s.openSeg == len(s.im.segments)-1 {
+	if len(s.found.Damaged) == 0 && d.Offset >= headerSize && s.openSeg == len(s.im.segments)-1 && !s.follows {
 		s.found.Torn = d
 		return
 	}
@@ -120,7 +122,7 @@ func (s *surveyor) begin(seg *segment, off int64, reason string) {
 		s.found.Sound, s.found.Chain = s.last, s.chain
 	}
 	s.im.breakOff()
-	s.openSeg = len(s.im.segments) - 1
+	s.openSeg, s.follows = len(s.im.segments)-1, false
 	s.beginGap(s.openSeg, off)
 	s.open = &Damage{Segment: seg.name, Offset: off, End: seg.size, First: s.last + 1, Reason: reason}
 }
@@ -208,6 +210,7 @@ func (s *surveyor) frames(w *window, seg *segment) error {
 		if off, err = w.findFrame(off, &seg.env, s.frame); err != nil || off < 0 {
 			return err
 		}
+		s.follows = true // also where that frame turns out not to be whole
 	}
 }
 

@@ -82,6 +82,9 @@ func TestSalvage(t *testing.T) {
 		{"a segment missing", func(fs *disk.Sim, s []string) error { return errors.Join(fs.Remove(s[1]), fs.SyncDir("log")) }, 1, []uint64{16, 30}, false, 15},
 		{"the last header", func(fs *disk.Sim, s []string) error { return fs.Flip(s[3], 8*17) }, 1, []uint64{46, 0}, false, 45},
 		{"the last mark", func(fs *disk.Sim, s []string) error { return fs.Flip(s[3], 8*(4096+15*frame+20)) }, 0, nil, true, 60},
+		{"the last batch, torn, and the one before", func(fs *disk.Sim, s []string) error {
+			return errors.Join(fs.Flip(s[3], 8*(4096+13*frame+100)), fs.Flip(s[3], 8*(4096+14*frame+100)), fs.Flip(s[3], 8*(4096+15*frame+20)))
+		}, 1, []uint64{59, 0}, false, 58},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

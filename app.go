@@ -49,10 +49,10 @@ type App struct {
 	health   *observe.Health
 	requests observe.HistogramVec
 
-	works      []work                 // of the leader
-	jobTable   *Collection[job]       // nil: there are no queues
-	cursors    *Collection[cursor]    // nil: there are no consumers
-	migrations *Collection[migration] // nil: there are none
+	works      []work                   // of the leader
+	jobTable   systemRecords[job]       // nil: there are no queues
+	cursors    systemRecords[cursor]    // nil: there are no consumers
+	migrations systemRecords[migration] // nil: there are none
 
 	remoteQueues map[string]*remoteQueue // nil: there are none
 

@@ -20,25 +20,38 @@ import (
 // Collection is the records of one model, typed. It is safe for concurrent use; what it
 // returns are copies.
 type Collection[T any] struct {
+	base  collection
+	space sync.Pool // *T to decode into; without it a read costs an allocation of that size
+}
+
+// collection is what a [Collection] is and does whatever its type. A generic function is compiled anew for each
+// type, in each program and whenever that is built; what does not speak of T is therefore here, and what
+// does is short.
+type collection struct {
 	app    *App
-	table  *engine.Table
+	table  *engine.Table // nil: its model was refused
 	rule   rest.ReadRule
 	events eventCodec
-	space  sync.Pool // *T to decode into; without it a read costs an allocation of that size
 }
 
 // Model registers T as a model and serves it under path, such as "/api/articles"; with
 // an empty path it is not served. What is wrong with T is reported by Start.
 func Model[T any](a *App, path string) *Collection[T] {
-	c := &Collection[T]{app: a}
-	m, err := model.Of(reflect.TypeFor[T]())
+	c := &Collection[T]{base: collection{app: a}}
+	c.base.register(reflect.TypeFor[T](), path)
+	return c
+}
+
+func (c *collection) register(t reflect.Type, path string) {
+	a := c.app
+	m, err := model.Of(t)
 	if err != nil {
 		a.note(err)
-		return c
+		return
 	}
 	if c.table, err = a.engine.Register(m); err != nil {
 		a.note(err)
-		return c
+		return
 	}
 	if a.readable == nil {
 		a.readable = map[string]*rest.ReadRule{}
@@ -52,7 +65,6 @@ func Model[T any](a *App, path string) *Collection[T] {
 		a.mountLive(c.table, &c.rule, path)
 	}
 	a.mountBlobs(c.table, &c.rule, path)
-	return c
 }
 
 // ReadRule limits which records clients may read, with conditions in the grammar of lists in
@@ -68,6 +80,10 @@ func Model[T any](a *App, path string) *Collection[T] {
 // conflicts of unique fields and references, which tell that a value is taken. Who may write what
 // is decided by [App.Authorize]. It is called before Start, which reports what is wrong with it.
 func (c *Collection[T]) ReadRule(rule string, exempt ...string) {
+	c.base.setRule(rule, exempt)
+}
+
+func (c *collection) setRule(rule string, exempt []string) {
 	if c.table != nil {
 		c.app.note(c.rule.Set(c.table.Model(), rule, exempt...))
 	}
@@ -78,7 +94,7 @@ func (a *App) restOptions() rest.Options { return rest.Options{Guard: a.guard, A
 // errUnusable is what a collection gives whose model was refused, or before Start.
 var errUnusable = errors.New("lithair: the application has not started")
 
-func (c *Collection[T]) codec() (*model.Codec, error) {
+func (c *collection) codec() (*model.Codec, error) {
 	if c.table == nil || c.table.Codec() == nil {
 		return nil, errUnusable
 	}
@@ -90,14 +106,22 @@ func (c *Collection[T]) codec() (*model.Codec, error) {
 // one. It allocates what the value holds in texts, lists and the like, and nothing where
 // it holds none of them.
 func (c *Collection[T]) Get(r Reader, key any) (v T, err error) {
-	codec, err := c.codec()
+	row, err := c.base.get(r, key)
 	if err != nil {
 		return v, err
+	}
+	return c.decode(row)
+}
+
+func (c *collection) get(r Reader, key any) (*state.Row, error) {
+	codec, err := c.codec()
+	if err != nil {
+		return nil, err
 	}
 	var buf [64]byte
 	k, err := codec.AppendKeyOf(buf[:0], key)
 	if err != nil {
-		return v, err
+		return nil, err
 	}
 	var row *state.Row
 	switch r := r.(type) { // by name, not by interface, so that the key need not be copied
@@ -106,18 +130,23 @@ func (c *Collection[T]) Get(r Reader, key any) (v T, err error) {
 	case *Tx:
 		row = r.tx.Get(c.table.Number(), string(k))
 	}
-	return c.decode(row)
+	return found(row)
+}
+
+// found tells that there is no record.
+func found(row *state.Row) (*state.Row, error) {
+	if row == nil {
+		return nil, ErrNotFound
+	}
+	return row, nil
 }
 
 func (c *Collection[T]) decode(row *state.Row) (v T, err error) {
-	if row == nil {
-		return v, ErrNotFound
-	}
 	p, _ := c.space.Get().(*T)
 	if p == nil {
 		p = new(T)
 	}
-	err = c.table.Codec().Decode(row.Bytes(), p)
+	err = c.base.table.Codec().Decode(row.Bytes(), p)
 	v = *p
 	var zero T
 	*p = zero // the pool keeps nothing of the record
@@ -127,7 +156,9 @@ func (c *Collection[T]) decode(row *state.Row) (v T, err error) {
 
 // Insert adds *v. A zero primary key of type ID is made, created and updated times are
 // set; *v then holds what is stored. Errors: *[ValidationError], *[ConflictError].
-func (c *Collection[T]) Insert(tx *Tx, v *T) error {
+func (c *Collection[T]) Insert(tx *Tx, v *T) error { return c.base.insert(tx, v) }
+
+func (c *collection) insert(tx *Tx, v any) error {
 	if c.table == nil {
 		return errUnusable
 	}
@@ -135,7 +166,9 @@ func (c *Collection[T]) Insert(tx *Tx, v *T) error {
 }
 
 // Put replaces the record that has *v's primary key. [ErrNotFound] when there is none.
-func (c *Collection[T]) Put(tx *Tx, v *T) error {
+func (c *Collection[T]) Put(tx *Tx, v *T) error { return c.base.put(tx, v) }
+
+func (c *collection) put(tx *Tx, v any) error {
 	if c.table == nil {
 		return errUnusable
 	}
@@ -143,7 +176,9 @@ func (c *Collection[T]) Put(tx *Tx, v *T) error {
 }
 
 // Upsert inserts *v or replaces the record with its primary key.
-func (c *Collection[T]) Upsert(tx *Tx, v *T) error {
+func (c *Collection[T]) Upsert(tx *Tx, v *T) error { return c.base.upsert(tx, v) }
+
+func (c *collection) upsert(tx *Tx, v any) error {
 	if c.table == nil {
 		return errUnusable
 	}
@@ -152,7 +187,9 @@ func (c *Collection[T]) Upsert(tx *Tx, v *T) error {
 
 // Delete removes the record with that key. [ErrNotFound] when there is none; a
 // *[ConflictError] when another record refers to it.
-func (c *Collection[T]) Delete(tx *Tx, key any) error {
+func (c *Collection[T]) Delete(tx *Tx, key any) error { return c.base.delete(tx, key) }
+
+func (c *collection) delete(tx *Tx, key any) error {
 	codec, err := c.codec()
 	if err != nil {
 		return err
@@ -165,47 +202,53 @@ func (c *Collection[T]) Delete(tx *Tx, key any) error {
 }
 
 // Len returns the number of records.
-func (c *Collection[T]) Len(r Reader) int {
+func (c *Collection[T]) Len(r Reader) int { return c.base.len(r) }
+
+func (c *collection) len(r Reader) int {
 	if _, err := c.codec(); err != nil {
 		return 0
 	}
 	return r.reader().Len(c.table.Number())
 }
 
-// each decodes rows; an error ends the iteration.
-func (c *Collection[T]) each(rows iter.Seq2[string, *state.Row]) iter.Seq2[T, error] {
+// each decodes rows; an error ends the iteration, and is all of it where there are no rows.
+func (c *Collection[T]) each(rows iter.Seq2[string, *state.Row], err error) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
-		for _, row := range rows {
-			v, err := c.decode(row)
-			if !yield(v, err) || err != nil {
-				return
-			}
+		if err != nil {
+			var zero T
+			yield(zero, err)
+			return
 		}
-	}
-}
-
-func failed[T any](err error) iter.Seq2[T, error] {
-	return func(yield func(T, error) bool) {
-		var zero T
-		yield(zero, err)
+		rows(func(_ string, row *state.Row) bool {
+			v, err := c.decode(row)
+			return yield(v, err) && err == nil
+		})
 	}
 }
 
 // By returns the record with that value in a unique field. [ErrNotFound] when there is
 // none.
 func (c *Collection[T]) By(r Reader, field string, value any) (v T, err error) {
-	f, key, err := c.index(r, field, value)
+	row, err := c.base.by(r, field, value)
 	if err != nil {
 		return v, err
 	}
+	return c.decode(row)
+}
+
+func (c *collection) by(r Reader, field string, value any) (*state.Row, error) {
+	f, key, err := c.index(r, field, value)
+	if err != nil {
+		return nil, err
+	}
 	if !f.Unique {
-		return v, fmt.Errorf("lithair: %s.%s is not unique; use Where", c.table.Name(), field)
+		return nil, fmt.Errorf("lithair: %s.%s is not unique; use Where", c.table.Name(), field)
 	}
 	pk, ok := r.reader().Unique(c.table.Number(), f.Number, key)
 	if !ok {
-		return v, ErrNotFound
+		return nil, ErrNotFound
 	}
-	return c.decode(r.reader().Get(c.table.Number(), pk))
+	return found(r.reader().Get(c.table.Number(), pk))
 }
 
 // Where iterates over the records with that value in an indexed field (indexed, unique
@@ -215,7 +258,7 @@ func (c *Collection[T]) Where(r Reader, field string, value any) iter.Seq2[T, er
 }
 
 // index finds an indexed field and the key encoding of a Go value in it.
-func (c *Collection[T]) index(r Reader, field string, value any) (f *model.SchemaField, key string, err error) {
+func (c *collection) index(r Reader, field string, value any) (f *model.SchemaField, key string, err error) {
 	if _, err := c.codec(); err != nil {
 		return nil, "", err
 	}
@@ -232,7 +275,7 @@ func (c *Collection[T]) index(r Reader, field string, value any) (f *model.Schem
 
 // schema returns the declaration that r was written under: in the past, an index may not
 // have been there yet.
-func (c *Collection[T]) schema(r Reader) *model.Schema {
+func (c *collection) schema(r Reader) *model.Schema {
 	if s := r.reader().SchemaByName(c.table.Name()); s != nil {
 		return s
 	}
@@ -250,23 +293,12 @@ type Page[T any] struct {
 // "published=true&title=~go&sort=-created_at&take=20"; see package query. A mistake in
 // it is a *query.Error.
 func (c *Collection[T]) Query(r Reader, rawQuery string) (page Page[T], err error) {
-	if _, err := c.codec(); err != nil {
-		return page, err
-	}
-	parsed := wire.ParseQuery(rawQuery)
-	if parsed.Err != nil {
-		return page, parsed.Err
-	}
-	q, err := query.Parse(c.table.Model(), c.schema(r), parsed.Pairs, query.Options{})
+	rows, total, more, err := c.base.query(r, rawQuery)
 	if err != nil {
 		return page, err
 	}
-	found, err := query.Run(q, rest.Records(r.reader(), c.table.Number()))
-	if err != nil {
-		return page, err
-	}
-	page = Page[T]{Data: make([]T, len(found.Rows)), Total: found.Total, HasMore: found.HasMore}
-	for i, row := range found.Rows {
+	page = Page[T]{Data: make([]T, len(rows)), Total: total, HasMore: more}
+	for i, row := range rows {
 		if page.Data[i], err = c.decode(row); err != nil {
 			return Page[T]{}, err
 		}
@@ -274,9 +306,27 @@ func (c *Collection[T]) Query(r Reader, rawQuery string) (page Page[T], err erro
 	return page, nil
 }
 
+func (c *collection) query(r Reader, rawQuery string) (rows []*state.Row, total int, more bool, err error) {
+	if _, err := c.codec(); err != nil {
+		return nil, 0, false, err
+	}
+	parsed := wire.ParseQuery(rawQuery)
+	if parsed.Err != nil {
+		return nil, 0, false, parsed.Err
+	}
+	q, err := query.Parse(c.table.Model(), c.schema(r), parsed.Pairs, query.Options{})
+	if err != nil {
+		return nil, 0, false, err
+	}
+	page, err := query.Run(q, rest.Records(r.reader(), c.table.Number()))
+	return page.Rows, page.Total, page.HasMore, err
+}
+
 // Kind returns the kind of a field, for code that builds queries; ok is false when there
 // is no such field.
-func (c *Collection[T]) Kind(field string) (k binenc.Kind, ok bool) {
+func (c *Collection[T]) Kind(field string) (k binenc.Kind, ok bool) { return c.base.kind(field) }
+
+func (c *collection) kind(field string) (k binenc.Kind, ok bool) {
 	if c.table == nil {
 		return 0, false
 	}

@@ -53,10 +53,11 @@ type ConsumerOptions struct {
 }
 
 // ConsumerOf is a durable consumer of events. It is safe for concurrent use.
-type ConsumerOf[T any] struct {
+type ConsumerOf[T any] struct{ c consumer }
+
+type consumer struct {
 	app  *App
 	name string
-	jobs *Collection[job]
 }
 
 // Consumer registers a durable consumer of the events of T: on the leader, in order, fn is called for each in a
@@ -71,6 +72,16 @@ type ConsumerOf[T any] struct {
 //
 // Names are of small letters, digits, - and _. Mistakes are reported by Start.
 func (c *Collection[T]) Consumer(name string, o ConsumerOptions, fn func(tx *Tx, e Event[T]) error) *ConsumerOf[T] {
+	return &ConsumerOf[T]{c.base.consume(name, o, func(tx *Tx, x rawEvent) error {
+		e, err := c.event(x)
+		if err != nil {
+			return err
+		}
+		return fn(tx, e)
+	})}
+}
+
+func (c *collection) consume(name string, o ConsumerOptions, fn func(tx *Tx, x rawEvent) error) consumer {
 	a := c.app
 	if !hookName.MatchString(name) {
 		a.note(fmt.Errorf("lithair: Consumer: %q is no name: want small letters, digits, - and _", name))
@@ -78,15 +89,11 @@ func (c *Collection[T]) Consumer(name string, o ConsumerOptions, fn func(tx *Tx,
 	if a.cursors == nil {
 		a.cursors = systemModel[cursor](a, cursorsName)
 	}
-	jobs := a.jobs()
+	a.jobs() // where what failed is put aside
 	o.QueueOptions = o.QueueOptions.withDefaults()
 	handle := func(tx *Tx, x *storedEvent) error {
-		e, err := c.event(&Entry{Time: x.Time}, &engine.Transaction{Seq: x.Seq, Actor: x.Actor, RequestID: x.RequestID, TraceID: x.TraceID, Command: x.Command},
-			&state.Event{Model: c.table.Number(), Kind: x.Kind, Key: string(x.Key), Fields: x.Fields, Cleared: x.Cleared, Custom: x.custom()})
-		if err != nil {
-			return err
-		}
-		return fn(tx, e)
+		return fn(tx, rawEvent{x.Time, &engine.Transaction{Seq: x.Seq, Actor: x.Actor, RequestID: x.RequestID, TraceID: x.TraceID, Command: x.Command},
+			&state.Event{Model: c.table.Number(), Kind: x.Kind, Key: string(x.Key), Fields: x.Fields, Cleared: x.Cleared, Custom: x.custom()}})
 	}
 	a.addWork(&consumerWork{app: a, name: name, opts: o, handle: handle, model: func() uint32 { return c.table.Number() }})
 	a.addWork(&queueWork{app: a, queue: asideOf(name), opts: o.QueueOptions, run: func(tx *Tx, j *job) error {
@@ -103,14 +110,14 @@ func (c *Collection[T]) Consumer(name string, o ConsumerOptions, fn func(tx *Tx,
 		return handle(tx, &x)
 	}})
 	a.queueFigures(asideOf(name))
-	made := &ConsumerOf[T]{app: a, name: name, jobs: jobs}
+	made := consumer{app: a, name: name}
 	a.metrics.GaugeFunc("lithair_consumer_position", "Sequence up to which a consumer has dealt with everything, at least.", func() float64 {
 		if !a.ready.Load() {
 			return 0
 		}
 		s := &Snapshot{root: a.engine.Root()}
 		defer s.close()
-		return float64(made.Position(s))
+		return float64(made.position(s))
 	}, [2]string{"consumer", name})
 	return made
 }
@@ -149,7 +156,9 @@ func (x *storedEvent) custom() *state.Custom {
 
 // Position returns the sequence up to which the consumer has dealt with everything, at least; events that were put aside count
 // as dealt with.
-func (c *ConsumerOf[T]) Position(r Reader) uint64 {
+func (c *ConsumerOf[T]) Position(r Reader) uint64 { return c.c.position(r) }
+
+func (c *consumer) position(r Reader) uint64 {
 	cur, err := c.app.cursors.Get(r, c.name)
 	if err != nil || cur.Seq == 0 {
 		return 0
@@ -158,7 +167,9 @@ func (c *ConsumerOf[T]) Position(r Reader) uint64 {
 }
 
 // Aside returns how many events have failed and will be tried again.
-func (c *ConsumerOf[T]) Aside(r Reader) int { return countJobs(c.jobs, r, asideOf(c.name), false) }
+func (c *ConsumerOf[T]) Aside(r Reader) int { return c.c.aside(r) }
+
+func (c *consumer) aside(r Reader) int { return countJobs(c.app.jobTable, r, asideOf(c.name), false) }
 
 // DeadEvent is an event that failed too often.
 type DeadEvent struct {
@@ -170,9 +181,11 @@ type DeadEvent struct {
 }
 
 // Dead iterates over the dead letters, the oldest first.
-func (c *ConsumerOf[T]) Dead(r Reader) iter.Seq2[DeadEvent, error] {
+func (c *ConsumerOf[T]) Dead(r Reader) iter.Seq2[DeadEvent, error] { return c.c.dead(r) }
+
+func (c *consumer) dead(r Reader) iter.Seq2[DeadEvent, error] {
 	return func(yield func(DeadEvent, error) bool) {
-		for j, err := range deadJobs[storedEvent](c.jobs, r, asideOf(c.name)) {
+		for j, err := range deadJobs[storedEvent](c.app.jobTable, r, asideOf(c.name)) {
 			if !yield(DeadEvent{j.ID, j.Value.Seq, j.Value.N, j.Attempts, j.Error}, err) {
 				return
 			}
@@ -181,8 +194,10 @@ func (c *ConsumerOf[T]) Dead(r Reader) iter.Seq2[DeadEvent, error] {
 }
 
 // Retry has a dead letter tried again, as if it had never failed; not in its order.
-func (c *ConsumerOf[T]) Retry(tx *Tx, id ID) error {
-	return retryJob(c.jobs, tx, asideOf(c.name), id)
+func (c *ConsumerOf[T]) Retry(tx *Tx, id ID) error { return c.c.retry(tx, id) }
+
+func (c *consumer) retry(tx *Tx, id ID) error {
+	return retryJob(c.app.jobTable, tx, asideOf(c.name), id)
 }
 
 // consumerWork is a consumer on the node that leads.

@@ -122,6 +122,10 @@ func lift(t reflect.Type, version int, payload []byte) ([]byte, error) {
 // Errors: [ErrNotFound]; those of Apply and of [Collection.Put]; engine.ErrEventSealed,
 // engine.ErrEventLocal; *engine.TooLargeError for payloads over 64 KiB of JSON.
 func (c *Collection[T]) Emit(tx *Tx, key any, e CustomEvent[T]) error {
+	return c.base.emit(tx, key, e, func(ptr any) error { return e.Apply(ptr.(*T)) })
+}
+
+func (c *collection) emit(tx *Tx, key, e any, apply func(ptr any) error) error {
 	codec, err := c.codec()
 	if err != nil {
 		return err
@@ -136,7 +140,7 @@ func (c *Collection[T]) Emit(tx *Tx, key any, e CustomEvent[T]) error {
 	}
 	_, version := versionOf(reflect.TypeOf(e))
 	said := state.Custom{Name: nameOf(reflect.TypeOf(e)), Version: uint32(version), Payload: payload}
-	return tx.tx.Emit(c.table, string(k), said, func(ptr any) error { return e.Apply(ptr.(*T)) })
+	return tx.tx.Emit(c.table, string(k), said, apply)
 }
 
 // As reads the payload of an event as E, lifted to its version where it is a [VersionedEvent]; ok is false
@@ -145,14 +149,19 @@ func As[E CustomEvent[T], T any](e *Event[T]) (v E, ok bool, err error) {
 	if e.Name == "" || e.Name != nameOf(reflect.TypeFor[E]()) {
 		return v, false, nil
 	}
-	payload, err := lift(reflect.TypeFor[E](), max(1, e.Version), e.Payload)
+	return v, true, readPayload(e.Name, e.Version, e.Seq, e.Payload, reflect.TypeFor[E](), &v)
+}
+
+// readPayload reads what was said of an event into ptr, which is of type t.
+func readPayload(name string, version int, seq uint64, payload []byte, t reflect.Type, ptr any) error {
+	payload, err := lift(t, max(1, version), payload)
 	if err == nil {
-		err = jsonx.Unmarshal(payload, &v)
+		err = jsonx.Unmarshal(payload, ptr)
 	}
 	if err != nil {
-		err = fmt.Errorf("lithair: event %s at sequence %d: %w", e.Name, e.Seq, err)
+		err = fmt.Errorf("lithair: event %s at sequence %d: %w", name, seq, err)
 	}
-	return v, true, err
+	return err
 }
 
 // OnEvent adds a function that is called behind the commit with every event E about records of

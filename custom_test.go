@@ -105,7 +105,7 @@ func TestCustomEvents(t *testing.T) {
 	}
 	check := func(a *App, tasks *Collection[task]) {
 		t.Helper()
-		versions, _, complete, err := a.engine.History(t.Context(), tasks.table, taskKey(t, tasks, one.ID), 0, 10)
+		versions, _, complete, err := a.engine.History(t.Context(), tasks.base.table, taskKey(t, tasks, one.ID), 0, 10)
 		if err != nil || !complete || len(versions) != 2 {
 			t.Fatal(versions, complete, err)
 		}
@@ -168,7 +168,7 @@ func TestCustomEventsRefused(t *testing.T) {
 
 func taskKey(t *testing.T, c *Collection[task], id ID) string {
 	t.Helper()
-	k, err := c.table.Codec().AppendKeyOf(nil, id)
+	k, err := c.base.table.Codec().AppendKeyOf(nil, id)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package lithair
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"iter"
@@ -74,7 +75,7 @@ type eventCodec struct {
 	err   error
 }
 
-func (c *Collection[T]) eventCodec() (*model.Codec, error) {
+func (c *collection) eventCodec() (*model.Codec, error) {
 	c.events.once.Do(func() {
 		c.events.codec, c.events.err = c.table.Model().Bind(c.table.Schema())
 	})
@@ -85,51 +86,74 @@ func (c *Collection[T]) eventCodec() (*model.Codec, error) {
 // An event that cannot be read ends it with an error.
 func (c *Collection[T]) Events(e Entry) iter.Seq2[Event[T], error] {
 	return func(yield func(Event[T], error) bool) {
-		if _, err := c.codec(); err != nil {
+		err := c.base.eachEvent(&e, func(x rawEvent) bool {
+			ev, err := c.event(x)
+			return yield(ev, err) && err == nil
+		})
+		if err != nil {
 			yield(Event[T]{}, err)
-			return
-		}
-		for i := range e.Txs {
-			for j := range e.Txs[i].Events {
-				if e.Txs[i].Events[j].Model != c.table.Number() {
-					continue
-				}
-				ev, err := c.event(&e, &e.Txs[i], &e.Txs[i].Events[j])
-				if !yield(ev, err) || err != nil {
-					return
-				}
-			}
 		}
 	}
 }
 
-func (c *Collection[T]) event(e *Entry, tx *engine.Transaction, raw *state.Event) (ev Event[T], err error) {
-	codec, err := c.eventCodec()
-	if err != nil {
-		return ev, err
+// rawEvent is an event and what it is part of.
+type rawEvent struct {
+	time int64 // of the entry, Unix ns
+	tx   *engine.Transaction
+	ev   *state.Event
+}
+
+// eachEvent calls fn with the events of the model until it returns false.
+func (c *collection) eachEvent(e *Entry, fn func(rawEvent) bool) error {
+	if _, err := c.codec(); err != nil {
+		return err
 	}
-	ev.EventInfo = EventInfo{tx.Seq, time.Unix(0, e.Time).UTC(), tx.Actor, tx.RequestID, tx.TraceID, tx.Command}
-	ev.Kind = raw.Kind
-	if raw.Custom != nil {
-		ev.Name, ev.Version, ev.Payload = raw.Custom.Name, max(1, int(raw.Custom.Version)), raw.Custom.Payload
+	for i := range e.Txs {
+		for j := range e.Txs[i].Events {
+			if e.Txs[i].Events[j].Model != c.table.Number() {
+				continue
+			}
+			if !fn(rawEvent{e.Time, &e.Txs[i], &e.Txs[i].Events[j]}) {
+				return nil
+			}
+		}
 	}
-	if raw.Kind != Deleted {
-		err = codec.Decode(raw.Fields, &ev.Record)
-	}
-	if err == nil {
-		err = codec.SetKey(&ev.Record, raw.Key)
-	}
-	if err == nil && raw.Kind == Updated {
-		ev.Changed, err = c.changed(raw)
-	}
-	if err != nil {
-		err = fmt.Errorf("lithair: an event of %s at sequence %d: %w", c.table.Name(), tx.Seq, err)
+	return nil
+}
+
+func (c *Collection[T]) event(x rawEvent) (ev Event[T], err error) {
+	ev.Changed, err = c.base.readEvent(x, &ev.EventInfo, &ev.Record)
+	ev.Kind = x.ev.Kind
+	if said := x.ev.Custom; said != nil {
+		ev.Name, ev.Version, ev.Payload = said.Name, max(1, int(said.Version)), said.Payload
 	}
 	return ev, err
 }
 
+// readEvent reads an event into info and the record; changed are the fields that an update changed.
+func (c *collection) readEvent(x rawEvent, info *EventInfo, record any) (changed []string, err error) {
+	codec, err := c.eventCodec()
+	if err != nil {
+		return nil, err
+	}
+	*info = EventInfo{x.tx.Seq, time.Unix(0, x.time).UTC(), x.tx.Actor, x.tx.RequestID, x.tx.TraceID, x.tx.Command}
+	if x.ev.Kind != Deleted {
+		err = codec.Decode(x.ev.Fields, record)
+	}
+	if err == nil {
+		err = codec.SetKey(record, x.ev.Key)
+	}
+	if err == nil && x.ev.Kind == Updated {
+		changed, err = c.changed(x.ev)
+	}
+	if err != nil {
+		err = fmt.Errorf("lithair: an event of %s at sequence %d: %w", c.table.Name(), x.tx.Seq, err)
+	}
+	return changed, err
+}
+
 // changed names the fields of an update that T has.
-func (c *Collection[T]) changed(raw *state.Event) (names []string, err error) {
+func (c *collection) changed(raw *state.Event) (names []string, err error) {
 	numbers := slices.Clone(raw.Cleared)
 	d := binenc.NewDecoder(raw.Fields)
 	for n, _, ok := d.Next(); ok; n, _, ok = d.Next() {
@@ -147,15 +171,22 @@ func (c *Collection[T]) changed(raw *state.Event) (names []string, err error) {
 // OnCommit adds a function that is called behind the commit with every event of T in order,
 // at least once, on each node; see [App.Committed], also for name.
 func (c *Collection[T]) OnCommit(name string, fn func(ctx context.Context, e Event[T]) error) {
-	c.app.Committed(name, func(ctx context.Context, entry Entry) error {
-		for e, err := range c.Events(entry) {
-			if err == nil {
-				err = fn(ctx, e)
-			}
-			if err != nil {
-				return err
-			}
+	c.base.committed(name, func(ctx context.Context, x rawEvent) error {
+		e, err := c.event(x)
+		if err != nil {
+			return err
 		}
-		return nil
+		return fn(ctx, e)
+	})
+}
+
+func (c *collection) committed(name string, fn func(context.Context, rawEvent) error) {
+	c.app.Committed(name, func(ctx context.Context, entry Entry) error {
+		var failed error
+		err := c.eachEvent(&entry, func(x rawEvent) bool {
+			failed = fn(ctx, x)
+			return failed == nil
+		})
+		return cmp.Or(err, failed)
 	})
 }

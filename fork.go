@@ -5,6 +5,7 @@ import (
 	"iter"
 
 	"github.com/lithair/lithair-go/engine"
+	"github.com/lithair/lithair-go/state"
 )
 
 // Fork is a state that goes another way than the application's: what is written on it is
@@ -53,27 +54,29 @@ type Difference[T any] struct{ Before, After *T }
 // key. Its cost follows the number of all records that the fork changed.
 func (c *Collection[T]) Diff(f *Fork) iter.Seq2[Difference[T], error] {
 	return func(yield func(Difference[T], error) bool) {
-		if _, err := c.codec(); err != nil {
-			yield(Difference[T]{}, err)
-			return
-		}
-		for change := range f.fork.Diff() {
-			if change.Model != c.table.Number() {
-				continue
-			}
+		c.base.diff(f, func(before, after *state.Row, err error) bool {
 			var d Difference[T]
-			var err error
-			if change.Old != nil {
+			if before != nil {
 				d.Before = new(T)
-				*d.Before, err = c.decode(change.Old)
+				*d.Before, err = c.decode(before)
 			}
-			if change.New != nil && err == nil {
+			if after != nil && err == nil {
 				d.After = new(T)
-				*d.After, err = c.decode(change.New)
+				*d.After, err = c.decode(after)
 			}
-			if !yield(d, err) || err != nil {
-				return
-			}
+			return yield(d, err) && err == nil
+		})
+	}
+}
+
+func (c *collection) diff(f *Fork, yield func(before, after *state.Row, err error) bool) {
+	if _, err := c.codec(); err != nil {
+		yield(nil, nil, err)
+		return
+	}
+	for change := range f.fork.Diff() {
+		if change.Model == c.table.Number() && !yield(change.Old, change.New, nil) {
+			return
 		}
 	}
 }

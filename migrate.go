@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 
 	"github.com/lithair/lithair-go/engine"
 	"github.com/lithair/lithair-go/internal/cli"
+	"github.com/lithair/lithair-go/model"
 	"github.com/lithair/lithair-go/state"
 )
 
@@ -64,6 +66,17 @@ type Migration struct {
 // is tried again. Names are of small letters, digits, - and _; one that is done is never run again, for
 // another model neither. Mistakes are reported by Start. It is called before Start; schema plan lists what would run.
 func (c *Collection[T]) Migrate(name string, fn func(tx *Tx, v *T) error) *Migration {
+	return c.base.migrate(name, func(tx *Tx, row *state.Row) (any, error) {
+		v, err := c.decode(row)
+		if err == nil {
+			err = fn(tx, &v)
+		}
+		return &v, err
+	})
+}
+
+// migrate registers a migration that changes a record by fn, which returns a pointer to what has become of it.
+func (c *collection) migrate(name string, fn func(*Tx, *state.Row) (any, error)) *Migration {
 	a := c.app
 	if !hookName.MatchString(name) {
 		a.note(fmt.Errorf("lithair: Migrate: %q is no name: want small letters, digits, - and _", name))
@@ -83,17 +96,14 @@ func (c *Collection[T]) Migrate(name string, fn func(tx *Tx, v *T) error) *Migra
 		if row == nil {
 			return nil
 		}
-		v, err := c.decode(row)
-		if err == nil {
-			err = fn(tx, &v)
-		}
+		v, err := fn(tx, row)
 		if err != nil || tx.tx.Get(c.table.Number(), key) == nil { // fn has deleted it
 			return err
 		}
-		if now, err := c.table.Codec().Key(&v); err != nil || now != key {
+		if now, err := c.table.Codec().Key(v); err != nil || now != key {
 			return errors.Join(err, errMovedKey)
 		}
-		return c.Put(tx, &v)
+		return c.put(tx, v)
 	}
 	a.addWork(w)
 	return &Migration{a, name}
@@ -216,7 +226,11 @@ func (a *App) migrated(root *state.Root, name string) (bool, error) {
 	if s == nil {
 		return false, nil
 	}
-	m := a.migrations.table.Model()
+	m, err := model.Of(reflect.TypeFor[migration]())
+	if err != nil {
+		return false, err
+	}
+	m.Name = migrationsName
 	codec, err := m.Bind(s)
 	if err != nil {
 		return false, err

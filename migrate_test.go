@@ -202,7 +202,7 @@ func TestMigrateOthers(t *testing.T) {
 	if _, err := a.works[1].(*migrationWork).step(t.Context(), 1); !errors.Is(err, errMovedKey) {
 		t.Error(err)
 	}
-	other := &migrationWork{app: a, name: "merge", table: a.migrations.table} // as a later program might have it
+	other := &migrationWork{app: a, name: "merge", table: a.migrations.(*Collection[migration]).base.table} // as a later program might have it
 	if at, err := other.step(t.Context(), 1); err == nil || !strings.Contains(err.Error(), "merge was a migration of good: one of _migrations needs another name") {
 		t.Errorf("%+v, %v", at, err)
 	}

@@ -95,7 +95,7 @@ type Job[T any] struct {
 type QueueOf[T any] struct {
 	app  *App
 	name string
-	jobs *Collection[job]
+	jobs systemRecords[job]
 }
 
 // Queue registers a queue whose jobs are done by fn, in a transaction that also ends the job: what fn writes is
@@ -157,20 +157,33 @@ func (a *App) queueFigures(name string) {
 }
 
 // jobs returns the model of jobs, registered.
-func (a *App) jobs() *Collection[job] {
+func (a *App) jobs() systemRecords[job] {
 	if a.jobTable == nil {
 		a.jobTable = systemModel[job](a, jobsName)
 	}
 	return a.jobTable
 }
 
+// systemRecords is what the framework needs of the collections of its own models. It is an interface because programs
+// that import the package would else compile those collections once more: a generic type is, wherever one that is known
+// there has it in a field or in the signature of a method.
+type systemRecords[T any] interface {
+	Get(r Reader, key any) (T, error)
+	Insert(tx *Tx, v *T) error
+	Put(tx *Tx, v *T) error
+	Upsert(tx *Tx, v *T) error
+	Delete(tx *Tx, key any) error
+	Range(r Reader, s Span) iter.Seq2[T, error]
+	Count(r Reader, s Span) (int, error)
+}
+
 // systemModel registers a model of the framework's own.
-func systemModel[T any](a *App, name string) *Collection[T] {
-	c := &Collection[T]{app: a}
+func systemModel[T any](a *App, name string) systemRecords[T] {
+	c := &Collection[T]{base: collection{app: a}}
 	m, err := model.Of(reflect.TypeFor[T]())
 	if err == nil {
 		m.Name = name
-		c.table, err = a.engine.Register(m)
+		c.base.table, err = a.engine.Register(m)
 	}
 	a.note(err)
 	return c
@@ -201,7 +214,7 @@ func (q *QueueOf[T]) PushAt(tx *Tx, v T, due time.Time) (ID, error) {
 	return push(q.jobs, tx, q.name, b, due)
 }
 
-func push(jobs *Collection[job], tx *Tx, queue string, payload []byte, due time.Time) (ID, error) {
+func push(jobs systemRecords[job], tx *Tx, queue string, payload []byte, due time.Time) (ID, error) {
 	if len(payload) > maxJobBytes {
 		return ID{}, ErrJobTooLarge
 	}
@@ -212,7 +225,7 @@ func push(jobs *Collection[job], tx *Tx, queue string, payload []byte, due time.
 // Waiting returns how many jobs are not done, those that are not due included; dead ones are not counted.
 func (q *QueueOf[T]) Waiting(r Reader) int { return countJobs(q.jobs, r, q.name, false) }
 
-func countJobs(jobs *Collection[job], r Reader, queue string, dead bool) int {
+func countJobs(jobs systemRecords[job], r Reader, queue string, dead bool) int {
 	n, err := jobs.Count(r, Span{Index: jobIndex, Equal: []any{queue, dead}})
 	if err != nil {
 		return 0 // before Start
@@ -223,7 +236,7 @@ func countJobs(jobs *Collection[job], r Reader, queue string, dead bool) int {
 // Dead iterates over the dead letters, the oldest first.
 func (q *QueueOf[T]) Dead(r Reader) iter.Seq2[Job[T], error] { return deadJobs[T](q.jobs, r, q.name) }
 
-func deadJobs[T any](jobs *Collection[job], r Reader, queue string) iter.Seq2[Job[T], error] {
+func deadJobs[T any](jobs systemRecords[job], r Reader, queue string) iter.Seq2[Job[T], error] {
 	return func(yield func(Job[T], error) bool) {
 		for j, err := range jobs.Range(r, Span{Index: jobIndex, Equal: []any{queue, true}}) {
 			var typed Job[T]
@@ -240,7 +253,7 @@ func deadJobs[T any](jobs *Collection[job], r Reader, queue string) iter.Seq2[Jo
 // Retry has a dead letter tried again, as if it had never failed.
 func (q *QueueOf[T]) Retry(tx *Tx, id ID) error { return retryJob(q.jobs, tx, q.name, id) }
 
-func retryJob(jobs *Collection[job], tx *Tx, queue string, id ID) error {
+func retryJob(jobs systemRecords[job], tx *Tx, queue string, id ID) error {
 	j, err := jobs.Get(tx, id)
 	if err != nil || j.Queue != queue || !j.Dead {
 		return cmp.Or(err, error(ErrNotFound))

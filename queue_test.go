@@ -368,7 +368,7 @@ func TestAsideNamesItsFiles(t *testing.T) {
 	update(t, a, func(tx *Tx) error { return in.Insert(tx, &photo{Image: &b}) })
 	old := job{}
 	await(t, "the event is dead", holds(a, func(s *Snapshot) bool {
-		for j, err := range a.jobTable.Scan(s) {
+		for j, err := range a.jobTable.(*Collection[job]).Scan(s) {
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -377,7 +377,7 @@ func TestAsideNamesItsFiles(t *testing.T) {
 		return old.Dead
 	}))
 	unused := map[string]bool{b.ID: true}
-	for _, row := range a.engine.Root().Scan(a.jobTable.table.Number(), state.Range{}) {
+	for _, row := range a.engine.Root().Scan(a.jobTable.(*Collection[job]).base.table.Number(), state.Range{}) {
 		blob.Named(row.Bytes(), unused)
 	}
 	if len(unused) > 0 {

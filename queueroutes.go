@@ -77,7 +77,7 @@ var ErrNotLeased = errors.New("lithair: the job is not taken under that lease")
 var jobErrors = []ErrorStatus{{ErrNotLeased, 409}}
 
 type remoteQueue struct {
-	jobs *Collection[job]
+	jobs systemRecords[job]
 	name string
 	opts QueueOptions
 }

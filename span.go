@@ -34,10 +34,14 @@ type Span struct {
 // Scan iterates over all records in order of primary keys. Changes made meanwhile by the
 // same transaction are not seen.
 func (c *Collection[T]) Scan(r Reader) iter.Seq2[T, error] {
+	return c.each(c.base.scan(r))
+}
+
+func (c *collection) scan(r Reader) (iter.Seq2[string, *state.Row], error) {
 	if _, err := c.codec(); err != nil {
-		return failed[T](err)
+		return nil, err
 	}
-	return c.each(r.reader().Scan(c.table.Number(), state.Range{}))
+	return r.reader().Scan(c.table.Number(), state.Range{}), nil
 }
 
 // Range iterates over the records of a span, as they are when Range is called: what is
@@ -45,18 +49,24 @@ func (c *Collection[T]) Scan(r Reader) iter.Seq2[T, error] {
 // behind. A span that cannot be is an error, as the first and only element; a record that
 // cannot be read ends the iteration with one.
 func (c *Collection[T]) Range(r Reader, s Span) iter.Seq2[T, error] {
+	return c.each(c.base.scanSpan(r, s))
+}
+
+func (c *collection) scanSpan(r Reader, s Span) (iter.Seq2[string, *state.Row], error) {
 	at, err := c.span(r, s)
 	if err != nil {
-		return failed[T](err)
+		return nil, err
 	}
 	if at.index == 0 {
-		return c.each(r.reader().Scan(c.table.Number(), at.rng))
+		return r.reader().Scan(c.table.Number(), at.rng), nil
 	}
-	return c.each(r.reader().ScanIndex(c.table.Number(), at.index, at.rng))
+	return r.reader().ScanIndex(c.table.Number(), at.index, at.rng), nil
 }
 
 // Count returns how many records a span has, in O(log n).
-func (c *Collection[T]) Count(r Reader, s Span) (int, error) {
+func (c *Collection[T]) Count(r Reader, s Span) (int, error) { return c.base.count(r, s) }
+
+func (c *collection) count(r Reader, s Span) (int, error) {
 	at, err := c.span(r, s)
 	if err != nil {
 		return 0, err
@@ -74,7 +84,7 @@ type place struct {
 }
 
 // span turns values into keys.
-func (c *Collection[T]) span(r Reader, s Span) (at place, err error) {
+func (c *collection) span(r Reader, s Span) (at place, err error) {
 	if _, err := c.codec(); err != nil {
 		return at, err
 	}

@@ -4,6 +4,7 @@ import (
 	"iter"
 	"time"
 
+	"github.com/lithair/lithair-go/engine"
 	"github.com/lithair/lithair-go/state"
 )
 
@@ -24,24 +25,27 @@ type Version[T any] struct {
 // read, is an error, which ends the iteration.
 func (c *Collection[T]) Versions(r Reader, key any) iter.Seq2[Version[T], error] {
 	return func(yield func(Version[T], error) bool) {
-		codec, err := c.codec()
-		if err != nil {
-			yield(Version[T]{}, err)
-			return
-		}
-		k, err := codec.KeyOf(key)
-		if err != nil {
-			yield(Version[T]{}, err)
-			return
-		}
-		for v, err := range c.app.engine.Versions(r.reader(), c.table, k) {
-			made := Version[T]{Index: v.Seq, Time: time.Unix(0, v.Time).UTC(), Actor: v.Actor, RequestID: v.RequestID, Command: v.Command, Created: v.Kind == state.Created}
+		c.base.versions(r, key, func(v engine.Version, err error) bool {
+			var made Version[T]
 			if err == nil {
-				err = codec.Decode(v.Record, &made.Record)
+				made = Version[T]{Index: v.Seq, Time: time.Unix(0, v.Time).UTC(), Actor: v.Actor, RequestID: v.RequestID, Command: v.Command, Created: v.Kind == state.Created}
+				err = c.base.table.Codec().Decode(v.Record, &made.Record)
 			}
-			if !yield(made, err) || err != nil {
-				return
-			}
-		}
+			return yield(made, err) && err == nil
+		})
 	}
+}
+
+func (c *collection) versions(r Reader, key any, yield func(engine.Version, error) bool) {
+	codec, err := c.codec()
+	if err != nil {
+		yield(engine.Version{}, err)
+		return
+	}
+	k, err := codec.KeyOf(key)
+	if err != nil {
+		yield(engine.Version{}, err)
+		return
+	}
+	c.app.engine.Versions(r.reader(), c.table, k)(yield)
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	lithair "github.com/lithair/lithair-go"
+	"github.com/lithair/lithair-go/examples/internal/program"
 )
 
 func startCatalog(t *testing.T, dir string) (c *catalog, base string, stop func()) {
@@ -217,5 +218,43 @@ func TestOwnFlagsAreTakenOut(t *testing.T) {
 	}
 	if _, err := takeFlags([]string{"-file"}, own); err == nil {
 		t.Error("a flag without a value is accepted")
+	}
+}
+
+func TestMain(m *testing.M) { os.Exit(program.Main(m, main)) }
+
+// TestProgram: the program imports the file that it is given while it serves, says how it went, and finds all as it was the next time.
+func TestProgram(t *testing.T) {
+	dir := t.TempDir()
+	for _, want := range []string{"2 items: 2 added, 0 changed, 0 as they were", "2 items: 0 added, 0 changed, 2 as they were"} {
+		p := program.Start(t, "-addr", "127.0.0.1:0", "-data", dir, "-file", "testdata/books.csv")
+		p.Await("imported testdata/books.csv: " + want)
+		if page := get(t, p.URL+"/", 200); !strings.Contains(page, "The Log, and how to read it") {
+			t.Errorf("the page: %s", page)
+		}
+		p.Stop()
+	}
+	p := program.Start(t, "-addr", "127.0.0.1:0", "-data", dir, "-file", "testdata/none.csv") // what was imported is served all the same
+	p.Await("(what was imported before is served)")
+	if list := get(t, p.URL+"/api/items", 200); !strings.Contains(list, `"total":2`) {
+		t.Errorf("behind an import that failed: %s", list)
+	}
+	p.Stop()
+	p = program.Start(t, "-addr", "127.0.0.1:0", "-data", dir, "-file", "none")
+	p.Stop()
+	if out := p.Output(); strings.Contains(out, "import") {
+		t.Errorf("told to import nothing, it says %s", out)
+	}
+	for _, c := range []struct {
+		args, want string
+		code       int
+	}{
+		{"-file", "flag -file needs a value", 2},
+		{"-h", "-format FORMAT", 0},
+		{"-fly", "fly", 2},
+	} {
+		if code, out := program.Run(t, c.args); code != c.code || !strings.Contains(out, c.want) {
+			t.Errorf("catalog %s: exit code %d, want %d with %q: %s", c.args, code, c.code, c.want, out)
+		}
 	}
 }

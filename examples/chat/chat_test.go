@@ -18,6 +18,7 @@ import (
 	"time"
 
 	lithair "github.com/lithair/lithair-go"
+	"github.com/lithair/lithair-go/examples/internal/program"
 )
 
 // serveDir, when set, makes the test program a chat on that folder, at serveAddr; with servePeers a node of a cluster.
@@ -36,7 +37,7 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
-	os.Exit(m.Run())
+	os.Exit(program.Main(m, main))
 }
 
 func serveForTest(dir, addr string) error {
@@ -60,8 +61,12 @@ func serveForTest(dir, addr string) error {
 		return err
 	}
 	fmt.Println(app.Addr())
-	_, err = io.Copy(io.Discard, os.Stdin)
-	return err
+	if _, err := io.Copy(io.Discard, os.Stdin); err != nil {
+		return err
+	}
+	end, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	return app.Shutdown(end)
 }
 
 // server is a chat in a process of its own.
@@ -71,6 +76,7 @@ type server struct {
 	node      int    // with peers
 	peers     string // of a cluster; empty: it stands alone
 	cmd       *exec.Cmd
+	life      io.Closer // its standard input, with which it ends
 	out       io.Reader
 }
 
@@ -85,10 +91,10 @@ func (s *server) launch() {
 	s.cmd = exec.Command(os.Args[0])
 	s.cmd.Env = append(os.Environ(), serveDir+"="+s.dir, serveAddr+"="+s.addr, fmt.Sprint(serveNode, "=", s.node), servePeers+"="+s.peers)
 	s.cmd.Stderr = os.Stderr
-	if _, err := s.cmd.StdinPipe(); err != nil {
+	var err error
+	if s.life, err = s.cmd.StdinPipe(); err != nil {
 		s.t.Fatal(err)
 	}
-	var err error
 	if s.out, err = s.cmd.StdoutPipe(); err != nil {
 		s.t.Fatal(err)
 	}
@@ -123,6 +129,17 @@ func (s *server) info() string {
 func (s *server) kill() {
 	s.cmd.Process.Kill() // SIGKILL; an error says that it has ended, as when it is killed twice
 	s.cmd.Wait()
+}
+
+// stop ends it in an orderly way, which it must do without an error.
+func (s *server) stop() {
+	s.t.Helper()
+	if err := s.life.Close(); err != nil {
+		s.t.Error(err)
+	}
+	if err := s.cmd.Wait(); err != nil {
+		s.t.Errorf("the chat ended with %v", err)
+	}
 }
 
 func startServer(t *testing.T) *server {
@@ -230,6 +247,7 @@ func TestWhoMayDoWhat(t *testing.T) {
 			t.Errorf("%s: %s %s %s: %d %s, want %d with %q", c.name, c.method, c.path, c.body, status, body, c.status, c.has)
 		}
 	}
+	s.stop()
 }
 
 // TestNames: a name is taken by a form, kept in a cookie that scripts cannot read, and given back.
@@ -253,5 +271,32 @@ func TestNames(t *testing.T) {
 	status, h, page := s.as("<b>", "GET", "/c/general", "", "")
 	if status != 200 || strings.Contains(page, "<b>\"") || !strings.Contains(h.Get("Content-Security-Policy"), "script-src 'self'") {
 		t.Errorf("the page: %d %s", status, page)
+	}
+	if status, h, _ := s.as("", "GET", "/", "", ""); status != 303 || h.Get("Location") != "/c/general" {
+		t.Errorf("coming in: %d %v", status, h)
+	}
+	s.stop()
+}
+
+// TestProgram: the program makes the first channels, stops when it is told, and makes them once.
+func TestProgram(t *testing.T) {
+	args := []string{"-addr", "127.0.0.1:0", "-data", t.TempDir()}
+	for range 2 {
+		p := program.Start(t, args...)
+		s := &server{t: t, addr: strings.TrimPrefix(p.URL, "http://")}
+		for { // they are made while it serves
+			status, _, list := s.as("Ada", "GET", "/api/channels", "", "")
+			if status != 200 {
+				t.Fatalf("channels: %d %s", status, list)
+			}
+			if !strings.Contains(list, `"total":0`) {
+				if !strings.Contains(list, `"total":3`) {
+					t.Errorf("channels: %s", list)
+				}
+				break
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
+		p.Stop()
 	}
 }

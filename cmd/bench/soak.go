@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/lithair/lithair-go/internal/soak"
@@ -30,7 +31,7 @@ func runSoak(args []string) error {
 		_, err := fmt.Print(soak.NewPlan(cfg))
 		return err
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	out := os.Stdout
 	if *asJSON { // standard output is the document alone

@@ -38,6 +38,7 @@ type Recorder struct {
 	weak      int // reads of a session
 	repeated  int
 	unknown   int
+	forsaken  int
 	failed    []string
 }
 
@@ -154,6 +155,9 @@ func (c *client) change(name, register string, op linear.Operation) (out Changed
 		switch {
 		case a.Unknown():
 			unknown = true
+		case a.Status == 503 && !unknown && c.rng.IntN(2) == 0:
+			c.forsake(name)
+			return out, false
 		case a.Status == 200:
 			if err := jsonx.Unmarshal(a.Body, &out); err != nil {
 				c.fail("%s: %v: %s", name, err, a.Body)
@@ -183,6 +187,15 @@ func (c *client) change(name, register string, op linear.Operation) (out Changed
 		}
 		time.Sleep(time.Duration(2+c.rng.IntN(10)) * time.Millisecond)
 	}
+}
+
+// forsake does not repeat a change of which the node says that nothing was carried out: a repetition would get the answer of what was, if that
+// is not true. Nobody may ever see it.
+func (c *client) forsake(name string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.made, name)
+	c.forsaken++
 }
 
 // keep adds a change to its history. One that found another value, after an attempt that may have had
@@ -274,6 +287,7 @@ func (c *client) do(method, path string, body []byte, key string) Answer {
 type Verdict struct {
 	Changes, Reads, Weak int // acknowledged; Weak: reads of a session at its own node's state
 	Repeated, Unknown    int // attempts of changes that were made again, and those of them whose outcome nobody knew
+	Forsaken             int // changes that were not made again, as nothing was carried out
 	Judged, Histories    int // operations that were put in an order, and registers
 	Longest              int // history
 	Last                 Info
@@ -288,7 +302,7 @@ func (r *Recorder) Judge() (v Verdict) {
 	for _, s := range r.failed {
 		f.Errorf("%s", s)
 	}
-	v = Verdict{Changes: len(r.writes), Reads: r.reads, Weak: r.weak, Repeated: r.repeated, Unknown: r.unknown, Histories: len(r.histories), Last: f.Equal()}
+	v = Verdict{Changes: len(r.writes), Reads: r.reads, Weak: r.weak, Repeated: r.repeated, Unknown: r.unknown, Forsaken: r.forsaken, Histories: len(r.histories), Last: f.Equal()}
 	for i, n := range f.Nodes {
 		if n.Running() {
 			r.count(i)
@@ -312,8 +326,8 @@ func (v Verdict) Proves() bool { return v.Changes >= 50 && v.Reads >= 50 }
 
 // String tells it.
 func (v Verdict) String() string {
-	return fmt.Sprintf("%d changes and %d reads acknowledged, %d reads of sessions, %d attempts repeated; %d operations judged in %d histories, the longest of %d; all nodes have state %s at sequence %d",
-		v.Changes, v.Reads, v.Weak, v.Repeated, v.Judged, v.Histories, v.Longest, v.Last.Hash, v.Last.Seq)
+	return fmt.Sprintf("%d changes and %d reads acknowledged, %d reads of sessions, %d attempts repeated, %d changes given up as not made; %d operations judged in %d histories, the longest of %d; all nodes have state %s at sequence %d",
+		v.Changes, v.Reads, v.Weak, v.Repeated, v.Forsaken, v.Judged, v.Histories, v.Longest, v.Last.Hash, v.Last.Seq)
 }
 
 // count looks on one node whether each change is there as often as it should be, and settles the doubtful ones.

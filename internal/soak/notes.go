@@ -156,7 +156,11 @@ func (w *follower) judge() {
 				w.t.Errorf("live query %q: %v", queries[k], err)
 				return
 			}
-			if a.Synced && sameRows(a.Rows, rows) || time.Now().After(end) {
+			if a.Synced && sameRows(a.Rows, rows) {
+				break
+			}
+			if time.Now().After(end) {
+				w.t.Errorf("live query %q does not follow within %v: synced %v, at sequence %d", queries[k], fleet.Patience, a.Synced, a.Seq)
 				break
 			}
 			time.Sleep(10 * time.Millisecond)

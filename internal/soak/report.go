@@ -78,8 +78,8 @@ func (rep *Report) Print(w io.Writer) error {
 	for _, t := range rep.Trends {
 		unit := 1.0
 		name := t.Figure
-		if name == "live_bytes" || name == "rss_bytes" {
-			unit, name = 1<<20, map[string]string{"live_bytes": "live MiB", "rss_bytes": "RSS MiB"}[name]
+		if in := map[string]string{"live_bytes": "live MiB", "rss_bytes": "RSS MiB", "disk_bytes": "disk MiB"}[name]; in != "" {
+			unit, name = 1<<20, in
 		}
 		fmt.Fprintf(tw, "%d\t%s\t%.1f\t%.1f\t%.1f\t%.1f\n", t.Node, name, t.First/unit, t.Last/unit, t.Most/unit, t.Peak/unit)
 	}

@@ -120,6 +120,9 @@ func (r *run) loop(ctx context.Context) {
 	if !all.Proves() && ctx.Err() == nil {
 		r.t.Errorf("%d changes and %d reads: this proves nothing", all.Changes, all.Reads)
 	}
+	if ctx.Err() == nil {
+		r.judgeChecks()
+	}
 	r.judgeSamples()
 	r.judgeWords()
 }
@@ -270,10 +273,11 @@ func (r *run) closed(c *fleet.Client) {
 }
 
 func (r *run) countRegisters(v fleet.Verdict) {
-	r.tally.add("change a register", Count{Acknowledged: v.Changes, Unknown: v.Unknown, Refused: v.Repeated - v.Unknown})
+	r.tally.add("change a register", Count{Acknowledged: v.Changes, Unknown: v.Unknown, Refused: v.Repeated - v.Unknown + v.Forsaken})
 	r.tally.add("read a register, linearizable", Count{Acknowledged: v.Reads})
 	r.tally.add("read a register, as a session", Count{Acknowledged: v.Weak})
 	r.tally.check("operations put in a linear order", v.Judged)
+	r.tally.check("change given up, as nothing was carried out, is nowhere", v.Forsaken)
 	r.tally.check("state hash of a node", len(r.f.Nodes))
 }
 

@@ -2,9 +2,11 @@ package soak
 
 import (
 	"bytes"
+	"io"
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -111,6 +113,51 @@ func TestWords(t *testing.T) {
 	got, err := readWords(dir)
 	if want := map[string]int{"WARN a": 2, "ERROR b": 1}; err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("%v, %v, want %v", got, err, want)
+	}
+}
+
+// TestBadWords: what no fault explains is found.
+func TestBadWords(t *testing.T) {
+	got := badWords(map[string]int{"ERROR this node is fenced": 1, "WARN writes interrupted": 3, "ERROR the log is damaged: start this node again": 2, "ERROR no snapshot could be written; a start takes longer until one is": 1})
+	if want := []string{"ERROR the log is damaged: start this node again", "ERROR this node is fenced"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+	for _, never := range neverWords { // a message that nobody says any more finds nothing
+		said := strings.TrimPrefix(never, "ERROR ")
+		if !slices.ContainsFunc(sources(t), func(text string) bool { return strings.Contains(text, `"`+said) }) {
+			t.Errorf("no package says %q", said)
+		}
+	}
+}
+
+// sources are the files of the packages that a node is made of.
+func sources(t *testing.T) (texts []string) {
+	t.Helper()
+	for _, dir := range []string{"", "engine", "consensus/node", "live", "eventlog"} {
+		names, err := filepath.Glob(filepath.Join("../..", dir, "*.go"))
+		if err != nil || len(names) == 0 {
+			t.Fatal(dir, err)
+		}
+		for _, name := range names {
+			if b, err := os.ReadFile(name); err != nil {
+				t.Error(err)
+			} else if !strings.HasSuffix(name, "_test.go") {
+				texts = append(texts, string(b))
+			}
+		}
+	}
+	return texts
+}
+
+// TestChecksThatWereNotMade fail a run.
+func TestChecksThatWereNotMade(t *testing.T) {
+	r := &run{t: &reporter{out: io.Discard, begun: time.Now()}, tally: newTally()}
+	for _, name := range mustCheck[1:] {
+		r.tally.check(name, 1)
+	}
+	r.judgeChecks()
+	if len(r.t.problems) != 1 || !strings.Contains(r.t.problems[0], "this was not checked: "+mustCheck[0]) {
+		t.Errorf("%q", r.t.problems)
 	}
 }
 

@@ -65,6 +65,23 @@ func (t *tally) check(what string, n int) {
 	t.mu.Unlock()
 }
 
+// mustCheck are the checks that every run makes, however short: one that made none of a kind proves nothing of it.
+var mustCheck = []string{
+	"file read whole", "live query against the list at the sequence", "live query against the newest list", "notes of a node", "operations put in a linear order",
+	"restored node has the cluster's hash", "room: message in order, once", "room: same order for two members", "state hash of a node", "states and logs of all members agree",
+}
+
+// judgeChecks fails where a kind of check was not made.
+func (r *run) judgeChecks() {
+	r.tally.mu.Lock()
+	defer r.tally.mu.Unlock()
+	for _, name := range mustCheck {
+		if r.tally.checks[name] == 0 {
+			r.t.Errorf("this was not checked: %s", name)
+		}
+	}
+}
+
 func (t *tally) fault(name string) {
 	t.mu.Lock()
 	t.faults[name]++

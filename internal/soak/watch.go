@@ -20,6 +20,23 @@ type Sample struct {
 	Live       float64 `json:"live_bytes"` // live objects behind a garbage collection
 	Files      float64 `json:"descriptors"`
 	Goroutines float64 `json:"goroutines"`
+	Disk       float64 `json:"disk_bytes"` // of the node's folder
+}
+
+// folderBytes is how long the files below a folder are together. What goes away meanwhile does not count.
+func folderBytes(dir string) (sum float64) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return 0
+	}
+	for _, e := range entries {
+		if e.IsDir() {
+			sum += folderBytes(filepath.Join(dir, e.Name()))
+		} else if info, err := e.Info(); err == nil {
+			sum += float64(info.Size())
+		}
+	}
+	return sum
 }
 
 // resources reads what the system says of a process.
@@ -97,13 +114,18 @@ func (r *run) sample() {
 		for i, n := range r.f.Nodes {
 			pid, _ := n.Pid()
 			s := resources(pid)
-			figure := func(name string) float64 { v, _ := strconv.ParseFloat(r.f.Figure(i, name), 64); return v }
-			s.Round, s.Live, s.Goroutines = r.round, live[i], figure("go_goroutines")
+			s.Round, s.Live = r.round, live[i]
+			s.Disk = folderBytes(n.Dir)
+			var err error
+			if s.Goroutines, err = strconv.ParseFloat(r.f.Figure(i, "go_goroutines"), 64); err != nil {
+				r.t.Errorf("the goroutines of node %d: %v", i+1, err)
+				return
+			}
 			if k == 0 {
 				least[i] = s
 			}
 			m := &least[i]
-			m.RSS, m.Files, m.Goroutines = min(m.RSS, s.RSS), min(m.Files, s.Files), min(m.Goroutines, s.Goroutines)
+			m.RSS, m.Files, m.Goroutines, m.Disk = min(m.RSS, s.RSS), min(m.Files, s.Files), min(m.Goroutines, s.Goroutines), min(m.Disk, s.Disk)
 		}
 	}
 	for i := range least {
@@ -137,6 +159,7 @@ var bounds = []struct {
 	{"rss_bytes", func(s Sample) float64 { return s.RSS }, 0.5, 64 << 20, true},
 	{"descriptors", func(s Sample) float64 { return s.Files }, 0, 12, false},
 	{"goroutines", func(s Sample) float64 { return s.Goroutines }, 0, 24, false},
+	{"disk_bytes", func(s Sample) float64 { return s.Disk }, 0.5, 192 << 20, true}, // segments are as long as they may become from the beginning
 }
 
 // trends compares thirds of the rounds; nil where there are fewer than three rounds.

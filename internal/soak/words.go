@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/lithair/lithair-go/jsonx"
 )
@@ -45,7 +47,24 @@ func readWords(dir string) (map[string]int, error) {
 	return words, nil
 }
 
-// judgeWords fails where nodes said so much that it would fill a disk.
+// neverWords are the beginnings of what nodes may not say: no fault of a plan explains it.
+var neverWords = []string{
+	"ERROR the states of nodes differ", "ERROR this node is fenced", "ERROR the log is damaged", "ERROR a snapshot is damaged", "ERROR changes beyond a snapshot cannot be used",
+	"ERROR a request failed", "ERROR a live connection met an error", "ERROR this node is not fed", "ERROR the clock of this node is wrong",
+}
+
+// badWords are those of the words that nodes may not say.
+func badWords(words map[string]int) (bad []string) {
+	for word := range words {
+		if slices.ContainsFunc(neverWords, func(never string) bool { return strings.HasPrefix(word, never) }) {
+			bad = append(bad, word)
+		}
+	}
+	slices.Sort(bad)
+	return bad
+}
+
+// judgeWords fails where nodes said what they may not, or so much that it would fill a disk.
 func (r *run) judgeWords() {
 	words, err := readWords(r.cfg.Dir)
 	if err != nil {
@@ -53,6 +72,9 @@ func (r *run) judgeWords() {
 		return
 	}
 	r.words = words
+	for _, word := range badWords(words) {
+		r.t.Errorf("%d times nodes said: %s", words[word], word)
+	}
 	sum := 0
 	for _, n := range words {
 		sum += n

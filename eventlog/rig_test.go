@@ -337,6 +337,32 @@ func (r *rig) check(fs *disk.Sim) (*eventlog.Log, state, error) {
 	return nil, state{}, errors.Join(errors.New(problem), l.Close())
 }
 
+// image is a digest of all files of a disk, their names and contents. Behind a power failure there is no more to a disk than that: two
+// outcomes with one image are the same.
+func image(fs *disk.Sim) ([sha256.Size]byte, error) {
+	h := sha256.New()
+	for _, name := range fs.Files() {
+		b, err := disk.ReadFile(fs, name)
+		if err != nil {
+			return [sha256.Size]byte{}, err
+		}
+		fmt.Fprintf(h, "%q %d\n", name, len(b))
+		h.Write(b)
+	}
+	return [sha256.Size]byte(h.Sum(nil)), nil
+}
+
+// expected is a digest of what check takes for right.
+func (r *rig) expected() [sha256.Size]byte {
+	sum := r.now.sum()
+	b := binary.LittleEndian.AppendUint64(sum[:], r.now.base)
+	if r.flight != nil {
+		sum = r.flight.sum()
+		b = binary.LittleEndian.AppendUint64(append(b, sum[:]...), r.flight.base)
+	}
+	return sha256.Sum256(b)
+}
+
 // goesOn appends to a recovered log, closes it, and looks at it once more, every byte.
 func (r *rig) goesOn(fs *disk.Sim, l *eventlog.Log, s state) error {
 	rec := eventlog.Record{Index: l.Last() + 1, Term: 99, Payload: []byte("goes on")}

@@ -489,8 +489,8 @@ func exchange(t *testing.T, p *peer, z *codec, data func(*rand.Rand, int) []byte
 // TestSuiteCompressed is categories 12 and 13: kinds of data and parameters by sizes and
 // counts, with and without takeover of its own.
 func TestSuiteCompressed(t *testing.T) {
-	count, sizes := 4, suiteSizes[:14]
-	if os.Getenv("LITHAIR_LONG") == "1" {
+	count, sizes, long := 4, suiteSizes[:14], os.Getenv("LITHAIR_LONG") == "1"
+	if long {
 		count, sizes = 100, suiteSizes
 	} else if testing.Short() {
 		count, sizes = 2, [][2]int{suiteSizes[0], suiteSizes[6], suiteSizes[13]}
@@ -498,9 +498,14 @@ func TestSuiteCompressed(t *testing.T) {
 	for _, role := range []string{"server", "client"} {
 		for _, takeover := range []bool{true, false} {
 			t.Run(fmt.Sprint(role, ", takeover ", takeover), func(t *testing.T) {
-				cases := 0
+				t.Parallel()
+				cases, messages := 0, 0
 				play := func(id, ext string, data func(*rand.Rand, int) []byte, size, fragment int) {
-					cases++
+					count := count
+					if long {
+						count = min(max(1<<20/size, 33), count)
+					}
+					cases, messages = cases+1, messages+count
 					tested(t, role, ext, Compression{Takeover: takeover, MinBytes: 1}, func(p *peer) {
 						agreed := ext
 						if p.client {
@@ -543,7 +548,7 @@ func TestSuiteCompressed(t *testing.T) {
 						play(fmt.Sprint("13.", i+1), extOf(c.offer, c.agreement), suiteData["large JSON"], s[0], s[1])
 					}
 				}
-				t.Logf("%d cases of %d messages", cases, count)
+				t.Logf("%d cases, %d messages", cases, messages)
 			})
 		}
 	}

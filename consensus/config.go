@@ -24,7 +24,8 @@ type Config struct {
 	// MaxUnappliedBytes may be given out to be applied before Applied is called. Default
 	// 16 MiB.
 	MaxUnappliedBytes int
-	// MaxTailBytes of durable entries stay in memory for followers. Default 16 MiB.
+	// MaxTailBytes of durable entries stay in memory for followers that lag. Default 4 MiB: what is
+	// under way to them need not stay, and memory that is used again soon is still in the processor's caches.
 	MaxTailBytes int
 	// MaxChunkBytes of a snapshot go into one message. Default 1 MiB.
 	MaxChunkBytes int
@@ -72,7 +73,7 @@ func (c *Config) setDefaults() error {
 		{"ElectionTicks", &c.ElectionTicks, 10}, {"HeartbeatTicks", &c.HeartbeatTicks, 1},
 		{"MaxMessageBytes", &c.MaxMessageBytes, 1 << 20}, {"MaxInflight", &c.MaxInflight, 256},
 		{"MaxInflightBytes", &c.MaxInflightBytes, 16 << 20}, {"MaxUncommittedBytes", &c.MaxUncommittedBytes, 64 << 20},
-		{"MaxUnappliedBytes", &c.MaxUnappliedBytes, 16 << 20}, {"MaxTailBytes", &c.MaxTailBytes, 16 << 20},
+		{"MaxUnappliedBytes", &c.MaxUnappliedBytes, 16 << 20}, {"MaxTailBytes", &c.MaxTailBytes, 4 << 20},
 		{"MaxChunkBytes", &c.MaxChunkBytes, 1 << 20},
 	} {
 		if *f.value < 0 {

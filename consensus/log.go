@@ -207,7 +207,7 @@ func (l *raftLog) persisted(number uint64) {
 	l.trim()
 }
 
-// trim lets old durable entries go from memory, half of what may stay at a time.
+// trim lets old durable entries go from memory, three quarters of what may stay at a time.
 func (l *raftLog) trim() {
 	keep := l.keepBytes
 	if len(l.config().Members) == 1 {
@@ -217,15 +217,15 @@ func (l *raftLog) trim() {
 		return
 	}
 	n, limit := 0, min(l.durable, l.released)
-	for n < len(l.tail) && l.tail[n].Index <= limit && l.tailBytes > keep/2 {
+	for n < len(l.tail) && l.tail[n].Index <= limit && l.tailBytes > keep/4 {
 		l.tailBytes -= l.tail[n].size()
 		n++
 	}
 	if n > 0 {
 		rest := l.tail[n:]
-		// The old array is in messages under way. There is room for what comes until the next time: as
-		// much again, and what is under way then.
-		l.tail = append(make([]Entry, 0, 5*len(rest)/2), rest...)
+		// The old array is in messages under way. There is room for what comes until the next time: three
+		// times as much, and what is under way then.
+		l.tail = append(make([]Entry, 0, 9*len(rest)/2), rest...)
 	}
 }
 

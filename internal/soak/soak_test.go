@@ -20,9 +20,9 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// TestSoak is one short round, the long form several.
+// TestSoak is one short round, with a node killed, the leader stopped, a full disk and a backup; the long form is several.
 func TestSoak(t *testing.T) {
-	cfg := Config{Length: 10 * time.Second, Round: 10 * time.Second, Every: 5 * time.Second, Seed: 1}
+	cfg := Config{Length: 10 * time.Second, Round: 10 * time.Second, Every: 5 * time.Second, Seed: 246}
 	if os.Getenv("LITHAIR_LONG") != "" {
 		cfg.Length, cfg.Round = 5*time.Minute, 30*time.Second
 	}

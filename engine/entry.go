@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 
 	"github.com/lithair/lithair-go/binenc"
@@ -298,6 +299,8 @@ func eachEvent(events []byte, fn func(state.Event) error) error {
 	return list.Err()
 }
 
+var errNoEventName = errors.New("a custom event has no name")
+
 func decodeEvent(msg []byte) (ev state.Event, err error) {
 	r := binenc.NewDecoder(msg)
 	for {
@@ -327,10 +330,20 @@ func decodeEvent(msg []byte) (ev state.Event, err error) {
 				return ev, err
 			}
 		case number == eventFieldName && w == binenc.WireBytes:
-			ev.Custom = &state.Custom{Name: string(r.Bytes())}
-		case number == eventFieldPayload && w == binenc.WireBytes && ev.Custom != nil:
+			name := r.Bytes()
+			if len(name) == 0 {
+				return ev, errNoEventName
+			}
+			ev.Custom = &state.Custom{Name: string(name)}
+		case number == eventFieldPayload && w == binenc.WireBytes:
+			if ev.Custom == nil {
+				return ev, errNoEventName
+			}
 			ev.Custom.Payload = r.Bytes()
-		case number == eventFieldVersion && w == binenc.WireInt && ev.Custom != nil:
+		case number == eventFieldVersion && w == binenc.WireInt:
+			if ev.Custom == nil {
+				return ev, errNoEventName
+			}
 			n := r.Uint()
 			if n > 1<<32-1 {
 				return ev, fmt.Errorf("event version %d is too large", n)

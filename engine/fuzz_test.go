@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"testing"
 
+	"github.com/lithair/lithair-go/binenc"
 	"github.com/lithair/lithair-go/state"
 )
 
@@ -30,6 +31,8 @@ func FuzzEntry(f *testing.F) {
 			{Model: 2, Kind: state.Created, Key: "k", Fields: []byte{8, 1}},
 			{Model: 2, Kind: state.Updated, Key: "k", Fields: []byte{8, 2}, Cleared: []uint32{4, 9}},
 			{Model: 0, Kind: state.Deleted, Key: ""},
+			{Model: 2, Kind: state.Updated, Key: "k", Custom: &state.Custom{Name: "Paid", Version: 2, Payload: []byte("{}")}},
+			{Model: 2, Kind: state.Updated, Key: "k", Custom: &state.Custom{Name: "Sent"}},
 		}}, {Actor: System}}))
 	f.Add([]byte{})
 	f.Add([]byte{8, 1, 16, 1, 24, 1})
@@ -52,7 +55,7 @@ func FuzzEntry(f *testing.F) {
 	})
 }
 
-// normal makes empty and absent the same: the format does not tell them apart.
+// normal makes the same what the format does not tell apart.
 func normal(t *Transaction) {
 	if len(t.IdemKey) == 0 {
 		t.IdemKey = nil
@@ -63,6 +66,12 @@ func normal(t *Transaction) {
 		}
 		if len(t.Events[i].Cleared) == 0 {
 			t.Events[i].Cleared = nil
+		}
+		if c := t.Events[i].Custom; c != nil {
+			if len(c.Payload) == 0 {
+				c.Payload = nil
+			}
+			c.Version = max(c.Version, 1) // none is the first
 		}
 	}
 }
@@ -93,6 +102,26 @@ func TestEntriesThatLieAreRefused(t *testing.T) {
 	} {
 		if _, err := DecodeEntry(change(bytes.Clone(good))); err == nil {
 			t.Errorf("%s: no error", name)
+		}
+	}
+}
+
+func TestCustomEventsWithoutANameAreRefused(t *testing.T) {
+	for name, fill := range map[string]func(*binenc.Encoder){
+		"payload": func(e *binenc.Encoder) { e.Bytes(eventFieldPayload, []byte("{}")) },
+		"version": func(e *binenc.Encoder) { e.Uint(eventFieldVersion, 2) },
+		// The encoder leaves empty values out; other hands may not.
+		"empty": func(e *binenc.Encoder) { e.StringBytes(eventFieldName, "x") },
+	} {
+		e := binenc.NewEncoder(nil)
+		e.Uint(eventFieldModel, 1)
+		fill(&e)
+		msg := finish(&e)
+		if name == "empty" {
+			msg = append(msg[:len(msg)-2], msg[len(msg)-2]-1)
+		}
+		if ev, err := decodeEvent(msg); err != errNoEventName {
+			t.Errorf("%s: %+v, %v", name, ev, err)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package jsonx
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -76,6 +77,71 @@ func TestFloatRandomBits(t *testing.T) {
 		}
 	}
 	t.Logf("%d bit patterns printed and read, each as strconv does", n)
+}
+
+// floatOf is d*10^e, or a large number if that is too large.
+func floatOf(d uint64, e int) float64 {
+	f, err := strconv.ParseFloat(fmt.Sprintf("%de%d", d, e), 64)
+	if err != nil {
+		return math.MaxFloat64
+	}
+	return f
+}
+
+// TestFloatRandomNear tries where the shortest text is in doubt or its layout changes: decimals of 1 to 17 digits, powers
+// of two and of ten and small multiples of them, subnormal numbers, and fractions of a half, a quarter and an eighth
+// beside the largest integers that leave them room. Each comes with what is a few floats away.
+func TestFloatRandomNear(t *testing.T) {
+	r := rand.New(rand.NewPCG(9, 10))
+	n := floatCount() / 2 // of each
+	if n < 1_000_000 {
+		n /= 6
+	}
+	for _, row := range []struct {
+		name  string
+		value func() float64
+	}{
+		{"decimals as one writes them", func() float64 {
+			return float64(r.Uint64N(pow10Whole[1+r.IntN(15)])) / float64(pow10Whole[r.IntN(16)])
+		}},
+		{"decimals of 17 digits", func() float64 {
+			digits := pow10Whole[16] + r.Uint64N(9*pow10Whole[16])
+			return floatOf(digits, r.IntN(60)-50)
+		}},
+		{"powers of ten", func() float64 { return floatOf(1+r.Uint64N(20), r.IntN(640)-330) }},
+		{"powers of two", func() float64 { return math.Ldexp(float64(1+r.IntN(16)), r.IntN(2090)-1074) }},
+		{"subnormal numbers", func() float64 { return math.Float64frombits(r.Uint64() >> (12 + r.IntN(52))) }},
+		{"halves, quarters, eighths", func() float64 {
+			return math.Ldexp(float64(1<<52+r.Uint64N(1<<52)), r.IntN(8)-5)
+		}},
+	} {
+		done := 0
+		for done < n {
+			u := math.Float64bits(row.value())
+			for _, u := range []uint64{u, u + 1, u - 1, u + r.Uint64N(16), u - r.Uint64N(16)} {
+				if f := math.Float64frombits(u); !math.IsNaN(f) && !math.IsInf(f, 0) {
+					checkFloat(t, f)
+					done++
+				}
+			}
+		}
+		t.Logf("%s: %d printed and read, each as strconv does", row.name, done)
+	}
+}
+
+// What is too near to a bound comes from strconv: that it would do for all numbers.
+func TestFloatInDoubt(t *testing.T) {
+	r := rand.New(rand.NewPCG(11, 12))
+	for range 200_000 {
+		u := math.Float64bits(math.Ldexp(1+r.Float64(), r.IntN(1900)-950))
+		d, e := shortestDecimal(u)
+		if d < 1e16 {
+			d, e = d*10, e-1
+		}
+		if x, y := shortestByStrconv(u); x != d || y != e {
+			t.Fatalf("%x: %de%d, by strconv %de%d", u, d, e, x, y)
+		}
+	}
 }
 
 // Texts of 1 to 25 digits with any exponent, among them many half way between two floats.
@@ -175,9 +241,13 @@ func TestAppendIntegers(t *testing.T) {
 	for range 300_000 {
 		check(r.Uint64() >> r.IntN(64))
 	}
-	for u := range uint64(100_000_000) / 997 {
-		if w := eightDigitsText(u * 997); eightDigitsValue(w) != u*997 {
-			t.Fatalf("%d: %x", u*997, w)
+	step := uint64(997)
+	if os.Getenv("LITHAIR_LONG") != "" {
+		step = 1
+	}
+	for u := uint64(0); u < 100_000_000; u += step {
+		if w := eightDigitsText(u); eightDigitsValue(w) != u {
+			t.Fatalf("%d: %x", u, w)
 		}
 	}
 }
@@ -205,25 +275,4 @@ func BenchmarkFloat(b *testing.B) {
 			strconv.AppendFloat(buf, -65.613616999999977, 'f', -1, 64)
 		}
 	})
-}
-
-// splitAt is division by powers of ten without a division.
-func TestSplitAt(t *testing.T) {
-	r := rand.New(rand.NewPCG(7, 8))
-	check := func(d uint64, places int) {
-		unit := pow10Whole[places]
-		if whole, frac := splitAt(d, places); whole != d/unit || frac != d%unit*pow10Whole[16-places] {
-			t.Fatalf("%d at %d: %d and %d", d, places, whole, frac)
-		}
-	}
-	for places := 1; places <= 16; places++ {
-		for range 100_000 {
-			d := r.Uint64() >> (7 + r.IntN(50))
-			check(d, places)
-			n := d / pow10Whole[places] * pow10Whole[places] // where the quotient changes
-			check(n, places)
-			check(max(n, 1)-1, places)
-		}
-		check(1<<57-1, places)
-	}
 }

@@ -4,78 +4,63 @@ import (
 	"math"
 	"math/bits"
 	"slices"
+	"strconv"
 )
 
-// shortestDecimal returns the integer d and the power e so that d*10^e is the shortest decimal that reads back as f, and
-// the one nearest to f among those; f is finite and positive. d may end in zeros. The method is Giulietti's ("The
-// Schubfach way to render doubles", 2020): the interval that rounds to f is scaled by a power of ten so that it holds
-// at least one and at most some ten integers, and only two candidates are left to try.
-func shortestDecimal(f float64) (d uint64, e int) {
-	u := math.Float64bits(f)
-	c, biased := u&(1<<52-1), int(u>>52&0x7FF)
+// shortestDecimal returns the integer d and the power e so that d*10^e is the shortest decimal that reads back as the
+// float64 of these bits, finite and positive, and the one nearest to it among those. d may end in zeros; it has 16 or
+// 17 digits, but for subnormal numbers.
+//
+// What rounds to c*2^q is within half of 2^q. In units of 10^k, the highest power of ten that is no more than 2^q, this
+// is an interval one to ten units wide around v = c*2^q/10^k (Giulietti, "The Schubfach way to render doubles", 2020).
+// It holds at most one multiple of ten; if it does, that is the shortest, or the shortest with zeros. If not, the
+// integer nearest to v is inside. Nothing here needs to be exact: v and the width are a little too small, by less than
+// two of the last bit, and what is nearer to a bound than that is left to strconv. So are powers of two without a short
+// text, as half as much rounds to them from below.
+func shortestDecimal(float uint64) (d uint64, e int) {
+	c, biased := float&(1<<52-1), int(float>>52)
+	power := c == 0
 	q := -1074
-	narrow := c == 0 && biased > 1 // the gap below a power of two is half the gap above
 	if biased != 0 {
 		c |= 1 << 52
 		q = biased - 1075
 	}
-	k := q * 1262611 >> 22 // floor of q*log10(2)
-	below := 4*c - 2
-	if narrow {
-		k = (q*1262611 - 524031) >> 22 // floor of log10(3/4 * 2^q)
-		below = 4*c - 1
+	k := q * 1262611 >> 22            // floor of q*log10(2)
+	h := uint(q+log2Pow10(-k)+1) & 63 // 1 to 4
+	scale := pow10At(-k)              // v is its product with c<<h, over 2^128
+	carry, _ := bits.Mul64(scale.lo, c<<h)
+	whole, frac := bits.Mul64(scale.hi, c<<h)
+	frac, up := bits.Add64(frac, carry, 0)
+	whole += up
+
+	const unit = 1 << 59
+	digit := whole % 10
+	above := digit*unit + frac>>5      // how far v is above a multiple of ten
+	half := scale.hi >> ((6 - h) & 63) // of the width of the interval
+	if power {
+		half /= 2
 	}
-	h := q + log2Pow10(-k) + 1
-	power := ceilPow10(-k)
-	lower, at, upper := scaleOdd(power, below<<h), scaleOdd(power, 4*c<<h), scaleOdd(power, (4*c+2)<<h)
-	odd := c & 1 // an even significand owns the ends of its interval
-	lower += odd
-	upper -= odd
-	s := at >> 2
-	if s >= 10 {
-		ten := s / 10
-		down, up := lower <= 40*ten, 40*ten+40 <= upper
-		if down != up {
-			if up {
-				ten++
-			}
-			return ten, k + 1
+	switch out := int64(min(above, 10*unit-above) - half); {
+	case out < -2:
+		if above > 5*unit {
+			digit -= 10
 		}
+		return whole - digit, k
+	case out > 2 && frac-(1<<63-2) > 4 && !power:
+		return whole + frac>>63, k
 	}
-	down, up := lower <= 4*s, 4*s+4 <= upper
-	if down != up {
-		if up {
-			s++
-		}
-		return s, k
-	}
-	if mid := 4*s + 2; at > mid || at == mid && s&1 == 1 {
-		s++
-	}
-	return s, k
+	return shortestByStrconv(float)
 }
 
-// ceilPow10 is pow10At rounded up; the powers from 0 to 55 are exact in 128 bits.
-func ceilPow10(q int) wide {
-	p := pow10At(q)
-	if q < 0 || q > 55 {
-		if p.lo++; p.lo == 0 {
-			p.hi++
-		}
+// shortestByStrconv is shortestDecimal, always with 17 digits and never in doubt, and slower.
+func shortestByStrconv(float uint64) (d uint64, e int) {
+	var room [32]byte
+	text := strconv.AppendFloat(room[:0], math.Float64frombits(float), 'e', -1, 64)
+	d, e, _, _ = parseDecimal(text, 0)
+	for d < ten8*ten8 {
+		d, e = d*10, e-1
 	}
-	return p
-}
-
-// scaleOdd returns the upper 64 bits of the product of p and c, with the last bit set if anything below is not 0.
-func scaleOdd(p wide, c uint64) uint64 {
-	carry, _ := bits.Mul64(p.lo, c)
-	hi, lo := bits.Mul64(p.hi, c)
-	lo, up := bits.Add64(lo, carry, 0)
-	hi += up
-	if lo > 1 {
-		hi |= 1
-	}
-	return hi
+	return d, e
 }
 
 // numberRoom is how many bytes every number fits in, and what the words beyond its end may touch.
@@ -84,81 +69,80 @@ const numberRoom = 48
 // roomFor returns dst with space for a number at its end.
 func roomFor(dst []byte) []byte {
 	if cap(dst)-len(dst) < numberRoom {
-		dst = slices.Grow(dst, numberRoom)
+		dst = grown(dst)
 	}
-	return dst[:len(dst)+numberRoom]
+	return dst[:cap(dst)]
 }
+
+// grown is a function of its own so that those who mostly have room do not make it for its variables.
+//
+//go:noinline
+func grown(dst []byte) []byte { return slices.Grow(dst, numberRoom) }
 
 // appendFloat64 writes the shortest text that reads back as f, laid out as ECMAScript's Number.prototype.toString does
 // (RFC 8785 §3.2.2.3), but keeps the sign of -0.
 func appendFloat64(dst []byte, f float64) ([]byte, error) {
 	at := len(dst)
 	out := roomFor(dst)
-	if math.Signbit(f) {
-		out[at] = '-'
-		at++
-		f = -f
-	}
+	u := math.Float64bits(f)
+	out[at] = '-'
+	at += int(u >> 63)
+	u &= 1<<63 - 1
+	f = math.Float64frombits(u)
 	if f < 1<<53 {
-		if n := uint64(f); float64(n) == f {
-			return out[:putUint(out, at, n)], nil
+		if n := int64(f); float64(n) == f {
+			return out[:putUint(out, at, uint64(n))], nil
+		}
+		if f >= 1e-6 {
+			d, e := shortestDecimal(u)
+			return out[:putPlain(out, at, d, e)], nil
 		}
 	} else if !(f <= math.MaxFloat64) {
 		return dst, ErrNotFinite
 	}
-	d, e := shortestDecimal(f)
-	if -16 <= e && e < 0 && f >= 1e-6 {
-		return out[:putPlain(out, at, d, -e)], nil
-	}
+	d, e := shortestDecimal(u)
 	return appendDecimal(out[:at], d, e), nil
 }
 
-// putPlain writes d, 0 < d < 10^17, with a point in front of the last places digits, 1 to 16 of them, to b[i:] and
-// returns where it ends. Zeros at the end are left out.
-func putPlain(b []byte, i int, d uint64, places int) int {
-	whole, frac := splitAt(d, places)
-	i = putUint(b, i, whole)
-	if frac == 0 {
-		return i
+// putPlain writes d*10^e, of 16 or 17 digits, from 1e-6 to below 2^53 and no integer, to b[i:] and returns where it
+// ends. Zeros at the end are left out. Words are written over the ends of others, so that nothing is moved.
+func putPlain(b []byte, i int, d uint64, e int) int {
+	if d < ten8*ten8 {
+		d, e = d*10, e-1
 	}
-	const zeros = lows * '0'
-	high, low := eightDigitsText(frac/100000000), eightDigitsText(frac%100000000)
-	b[i] = '.'
-	store64(b, i+1, high)
-	store64(b, i+9, low)
+	top := d / ten8
+	first := top / ten8
+	high, low := eightDigitsText(top-first*ten8), eightDigitsText(d-top*ten8)
+	first += '0'
+	switch point := 17 + e; { // how many digits are in front of the point
+	case point <= 0:
+		store64(b, i, zeros&^0xFF00|'.'<<8)
+		i += 1 - point
+		store64(b, i+1, first)
+		store64(b, i+2, high)
+		store64(b, i+10, low)
+	case point <= 8:
+		store64(b, i+2, high)
+		store64(b, i, first|high<<8)
+		store64(b, i+point, high>>((8*point-8)&63)<<8|'.')
+		store64(b, i+10, low)
+	default:
+		store64(b, i, first)
+		store64(b, i+1, high)
+		store64(b, i+10, low)
+		store64(b, i+9, low)
+		store64(b, i+point, low>>((8*point-72)&63)<<8|'.')
+	}
+	if low>>48 != '0'<<8|'0' { // one zero at most
+		return i + 17 + int((low>>56&15+15)>>4)
+	}
 	if low != zeros {
-		return i + 17 - bits.LeadingZeros64(low^zeros)>>3
+		return i + 18 - bits.LeadingZeros64(low^zeros)>>3
 	}
-	return i + 9 - bits.LeadingZeros64(high^zeros)>>3
+	return i + 10 - bits.LeadingZeros64(high^zeros)>>3
 }
 
-// splitAt returns what of d, d < 2^57, is in front of its last places digits, and these, followed by zeros up to sixteen.
-func splitAt(d uint64, places int) (whole, frac uint64) {
-	r := &reciprocals[places]
-	whole, _ = bits.Mul64(d, r.factor)
-	whole >>= r.shift & 63
-	return whole, (d - whole*r.unit) * r.rest
-}
-
-// reciprocals has for each power of ten, unit, what divides by it: the upper half of a product with factor, shifted, as
-// the division itself takes several times as long. factor is 2^(64+shift)/unit rounded up, 2^shift < unit <= 2^(shift+1),
-// so that factor*unit exceeds 2^(64+shift) by less than unit <= 2^(shift+1): exact for d < 2^57, and up to 2^63 (Granlund
-// and Montgomery, "Division by Invariant Integers using Multiplication", 1994, theorem 4.2).
-var reciprocals = func() (t [17]struct {
-	factor, unit, rest uint64
-	shift              int
-}) {
-	for places := range t {
-		unit, shift := pow10Whole[places], 0
-		if places > 0 {
-			shift = bits.Len64(unit-1) - 1
-			t[places].factor, _ = bits.Div64(1<<shift, 0, unit)
-			t[places].factor++
-		}
-		t[places].unit, t[places].rest, t[places].shift = unit, pow10Whole[16-places], shift
-	}
-	return t
-}()
+const zeros = lows * '0'
 
 // appendDecimal writes d*10^e, d > 0, in ECMAScript's layout: plain from 1e-6 to below 1e21, else with an exponent.
 func appendDecimal(dst []byte, d uint64, e int) []byte {
@@ -251,11 +235,12 @@ func putLeading(b []byte, i int, u uint64) int {
 }
 
 // eightDigitsText is the inverse of eightDigitsValue: halves, then quarters, then digits, each division by a constant
-// done on all lanes by one multiplication.
+// done on all lanes by one multiplication. Of u = n*high + low, u<<s - high*(n<<s-1) is high and, s bits above it, low.
 func eightDigitsText(u uint64) uint64 {
-	w := u/10000 | u%10000<<32                      // two lanes of four digits
-	high := (w * 10486) >> 20 & 0x0000007F_0000007F // each over 100
-	w = high | (w-high*100)<<16                     // four lanes of two digits
-	high = (w * 103) >> 10 & 0x000F_000F_000F_000F  // each over 10
-	return high | (w-high*10)<<8 | lows*'0'
+	high := u * 109951163 >> 40                  // over 10000
+	w := u<<32 - high*(10000<<32-1)              // two lanes of four digits
+	high = w * 10486 >> 20 & 0x0000007F_0000007F // each over 100
+	w = w<<16 - high*(100<<16-1)                 // four lanes of two digits
+	high = w * 103 >> 10 & 0x000F_000F_000F_000F // each over 10
+	return w<<8 - high*(10<<8-1) | zeros
 }

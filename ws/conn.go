@@ -266,24 +266,21 @@ func (c *Conn) Close(code CloseCode, reason string) error {
 	if !code.sendable() && code != CloseNoStatus {
 		return errors.New("ws: Close: " + code.String() + " may not be sent")
 	}
-	if !c.sayClose(code, reason) {
-		if c.handler.Load() == nil {
-			<-c.Done()
-		}
-		return nil // it is being closed already
+	said := c.sayClose(code, reason)
+	if said {
+		c.set.clock.watch(c, clockTick)
 	}
-	c.set.clock.watch(c, clockTick)
 	if c.handler.Load() != nil {
 		return nil
 	}
-	for {
+	for { // also where a server that shuts down has said it: nobody else may be there to see the other side go
 		_, _, err := c.Read(context.Background())
 		if err == nil {
 			continue
 		}
 		<-c.Done()
 		var closed *CloseError
-		if errors.As(err, &closed) {
+		if !said || errors.As(err, &closed) { // it was being closed already
 			return nil
 		}
 		return err

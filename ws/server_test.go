@@ -310,6 +310,39 @@ func TestShutdownMeetsHandshakes(t *testing.T) {
 	t.Logf("%d refused, %d told", refused, told)
 }
 
+// TestCloseBehindShutdown: who closes a connection to which the server has said that it goes away sees the other side
+// go: nobody else is there to read.
+func TestCloseBehindShutdown(t *testing.T) {
+	s := newTestServer(t, Config{Limits: Limits{CloseTimeout: time.Hour}})
+	closes, closed := make(chan struct{}), make(chan error, 1)
+	addr := serveHTTP(t, func(w *wire.Response, r *wire.Request) error {
+		c, err := s.Upgrade(w, r)
+		if err != nil {
+			return err
+		}
+		<-closes
+		closed <- c.Close(CloseTryAgainLater, "the server stops")
+		return nil
+	})
+	p := asClient(t, addr)
+	eventually(t, "a connection", func() bool { return s.Len() == 1 })
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	stopped := make(chan error, 1)
+	go func() { stopped <- s.Shutdown(ctx) }()
+	if code, err := p.awaitClose(); err != nil || code != 1001 {
+		t.Errorf("%d, %v", code, err)
+	}
+	close(closes)
+	p.Close()
+	if err := <-stopped; err != nil {
+		t.Fatalf("Shutdown: %v", err)
+	}
+	if err := <-closed; err != nil {
+		t.Errorf("Close: %v", err)
+	}
+}
+
 // TestShutdownCuts: who does not answer is cut when the context ends.
 func TestShutdownCuts(t *testing.T) {
 	s := newTestServer(t, Config{})

@@ -3,6 +3,7 @@ package lithair
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -48,12 +49,21 @@ func start(t *testing.T, a *App) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-		defer cancel()
-		if err := a.Shutdown(ctx); err != nil {
+		if err := stop(a); err != nil {
 			t.Error(err)
 		}
 	})
+}
+
+// stop is Shutdown with a bound, for cleanups too: its error says where it hangs.
+func stop(a *App) error {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	err := a.Shutdown(ctx)
+	if ctx.Err() != nil {
+		err = fmt.Errorf("%w; goroutines:\n%s", err, goroutines())
+	}
+	return err
 }
 
 // answer is a response with its body read.
@@ -107,9 +117,7 @@ func TestRequestsWaitForTheStart(t *testing.T) {
 	Model[note](a, "/api/notes")
 	started := make(chan error, 1)
 	go func() { started <- a.Start(t.Context()) }()
-	for a.Addr() == "" {
-		time.Sleep(time.Millisecond)
-	}
+	await(t, "the application listens", func() bool { return a.Addr() != "" })
 	if got := call(t, a, "GET", "/health", ""); got.StatusCode != 200 {
 		t.Errorf("/health while starting: %d", got.StatusCode)
 	}
@@ -125,15 +133,18 @@ func TestRequestsWaitForTheStart(t *testing.T) {
 	default:
 	}
 	got := make(chan answer, 1)
-	go func() { got <- call(t, a, "GET", "/api/notes", "") }()
+	go func() {
+		defer close(got) // though it fails
+		got <- call(t, a, "GET", "/api/notes", "")
+	}()
 	close(held.release)
-	if r := <-got; r.StatusCode != 200 {
+	if r := receive(t, "the answer to a request made while starting", got); r.StatusCode != 200 {
 		t.Errorf("a request made while starting: %d %s", r.StatusCode, r.body)
 	}
-	if err := <-started; err != nil {
+	if err := receive(t, "the end of Start", started); err != nil {
 		t.Fatal(err)
 	}
-	<-a.Started()
+	closed(t, "the start", a.Started())
 	if got := call(t, a, "GET", "/ready", ""); got.StatusCode != 200 {
 		t.Errorf("/ready: %d %s", got.StatusCode, got.body)
 	}
@@ -148,15 +159,13 @@ func TestRequestsDoNotWaitForeverForTheStart(t *testing.T) {
 	Model[note](a, "/api/notes")
 	started := make(chan error, 1)
 	go func() { started <- a.Start(t.Context()) }()
-	for a.Addr() == "" {
-		time.Sleep(time.Millisecond)
-	}
+	await(t, "the application listens", func() bool { return a.Addr() != "" })
 	got := call(t, a, "GET", "/api/notes", "")
 	if got.StatusCode != 503 || got.Header.Get("Retry-After") == "" || !strings.Contains(got.body, "LTH1028") {
 		t.Errorf("%d %v %s", got.StatusCode, got.Header, got.body)
 	}
 	close(held.release)
-	if err := <-started; err != nil {
+	if err := receive(t, "the end of Start", started); err != nil {
 		t.Fatal(err)
 	}
 	if err := a.Shutdown(t.Context()); err != nil {
@@ -243,7 +252,7 @@ func TestTransactionsCarryTheirRequest(t *testing.T) {
 			t.Fatalf("%s: %d %s", c[0], got.StatusCode, got.body)
 		}
 	}
-	<-done
+	closed(t, "the hook has seen all four", done)
 	for id, command := range map[string]string{"up-1": "", "run-1": "rename", "rest-1": "note.create", "cmd-1": "rename"} {
 		if want := [3]string{"ada", trace, command}; seen[id] != want {
 			t.Errorf("%s: %q, want %q", id, seen[id], want)

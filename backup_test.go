@@ -85,7 +85,7 @@ func TestBackupOfAnEncryptedApplication(t *testing.T) {
 	if err := a.engine.Snapshot(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := a.Shutdown(context.Background()); err != nil {
+	if err := stop(a); err != nil {
 		t.Fatal(err)
 	}
 
@@ -147,7 +147,7 @@ func TestKeysAtTheStart(t *testing.T) {
 	if err := a.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(a.engine.Snapshot(t.Context()), a.Shutdown(context.Background())); err != nil {
+	if err := errors.Join(a.engine.Snapshot(t.Context()), stop(a)); err != nil {
 		t.Fatal(err)
 	}
 	bad := filepath.Join(t.TempDir(), "bad")
@@ -200,7 +200,7 @@ func TestACutOffRestoreIsFinishedAtTheStart(t *testing.T) {
 	}
 	call(t, a, "POST", "/api/notes", `{"text":"before"}`)
 	want := a.engine.Root().Hash()
-	if err := a.Shutdown(context.Background()); err != nil {
+	if err := stop(a); err != nil {
 		t.Fatal(err)
 	}
 	staging := filepath.Join(dir, "restoring")

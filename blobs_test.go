@@ -3,7 +3,6 @@ package lithair
 import (
 	"bytes"
 	"cmp"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -255,7 +254,7 @@ func TestBlobsLiveAsLongAsHistory(t *testing.T) {
 	if bytes.Contains(file.Bytes(), []byte(marker)) {
 		t.Error("the backup shows what is in it")
 	}
-	if err := a.Shutdown(context.Background()); err != nil {
+	if err := stop(a); err != nil {
 		t.Fatal(err)
 	}
 

@@ -90,7 +90,7 @@ func (m *members) start(i int) {
 	if m.set != nil {
 		m.set(a)
 	}
-	if err := a.Start(m.Context()); err != nil {
+	if err := a.Start(bounded(m.T)); err != nil {
 		m.Fatal(err)
 	}
 	m.apps[i] = a
@@ -100,7 +100,7 @@ func (m *members) stop(i int) {
 	m.Helper()
 	if a := m.apps[i]; a != nil {
 		m.apps[i] = nil
-		if err := a.Shutdown(context.Background()); err != nil {
+		if err := stop(a); err != nil {
 			m.Errorf("node %d: %v", i+1, err)
 		}
 	}
@@ -109,7 +109,7 @@ func (m *members) stop(i int) {
 // leader waits until a running node leads, and all others know it.
 func (m *members) leader() (at int) {
 	m.Helper()
-	for {
+	m.await("a node leads, and all others know it", func() bool {
 		at = -1
 		agreed := true
 		lead := uint64(0)
@@ -126,15 +126,51 @@ func (m *members) leader() (at int) {
 			}
 			agreed = agreed && v.Leader != 0 && lead == uint64(v.Leader)
 		}
-		if at >= 0 && agreed && lead == uint64(at+1) {
-			return at
+		return at >= 0 && agreed && lead == uint64(at+1)
+	})
+	return at
+}
+
+// await waits until a condition holds of the cluster.
+func (m *members) await(what string, holds func() bool) {
+	m.Helper()
+	awaitOr(m.T, func() string {
+		for i, a := range m.apps {
+			if a != nil {
+				what += fmt.Sprintf("; node %d: %+v", i+1, a.cluster.Load().node.Status())
+			}
 		}
-		select {
-		case <-time.After(time.Millisecond):
-		case <-m.Context().Done():
-			m.Fatal("nobody leads")
+		return what
+	}, holds)
+}
+
+// memberOf waits until the leader knows a node as a member of a role.
+func (m *members) memberOf(id consensus.NodeID, role consensus.Role) {
+	m.Helper()
+	m.await(fmt.Sprintf("node %d is a %v", id, role), func() bool {
+		x, ok := m.apps[m.leader()].cluster.Load().node.Status().Membership.Find(id)
+		return ok && x.Role == role
+	})
+}
+
+// leads has a node lead, asking whoever does so again where that one was not up to date.
+func (m *members) leads(to int) {
+	m.Helper()
+	asked := time.Time{}
+	m.await(fmt.Sprintf("node %d leads", to+1), func() bool {
+		for i, a := range m.apps {
+			if a == nil {
+				continue
+			}
+			if v, _ := a.cluster.Load().node.View(); v.Leads && i == to {
+				return true
+			} else if v.Leads && time.Since(asked) > m.cfgs[i].ElectionTimeout {
+				asked = time.Now()
+				_ = a.cluster.Load().node.Transfer(consensus.NodeID(to + 1))
+			}
 		}
-	}
+		return false
+	})
 }
 
 // follower is a running node that does not lead.
@@ -152,25 +188,20 @@ func (m *members) follower() int {
 // equal waits until all running nodes have the same state.
 func (m *members) equal() {
 	m.Helper()
-	for {
-		hashes, seqs := map[[16]byte]bool{}, map[uint64]bool{}
+	var hashes map[[16]byte]bool
+	var seqs map[uint64]bool
+	awaitOr(m.T, func() string { return fmt.Sprintf("the nodes are equal: they are at %v", seqs) }, func() bool {
+		hashes, seqs = map[[16]byte]bool{}, map[uint64]bool{}
 		for _, a := range m.apps {
 			if a != nil {
 				root := a.engine.Root()
 				hashes[root.Hash()], seqs[root.Seq()] = true, true
 			}
 		}
-		if len(seqs) == 1 {
-			if len(hashes) != 1 {
-				m.Fatalf("the nodes differ at sequence %v", seqs)
-			}
-			return
-		}
-		select {
-		case <-time.After(time.Millisecond):
-		case <-m.Context().Done():
-			m.Fatalf("the nodes are at %v", seqs)
-		}
+		return len(seqs) == 1
+	})
+	if len(hashes) != 1 {
+		m.Fatalf("the nodes differ at sequence %v", seqs)
 	}
 }
 
@@ -235,7 +266,7 @@ func TestWhatTravelsWithARequest(t *testing.T) {
 	lead, other := m.leader(), m.follower()
 	got := call(t, m.apps[other], "PUT", "/x/1?a=b%20c", "body", "X-Own: mine", "Authorization: Bearer t", "X-Forwarded-For: 1.2.3.4", "Connection: X-Gone", "X-Gone: 1")
 	want := fmt.Sprintf(`%d PUT /x/1 "a=b%%20c" body mine 127.0.0.1 Bearer t true`, lead+1)
-	if have := <-seen; have != want {
+	if have := receive(t, "a request on the leader", seen); have != want {
 		t.Errorf("the leader sees\n%s\nwant\n%s", have, want)
 	}
 	if got.StatusCode != 207 || got.body != "answer" || got.Header.Get("X-Answer") != "yes" || len(got.Header["Content-Length"]) != 1 || len(got.Header["X-Request-Id"]) != 1 {
@@ -312,9 +343,7 @@ func TestWithoutAQuorum(t *testing.T) {
 			m.stop(i)
 		}
 	}
-	for v, changed := a.cluster.Load().node.View(); v.Leader != 0; v, changed = a.cluster.Load().node.View() {
-		<-changed
-	}
+	m.await("it knows of no leader", func() bool { v, _ := a.cluster.Load().node.View(); return v.Leader == 0 })
 	got := call(t, a, "POST", "/api/notes", `{"text":"not"}`)
 	if got.StatusCode != 503 || got.Header.Get(fieldOutcome) != "none" || got.Header.Get("Retry-After") == "" || got.Header.Get("Lithair-Leader") != "0" {
 		t.Errorf("a write without a quorum: %d %s %v", got.StatusCode, got.body, got.Header)
@@ -343,7 +372,7 @@ func TestALoneNodeBecomesAMember(t *testing.T) {
 	if got := call(t, a, "POST", "/api/notes", `{"text":"before"}`); got.StatusCode != 201 {
 		t.Fatal(got.body)
 	}
-	if err := a.Shutdown(context.Background()); err != nil {
+	if err := stop(a); err != nil {
 		t.Fatal(err)
 	}
 	cfg.Cluster, cfg.NodeID, cfg.PeerAddr = "test", 7, freeAddr(t)
@@ -364,14 +393,11 @@ func TestALoneNodeBecomesAMember(t *testing.T) {
 		if got := call(t, a, "GET", "/api/notes", ""); !strings.Contains(got.body, "before") {
 			t.Fatal(got.body)
 		}
-		for { // what others are to reach it at comes into the membership
+		await(t, "what others are to reach it at comes into the membership", func() bool {
 			me, _ := a.cluster.Load().node.Status().Membership.Find(1)
-			if me.Address == cfg.PeerAddr {
-				break
-			}
-			<-time.After(time.Millisecond)
-		}
-		if err := a.Shutdown(context.Background()); err != nil {
+			return me.Address == cfg.PeerAddr
+		})
+		if err := stop(a); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -391,25 +417,8 @@ func TestMembersComeAndGo(t *testing.T) {
 	cfg.Join = m.apps[other].cluster.Load().cfg.listen
 	m.cfgs, m.apps = append(m.cfgs, cfg), append(m.apps, nil)
 	m.start(3)
-	role := func(id consensus.NodeID) string {
-		x, ok := m.apps[m.leader()].cluster.Load().node.Status().Membership.Find(id)
-		if !ok {
-			return "none"
-		}
-		return x.Role.String()
-	}
-	await := func(what string, ok func() bool) {
-		t.Helper()
-		for !ok() {
-			select {
-			case <-time.After(5 * time.Millisecond):
-			case <-t.Context().Done():
-				t.Fatal("never: " + what)
-			}
-		}
-	}
-	await("the fourth node votes", func() bool { return role(4) == "voter" })
-	await("the format is raised", func() bool {
+	m.memberOf(4, consensus.Voter)
+	m.await("the format is raised", func() bool {
 		st, err := m.apps[other].change(t.Context(), m.apps[other].cluster.Load(), memberChange{Do: "join", ID: 4, Address: cfg.PeerAddr, Incarnation: m.apps[3].cluster.Load().node.Identity().Incarnation})
 		return err == nil && st.Format == consensus.NewestFormat && st.Members[3].Format == st.Format && st.Members[3].NewestFormat == st.Format
 	})
@@ -437,7 +446,7 @@ func TestMembersComeAndGo(t *testing.T) {
 	}
 	m.stop(0)
 	m.stop(1)
-	await("node 2 is silent", func() bool { return !answers(m.apps[3].cluster.Load().node.Status(), 2) })
+	m.await("node 2 is silent", func() bool { return !answers(m.apps[3].cluster.Load().node.Status(), 2) })
 	if _, err := ask(3, "remove", 3); err == nil || !strings.Contains(err.Error(), "without node 3 the cluster has 2 voters and needs 2 of them for every write; 1 answer (4), silent: 2") {
 		t.Errorf("node 3 is removed: %v", err)
 	}
@@ -637,12 +646,7 @@ func TestALostQuorum(t *testing.T) {
 	old.Dir = t.TempDir()
 	m.cfgs[1] = old
 	m.start(1)
-	for {
-		if x, _ := m.apps[0].cluster.Load().node.Status().Membership.Find(2); x.Role == consensus.Voter {
-			break
-		}
-		<-time.After(5 * time.Millisecond)
-	}
+	m.memberOf(2, consensus.Voter)
 	m.equal()
 	if n := len(m.apps[1].cluster.Load().node.Status().Membership.Members); n != 2 {
 		t.Errorf("the new cluster has %d members", n)
@@ -740,12 +744,7 @@ func TestTokensAndNames(t *testing.T) {
 		m.cfgs, m.apps = append(m.cfgs, x), append(m.apps, nil)
 		m.start(len(m.apps) - 1)
 		id := m.apps[len(m.apps)-1].cluster.Load().cfg.id
-		for {
-			if x, _ := m.apps[m.leader()].cluster.Load().node.Status().Membership.Find(id); x.Role == consensus.Voter {
-				break
-			}
-			<-time.After(5 * time.Millisecond)
-		}
+		m.memberOf(id, consensus.Voter)
 	}
 	m.equal()
 	a := m.apps[m.leader()].agreement(t.Context(), m.apps[m.leader()].cluster.Load())
@@ -771,28 +770,22 @@ func TestAWrongClockDoesNotLead(t *testing.T) {
 	})
 	lead := m.leader()
 	ahead[lead].Store(int64(2 * time.Minute))
-	for m.leader() == lead {
-		<-time.After(5 * time.Millisecond)
-	}
+	m.await("another node leads", func() bool { return m.leader() != lead })
 	drift, known := m.apps[lead].cluster.Load().soundings.judge()
 	if !known || drift < 115*time.Second || drift > 125*time.Second {
 		t.Errorf("the clock is %v off, known %v", drift, known)
 	}
-	now := m.leader()
-	figures := ""
-	for _, want := range []string{"lithair_raft_proposals_failed_total 0\n", "lithair_raft_clock_drift_seconds ", fmt.Sprintf("lithair_raft_peer_lag_bytes{peer=\"%d\"} 0\n", lead+1), fmt.Sprintf("lithair_raft_peer_lag_seconds{peer=\"%d\"} 0\n", lead+1)} {
-		for !strings.Contains(figures, want) { // a leader that was just elected has not heard of all yet
-			if t.Context().Err() != nil {
-				t.Fatalf("/metrics has no %q", want)
-			}
-			<-time.After(5 * time.Millisecond)
-			figures = call(t, m.apps[now], "GET", "/metrics", "").body
+	now, figures := -1, ""
+	wants := []string{"lithair_raft_proposals_failed_total ", "lithair_raft_clock_drift_seconds ", fmt.Sprintf("lithair_raft_peer_lag_bytes{peer=\"%d\"} 0\n", lead+1), fmt.Sprintf("lithair_raft_peer_lag_seconds{peer=\"%d\"} 0\n", lead+1)}
+	awaitOr(t, func() string { return fmt.Sprintf("%q in /metrics of the leader:\n%s", wants, figures) }, func() bool { // who was just elected has not heard of all yet
+		now = m.leader()
+		figures = call(t, m.apps[now], "GET", "/metrics", "").body
+		all := m.apps[now].cluster.Load().soundings.get(consensus.NodeID(lead+1)).rtt > 0
+		for _, want := range wants {
+			all = all && strings.Contains(figures, want)
 		}
-	}
-	for m.apps[now].cluster.Load().soundings.get(consensus.NodeID(lead+1)).rtt == 0 {
-		<-time.After(5 * time.Millisecond)
-	}
-	figures = call(t, m.apps[now], "GET", "/metrics", "").body
+		return all
+	})
 	_, rest, _ := strings.Cut(figures, fmt.Sprintf("lithair_raft_peer_rtt_seconds{peer=\"%d\"} ", lead+1))
 	text, _, _ := strings.Cut(rest, "\n")
 	if rtt, err := strconv.ParseFloat(text, 64); err != nil || rtt <= 0 {
@@ -819,14 +812,12 @@ func TestLagOfAPeer(t *testing.T) {
 	}
 	for _, name := range []string{"entries", "bytes", "seconds"} {
 		want := fmt.Sprintf("lithair_raft_peer_lag_%s{peer=\"%d\"} ", name, away+1)
-		for {
+		m.await("what it lacks is told in "+name, func() bool {
 			_, rest, _ := strings.Cut(call(t, m.apps[m.leader()], "GET", "/metrics", "").body, want)
 			text, _, _ := strings.Cut(rest, "\n")
-			if v, err := strconv.ParseFloat(text, 64); err == nil && (name == "seconds" && v > 0 || name == "entries" && v >= 20 || name == "bytes" && v > 1000) {
-				break
-			}
-			<-time.After(5 * time.Millisecond)
-		}
+			v, err := strconv.ParseFloat(text, 64)
+			return err == nil && (name == "seconds" && v > 0 || name == "entries" && v >= 20 || name == "bytes" && v > 1000)
+		})
 	}
 }
 
@@ -839,14 +830,10 @@ func TestARestartWhileNobodyWrites(t *testing.T) {
 		t.Fatal(got.body)
 	}
 	applied := func(i int) uint64 { return m.apps[i].engine.Stats().Applied }
-	for format := uint64(0); format != consensus.NewestFormat || applied(away) != applied(lead); {
+	m.await("nothing is under way", func() bool {
 		s := m.apps[lead].cluster.Load().node.Status()
-		format = s.Membership.ActiveFormat()
-		if s.Last != applied(lead) {
-			format = 0 // something is under way
-		}
-		<-time.After(time.Millisecond)
-	}
+		return s.Membership.ActiveFormat() == consensus.NewestFormat && s.Last == applied(lead) && applied(away) == applied(lead)
+	})
 	all := applied(lead)
 	m.stop(away)
 	m.start(away)
@@ -924,18 +911,15 @@ func TestNodesThatMeet(t *testing.T) {
 	started.Wait()
 	voters := func(want int) {
 		t.Helper()
-		for {
+		m.await(fmt.Sprintf("%d nodes vote", want), func() bool {
 			n := 0
 			for _, x := range m.apps[m.leader()].cluster.Load().node.Status().Membership.Members {
 				if x.Role == consensus.Voter {
 					n++
 				}
 			}
-			if n == want {
-				return
-			}
-			<-time.After(5 * time.Millisecond)
-		}
+			return n == want
+		})
 	}
 	voters(3)
 	if got := call(t, m.apps[m.follower()], "POST", "/api/notes", `{"text":"met"}`); got.StatusCode != 201 {

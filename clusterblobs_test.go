@@ -39,12 +39,12 @@ func TestFilesFollow(t *testing.T) {
 	}
 	record := func(a *App, id string) answer {
 		t.Helper()
-		for {
-			res := call(t, a, "POST", "/api/photos", fmt.Sprintf(`{"title":"x","image":{"id":%q}}`, id))
-			if res.StatusCode != 503 {
-				return res
-			}
-		}
+		var res answer
+		await(t, "a record is made or refused", func() bool {
+			res = call(t, a, "POST", "/api/photos", fmt.Sprintf(`{"title":"x","image":{"id":%q}}`, id))
+			return res.StatusCode != 503
+		})
+		return res
 	}
 	b := upload(m.apps[m.follower()], content)
 	if n := holders(b); n < 2 {
@@ -90,12 +90,8 @@ func TestFilesFollow(t *testing.T) {
 	cfg.Dir, cfg.NodeID, cfg.Peers, cfg.PeerAddr, cfg.Join = t.TempDir(), 4, "", freeAddr(t), m.apps[0].cluster.Load().cfg.listen
 	m.cfgs, m.apps = append(m.cfgs, cfg), append(m.apps, nil)
 	m.start(3)
-	for {
-		if x, _ := m.apps[m.leader()].cluster.Load().node.Status().Membership.Find(4); x.Role == consensus.Voter && m.apps[3].blobs.Load().Has(b.ID) && m.apps[3].blobs.Load().Has(ref.Hash) {
-			break
-		}
-		<-time.After(5 * time.Millisecond)
-	}
+	m.memberOf(4, consensus.Voter)
+	await(t, "the new node has both files", func() bool { return m.apps[3].blobs.Load().Has(b.ID) && m.apps[3].blobs.Load().Has(ref.Hash) })
 	m.equal()
 	keep := m.leader()
 	for i := range m.apps {

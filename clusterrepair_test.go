@@ -2,12 +2,10 @@ package lithair
 
 import (
 	"bytes"
-	"context"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/lithair/lithair-go/consensus"
 )
@@ -109,14 +107,15 @@ func TestDamageThatAScrubFinds(t *testing.T) {
 		m.stop(odd)
 		m.start(odd)
 	}
-	for m.apps[odd].events.CheckFrom(1) != nil { // one segment is found at a time
-		m.apps[odd].scrubOnce(t.Context())
-		m.stop(odd)
-		m.start(odd)
-		if t.Context().Err() != nil {
-			t.Fatal("it is not repaired")
+	await(t, "it is repaired", func() bool { // one segment is found at a time
+		whole := m.apps[odd].events.CheckFrom(1) == nil
+		if !whole {
+			m.apps[odd].scrubOnce(t.Context())
+			m.stop(odd)
+			m.start(odd)
 		}
-	}
+		return whole
+	})
 	m.push(3)
 	m.equal()
 	for i := range m.apps {
@@ -142,10 +141,10 @@ func TestAllRepairAtOnce(t *testing.T) {
 		a := newApp(t, m.cfgs[i])
 		m.set(a)
 		m.apps[i] = a
-		go func() { started <- a.Start(context.Background()) }()
+		go func() { started <- a.Start(bounded(t)) }()
 	}
 	for range m.cfgs {
-		if err := <-started; err != nil {
+		if err := receive(t, "the end of Start", started); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -173,16 +172,10 @@ func TestLostSnapshotIsFilledAnew(t *testing.T) {
 	m.start(odd)
 	m.installed(odd)
 	m.equal()
-	for {
-		if inc, role := m.incarnation(odd); inc != 0 && role == consensus.Voter {
-			break
-		}
-		select {
-		case <-time.After(5 * time.Millisecond):
-		case <-t.Context().Done():
-			t.Fatal("it does not vote again")
-		}
-	}
+	m.await("it votes again", func() bool {
+		inc, role := m.incarnation(odd)
+		return inc != 0 && role == consensus.Voter
+	})
 	if m.apps[odd].repairs.cuts.Load() != 1 {
 		t.Error("nothing was filled anew")
 	}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/lithair/lithair-go/consensus"
 )
@@ -54,7 +53,7 @@ func TestLogIsKeptForMembers(t *testing.T) {
 // write writes notes through node i until the log of the leader begins behind index.
 func (m *members) write(i int, index uint64) (written int) {
 	m.Helper()
-	for {
+	m.await(fmt.Sprintf("the log of the leader begins behind index %d", index), func() bool {
 		lead := m.apps[m.leader()]
 		for range 20 {
 			text := strings.Repeat(fmt.Sprint("note ", written, " "), 20)
@@ -68,38 +67,28 @@ func (m *members) write(i int, index uint64) (written int) {
 				}
 			}
 		}
-		if lead.cluster.Load().node.First() > index+1 {
-			return written
-		}
-	}
+		return lead.cluster.Load().node.First() > index+1
+	})
+	return written
 }
 
 // insist makes a note through a node, again with the same key while the leader changes: 503 says that it is not made, or not known to be.
 func (m *members) insist(i int, body, key string) answer {
 	m.Helper()
-	for {
-		got := call(m.T, m.apps[i], "POST", "/api/notes", body, "Idempotency-Key: "+key)
-		if got.StatusCode == 503 && m.Context().Err() == nil {
-			m.leader()
-			continue
-		}
-		if got.StatusCode != 201 {
+	var got answer
+	m.await("a note is made", func() bool {
+		if got = call(m.T, m.apps[i], "POST", "/api/notes", body, "Idempotency-Key: "+key); got.StatusCode != 201 && got.StatusCode != 503 {
 			m.Fatalf("%d %s", got.StatusCode, got.body)
 		}
-		return got
-	}
+		return got.StatusCode == 201
+	})
+	return got
 }
 
 // installed waits until a node has been fed with a snapshot.
 func (m *members) installed(i int) {
 	m.Helper()
-	for m.apps[i].cluster.Load().node.Incoming().Installed == 0 {
-		select {
-		case <-time.After(time.Millisecond):
-		case <-m.Context().Done():
-			m.Fatalf("node %d was not fed with a snapshot: %+v", i+1, m.apps[i].cluster.Load().node.Status())
-		}
-	}
+	m.await(fmt.Sprintf("node %d is fed with a snapshot", i+1), func() bool { return m.apps[i].cluster.Load().node.Incoming().Installed > 0 })
 }
 
 // TestMemberIsFedWithSnapshot: a node was away while the others let go of what it lacks. It gets a
@@ -129,16 +118,8 @@ func TestMemberIsFedWithSnapshot(t *testing.T) {
 	m.start(away)
 	m.leader()
 	m.write(away, m.apps[away].engine.Stats().Applied)
-	if err := m.apps[m.leader()].cluster.Load().node.Transfer(consensus.NodeID(away + 1)); err != nil && m.leader() != away {
-		t.Fatal(err)
-	}
-	for m.leader() != away {
-		select {
-		case <-time.After(time.Millisecond):
-		case <-t.Context().Done():
-			t.Fatal("it does not lead")
-		}
-	}
+	m.leads(away)
+	m.leader()
 	m.stop(other)
 	m.write(away, m.apps[away].engine.Stats().Applied)
 	if read := call(t, m.apps[away], "GET", "/api/notes?level=linearizable", ""); read.StatusCode != 200 {
@@ -167,16 +148,10 @@ func TestJoinBehindCompaction(t *testing.T) {
 	m.cfgs, m.apps = append(m.cfgs, cfg), append(m.apps, nil)
 	m.start(3)
 	m.installed(3)
-	for {
-		if x, ok := m.apps[3].cluster.Load().node.Status().Membership.Find(4); ok && x.Role == consensus.Voter {
-			break
-		}
-		select {
-		case <-time.After(time.Millisecond):
-		case <-t.Context().Done():
-			t.Fatal("it does not become a voter")
-		}
-	}
+	m.await("it knows that it votes", func() bool {
+		x, ok := m.apps[3].cluster.Load().node.Status().Membership.Find(4)
+		return ok && x.Role == consensus.Voter
+	})
 	m.equal()
 	status := m.apps[3].clusterStatus(t.Context(), m.apps[3].cluster.Load(), moment{})
 	if len(status.Members) != 4 || status.Voters != 4 {

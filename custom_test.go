@@ -100,7 +100,7 @@ func TestCustomEvents(t *testing.T) {
 			t.Errorf("%s: %v", c.what, err)
 		}
 	}
-	if got, want := <-seen, one.ID.String()+" ann done,by"; got != want {
+	if got, want := receive(t, "what the hook sees", seen), one.ID.String()+" ann done,by"; got != want {
 		t.Errorf("the hook saw %q, want %q", got, want)
 	}
 	check := func(a *App, tasks *Collection[task]) {
@@ -133,7 +133,7 @@ func TestCustomEvents(t *testing.T) {
 	}
 	check(a, tasks)
 	before := applied
-	if err := a.Shutdown(context.Background()); err != nil {
+	if err := stop(a); err != nil {
 		t.Fatal(err)
 	}
 	a, tasks = open(false)
@@ -141,7 +141,7 @@ func TestCustomEvents(t *testing.T) {
 	if applied != before || before != 2 {
 		t.Errorf("Apply ran %d times, and %d times behind the start", before, applied-before)
 	}
-	if err := a.Shutdown(context.Background()); err != nil {
+	if err := stop(a); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -153,7 +153,7 @@ func TestCustomEventsRefused(t *testing.T) {
 	if err := a.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	defer a.Shutdown(context.Background())
+	defer stop(a)
 	err := a.Update(t.Context(), func(tx *Tx) error {
 		n := sealedNote{Owner: "o", Text: "x"}
 		if err := notes.Insert(tx, &n); err != nil {

@@ -90,7 +90,7 @@ func TestEventVersions(t *testing.T) {
 	must(a.Update(t.Context(), func(tx *Tx) error { return goods.Insert(tx, &good{ID: "a"}) }))
 	emit(a, goods, pricedEuros{1.5}, pricedEuros{2.25})
 	must(a.Snapshot(t.Context()))
-	must(a.Shutdown(context.Background()))
+	must(stop(a))
 
 	// One of version 3 goes on in its place.
 	a = New(cfg)
@@ -114,12 +114,12 @@ func TestEventVersions(t *testing.T) {
 	emit(a, goods, pricedCents{375}, pricedParts{4, 99})
 	var got []string
 	for range 4 {
-		got = append(got, <-seen)
+		got = append(got, receive(t, "what the hook sees", seen))
 	}
 	if want := []string{"Priced 1: 1.50", "Priced 1: 2.25", "Priced 2: 3.75", "Priced 3: 4.99"}; !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}
-	if err := <-stuck; !errors.Is(err, ErrEventVersion) || !strings.Contains(err.Error(), "it is of version 3") {
+	if err := receive(t, "the error of a program of version 2", stuck); !errors.Is(err, ErrEventVersion) || !strings.Contains(err.Error(), "it is of version 3") {
 		t.Errorf("a program of version 2: %v", err)
 	}
 	body := call(t, a, "GET", "/goods/a/history", "").body
@@ -129,7 +129,7 @@ func TestEventVersions(t *testing.T) {
 	if body := call(t, a, "GET", "/goods/a", "").body; !strings.Contains(body, `"cents":499`) {
 		t.Error(body)
 	}
-	must(a.Shutdown(context.Background()))
+	must(stop(a))
 
 	e := Event[good]{Name: "Priced", Version: 1, Payload: []byte(`{"amount":-1}`)}
 	if _, ok, err := As[pricedParts](&e); !ok || err == nil || !strings.Contains(err.Error(), "from version 1 to 2: a price below nothing") {
@@ -158,7 +158,7 @@ func TestEventVersionsInCluster(t *testing.T) {
 	}
 	count := map[string]int{}
 	for range 9 {
-		count[<-seen]++
+		count[receive(t, "what the hooks see", seen)]++
 	}
 	for _, want := range []string{"1: 1.50", "2: 3.75", "3: 4.99"} {
 		if count[want] != 3 {

@@ -17,39 +17,37 @@ import (
 // epoch waits until all running nodes name one epoch, which is not another one.
 func (m *members) epoch(not string) string {
 	m.Helper()
-	for {
-		names := map[string]bool{}
+	var names map[string]bool
+	one := ""
+	awaitOr(m.T, func() string { return fmt.Sprintf("one epoch that is not %q: they are %v", not, names) }, func() bool {
+		names = map[string]bool{}
 		for _, a := range m.apps {
 			if a != nil {
-				names[a.liveEpoch()] = true
+				one = a.liveEpoch()
+				names[one] = true
 			}
 		}
-		for name := range names {
-			if len(names) == 1 && name != "" && name != not {
-				return name
-			}
-		}
-		select {
-		case <-time.After(time.Millisecond):
-		case <-m.Context().Done():
-			m.Fatalf("the epochs are %v", names)
-		}
-	}
+		return len(names) == 1 && one != "" && one != not
+	})
+	return one
 }
 
 // post writes notes until the sequence is at least seq, and returns what it is.
 func (m *members) post(text string, seq uint64) uint64 {
 	m.Helper()
-	for {
+	at := uint64(0)
+	m.await(fmt.Sprintf("the sequence is %d", seq), func() bool {
 		lead := m.apps[m.leader()]
-		if at := lead.engine.Root().Seq(); at >= seq {
-			m.equal()
-			return at
+		if at = lead.engine.Root().Seq(); at >= seq {
+			return true
 		}
 		if got := call(m.T, lead, "POST", "/api/notes", fmt.Sprintf(`{"text":%q}`, text)); got.StatusCode != 201 && got.StatusCode != 503 { // the leader may have changed
 			m.Fatalf("%d %s", got.StatusCode, got.body)
 		}
-	}
+		return false
+	})
+	m.equal()
+	return at
 }
 
 // events asks a node for server-sent events behind an id; it returns the status and the first events of the stream.
@@ -62,7 +60,7 @@ func events(t *testing.T, a *App, path, id string, n int) (status int, first []s
 		t.Fatal(err)
 	}
 	r.Header.Set("Last-Event-ID", id)
-	resp, err := http.DefaultClient.Do(r)
+	resp, err := httpClient.Do(r)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,12 +159,13 @@ func TestEpochOfARestoredCluster(t *testing.T) {
 	second := m.epoch(first)
 	seq = m.post("another", seq+2)
 	m.apps[2] = nil
-	for m.apps[0].cluster.Load().node.First() < 3 { // what is joined later is fed with a snapshot
+	m.await("the log is let go of", func() bool { // what is joined later is fed with a snapshot
 		m.post(strings.Repeat("long ", 400), m.apps[0].engine.Root().Seq()+4)
 		if err := m.apps[0].Snapshot(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-	}
+		return m.apps[0].cluster.Load().node.First() >= 3
+	})
 	m.start(2)
 	m.installed(2)
 	m.equal()
@@ -208,7 +207,7 @@ func TestEpochOfARestoredCluster(t *testing.T) {
 	synced := func(seq uint64) {
 		t.Helper()
 		for _, q := range following {
-			if _, err := q.Until(t.Context(), func(a client.Answer) bool { return a.Synced && a.Seq >= seq }); err != nil {
+			if _, err := q.Until(bounded(t), func(a client.Answer) bool { return a.Synced && a.Seq >= seq }); err != nil {
 				t.Fatal(err)
 			}
 		}

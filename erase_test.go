@@ -201,7 +201,7 @@ func sealedAndErased(t *testing.T, cfg Config) {
 	if _, err := a.Backup(t.Context(), &late); err != nil {
 		t.Fatal(err)
 	}
-	if err := a.Shutdown(context.Background()); err != nil {
+	if err := stop(a); err != nil {
 		t.Fatal(err)
 	}
 	if n := holding(t, dir, key); n > 0 {
@@ -217,7 +217,7 @@ func sealedAndErased(t *testing.T, cfg Config) {
 		t.Fatal(err)
 	}
 	erased(b)
-	if err := b.Shutdown(context.Background()); err != nil {
+	if err := stop(b); err != nil {
 		t.Fatal(err)
 	}
 
@@ -241,7 +241,7 @@ func sealedAndErased(t *testing.T, cfg Config) {
 		if res := call(t, r, "GET", bob, ""); !strings.Contains(res.body, secret("bob")) {
 			t.Errorf("%s: %s", name, res.body)
 		}
-		if err := r.Shutdown(context.Background()); err != nil {
+		if err := stop(r); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -1,7 +1,6 @@
 package lithair
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -117,7 +116,7 @@ func TestForkBeforeAChangeOfTheModel(t *testing.T) {
 			twice = a.engine.Root().Seq()
 		}
 	}
-	if err := a.Shutdown(context.Background()); err != nil {
+	if err := stop(a); err != nil {
 		t.Fatal(err)
 	}
 	type account struct { // as it is in a later release

@@ -248,7 +248,7 @@ func TestAHookCannotHoldUpTheEnd(t *testing.T) {
 	if err := a.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	<-entered
+	closed(t, "the hook is called", entered)
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	if err := a.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "hook stubborn does not end") {

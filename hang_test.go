@@ -1,6 +1,7 @@
 package lithair
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"net/http"
@@ -9,11 +10,68 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"testing"
 	"time"
 )
 
+// patience is how long tests wait for what comes by itself: longer than a busy machine with a slow disk takes, and short
+// enough for a test to say what is missing before -timeout.
+const patience = time.Minute
+
 // httpClient gives up on a server that does not answer, so that the test can say where it hangs.
-var httpClient = &http.Client{Timeout: time.Minute}
+var httpClient = &http.Client{Timeout: patience}
+
+// bounded is a context of a test that ends when patience does. It is not for cleanups.
+func bounded(t testing.TB) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// await waits until a condition holds.
+func await(t testing.TB, what string, holds func() bool) {
+	t.Helper()
+	awaitOr(t, func() string { return what }, holds)
+}
+
+// awaitOr waits until a condition holds; missing says what does not, when it has not.
+func awaitOr(t testing.TB, missing func() string, holds func() bool) {
+	t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for end := time.After(patience); !holds(); {
+		select {
+		case <-end:
+			t.Fatalf("not within %v: %s; goroutines:\n%s", patience, missing(), goroutines())
+		case <-tick.C:
+		}
+	}
+}
+
+// receive takes from a channel what a goroutine is about to put there.
+func receive[T any](t testing.TB, what string, c <-chan T) T {
+	t.Helper()
+	select {
+	case v, ok := <-c:
+		if !ok {
+			t.Fatalf("never: %s", what)
+		}
+		return v
+	case <-time.After(patience):
+		t.Fatalf("not within %v: %s; goroutines:\n%s", patience, what, goroutines())
+		panic("unreachable")
+	}
+}
+
+// closed waits until a channel is closed, or has something.
+func closed[T any](t testing.TB, what string, c <-chan T) {
+	t.Helper()
+	select {
+	case <-c:
+	case <-time.After(patience):
+		t.Fatalf("not within %v: %s; goroutines:\n%s", patience, what, goroutines())
+	}
+}
 
 // watchTimeout ends the test program a little before -timeout would, with a text that can be
 // read at a glance instead of all stacks.

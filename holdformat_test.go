@@ -1,7 +1,6 @@
 package lithair
 
 import (
-	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -64,7 +63,7 @@ func TestHoldFormatAlone(t *testing.T) {
 		if err := a.Start(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if err := a.Shutdown(context.Background()); err != nil {
+		if err := stop(a); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -91,6 +90,6 @@ func tooLate(t *testing.T, cfg Config, set func(*App)) {
 		t.Errorf("the start says: %v", err)
 	}
 	if err == nil {
-		_ = a.Shutdown(context.Background())
+		_ = stop(a)
 	}
 }

@@ -40,7 +40,7 @@ func dialLive(t *testing.T, a *App) *liveSocket {
 
 func (s *liveSocket) say(text string) {
 	s.t.Helper()
-	if err := s.c.Write(s.t.Context(), ws.Text, []byte(text)); err != nil {
+	if err := s.c.Write(bounded(s.t), ws.Text, []byte(text)); err != nil {
 		s.t.Fatal(err)
 	}
 }
@@ -48,9 +48,9 @@ func (s *liveSocket) say(text string) {
 // want reads a frame that holds all of these texts.
 func (s *liveSocket) want(texts ...string) string {
 	s.t.Helper()
-	_, data, err := s.c.Read(s.t.Context())
+	_, data, err := s.c.Read(bounded(s.t))
 	if err != nil {
-		s.t.Fatal(err)
+		s.t.Fatalf("waiting for %v: %v", texts, err)
 	}
 	for _, text := range texts {
 		if !strings.Contains(string(data), text) {
@@ -232,7 +232,7 @@ func TestTokenOfASubprotocol(t *testing.T) {
 		if token != "" {
 			offered = append(offered, tokenProtocol+token)
 		}
-		req, err := http.NewRequestWithContext(t.Context(), "GET", "http://"+a.Addr()+"/live", nil)
+		req, err := http.NewRequestWithContext(bounded(t), "GET", "http://"+a.Addr()+"/live", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -278,8 +278,8 @@ func TestModuleIsServed(t *testing.T) {
 // ended waits for the end of the connection and returns its close code.
 func (s *liveSocket) ended() ws.CloseCode {
 	s.t.Helper()
-	for {
-		_, _, err := s.c.Read(s.t.Context())
+	for ctx := bounded(s.t); ; {
+		_, _, err := s.c.Read(ctx)
 		var e *ws.CloseError
 		if errors.As(err, &e) {
 			return e.Code
@@ -433,12 +433,12 @@ func TestLiveShutdown(t *testing.T) {
 	}
 	s := dialLive(t, a)
 	stopped := make(chan error, 1)
-	go func() { stopped <- a.Shutdown(context.Background()) }()
+	go func() { stopped <- stop(a) }()
 	s.want(`{"op":"drain","after_ms":`)
 	if code := s.ended(); code != ws.CloseServiceRestart {
 		t.Errorf("closed with %v", code)
 	}
-	if err := <-stopped; err != nil {
+	if err := receive(t, "the end of Shutdown", stopped); err != nil {
 		t.Error(err)
 	}
 }

@@ -80,7 +80,7 @@ func TestLiveClient(t *testing.T) {
 			t.Errorf("events %v: %+v", events, s)
 		}
 		bad := follow(t, client.Config{Nodes: []string{"http://" + a.Addr()}, EventsOnly: events}, "note", "/api/notes", "no=1")
-		_, err := bad.Until(t.Context(), func(client.Answer) bool { return false })
+		_, err := bad.Until(bounded(t), func(client.Answer) bool { return false })
 		if e, ok := err.(*live.Error); !ok || e.Code != "bad_query" {
 			t.Errorf("events %v: a bad query ends with %v", events, err)
 		}

@@ -2,7 +2,6 @@ package lithair
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -10,7 +9,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/lithair/lithair-go/internal/cli"
 )
@@ -18,8 +16,7 @@ import (
 // awaitMigration waits until a node sees that a migration is done.
 func awaitMigration(t *testing.T, a *App, m *Migration) (records uint64) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
+	ctx := bounded(t)
 	for done := false; ; {
 		changed := a.engine.Changed()
 		if err := a.View(func(s *Snapshot) error { done, records = m.Done(s), m.Records(s); return nil }); err != nil {
@@ -31,7 +28,7 @@ func awaitMigration(t *testing.T, a *App, m *Migration) (records uint64) {
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			t.Fatalf("it is not done: %d records", records)
+			t.Fatalf("the migration is not done within %v: %d records; goroutines:\n%s", patience, records, goroutines())
 		}
 	}
 }
@@ -64,7 +61,7 @@ func TestMigrate(t *testing.T) {
 			return nil
 		}))
 		must(a.Snapshot(t.Context()))
-		must(a.Shutdown(context.Background()))
+		must(stop(a))
 	}
 	type Ware struct {
 		ID    string  `json:"id"`
@@ -129,13 +126,13 @@ func TestMigrate(t *testing.T) {
 	if body := call(t, a, "GET", "/wares/0100/history", "").body; !strings.Contains(body, `"price":10025`) {
 		t.Error(body)
 	}
-	must(a.Shutdown(context.Background()))
+	must(stop(a))
 	before := calls.Load()
 	a, wares, m = open()
 	must(a.Start(t.Context()))
 	awaitMigration(t, a, m)
 	check(a, wares)
-	must(a.Shutdown(context.Background()))
+	must(stop(a))
 	if calls.Load() != before {
 		t.Errorf("it was called %d times behind its end", calls.Load()-before)
 	}
@@ -162,7 +159,7 @@ func TestMigrateOthers(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if err := a.Shutdown(context.Background()); err != nil {
+	if err := stop(a); err != nil {
 		t.Fatal(err)
 	}
 	a = newApp(t, Config{Dir: dir})
@@ -245,7 +242,7 @@ func TestMigrateInCluster(t *testing.T) {
 	for i := range c.apps {
 		c.start(i)
 	}
-	<-halfway
+	closed(t, "the migration is half done", halfway)
 	was := c.leader()
 	c.stop(was)
 	c.start(was)

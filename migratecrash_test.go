@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/lithair/lithair-go/consensus"
 	"github.com/lithair/lithair-go/internal/disk"
 )
 
@@ -145,7 +144,7 @@ func TestMigrateCrash(t *testing.T) {
 			t.Fatal(err)
 		}
 		l.fill(t, many)
-		if err := a.Shutdown(context.Background()); err != nil {
+		if err := stop(a); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -170,6 +169,8 @@ func TestMigrateCrash(t *testing.T) {
 					case <-changed:
 					case <-off:
 						failed = true
+					case <-time.After(patience):
+						t.Fatalf("nothing changes behind %d of %d records, and the power is there; goroutines:\n%s", shown, many, goroutines())
 					}
 				}
 			}
@@ -222,7 +223,7 @@ func TestMigrateCrash(t *testing.T) {
 			if err := l.judge(many); err != nil {
 				t.Fatalf("call %d, pattern %d, at the end: %v", n, k, err)
 			}
-			if err := l.app.Shutdown(context.Background()); err != nil {
+			if err := stop(l.app); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -259,14 +260,14 @@ func TestMigrateLeaderCrash(t *testing.T) {
 	}
 	of(m.apps[m.leader()]).fill(t, many)
 	m.equal()
-	stop := func() {
+	allStop := func() {
 		for i, a := range m.apps {
 			if m.apps[i] = nil; a != nil {
 				powerless(a)
 			}
 		}
 	}
-	stop()
+	allStop()
 	migrates = true
 	points, handed := 0, 0
 	for i := 0; ; i++ {
@@ -277,15 +278,17 @@ func TestMigrateLeaderCrash(t *testing.T) {
 		}
 		var once sync.Once
 		waits, begin := make(chan struct{}), make(chan struct{})
+		goOn := sync.OnceFunc(func() { close(begin) })
+		t.Cleanup(goOn)                                                      // or a leader that waits could not be stopped
 		entered = func(string) { once.Do(func() { close(waits); <-begin }) } // the leader waits in its first record
 		for i := range m.cfgs {
 			m.start(i)
 		}
-		<-waits
+		closed(t, "a leader is at its first record", waits)
 		lead := m.leader()
 		fs := m.cfgs[lead].FS.(*disk.Sim)
 		off := cutPower(fs, n)
-		close(begin)
+		goOn()
 		old := m.apps[lead]
 		failed := false
 		for done := false; !done && !failed; {
@@ -297,10 +300,12 @@ func TestMigrateLeaderCrash(t *testing.T) {
 			case <-changed:
 			case <-off:
 				failed = true
+			case <-time.After(patience):
+				t.Fatalf("nothing changes behind %d of %d records, and the power is there; goroutines:\n%s", of(old).progress(), many, goroutines())
 			}
 		}
 		if !failed {
-			stop()
+			allStop()
 			break
 		}
 		points++
@@ -321,7 +326,7 @@ func TestMigrateLeaderCrash(t *testing.T) {
 			}
 		}
 		m.equal()
-		stop()
+		allStop()
 	}
 	t.Logf("%d power failures of the leader, behind %d another led; LITHAIR_LONG=%q", points, handed, os.Getenv("LITHAIR_LONG"))
 	if points == 0 || handed == 0 {
@@ -337,7 +342,7 @@ func TestMigrateDeposedLeader(t *testing.T) {
 		var mu sync.Mutex
 		var ledgers []*ledger
 		migrates := false
-		held, release := make(chan *App), make(chan struct{})
+		held, release := make(chan *App, 2), make(chan struct{})
 		stopsAt := map[string]bool{fmt.Sprintf("%04d", migrationBatch+3): true}
 		if back { // the next leader is held up as well, one batch later
 			stopsAt[fmt.Sprintf("%04d", 2*migrationBatch+3)] = true
@@ -357,6 +362,8 @@ func TestMigrateDeposedLeader(t *testing.T) {
 			l.register(a, migrates)
 			ledgers = append(ledgers, l)
 		})
+		goOn := sync.OnceFunc(func() { close(release) })
+		t.Cleanup(goOn) // or a leader that is held up could not be stopped
 		of := func(a *App) *ledger {
 			for _, l := range ledgers {
 				if l.app == a {
@@ -382,28 +389,18 @@ func TestMigrateDeposedLeader(t *testing.T) {
 			}
 			return -1
 		}
-		away := func(from, to int) {
-			t.Helper()
-			for v, changed := m.apps[to].cluster.Load().node.View(); uint64(v.Leader) != uint64(to+1); v, changed = m.apps[to].cluster.Load().node.View() {
-				_ = m.apps[from].cluster.Load().node.Transfer(consensus.NodeID(to + 1)) // again, where it was not up to date
-				select {
-				case <-changed:
-				case <-time.After(50 * time.Millisecond):
-				}
-			}
-		}
-		first := index(<-held)
+		first := index(receive(t, "a leader is held up", held))
 		second := (first + 1) % 3
-		away(first, second)
-		if back {
-			if at := index(<-held); at != second {
-				t.Fatalf("node %d migrates, node %d leads", at+1, second+1)
+		m.leads(second)
+		if back { // it is held up as well, or another one that leads by now
+			if at := index(receive(t, "the next leader is held up", held)); at == first {
+				t.Fatalf("node %d migrates, where it is held up", at+1)
 			}
-			away(second, first)
+			m.leads(first)
 		} else {
 			awaitMigration(t, m.apps[second], of(m.apps[second]).migration)
 		}
-		close(release)
+		goOn()
 		for i, a := range m.apps {
 			if got := awaitMigration(t, a, of(a).migration); got != many {
 				t.Errorf("node %d: %d records of %d", i+1, got, many)

@@ -51,7 +51,7 @@ func TestNotify(t *testing.T) {
 	await("WATCHDOG=1")
 	signals <- syscall.SIGTERM
 	await("STOPPING=1")
-	if code := <-done; code != 0 {
+	if code := receive(t, "the end", done); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
 }

@@ -118,14 +118,14 @@ func TestOperateRunning(t *testing.T) {
 	out := &lines{c: make(chan string, 100)}
 	done := make(chan int, 1)
 	go func() { done <- do(out, "log tail -from 1 -model note -n 2") }()
-	if text := <-out.c; !strings.Contains(text, `"text":"before"`) {
+	if text := receive(t, "the first line", out.c); !strings.Contains(text, `"text":"before"`) {
 		t.Errorf("first: %s", text)
 	}
 	put("behind")
-	if text := <-out.c; !strings.Contains(text, `"text":"behind"`) {
+	if text := receive(t, "the second line", out.c); !strings.Contains(text, `"text":"behind"`) {
 		t.Errorf("second: %s", text)
 	}
-	if code := <-done; code != 0 {
+	if code := receive(t, "the end of log tail", done); code != 0 {
 		t.Errorf("exit code %d: %s", code, out)
 	}
 }

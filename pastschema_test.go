@@ -2,7 +2,6 @@ package lithair
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"testing"
 
@@ -40,7 +39,7 @@ func TestPastUnderAnotherSchema(t *testing.T) {
 				must(a.Snapshot(t.Context()))
 			}
 		}
-		must(a.Shutdown(context.Background()))
+		must(stop(a))
 	}
 	type Ware struct {
 		ID    string  `json:"id"`
@@ -74,7 +73,7 @@ func TestPastUnderAnotherSchema(t *testing.T) {
 		look(a, wares, at, Ware{ID: "a", Euros: float64(n) + 0.5})
 	}
 	look(a, wares, now, Ware{"a", 9, 900})
-	must(a.Shutdown(context.Background()))
+	must(stop(a))
 
 	for n, at := range moments {
 		back := disk.NewSim(uint64(n))
@@ -89,7 +88,7 @@ func TestPastUnderAnotherSchema(t *testing.T) {
 		for k, at := range moments[:n+1] {
 			look(a, wares, at, Ware{ID: "a", Euros: float64(k) + 0.5})
 		}
-		must(a.Shutdown(context.Background()))
+		must(stop(a))
 	}
 	t.Logf("%d looks", looks)
 }

@@ -1,12 +1,11 @@
 package lithair
 
 import (
-	"context"
 	"errors"
 	"strings"
 	"testing"
-	"time"
 
+	"github.com/lithair/lithair-go/consensus"
 	"github.com/lithair/lithair-go/consensus/node"
 	"github.com/lithair/lithair-go/engine"
 	"github.com/lithair/lithair-go/eventlog"
@@ -70,27 +69,15 @@ func TestNodeWithAnotherStateIsFenced(t *testing.T) {
 		m.start(odd)
 		m.leader()
 		if leads {
-			for m.leader() != odd {
-				_ = m.apps[m.leader()].cluster.Load().node.Transfer(m.apps[odd].cluster.Load().cfg.id) // again, until it does
-				select {
-				case <-time.After(10 * time.Millisecond):
-				case <-t.Context().Done():
-					t.Fatal("it does not lead")
-				}
-			}
+			m.leads(odd)
 		}
 		c := m.apps[odd].cluster.Load()
-		for c.node.Fenced() == nil {
+		m.await("it is fenced", func() bool {
 			m.push(50)
-		}
+			return c.node.Fenced() != nil
+		})
 		m.push(10)
-		for m.leader() == odd { // it says that it is fenced first, and steps down then
-			select {
-			case <-time.After(time.Millisecond):
-			case <-t.Context().Done():
-				t.Fatal("a fenced node leads")
-			}
-		}
+		m.await("another node leads", func() bool { return m.leader() != odd }) // it says that it is fenced first, and steps down then
 		if got := call(t, m.apps[odd], "GET", "/api/notes?level=none", ""); got.StatusCode != 503 || !strings.Contains(got.body, "not that of the others") {
 			t.Errorf("it answers %d %.200s", got.StatusCode, got.body)
 		}
@@ -123,31 +110,19 @@ func TestNodeWithAnotherStateIsFenced(t *testing.T) {
 			t.Fatal(err)
 		}
 		m.start(odd)
-		for {
-			s := m.apps[m.leader()].cluster.Load().node.Status()
-			x, _ := s.Membership.Find(m.apps[odd].cluster.Load().cfg.id)
-			if x.Role == 1 && x.Incarnation != 0 {
-				break
-			}
-			select {
-			case <-time.After(5 * time.Millisecond):
-			case <-t.Context().Done():
-				t.Fatalf("it does not vote again: %+v", s)
-			}
-		}
+		m.await("it votes again", func() bool {
+			inc, role := m.incarnation(odd)
+			return inc != 0 && role == consensus.Voter
+		})
 		m.push(5)
 		m.equal()
 		if err := m.apps[odd].cluster.Load().node.Fenced(); err != nil {
 			t.Error(err)
 		}
-		if lead := m.apps[m.leader()].cluster.Load().node; lead.Differs() > 0 { // until all voters have had a common checkpoint
-			for lead.Differs() > 0 {
-				m.push(50)
-				if lead = m.apps[m.leader()].cluster.Load().node; t.Context().Err() != nil {
-					t.Fatal("the leader goes on to say that states differ")
-				}
-			}
-		}
+		m.await("the leader says that states do not differ any more", func() bool { // when all voters have had a common checkpoint
+			m.push(50)
+			return m.apps[m.leader()].cluster.Load().node.Differs() == 0
+		})
 		for i := range m.apps {
 			m.stop(i)
 		}
@@ -168,7 +143,7 @@ func TestReseedIsRefused(t *testing.T) {
 	if err := a.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := a.Shutdown(context.Background()); err != nil {
+	if err := stop(a); err != nil {
 		t.Fatal(err)
 	}
 	if err := Reseed(a.cfg.Dir); !errors.Is(err, node.ErrNoMember) {

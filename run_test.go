@@ -2,7 +2,7 @@ package lithair
 
 import (
 	"bytes"
-	"context"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -173,10 +173,14 @@ func TestMain(m *testing.M) {
 		a := New(Config{Name: "server", Dir: dir})
 		Model[note](a, "/api/notes")
 		a.Get("/slow", func(w *wire.Response, r *wire.Request) error {
-			time.Sleep(time.Second)
+			fmt.Fprintln(os.Stderr, "a request has come")
+			<-r.WatchClient().Done() // until the server stops
 			return w.Send(200, "text/plain", []byte("done"))
 		})
-		a.Get("/stuck", func(w *wire.Response, r *wire.Request) error { select {} })
+		a.Get("/stuck", func(w *wire.Response, r *wire.Request) error {
+			fmt.Fprintln(os.Stderr, "a request has come")
+			select {}
+		})
 		os.Args = append(os.Args[:1], "-log-format", "json")
 		a.Run("127.0.0.1:0")
 		os.Exit(0)
@@ -191,6 +195,9 @@ type process struct {
 	url string
 	mu  sync.Mutex
 	out strings.Builder
+
+	ended chan struct{} // closed when err is what Wait has returned
+	err   error
 }
 
 // Write collects the program's output, and finds its URL there.
@@ -218,15 +225,44 @@ func spawn(t *testing.T, env ...string) *process {
 	if err := p.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { p.Process.Kill() })
-	for {
-		if out, url := p.text(); url != "" {
-			return p
-		} else if p.Process.Signal(syscall.Signal(0)) != nil {
-			t.Fatal(out)
+	p.ended = make(chan struct{})
+	go func() {
+		defer close(p.ended)
+		p.err = p.Wait()
+	}()
+	t.Cleanup(func() {
+		p.Process.Kill()
+		<-p.ended
+	})
+	over := false
+	awaitOr(t, func() string { out, _ := p.text(); return "the program serves:\n" + out }, func() bool {
+		select {
+		case <-p.ended:
+			over = true
+		default:
 		}
-		time.Sleep(5 * time.Millisecond)
+		_, url := p.text()
+		return url != "" || over
+	})
+	if out, url := p.text(); url == "" {
+		t.Fatalf("%v\n%s", p.err, out)
 	}
+	return p
+}
+
+// end waits until the program has ended, and returns what Wait has. One that does not end says where it is.
+func (p *process) end(t *testing.T) error {
+	t.Helper()
+	select {
+	case <-p.ended:
+		return p.err
+	case <-time.After(patience):
+	}
+	p.Process.Signal(syscall.SIGQUIT)
+	closed(t, "the end of a program that prints its stacks", p.ended)
+	out, _ := p.text()
+	t.Fatalf("the program does not end within %v:\n%s", patience, out)
+	return nil
 }
 
 // get asks for a path and reports the body, or the error.
@@ -238,6 +274,7 @@ func (p *process) get(path string) chan string {
 		got <- err.Error()
 		return got
 	}
+	c.SetDeadline(time.Now().Add(patience))
 	io.WriteString(c, "GET "+path+" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
 	go func() {
 		b, _ := io.ReadAll(c)
@@ -250,27 +287,22 @@ func (p *process) get(path string) chan string {
 // waitFor waits until the program has printed something.
 func (p *process) waitFor(t *testing.T, text string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	for ctx.Err() == nil {
-		if out, _ := p.text(); strings.Contains(out, text) {
-			return
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
-	out, _ := p.text()
-	t.Fatalf("%q was not printed:\n%s", text, out)
+	out := ""
+	awaitOr(t, func() string { return fmt.Sprintf("%q in what is printed:\n%s", text, out) }, func() bool {
+		out, _ = p.text()
+		return strings.Contains(out, text)
+	})
 }
 
 func TestSIGTERMFinishesWhatIsInFlight(t *testing.T) {
 	p := spawn(t)
 	slow := p.get("/slow")
-	time.Sleep(100 * time.Millisecond) // the request is on its way; nothing tells when it has arrived
+	p.waitFor(t, "a request has come")
 	p.Process.Signal(syscall.SIGTERM)
-	if got := <-slow; !strings.HasSuffix(got, "done") {
+	if got := receive(t, "the answer", slow); !strings.HasSuffix(got, "done") {
 		t.Errorf("the request in flight got %q", got)
 	}
-	if err := p.Wait(); err != nil {
+	if err := p.end(t); err != nil {
 		out, _ := p.text()
 		t.Errorf("%v\n%s", err, out)
 	}
@@ -279,11 +311,11 @@ func TestSIGTERMFinishesWhatIsInFlight(t *testing.T) {
 func TestTheSecondSignalStopsAtOnce(t *testing.T) {
 	p := spawn(t)
 	p.get("/stuck")
-	time.Sleep(100 * time.Millisecond)
+	p.waitFor(t, "a request has come")
 	p.Process.Signal(syscall.SIGINT)
 	p.waitFor(t, `"stopping"`)
 	p.Process.Signal(syscall.SIGTERM)
-	p.Wait()
+	p.end(t)
 	out, _ := p.text()
 	if code := p.ProcessState.ExitCode(); code != 3 || !strings.Contains(out, "second signal") {
 		t.Errorf("exit code %d\n%s", code, out)

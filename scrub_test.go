@@ -9,20 +9,6 @@ import (
 	"time"
 )
 
-// await waits until a condition holds.
-func await(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	for end := time.After(30 * time.Second); !holds(); {
-		select {
-		case <-end:
-			t.Fatal(what)
-		case <-tick.C:
-		}
-	}
-}
-
 // TestScrub: damage in what nobody reads is found while the application runs.
 func TestScrub(t *testing.T) {
 	dir := t.TempDir()

@@ -32,7 +32,7 @@ func shelf(t testing.TB, n int) (*App, *Collection[book], []book) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := a.Shutdown(context.Background()); err != nil {
+		if err := stop(a); err != nil {
 			t.Error(err)
 		}
 	})
@@ -199,7 +199,7 @@ func TestALongScanSeesOneVersion(t *testing.T) {
 		}
 	}
 	stop.Store(true)
-	if err := <-done; err != nil {
+	if err := receive(t, "the end of the writer", done); err != nil {
 		t.Error(err)
 	}
 }

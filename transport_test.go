@@ -121,7 +121,7 @@ func TestSIGHUPReloadsCertificates(t *testing.T) {
 		t.Errorf("serial number %d after SIGHUP", n)
 	}
 	p.Process.Signal(syscall.SIGTERM)
-	if err := p.Wait(); err != nil {
+	if err := p.end(t); err != nil {
 		t.Error(err)
 	}
 }

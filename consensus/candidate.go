@@ -5,6 +5,9 @@ package consensus
 func (r *Replica) stand(byTransfer bool) {
 	must(r.role != Leader, "a leader stands for election in term %d", r.term)
 	r.failForwarded()
+	if r.role == Candidate { // a quorum was willing, and did not vote in time
+		r.undone = min(r.undone+1, maxUndone)
+	}
 	r.lead, r.elapsed, r.votes, r.byTransfer = 0, 0, map[NodeID]bool{}, byTransfer
 	r.spreadTimeout()
 	if byTransfer {

@@ -7,7 +7,7 @@ package consensus
 func (r *Replica) becomeLeader() {
 	must(r.vote == r.cfg.ID && r.hardNumber <= r.persisted, "leading term %d without a durable vote for itself", r.term)
 	r.role, r.lead, r.votes = Leader, r.cfg.ID, nil
-	r.elapsed, r.beat, r.seq = 0, 0, 0
+	r.elapsed, r.undone, r.beat, r.seq = 0, 0, 0, 0
 	r.peers, r.asked, r.early = map[NodeID]*progress{}, nil, nil
 	r.uncommitted, r.sizes = 0, nil
 	r.wanted, r.raisedAt = 0, 0

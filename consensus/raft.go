@@ -33,6 +33,7 @@ type Replica struct {
 
 	elapsed int // ticks: followers since they heard of a leader, leaders since the last check of the quorum
 	timeout int // ticks at which a follower stands
+	undone  int // elections since a leader was known that were not decided in time, up to maxUndone
 	beat    int // leader: ticks since the last heartbeat
 
 	// Follower.
@@ -277,13 +278,22 @@ func (r *Replica) becomeFollower(term uint64, lead NodeID) {
 	}
 	r.role, r.lead, r.votes, r.leaderGone = Follower, lead, nil, false
 	r.elapsed = 0
+	if lead != 0 {
+		r.undone = 0
+	}
 	r.spreadTimeout()
 }
 
+// maxUndone is how often the wait before an election is doubled.
+const maxUndone = 4
+
 // spreadTimeout draws the ticks after which this replica stands: between one and two election
-// timeouts (§3.4), later for each priority below the highest.
+// timeouts (§3.4), later for each priority below the highest. Each election that was not decided
+// doubles the wait: where disks take an election timeout for a vote, waits that stay as they are
+// would end each election before its votes are durable.
 func (r *Replica) spreadTimeout() {
-	r.timeout = r.cfg.ElectionTicks + r.chance.below(r.cfg.ElectionTicks)
+	wait := r.cfg.ElectionTicks << r.undone
+	r.timeout = wait + r.chance.below(wait)
 	c := r.log.config()
 	if me, ok := c.Find(r.cfg.ID); ok && me.Priority < c.top {
 		r.timeout += r.cfg.ElectionTicks

@@ -14,6 +14,7 @@ import (
 
 	"github.com/lithair/lithair-go/consensus"
 	"github.com/lithair/lithair-go/consensus/node"
+	"github.com/lithair/lithair-go/internal/disk"
 	"github.com/lithair/lithair-go/jsonx"
 	"github.com/lithair/lithair-go/live"
 	"github.com/lithair/lithair-go/rest"
@@ -157,6 +158,7 @@ type appRooms struct {
 	first    uint64 // what is added to the number of a connection, so that another start has others
 	conns    map[rooms.ConnID]*live.Conn
 	listener net.Listener
+	stop     func() // of saveEpoch; nil when that is not needed
 	serving  sync.WaitGroup
 }
 
@@ -460,8 +462,15 @@ func (a *App) startRooms() error {
 		return err
 	}
 	epoch := max(uint64(time.Now().UnixNano()), last+1)
-	if err := (lazyPositions{a}).Save(roomPosition, epoch); err != nil {
+	err = (lazyPositions{a}).Save(roomPosition, epoch)
+	if err != nil && !disk.IsFull(err) {
 		return err
+	}
+	if err != nil { // what is in memory can be served, and read
+		a.log.Warn("the epoch of rooms cannot be saved and will be when there is room; until then the clock alone tells it from that of another start", "error", err)
+		ctx, stop := context.WithCancel(context.Background())
+		s.stop = stop
+		s.serving.Go(func() { s.saveEpoch(ctx, epoch) })
 	}
 	cfg := rooms.HubConfig{Sink: s, Logger: a.log, Core: rooms.CoreConfig{Self: 1, Epoch: epoch, Options: func(name string) *rooms.Options {
 		if r, _, err := s.find(Principal{}, name); err == nil {
@@ -487,6 +496,24 @@ func (a *App) startRooms() error {
 	return nil
 }
 
+// saveEpoch saves the epoch of this start as soon as the disk has room.
+func (s *appRooms) saveEpoch(ctx context.Context, epoch uint64) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(time.Second):
+		}
+		err := (lazyPositions{s.app}).Save(roomPosition, epoch)
+		if err == nil {
+			return
+		}
+		if !disk.IsFull(err) {
+			s.app.log.Error("the epoch of rooms cannot be saved", "error", err)
+		}
+	}
+}
+
 // accept takes streams of other nodes.
 func (s *appRooms) accept(hub *rooms.Hub) {
 	for {
@@ -506,8 +533,12 @@ func (s *appRooms) accept(hub *rooms.Hub) {
 // closeRooms ends what startRooms began.
 func (a *App) closeRooms() error {
 	s := &a.rooms
+	if s.stop != nil {
+		s.stop()
+	}
 	hub := s.running()
 	if hub == nil {
+		s.serving.Wait()
 		return nil
 	}
 	var err error

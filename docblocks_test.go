@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -108,15 +109,19 @@ func ports(t *testing.T, text string) string {
 	t.Helper()
 	free := map[string]string{}
 	return regexp.MustCompile(`127\.0\.0\.1:\d+`).ReplaceAllStringFunc(text, func(at string) string {
+		for range 100 { // below the ports that systems give out by themselves: there, somebody's connection could take it
+			if free[at] != "" {
+				break
+			}
+			if l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", 10000+rand.IntN(20000))); err == nil {
+				free[at] = l.Addr().String()
+				if err := l.Close(); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
 		if free[at] == "" {
-			l, err := net.Listen("tcp", "127.0.0.1:0")
-			if err != nil {
-				t.Fatal(err)
-			}
-			free[at] = l.Addr().String()
-			if err := l.Close(); err != nil {
-				t.Fatal(err)
-			}
+			t.Fatal("no port is free")
 		}
 		return free[at]
 	})

@@ -55,12 +55,7 @@ func exists(path string) bool { _, err := os.Stat(path); return err == nil }
 // freeAddr returns an address that nobody listened at a moment ago.
 func freeAddr(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
+	return fmt.Sprint("127.0.0.1:", freePort(t))
 }
 
 func awaitListener(t *testing.T, addr string) {

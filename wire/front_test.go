@@ -118,14 +118,19 @@ func (f *front) since(n int) string {
 	return strings.Join(f.lines[min(n, len(f.lines)):], " | ")
 }
 
+// freePort finds a port that nobody listens at, below those that systems give out by themselves:
+// there, somebody's connection could take it before the proxy does.
 func freePort(t testing.TB) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", 10000+rand.IntN(20000)))
+		if err == nil {
+			defer l.Close()
+			return l.Addr().(*net.TCPAddr).Port
+		}
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	t.Fatal("no port is free")
+	return 0
 }
 
 // start runs a proxy until the test ends, and waits until it accepts.

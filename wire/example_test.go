@@ -164,7 +164,7 @@ func ExampleConn_Park() {
 					conn.Close()
 					return
 				}
-				if conn.Park(func() { b = receive(conn); turn() }) {
+				if conn.Park(wire.SleeperFunc(func() { b = receive(conn); turn() })) {
 					return // and come back when there is more
 				}
 				b = receive(conn)

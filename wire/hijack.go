@@ -3,7 +3,6 @@ package wire
 import (
 	"errors"
 	"net"
-	"sync"
 	"syscall"
 	"time"
 )
@@ -12,13 +11,22 @@ import (
 // net.Conn, and as safe for concurrent use.
 type Conn struct {
 	net.Conn
-	srv *Server
-	raw syscall.RawConn // nil where it cannot be parked
-
-	mu     sync.Mutex
-	wake   func() // under mu; nil unless parked
-	ticket ticket // under mu
+	raw    syscall.RawConn // nil where it cannot be parked
+	parker *parker
+	ticket ticket // the last one; under the parker's lock
 }
+
+// Sleeper is who waits while a connection is parked.
+type Sleeper interface {
+	// Awake is called in a goroutine of its own, once.
+	Awake()
+}
+
+// SleeperFunc is a function as a Sleeper.
+type SleeperFunc func()
+
+// Awake calls f.
+func (f SleeperFunc) Awake() { f() }
 
 // NetConn returns the connection as package net or crypto/tls knows it.
 func (c *Conn) NetConn() net.Conn { return c.Conn }
@@ -37,51 +45,29 @@ func (c *Conn) SyscallConn() (syscall.RawConn, error) {
 }
 
 // Park lets a connection wait for bytes without a goroutine: when there is something to
-// read (bytes, or the end of the stream), or the connection is closed, wake is called,
-// once, in a goroutine of its own. Until then nobody may read from the connection;
-// writing is permitted. Read deadlines do not wake it.
+// read (bytes, or the end of the stream), or the connection is closed, s is woken, once.
+// Until then nobody may read from the connection; writing is permitted. Read deadlines do
+// not wake it.
 //
 // Only TCP and Unix sockets can be parked, on Linux. Elsewhere, and when the connection
-// is parked or closed, Park returns false and wake is not called: the caller keeps its
+// is parked or closed, Park returns false and s is not woken: the caller keeps its
 // goroutine and reads. What the caller has read ahead is the caller's to handle first.
-func (c *Conn) Park(wake func()) bool {
-	if c.raw == nil || wake == nil {
+func (c *Conn) Park(s Sleeper) bool {
+	if c.raw == nil || s == nil {
 		return false
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.wake != nil {
-		return false
-	}
-	t, err := c.srv.parker.reserve(c)
+	t, err := c.parker.reserveIn(&c.ticket, s)
 	if err != nil {
 		return false
 	}
-	c.wake, c.ticket = wake, t
-	if c.srv.parker.arm(c.raw, t, parkRead) != nil && c.srv.parker.cancel(t) {
-		c.wake = nil
-		return false
-	}
-	return true
-}
-
-// awake is called when the socket's event has come.
-func (c *Conn) awake() {
-	c.mu.Lock()
-	wake := c.wake
-	c.wake = nil
-	c.mu.Unlock()
-	wake()
+	return c.parker.arm(c.raw, t, parkRead) == nil || !c.parker.cancel(t) // closed meanwhile: Close may have woken it
 }
 
 // Close closes the connection. One that is parked is woken.
 func (c *Conn) Close() error {
 	err := c.Conn.Close()
-	c.mu.Lock()
-	parked := c.wake != nil && c.srv.parker.cancel(c.ticket)
-	c.mu.Unlock()
-	if parked {
-		go c.awake()
+	if s := c.parker.cancelIn(&c.ticket); s != nil {
+		go s.Awake()
 	}
 	return err
 }
@@ -116,5 +102,5 @@ func (c *conn) hijack() (net.Conn, []byte, error) {
 		c.srv.forget(c.link)
 	}
 	c.hijacked = true
-	return &Conn{Conn: nc, srv: c.srv, raw: raw}, append([]byte(nil), c.in[c.from:c.to]...), nil
+	return &Conn{Conn: nc, raw: raw, parker: &c.srv.parker}, append([]byte(nil), c.in[c.from:c.to]...), nil
 }

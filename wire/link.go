@@ -150,8 +150,8 @@ func (l *link) park() bool {
 	return !s.closing.Load() || !s.parker.cancel(t)
 }
 
-// awake goes on with a parked connection that can be read.
-func (l *link) awake() {
+// Awake goes on with a parked connection that can be read.
+func (l *link) Awake() {
 	l.srv.keeper.add(l)
 	l.serve()
 }
@@ -171,7 +171,7 @@ func (l *link) dismiss(t ticket) {
 	if l.grace() == 0 {
 		l.unpark(t)
 	} else if l.srv.parker.cancel(t) {
-		go l.awake()
+		go l.Awake()
 	}
 }
 

@@ -3,6 +3,7 @@
 package wire
 
 import (
+	"errors"
 	"os"
 	"sync"
 	"syscall"
@@ -21,18 +22,23 @@ import (
 type parker struct {
 	mu      sync.Mutex
 	cur     *epoll // nil while nothing was parked
-	slots   []parkSlot
-	free    []uint32 // slots without a sleeper
+	blocks  []*slotBlock
+	free    uint32 // the first slot without a sleeper, counted from 1; 0: none
+	parked  int    // slots with one
 	retired bool
 }
 
-type parkSlot struct {
-	gen     uint32
-	sleeper sleeper // nil: free
-}
+// slotBlock is how many slots are made at a time: they stay where they are, so that more
+// of them leave nothing behind.
+type slotBlock [1 << slotBits]parkSlot
 
-// sleeper is who is parked. Its awake is called in a goroutine of its own.
-type sleeper interface{ awake() }
+const slotBits = 8
+
+type parkSlot struct {
+	sleeper Sleeper // nil: free
+	gen     uint32
+	next    uint32 // of the free slots, as in parker.free
+}
 
 // ticket names what was parked, once. The zero ticket names nothing.
 type ticket struct{ slot, gen uint32 }
@@ -46,9 +52,16 @@ const (
 )
 
 // reserve gives a sleeper a slot.
-func (p *parker) reserve(s sleeper) (ticket, error) {
+func (p *parker) reserve(s Sleeper) (ticket, error) { return p.reserveIn(new(ticket), s) }
+
+// reserveIn is reserve for who keeps the ticket where others find it, to cancel it. The one
+// that is there must be void: else somebody is parked under it.
+func (p *parker) reserveIn(at *ticket, s Sleeper) (ticket, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.holds(*at) {
+		return ticket{}, errParked
+	}
 	if p.cur == nil {
 		e, err := p.open()
 		if err != nil {
@@ -56,16 +69,41 @@ func (p *parker) reserve(s sleeper) (ticket, error) {
 		}
 		p.cur = e
 	}
-	if len(p.free) == 0 {
-		p.slots = append(p.slots, parkSlot{})
-		p.free = append(p.free, uint32(len(p.slots)-1))
+	if p.free == 0 {
+		p.grow()
 	}
-	i := p.free[len(p.free)-1]
-	p.free = p.free[:len(p.free)-1]
-	slot := &p.slots[i]
+	i := p.free - 1
+	slot := p.slot(i)
+	p.free = slot.next
+	p.parked++
 	slot.gen++
 	slot.sleeper = s
-	return ticket{i, slot.gen}, nil
+	*at = ticket{i, slot.gen}
+	return *at, nil
+}
+
+var errParked = errors.New("wire: the connection is parked")
+
+func (p *parker) slot(i uint32) *parkSlot { return &p.blocks[i>>slotBits][i&(1<<slotBits-1)] }
+
+// grow makes a block of free slots.
+func (p *parker) grow() {
+	b := new(slotBlock)
+	first := uint32(len(p.blocks)) << slotBits
+	for i := range b {
+		b[i].next = p.free
+		p.free = first + uint32(i) + 1
+	}
+	p.blocks = append(p.blocks, b)
+}
+
+// holds says whether somebody is parked under a ticket. mu is held.
+func (p *parker) holds(t ticket) bool {
+	if int(t.slot>>slotBits) >= len(p.blocks) {
+		return false
+	}
+	slot := p.slot(t.slot)
+	return slot.gen == t.gen && slot.sleeper != nil
 }
 
 // arm has the sleeper of a ticket woken by a socket's event.
@@ -76,40 +114,61 @@ func (p *parker) arm(raw syscall.RawConn, t ticket, events uint32) error {
 	if e == nil {
 		return os.ErrClosed // the ticket was cancelled, too
 	}
-	ev := syscall.EpollEvent{Events: events, Fd: int32(t.slot), Pad: int32(t.gen)}
-	var ctl error
-	err := raw.Control(func(fd uintptr) {
-		// Whether it was registered before is for the kernel to know: the descriptor may
-		// be new, or the instance.
-		if ctl = e.ctl(syscall.EPOLL_CTL_MOD, fd, &ev); ctl == syscall.ENOENT {
-			ctl = e.ctl(syscall.EPOLL_CTL_ADD, fd, &ev)
-		}
-	})
-	if err != nil {
+	a := armings.Get().(*arming)
+	defer armings.Put(a)
+	a.epoll, a.event = e.fd, syscall.EpollEvent{Events: events, Fd: int32(t.slot), Pad: int32(t.gen)}
+	if err := raw.Control(a.do); err != nil {
 		return err
 	}
-	return ctl
+	return a.err
+}
+
+// arming registers a socket with an epoll instance. It is used again: what RawConn.Control
+// is given would have to be allocated each time.
+type arming struct {
+	epoll int
+	event syscall.EpollEvent
+	err   error
+	do    func(fd uintptr) // register, made once
+}
+
+var armings = sync.Pool{New: func() any {
+	a := new(arming)
+	a.do = a.register
+	return a
+}}
+
+// register leaves it to the kernel to know whether the socket was registered before: the
+// descriptor may be new, or the instance.
+func (a *arming) register(fd uintptr) {
+	a.err = syscall.EpollCtl(a.epoll, syscall.EPOLL_CTL_MOD, int(fd), &a.event)
+	if a.err == syscall.ENOENT {
+		a.err = syscall.EpollCtl(a.epoll, syscall.EPOLL_CTL_ADD, int(fd), &a.event)
+	}
 }
 
 // cancel takes a ticket back; false: its sleeper has been woken, or it was cancelled.
 // After true, the sleeper will not be woken.
-func (p *parker) cancel(t ticket) bool {
+func (p *parker) cancel(t ticket) bool { return p.cancelIn(&t) != nil }
+
+// cancelIn is cancel for a ticket that reserveIn has set. It returns the sleeper.
+func (p *parker) cancelIn(at *ticket) Sleeper {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.take(t) != nil
+	return p.take(*at)
 }
 
 // take empties a ticket's slot and returns its sleeper; nil when the ticket is void.
-func (p *parker) take(t ticket) sleeper {
-	if int(t.slot) >= len(p.slots) || p.slots[t.slot].gen != t.gen {
+func (p *parker) take(t ticket) Sleeper {
+	if !p.holds(t) {
 		return nil
 	}
-	slot := &p.slots[t.slot]
+	slot := p.slot(t.slot)
 	s := slot.sleeper
-	if slot.sleeper = nil; s != nil {
-		p.free = append(p.free, t.slot)
-		p.closeUnused()
-	}
+	slot.sleeper, slot.next = nil, p.free
+	p.free = t.slot + 1
+	p.parked--
+	p.closeUnused()
 	return s
 }
 
@@ -127,7 +186,7 @@ func (p *parker) retire() {
 }
 
 func (p *parker) closeUnused() bool {
-	if !p.retired || p.cur == nil || len(p.free) < len(p.slots) {
+	if !p.retired || p.cur == nil || p.parked > 0 {
 		return false
 	}
 	p.cur.file.SetReadDeadline(longAgo) // wakes its goroutine, which then closes it
@@ -141,7 +200,7 @@ type epoll struct {
 	fd     int           // valid while file is open
 	done   chan struct{} // closed when the goroutine has ended
 	events [128]syscall.EpollEvent
-	woken  []sleeper
+	woken  []Sleeper
 }
 
 func (p *parker) open() (*epoll, error) {
@@ -167,10 +226,6 @@ func (p *parker) open() (*epoll, error) {
 	return e, nil
 }
 
-func (e *epoll) ctl(op int, fd uintptr, ev *syscall.EpollEvent) error {
-	return syscall.EpollCtl(e.fd, op, int(fd), ev)
-}
-
 // collect wakes those whose events have come; false: wait for more.
 func (p *parker) collect(e *epoll) bool {
 	for {
@@ -190,7 +245,7 @@ func (p *parker) collect(e *epoll) bool {
 		}
 		p.mu.Unlock()
 		for _, s := range e.woken {
-			go s.awake()
+			go s.Awake()
 		}
 		clear(e.woken)
 		if n < len(e.events) {

@@ -110,12 +110,91 @@ func TestTicketsAreUsedOnce(t *testing.T) {
 	}
 }
 
+// TestSlotsAreUsedAgain: more than a block of tickets, each of its own, and no more slots
+// for others once they were cancelled.
+func TestSlotsAreUsedAgain(t *testing.T) {
+	var p parker
+	defer p.retire()
+	const n = 3<<slotBits - 1
+	blocks, seen := 0, map[ticket]bool{}
+	for round := range 3 {
+		var all []ticket
+		for range n {
+			a, err := p.reserve(waker{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if a == (ticket{}) || seen[a] {
+				t.Fatalf("%v was given out before", a)
+			}
+			seen[a] = true
+			all = append(all, a)
+		}
+		if blocks = max(blocks, len(p.blocks)); blocks != 3 || p.parked != n {
+			t.Fatalf("round %d: %d blocks, %d parked", round, blocks, p.parked)
+		}
+		for i := range all { // in an order of its own
+			if a := all[i*(n/2)%n]; !p.cancel(a) || p.cancel(a) {
+				t.Fatalf("%v is not cancelled once", a)
+			}
+		}
+		if p.parked != 0 {
+			t.Errorf("%d are still parked", p.parked)
+		}
+	}
+}
+
+// TestParkBesideClose: whoever parks while the connection is closed is woken once, or told
+// that it is not parked.
+func TestParkBesideClose(t *testing.T) {
+	out := make(chan *Conn, 1)
+	addr, s := serveCases(t, func(cfg *Config) {
+		cfg.Handler = func(w *Response, r *Request) error {
+			nc, _, err := r.Hijack()
+			if err == nil {
+				out <- nc.(*Conn)
+			}
+			return err
+		}
+	})
+	var parked, refused int
+	for range 300 {
+		c, peer := hijacked(t, s, func() net.Conn {
+			nc, err := net.Dial("tcp", addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return nc
+		}, out)
+		var woken atomic.Int32
+		closed := make(chan error, 1)
+		go func() { closed <- c.Close() }()
+		if c.Park(SleeperFunc(func() { woken.Add(1) })) {
+			parked++
+			until(t, "it is woken", func() bool { return woken.Load() == 1 })
+		} else {
+			refused++
+		}
+		if err := <-closed; err != nil {
+			t.Fatal(err)
+		}
+		s.parker.mu.Lock()
+		left := s.parker.parked
+		s.parker.mu.Unlock()
+		if left != 0 || woken.Load() > 1 {
+			t.Fatalf("%d are parked, woken %d times", left, woken.Load())
+		}
+		peer.Close()
+	}
+	t.Logf("%d parked, %d refused", parked, refused)
+}
+
 type waker struct {
 	c chan int
 	n int
 }
 
-func (w waker) awake() { w.c <- w.n }
+func (w waker) Awake() { w.c <- w.n }
 
 // socketpair returns two connected sockets.
 func socketpair() (a, b net.Conn, err error) {
@@ -147,7 +226,7 @@ func TestConnParkOutlivesTheServer(t *testing.T) {
 	c, peer := hijacked(t, s, func() net.Conn { nc, _ := net.Dial("tcp", addr); return nc }, out)
 	defer peer.Close()
 	var woken atomic.Int32
-	if !c.Park(func() { woken.Add(1) }) {
+	if !c.Park(SleeperFunc(func() { woken.Add(1) })) {
 		t.Fatal("not parked")
 	}
 	if err := s.Shutdown(t.Context()); err != nil {
@@ -161,7 +240,7 @@ func TestConnParkOutlivesTheServer(t *testing.T) {
 	if left != nil {
 		t.Error("the epoll instance is still open")
 	}
-	if !c.Park(func() { woken.Add(1) }) { // opens another
+	if !c.Park(SleeperFunc(func() { woken.Add(1) })) { // opens another
 		t.Fatal("not parked")
 	}
 	c.Close()

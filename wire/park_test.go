@@ -276,7 +276,7 @@ func TestConnPark(t *testing.T) {
 		c, peer := hijacked(t, s, dial, out)
 		until(t, "the server forgets it", func() bool { return s.Conns() == 0 })
 		woken := make(chan bool, 2)
-		wake := func() { woken <- true }
+		wake := SleeperFunc(func() { woken <- true })
 		if c.raw == nil {
 			if c.Park(wake) {
 				t.Fatal("parked what cannot be")

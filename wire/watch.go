@@ -92,8 +92,8 @@ func (c *conn) watchSocket(w *watch) {
 	}
 }
 
-// awake is called when the peer has ended its stream.
-func (w *watch) awake() { w.end(ErrClientGone) }
+// Awake is called when the peer has ended its stream.
+func (w *watch) Awake() { w.end(ErrClientGone) }
 
 // lookOut waits for the client's next byte, or for its end.
 func (c *conn) lookOut(w *watch) {

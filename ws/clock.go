@@ -21,37 +21,32 @@ type clock struct {
 
 const (
 	clockTick  = 25 * time.Millisecond
-	clockSlots = 1024 // ticks; a power of two: half a minute
+	clockSlots = 1024    // ticks; a power of two: half a minute
+	maxWatch   = 1 << 30 // ticks, ten months: ticks are compared where they go round
 )
 
 // theClock serves everything: a second one would only tick beside it.
-var theClock = &clock{}
+var theClock = &clock{origin: time.Now()}
 
 // ring is a doubly linked list; its nodes are connections.
 type ring struct{ first *Conn }
 
-// watched is a connection's place with the clock, under the clock's lock.
-type watched struct {
-	prev, next *Conn
-	when       int64 // tick at which to look; 0: nowhere
-}
-
 func (c *clock) now() int64 { return int64(time.Since(c.origin) / clockTick) }
 
 func ticks(d time.Duration) int64 { return max(int64((d+clockTick-1)/clockTick), 1) }
+
+// due says whether a connection is to be looked at by then.
+func (n *Conn) due(tick int64) bool { return int32(n.when-uint32(tick)) <= 0 }
 
 // watch has a connection looked at after a time. One that is watched already is looked at
 // at the earlier time.
 func (c *clock) watch(n *Conn, after time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.origin.IsZero() {
-		c.origin = time.Now()
-	}
 	now := c.now()
-	when := now + ticks(after)
+	when := now + min(ticks(after), maxWatch)
 	if n.when != 0 {
-		if n.when <= when {
+		if n.due(when) {
 			return
 		}
 		c.remove(n)
@@ -72,8 +67,11 @@ func (c *clock) arm() {
 }
 
 func (c *clock) insert(n *Conn, when int64) {
-	s := &c.slots[when%clockSlots]
-	n.when = when
+	if uint32(when) == 0 {
+		when++ // as 0 says nowhere
+	}
+	n.when = uint32(when)
+	s := c.slot(n)
 	n.prev, n.next = nil, s.first
 	if s.first != nil {
 		s.first.prev = n
@@ -82,11 +80,14 @@ func (c *clock) insert(n *Conn, when int64) {
 	c.members++
 }
 
+// slot is where a connection is that is looked at when its time has come.
+func (c *clock) slot(n *Conn) *ring { return &c.slots[n.when%clockSlots] }
+
 func (c *clock) remove(n *Conn) {
 	if n.prev != nil {
 		n.prev.next = n.next
 	} else {
-		c.slots[n.when%clockSlots].first = n.next
+		c.slot(n).first = n.next
 	}
 	if n.next != nil {
 		n.next.prev = n.prev
@@ -112,7 +113,7 @@ func (c *clock) sweep() {
 	for t := max(c.at+1, now-clockSlots+1); t <= now; t++ {
 		for n := c.slots[t%clockSlots].first; n != nil; {
 			next := n.next
-			if n.when <= now {
+			if n.due(now) {
 				c.remove(n)
 				due = append(due, n)
 			}

@@ -91,6 +91,7 @@ type settings struct {
 	protocols []string // what was offered, or is spoken
 	log       *slog.Logger
 	clock     *clock
+	client    bool
 	server    *Server // nil: a client's
 }
 

@@ -24,24 +24,21 @@ type Conn struct {
 	nc  net.Conn
 	set *settings
 
-	packing  packing
-	client   bool
-	byHand   bool  // it is a socket that is read and written inside RawConn
-	parks    bool  // it can wait without a goroutine
-	protocol uint8 // in set.protocols, from 1; 0: none
-
 	handler atomic.Pointer[Handler] // nil: it is read by Read
 	out     outbox
 	*intake // of the goroutine that reads; nil while it is parked
 
-	// The order of what follows leaves no gaps: a connection that is parked is little else.
+	// A connection that is parked is little else than this, so the order leaves no gaps.
 	is         flags
-	turns      atomic.Uint32 // rises when something comes; odd while a handler is at work
-	rested     uint32        // tick when it was parked last; of that goroutine
-	windowHeld atomic.Int32  // bytes of in.window
-	watched                  // where the clock has it
-	life       life          // of the clock
-	index      int32         // in the server's list; under the server's lock
+	windowHeld atomic.Int32 // bytes of in.window
+	deflate    deflate
+	protocol   uint8  // in set.protocols, from 1; 0: none
+	byHand     bool   // it is a socket that is read and written inside RawConn
+	parks      bool   // it can wait without a goroutine
+	life       life   // of the clock
+	index      int32  // in the server's list; under the server's lock
+	when       uint32 // tick at which the clock looks; 0: nowhere
+	prev, next *Conn  // where the clock has it; under its lock, like when
 
 	mu    sync.Mutex
 	fate  *fate // nil: it is open and nobody waits for the end
@@ -63,6 +60,9 @@ const (
 	dead                       // it was cut off, or has ended
 	reading                    // a Read waits for the other side
 	awake                      // a goroutine is there for a handler; without it: parked
+	working                    // a handler is at work
+	stirred                    // something has come since the clock looked
+	rested                     // it was parked since the clock looked at it awake
 )
 
 func (f *flags) has(flag uint32) bool { return f.bits.Load()&flag != 0 }
@@ -72,28 +72,36 @@ func (f *flags) set(flag uint32) (was bool) { return f.bits.Or(flag)&flag != 0 }
 
 func (f *flags) clear(flag uint32) { f.bits.And(^flag) }
 
+// mark sets a flag that is set as a rule.
+func (f *flags) mark(flag uint32) {
+	if !f.has(flag) {
+		f.bits.Or(flag)
+	}
+}
+
+// take clears a flag and says whether it was set.
+func (f *flags) take(flag uint32) bool { return f.has(flag) && f.bits.And(^flag)&flag != 0 }
+
 // life is what the clock knows of a connection; its goroutine alone looks at it. Times are
 // ticks of the clock, and go round after three years.
 type life struct {
-	seen     uint32 // turns at the last look
-	heard    uint32 // when they changed
-	closeBy  uint32
-	patience atomic.Uint32 // looks for which a quiet goroutine is let be
-	quiet    uint8         // looks since they changed, as far as counted
-	looked   bool          // once at least
+	since    uint32 // when it was found stirred last; once closing, when that was found
+	quiet    uint8  // looks since then, as far as counted
+	patience uint8  // looks for which a quiet goroutine is let be
 	pinged   bool
-	closing  bool // closeBy is set
+	closing  bool
 }
 
 var errEnded = errors.New("ws: the connection ended without a close frame")
 
-func newConn(nc net.Conn, set *settings, p packing, client bool, buffered []byte) *Conn {
-	c := &Conn{nc: nc, set: set, packing: p, client: client, index: -1}
+func newConn(nc net.Conn, set *settings, p packing, buffered []byte) *Conn {
+	c := &Conn{nc: nc, set: set, deflate: p.of(set.client), index: -1}
 	c.byHand = rawOf(nc) != nil
 	if _, ok := nc.(*wire.Conn); ok {
 		c.parks = c.byHand
 	}
-	c.out.client = client
+	c.out.client = set.client
+	c.life = life{since: uint32(set.clock.now()), patience: 1}
 	c.takeIntake()
 	if len(buffered) > 0 {
 		c.buf = append(takeBuffer(len(buffered)), buffered...)
@@ -121,7 +129,7 @@ func (c *Conn) Subprotocol() string {
 }
 
 // Compressed says whether both sides may compress messages.
-func (c *Conn) Compressed() bool { return c.packing.on }
+func (c *Conn) Compressed() bool { return c.deflate.on }
 
 // RemoteAddr returns the address of the other end.
 func (c *Conn) RemoteAddr() net.Addr { return c.nc.RemoteAddr() }
@@ -346,7 +354,7 @@ func (c *Conn) linger() {
 	if c.nc.SetReadDeadline(deadline) != nil {
 		return
 	}
-	if w, ok := c.bare().(interface{ CloseWrite() error }); ok && !c.client && w.CloseWrite() != nil {
+	if w, ok := c.bare().(interface{ CloseWrite() error }); ok && !c.set.client && w.CloseWrite() != nil {
 		return
 	}
 	b := takeBuffer(1 << minClass)
@@ -361,9 +369,9 @@ func (c *Conn) linger() {
 }
 
 // listens says whether somebody would hear the other side.
-func (c *Conn) listens(turns uint32) bool {
+func (c *Conn) listens() bool {
 	if c.handler.Load() != nil {
-		return turns&1 == 0
+		return !c.is.has(working)
 	}
 	return c.is.has(reading)
 }
@@ -376,22 +384,20 @@ func (c *Conn) look(now time.Duration) time.Duration {
 		return 0
 	}
 	l, tick := &c.life, uint32(now/clockTick)
-	turns := c.turns.Load()
-	switch {
-	case !l.looked || turns != l.seen || !c.listens(turns): // who does not listen hears nothing
-		l.seen, l.heard, l.pinged, l.quiet = turns, tick, false, 0
-		if !l.looked && turns == 0 { // nothing has come at all
-			l.quiet = 1
-		}
-		l.looked = true
-	case l.quiet < maxPatience:
-		l.quiet++
-	}
 	if c.out.closeSent() {
 		return c.lookClosing(tick)
 	}
+	silent := time.Duration(tick-l.since) * clockTick
+	switch {
+	case c.is.take(stirred) || !c.listens(): // who does not listen hears nothing
+		if c.is.has(awake) && c.is.take(rested) {
+			l.woken(silent)
+		}
+		l.since, l.pinged, l.quiet, silent = tick, false, 0, 0
+	case l.quiet < maxPatience:
+		l.quiet++
+	}
 	half := c.set.IdleTimeout / 2
-	silent := time.Duration(tick-l.heard) * clockTick
 	switch {
 	case silent >= c.set.IdleTimeout:
 		c.cut(ErrTimeout)
@@ -405,7 +411,7 @@ func (c *Conn) look(now time.Duration) time.Duration {
 		next += half
 	}
 	if c.parks && c.is.has(awake) {
-		if uint32(l.quiet) >= l.patience.Load() {
+		if l.quiet >= l.patience {
 			c.nc.SetReadDeadline(longAgo) // its goroutine lets go; an error: it is gone
 			return next
 		}
@@ -414,16 +420,26 @@ func (c *Conn) look(now time.Duration) time.Duration {
 	return next
 }
 
+// woken is called for a connection that was parked and woken, after it had been silent for
+// a time: one that was sent to rest too early is given more patience.
+func (l *life) woken(silent time.Duration) {
+	if silent < time.Duration(l.patience)*lookTick+wakefulness {
+		l.patience = min(4*l.patience, maxPatience)
+	} else {
+		l.patience = 1
+	}
+}
+
 // lookClosing cuts a connection whose other side does not answer a close frame.
 func (c *Conn) lookClosing(tick uint32) time.Duration {
 	l := &c.life
 	if !l.closing {
-		l.closing, l.closeBy = true, tick+uint32(ticks(c.set.CloseTimeout))
+		l.closing, l.since = true, tick
 	}
-	left := int32(l.closeBy - tick)
+	left := c.set.CloseTimeout - time.Duration(tick-l.since)*clockTick
 	if left <= 0 {
 		c.cut(ErrTimeout)
 		return 0
 	}
-	return time.Duration(left) * clockTick
+	return left
 }

@@ -74,8 +74,8 @@ func Dial(ctx context.Context, url string, cfg DialConfig) (*Conn, error) {
 	if detail != "" {
 		return nil, errors.Join(&HandshakeError{Status: 101, Detail: detail}, nc.Close())
 	}
-	set := &settings{Limits: cfg.Limits, minPacked: cfg.Compression.MinBytes, protocols: cfg.Subprotocols, log: cfg.Logger, clock: theClock}
-	c := newConn(nc, set, p, true, buffered)
+	set := &settings{Limits: cfg.Limits, minPacked: cfg.Compression.MinBytes, protocols: cfg.Subprotocols, log: cfg.Logger, clock: theClock, client: true}
+	c := newConn(nc, set, p, buffered)
 	c.protocol = set.protocolNumber(protocol)
 	return c, nil
 }

@@ -29,8 +29,8 @@
 // # Memory
 //
 // A connection on which nothing comes holds no buffer, no inflater and no deflater. One
-// with a [Handler] holds no goroutine either, where it is a TCP or Unix socket of a server
-// on Linux. Only Compression.Takeover keeps something between messages.
+// with a [Handler] holds no goroutine either, from its beginning on, where it is a TCP or
+// Unix socket of a server on Linux. Only Compression.Takeover keeps something between messages.
 //
 // # Strictness
 //

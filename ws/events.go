@@ -30,9 +30,9 @@ type Handler struct {
 // returns at once. A connection that is handled is not read by [Conn.Read]: Handle is
 // called before that, and once.
 //
-// While messages come, a goroutine is there. When none come for a while, TCP and Unix
-// sockets of a [Server] on Linux are waited for together and without one; other connections
-// wait in a goroutine that holds no buffer.
+// While messages come, a goroutine is there. Before the first, and when none come for a
+// while, TCP and Unix sockets of a [Server] on Linux are waited for together and without
+// one; other connections wait in a goroutine that holds no buffer.
 func (c *Conn) Handle(h *Handler) {
 	if !c.handled(h) {
 		go c.guarded(func() {
@@ -43,7 +43,6 @@ func (c *Conn) Handle(h *Handler) {
 		})
 		return
 	}
-	c.life.patience.Store(1)
 	c.is.set(awake)
 	go c.run(true)
 }
@@ -77,17 +76,20 @@ const (
 // run receives until the connection ends or rests.
 func (c *Conn) run(first bool) {
 	defer c.recovered()
-	if c.parks {
-		c.set.clock.watch(c, lookTick)
-	}
 	if first {
 		if c.handler.Load().Open != nil {
 			c.handler.Load().Open(c)
 		}
-		if c.from < c.to && !c.digest() {
+		if c.from < c.to && !c.handleAll(needMore) {
 			c.end()
 			return
 		}
+		if c.parks && c.rest() { // nobody knows yet whether anything comes soon
+			return
+		}
+	}
+	if c.parks {
+		c.set.clock.watch(c, lookTick)
 	}
 	for {
 		if c.attend() == stepEnd {
@@ -175,10 +177,10 @@ func (c *Conn) rest() bool {
 	}
 	c.unspace()
 	c.giveIntake()
-	c.rested = uint32(c.set.clock.now())
+	c.is.mark(rested)
 	c.is.clear(awake)
 	c.out.rest(c)
-	if parker.Park(c.wakened) {
+	if parker.Park((*sleeper)(c)) {
 		return true
 	}
 	c.resume()
@@ -193,14 +195,12 @@ func (c *Conn) resume() {
 	c.is.set(awake)
 }
 
-// wakened goes on with a connection that rested. One that is woken soon after is given
-// more patience.
-func (c *Conn) wakened() {
-	p := uint32(1)
-	if time.Duration(uint32(c.set.clock.now())-c.rested)*clockTick < wakefulness {
-		p = min(4*c.life.patience.Load(), maxPatience)
-	}
-	c.life.patience.Store(p)
+// sleeper is a connection that is parked.
+type sleeper Conn
+
+// Awake implements wire.Sleeper.
+func (s *sleeper) Awake() {
+	c := (*Conn)(s)
 	c.resume()
 	c.run(false)
 }
@@ -212,9 +212,15 @@ func (c *Conn) received(n int) bool {
 		c.pending = ev
 		return true
 	}
-	c.turns.Add(1)
+	return c.handleAll(ev)
+}
+
+// handleAll handles an event, and everything that was received whole.
+func (c *Conn) handleAll(ev event) bool {
+	c.is.set(working)
 	ok := c.deliver(ev) && c.digest()
-	c.turns.Add(1)
+	c.is.mark(stirred) // for as long as it worked, nobody could hear
+	c.is.clear(working)
 	return ok
 }
 

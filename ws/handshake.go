@@ -10,55 +10,68 @@ import (
 
 // opening is what the request of an opening handshake says (RFC 6455 §4.2.1).
 type opening struct {
-	key        string
+	key        string // the last, of keys
+	version    string // the last, of versions
+	keys       int
+	versions   int
+	upgrade    bool // to websocket
+	connection bool // upgrade is one of its options
 	protocols  []string
 	extensions []extension
+	malformed  string // what of it is; "": nothing
+}
+
+// note takes a field line in.
+func (o *opening) note(name, value string) {
+	switch {
+	case strings.EqualFold(name, "upgrade"):
+		o.upgrade = o.upgrade || hasToken(value, "websocket")
+	case strings.EqualFold(name, "connection"):
+		o.connection = o.connection || hasToken(value, "upgrade")
+	case strings.EqualFold(name, "sec-websocket-key"):
+		o.key, o.keys = value, o.keys+1
+	case strings.EqualFold(name, "sec-websocket-version"):
+		o.version, o.versions = value, o.versions+1
+	case strings.EqualFold(name, "sec-websocket-protocol"):
+		for p := range elements(value) {
+			if !token(p) {
+				o.malformed = "a subprotocol is no token"
+				return
+			}
+			o.protocols = append(o.protocols, p)
+		}
+	case strings.EqualFold(name, "sec-websocket-extensions"):
+		list, ok := parseExtensions(value)
+		if !ok {
+			o.malformed = "Sec-WebSocket-Extensions is malformed"
+			return
+		}
+		o.extensions = append(o.extensions, list...)
+	}
 }
 
 // readOpening checks the request of an opening handshake. status is the response where it
 // is not one: 426 where the client wants another version, or no WebSocket at all.
-func readOpening(method, proto string, fields iter.Seq2[string, string]) (o opening, status int, detail string) {
-	var upgrade, connection bool
-	var key, version string
-	var keys, versions int
-	for name, value := range fields {
-		switch {
-		case strings.EqualFold(name, "upgrade"):
-			upgrade = upgrade || hasToken(value, "websocket")
-		case strings.EqualFold(name, "connection"):
-			connection = connection || hasToken(value, "upgrade")
-		case strings.EqualFold(name, "sec-websocket-key"):
-			key, keys = value, keys+1
-		case strings.EqualFold(name, "sec-websocket-version"):
-			version, versions = value, versions+1
-		case strings.EqualFold(name, "sec-websocket-protocol"):
-			for p := range elements(value) {
-				if !token(p) {
-					return o, 400, "a subprotocol is no token"
-				}
-				o.protocols = append(o.protocols, p)
-			}
-		case strings.EqualFold(name, "sec-websocket-extensions"):
-			list, ok := parseExtensions(value)
-			if !ok {
-				return o, 400, "Sec-WebSocket-Extensions is malformed"
-			}
-			o.extensions = append(o.extensions, list...)
-		}
-	}
+func readOpening(method, proto string, fields iter.Seq2[string, string]) (o *opening, status int, detail string) {
+	o = new(opening)
+	fields(func(name, value string) bool {
+		o.note(name, value)
+		return o.malformed == ""
+	})
 	switch {
+	case o.malformed != "":
+		return o, 400, o.malformed
 	case method != "GET":
 		return o, 405, "the opening handshake is a GET request"
 	case proto != "HTTP/1.1":
 		return o, 400, "the opening handshake needs HTTP/1.1"
-	case !upgrade || !connection:
+	case !o.upgrade || !o.connection:
 		return o, 426, "this is a WebSocket endpoint"
-	case versions != 1 || version != ourVersion:
+	case o.versions != 1 || o.version != ourVersion:
 		return o, 426, "only version 13 of the protocol is spoken"
-	case keys != 1 || !validKey(key):
+	case o.keys != 1 || !validKey(o.key):
 		return o, 400, "Sec-WebSocket-Key is not 16 bytes in base64"
 	}
-	o.key = key
 	return o, 101, ""
 }
 
@@ -230,7 +243,23 @@ type packing struct {
 	on                             bool
 	serverNoTakeover, clientNoTake bool
 	serverBits, clientBits         uint8 // windows; 8 to 15
-	clientBitsOffered              bool
+}
+
+// deflate is what one side's connection keeps of that.
+type deflate struct {
+	on           bool
+	ours, theirs bool  // what this side, or the other, sends refers to earlier messages
+	bits         uint8 // window of what this side sends
+}
+
+func (p packing) of(client bool) deflate {
+	switch {
+	case !p.on:
+		return deflate{}
+	case client:
+		return deflate{true, !p.clientNoTake, !p.serverNoTakeover, p.clientBits}
+	}
+	return deflate{true, !p.serverNoTakeover, !p.clientNoTake, p.serverBits}
 }
 
 // parsePacking reads the parameters of an element named permessage-deflate. ok is false
@@ -252,7 +281,6 @@ func parsePacking(e extension, offer bool) (p packing, ok bool) {
 		case "server_max_window_bits":
 			p.serverBits, ok = windowBits(q.value)
 		case "client_max_window_bits":
-			p.clientBitsOffered = true
 			if ok = !q.valued && offer; !ok {
 				p.clientBits, ok = windowBits(q.value)
 			}

@@ -53,7 +53,7 @@ func (c *Conn) SendPrepared(p *Prepared) error {
 
 // WritePrepared is [Conn.Write] for a prepared message.
 func (c *Conn) WritePrepared(ctx context.Context, p *Prepared) error {
-	if c.client || c.packs(len(p.data)) && c.takesOver() {
+	if c.set.client || c.packs(len(p.data)) && c.takesOver() {
 		return c.Write(ctx, p.op, p.data)
 	}
 	if err := c.out.acquire(ctx, c, forMessage); err != nil {

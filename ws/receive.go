@@ -41,10 +41,9 @@ var intakes = sync.Pool{New: func() any {
 func (c *Conn) takeIntake() {
 	r := intakes.Get().(*intake)
 	r.conn, r.raw, r.class = c, c.rawConn(), minClass
-	p := c.packing
-	r.in.at = situation{fromClient: !c.client, deflate: p.on}
+	r.in.at = situation{fromClient: !c.set.client, deflate: c.deflate.on}
 	r.in.max = c.set.MaxMessageBytes
-	r.in.takeover = p.on && (c.client && !p.serverNoTakeover || !c.client && !p.clientNoTake)
+	r.in.takeover = c.deflate.theirs
 	c.intake = r
 }
 
@@ -96,7 +95,7 @@ func (c *Conn) unspace() {
 // noteReceived counts n bytes that were received into space. The buffer of the next time
 // is larger where this one was full.
 func (c *Conn) noteReceived(n int) event {
-	c.turns.Add(2)
+	c.is.mark(stirred)
 	if c.direct {
 		return c.in.filled(n)
 	}

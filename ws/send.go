@@ -61,19 +61,14 @@ func checkMessage(op Opcode, data []byte) error {
 }
 
 // packs says whether a message is to be compressed.
-func (c *Conn) packs(n int) bool { return c.packing.on && n >= c.set.minPacked }
+func (c *Conn) packs(n int) bool { return c.deflate.on && n >= c.set.minPacked }
 
 // takesOver says whether what is sent may refer to what was sent.
 func (c *Conn) takesOver() bool {
-	return c.client && !c.packing.clientNoTake || !c.client && !c.packing.serverNoTakeover
+	return c.deflate.ours
 }
 
-func (c *Conn) ownBits() int {
-	if c.client {
-		return int(c.packing.clientBits)
-	}
-	return int(c.packing.serverBits)
-}
+func (c *Conn) ownBits() int { return int(c.deflate.bits) }
 
 // pack compresses a message into a buffer. With takeover it is called in the order of
 // sending, and outbox.mu is held.
@@ -103,7 +98,7 @@ func ownHeader(op Opcode, client bool) header {
 
 // frameHeader is the header of a whole frame of this side.
 func (c *Conn) frameHeader(op Opcode, packed bool, n int) header {
-	h := ownHeader(op, c.client)
+	h := ownHeader(op, c.set.client)
 	h.rsv1, h.length = packed, uint64(n)
 	return h
 }
@@ -387,7 +382,7 @@ func (c *Conn) place(m message, frame []byte) error {
 // frameOf makes the frame of a message that does not depend on others. shared: it is not
 // the caller's.
 func (c *Conn) frameOf(m message) (frame []byte, shared bool) {
-	if m.p != nil && !c.client {
+	if m.p != nil && !c.set.client {
 		return m.p.frame(c), true
 	}
 	payload, packed := m.data, c.packs(len(m.data))

@@ -129,7 +129,7 @@ func (s *Server) Upgrade(w *wire.Response, r *wire.Request) (*Conn, error) {
 		s.unadmit()
 		return nil, err
 	}
-	c := newConn(nc, s.set, p, false, buffered)
+	c := newConn(nc, s.set, p, buffered)
 	c.protocol = s.set.protocolNumber(protocol)
 	if err := c.sendReply(reply); err != nil {
 		c.cut(err)

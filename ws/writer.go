@@ -27,7 +27,7 @@ func (c *Conn) Writer(ctx context.Context, op Opcode) (io.WriteCloser, error) {
 	o.open = true
 	o.mu.Unlock()
 	o.release(c, true)
-	return &messageWriter{c: c, ctx: ctx, op: op, packed: c.packing.on}, nil
+	return &messageWriter{c: c, ctx: ctx, op: op, packed: c.deflate.on}, nil
 }
 
 type messageWriter struct {

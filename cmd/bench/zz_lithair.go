@@ -36,7 +36,8 @@ func (v *twitterFile) AppendJSONX(b []byte, depth int) (_ []byte, err error) {
 		}
 		b = append(b, `]`...)
 	}
-	b = append(b, `,"search_metadata":`...)
+	b = append(b, `,"search_metadat`...)
+	b = append(b, `a":`...)
 	if b, err = v.SearchMetadata.AppendJSONX(b, depth-1); err != nil {
 		return b, err
 	}
@@ -70,7 +71,8 @@ func (v *citmFile) AppendJSONX(b []byte, depth int) (_ []byte, err error) {
 	if b, err = jsonx.AppendNested(b, &v.AreaNames, depth-1); err != nil {
 		return b, err
 	}
-	b = append(b, `,"audienceSubCategoryNames":`...)
+	b = append(b, `,"audienceSubCat`...)
+	b = append(b, `egoryNames":`...)
 	if b, err = jsonx.AppendNested(b, &v.AudienceSubCategoryNames, depth-1); err != nil {
 		return b, err
 	}
@@ -83,12 +85,14 @@ func (v *citmFile) AppendJSONX(b []byte, depth int) (_ []byte, err error) {
 		return b, err
 	}
 	if v.Performances == nil {
-		b = append(b, `,"performances":null`...)
+		b = append(b, `,"performances":`...)
+		b = append(b, `null`...)
 	} else {
 		if depth <= 1 {
 			return b, jsonx.TooDeep(v)
 		}
-		b = append(b, `,"performances":[`...)
+		b = append(b, `,"performances":`...)
+		b = append(b, `[`...)
 		for i1 := range v.Performances {
 			if i1 > 0 {
 				b = append(b, ',')
@@ -99,11 +103,13 @@ func (v *citmFile) AppendJSONX(b []byte, depth int) (_ []byte, err error) {
 		}
 		b = append(b, `]`...)
 	}
-	b = append(b, `,"seatCategoryNames":`...)
+	b = append(b, `,"seatCategoryNa`...)
+	b = append(b, `mes":`...)
 	if b, err = jsonx.AppendNested(b, &v.SeatCategoryNames, depth-1); err != nil {
 		return b, err
 	}
-	b = append(b, `,"subTopicNames":`...)
+	b = append(b, `,"subTopicNames"`...)
+	b = append(b, `:`...)
 	if b, err = jsonx.AppendNested(b, &v.SubTopicNames, depth-1); err != nil {
 		return b, err
 	}
@@ -115,7 +121,8 @@ func (v *citmFile) AppendJSONX(b []byte, depth int) (_ []byte, err error) {
 	if b, err = jsonx.AppendNested(b, &v.TopicNames, depth-1); err != nil {
 		return b, err
 	}
-	b = append(b, `,"topicSubTopics":`...)
+	b = append(b, `,"topicSubTopics`...)
+	b = append(b, `":`...)
 	if b, err = jsonx.AppendNested(b, &v.TopicSubTopics, depth-1); err != nil {
 		return b, err
 	}
@@ -224,42 +231,55 @@ func (v *status) AppendJSONX(b []byte, depth int) (_ []byte, err error) {
 		return b, err
 	}
 	if v.Truncated {
-		b = append(b, `,"truncated":true`...)
+		b = append(b, `,"truncated":tru`...)
+		b = append(b, `e`...)
 	} else {
-		b = append(b, `,"truncated":false`...)
+		b = append(b, `,"truncated":fal`...)
+		b = append(b, `se`...)
 	}
 	if v.InReplyToStatusID == nil {
-		b = append(b, `,"in_reply_to_status_id":null`...)
+		b = append(b, `,"in_reply_to_st`...)
+		b = append(b, `atus_id":null`...)
 	} else {
-		b = append(b, `,"in_reply_to_status_id":`...)
+		b = append(b, `,"in_reply_to_st`...)
+		b = append(b, `atus_id":`...)
 		b = jsonx.AppendInt(b, *v.InReplyToStatusID)
 	}
 	if v.InReplyToStatusIDStr == nil {
-		b = append(b, `,"in_reply_to_status_id_str":null`...)
+		b = append(b, `,"in_reply_to_st`...)
+		b = append(b, `atus_id_str":nul`...)
+		b = append(b, `l`...)
 	} else {
-		b = append(b, `,"in_reply_to_status_id_str":`...)
+		b = append(b, `,"in_reply_to_st`...)
+		b = append(b, `atus_id_str":`...)
 		if b, err = jsonx.AppendQuote(b, *v.InReplyToStatusIDStr); err != nil {
 			return b, err
 		}
 	}
 	if v.InReplyToUserID == nil {
-		b = append(b, `,"in_reply_to_user_id":null`...)
+		b = append(b, `,"in_reply_to_us`...)
+		b = append(b, `er_id":null`...)
 	} else {
-		b = append(b, `,"in_reply_to_user_id":`...)
+		b = append(b, `,"in_reply_to_us`...)
+		b = append(b, `er_id":`...)
 		b = jsonx.AppendInt(b, *v.InReplyToUserID)
 	}
 	if v.InReplyToUserIDStr == nil {
-		b = append(b, `,"in_reply_to_user_id_str":null`...)
+		b = append(b, `,"in_reply_to_us`...)
+		b = append(b, `er_id_str":null`...)
 	} else {
-		b = append(b, `,"in_reply_to_user_id_str":`...)
+		b = append(b, `,"in_reply_to_us`...)
+		b = append(b, `er_id_str":`...)
 		if b, err = jsonx.AppendQuote(b, *v.InReplyToUserIDStr); err != nil {
 			return b, err
 		}
 	}
 	if v.InReplyToScreenName == nil {
-		b = append(b, `,"in_reply_to_screen_name":null`...)
+		b = append(b, `,"in_reply_to_sc`...)
+		b = append(b, `reen_name":null`...)
 	} else {
-		b = append(b, `,"in_reply_to_screen_name":`...)
+		b = append(b, `,"in_reply_to_sc`...)
+		b = append(b, `reen_name":`...)
 		if b, err = jsonx.AppendQuote(b, *v.InReplyToScreenName); err != nil {
 			return b, err
 		}
@@ -277,7 +297,8 @@ func (v *status) AppendJSONX(b []byte, depth int) (_ []byte, err error) {
 		}
 	}
 	if v.Coordinates == nil {
-		b = append(b, `,"coordinates":null`...)
+		b = append(b, `,"coordinates":n`...)
+		b = append(b, `ull`...)
 	} else {
 		b = append(b, `,"coordinates":`...)
 		if b, err = jsonx.AppendNested(b, v.Coordinates, depth-1); err != nil {
@@ -293,46 +314,56 @@ func (v *status) AppendJSONX(b []byte, depth int) (_ []byte, err error) {
 		}
 	}
 	if v.Contributors == nil {
-		b = append(b, `,"contributors":null`...)
+		b = append(b, `,"contributors":`...)
+		b = append(b, `null`...)
 	} else {
 		b = append(b, `,"contributors":`...)
 		if b, err = jsonx.AppendNested(b, v.Contributors, depth-1); err != nil {
 			return b, err
 		}
 	}
-	b = append(b, `,"retweet_count":`...)
+	b = append(b, `,"retweet_count"`...)
+	b = append(b, `:`...)
 	b = jsonx.AppendInt(b, v.RetweetCount)
-	b = append(b, `,"favorite_count":`...)
+	b = append(b, `,"favorite_count`...)
+	b = append(b, `":`...)
 	b = jsonx.AppendInt(b, v.FavoriteCount)
 	b = append(b, `,"entities":`...)
 	if b, err = v.Entities.AppendJSONX(b, depth-1); err != nil {
 		return b, err
 	}
 	if v.Favorited {
-		b = append(b, `,"favorited":true`...)
+		b = append(b, `,"favorited":tru`...)
+		b = append(b, `e`...)
 	} else {
-		b = append(b, `,"favorited":false`...)
+		b = append(b, `,"favorited":fal`...)
+		b = append(b, `se`...)
 	}
 	if v.Retweeted {
-		b = append(b, `,"retweeted":true`...)
+		b = append(b, `,"retweeted":tru`...)
+		b = append(b, `e`...)
 	} else {
-		b = append(b, `,"retweeted":false`...)
+		b = append(b, `,"retweeted":fal`...)
+		b = append(b, `se`...)
 	}
 	b = append(b, `,"lang":`...)
 	if b, err = jsonx.AppendQuote(b, v.Lang); err != nil {
 		return b, err
 	}
 	if v.RetweetedStatus != nil {
-		b = append(b, `,"retweeted_status":`...)
+		b = append(b, `,"retweeted_stat`...)
+		b = append(b, `us":`...)
 		if b, err = v.RetweetedStatus.AppendJSONX(b, depth-1); err != nil {
 			return b, err
 		}
 	}
 	if v.PossiblySensitive {
 		if v.PossiblySensitive {
-			b = append(b, `,"possibly_sensitive":true`...)
+			b = append(b, `,"possibly_sensi`...)
+			b = append(b, `tive":true`...)
 		} else {
-			b = append(b, `,"possibly_sensitive":false`...)
+			b = append(b, `,"possibly_sensi`...)
+			b = append(b, `tive":false`...)
 		}
 	}
 	b = append(b, `}`...)
@@ -451,12 +482,14 @@ func (v *performance) AppendJSONX(b []byte, depth int) (_ []byte, err error) {
 		b = append(b, `]`...)
 	}
 	if v.SeatCategories == nil {
-		b = append(b, `,"seatCategories":null`...)
+		b = append(b, `,"seatCategories`...)
+		b = append(b, `":null`...)
 	} else {
 		if depth <= 1 {
 			return b, jsonx.TooDeep(v)
 		}
-		b = append(b, `,"seatCategories":[`...)
+		b = append(b, `,"seatCategories`...)
+		b = append(b, `":[`...)
 		for i2 := range v.SeatCategories {
 			if i2 > 0 {
 				b = append(b, ',')
@@ -468,7 +501,8 @@ func (v *performance) AppendJSONX(b []byte, depth int) (_ []byte, err error) {
 		b = append(b, `]`...)
 	}
 	if v.SeatMapImage == nil {
-		b = append(b, `,"seatMapImage":null`...)
+		b = append(b, `,"seatMapImage":`...)
+		b = append(b, `null`...)
 	} else {
 		b = append(b, `,"seatMapImage":`...)
 		if b, err = jsonx.AppendNested(b, v.SeatMapImage, depth-1); err != nil {
@@ -532,7 +566,8 @@ func (v *statusMetadata) AppendJSONX(b []byte, depth int) (_ []byte, err error) 
 	if b, err = jsonx.AppendQuote(b, v.ResultType); err != nil {
 		return b, err
 	}
-	b = append(b, `,"iso_language_code":`...)
+	b = append(b, `,"iso_language_c`...)
+	b = append(b, `ode":`...)
 	if b, err = jsonx.AppendQuote(b, v.IsoLanguageCode); err != nil {
 		return b, err
 	}
@@ -626,13 +661,17 @@ func (v *user) AppendJSONX(b []byte, depth int) (_ []byte, err error) {
 		return b, err
 	}
 	if v.Protected {
-		b = append(b, `,"protected":true`...)
+		b = append(b, `,"protected":tru`...)
+		b = append(b, `e`...)
 	} else {
-		b = append(b, `,"protected":false`...)
+		b = append(b, `,"protected":fal`...)
+		b = append(b, `se`...)
 	}
-	b = append(b, `,"followers_count":`...)
+	b = append(b, `,"followers_coun`...)
+	b = append(b, `t":`...)
 	b = jsonx.AppendInt(b, v.FollowersCount)
-	b = append(b, `,"friends_count":`...)
+	b = append(b, `,"friends_count"`...)
+	b = append(b, `:`...)
 	b = jsonx.AppendInt(b, v.FriendsCount)
 	b = append(b, `,"listed_count":`...)
 	b = jsonx.AppendInt(b, v.ListedCount)
@@ -640,16 +679,19 @@ func (v *user) AppendJSONX(b []byte, depth int) (_ []byte, err error) {
 	if b, err = jsonx.AppendQuote(b, v.CreatedAt); err != nil {
 		return b, err
 	}
-	b = append(b, `,"favourites_count":`...)
+	b = append(b, `,"favourites_cou`...)
+	b = append(b, `nt":`...)
 	b = jsonx.AppendInt(b, v.FavouritesCount)
 	if v.UtcOffset == nil {
-		b = append(b, `,"utc_offset":null`...)
+		b = append(b, `,"utc_offset":nu`...)
+		b = append(b, `ll`...)
 	} else {
 		b = append(b, `,"utc_offset":`...)
 		b = jsonx.AppendInt(b, *v.UtcOffset)
 	}
 	if v.TimeZone == nil {
-		b = append(b, `,"time_zone":null`...)
+		b = append(b, `,"time_zone":nul`...)
+		b = append(b, `l`...)
 	} else {
 		b = append(b, `,"time_zone":`...)
 		if b, err = jsonx.AppendQuote(b, *v.TimeZone); err != nil {
@@ -657,112 +699,149 @@ func (v *user) AppendJSONX(b []byte, depth int) (_ []byte, err error) {
 		}
 	}
 	if v.GeoEnabled {
-		b = append(b, `,"geo_enabled":true`...)
+		b = append(b, `,"geo_enabled":t`...)
+		b = append(b, `rue`...)
 	} else {
-		b = append(b, `,"geo_enabled":false`...)
+		b = append(b, `,"geo_enabled":f`...)
+		b = append(b, `alse`...)
 	}
 	if v.Verified {
 		b = append(b, `,"verified":true`...)
 	} else {
-		b = append(b, `,"verified":false`...)
+		b = append(b, `,"verified":fals`...)
+		b = append(b, `e`...)
 	}
-	b = append(b, `,"statuses_count":`...)
+	b = append(b, `,"statuses_count`...)
+	b = append(b, `":`...)
 	b = jsonx.AppendInt(b, v.StatusesCount)
 	b = append(b, `,"lang":`...)
 	if b, err = jsonx.AppendQuote(b, v.Lang); err != nil {
 		return b, err
 	}
 	if v.ContributorsEnabled {
-		b = append(b, `,"contributors_enabled":true`...)
+		b = append(b, `,"contributors_e`...)
+		b = append(b, `nabled":true`...)
 	} else {
-		b = append(b, `,"contributors_enabled":false`...)
+		b = append(b, `,"contributors_e`...)
+		b = append(b, `nabled":false`...)
 	}
 	if v.IsTranslator {
-		b = append(b, `,"is_translator":true`...)
+		b = append(b, `,"is_translator"`...)
+		b = append(b, `:true`...)
 	} else {
-		b = append(b, `,"is_translator":false`...)
+		b = append(b, `,"is_translator"`...)
+		b = append(b, `:false`...)
 	}
 	if v.IsTranslationEnabled {
-		b = append(b, `,"is_translation_enabled":true`...)
+		b = append(b, `,"is_translation`...)
+		b = append(b, `_enabled":true`...)
 	} else {
-		b = append(b, `,"is_translation_enabled":false`...)
+		b = append(b, `,"is_translation`...)
+		b = append(b, `_enabled":false`...)
 	}
-	b = append(b, `,"profile_background_color":`...)
+	b = append(b, `,"profile_backgr`...)
+	b = append(b, `ound_color":`...)
 	if b, err = jsonx.AppendQuote(b, v.ProfileBackgroundColor); err != nil {
 		return b, err
 	}
-	b = append(b, `,"profile_background_image_url":`...)
+	b = append(b, `,"profile_backgr`...)
+	b = append(b, `ound_image_url":`...)
 	if b, err = jsonx.AppendQuote(b, v.ProfileBackgroundImageUrl); err != nil {
 		return b, err
 	}
-	b = append(b, `,"profile_background_image_url_https":`...)
+	b = append(b, `,"profile_backgr`...)
+	b = append(b, `ound_image_url_h`...)
+	b = append(b, `ttps":`...)
 	if b, err = jsonx.AppendQuote(b, v.ProfileBackgroundImageUrlHttps); err != nil {
 		return b, err
 	}
 	if v.ProfileBackgroundTile {
-		b = append(b, `,"profile_background_tile":true`...)
+		b = append(b, `,"profile_backgr`...)
+		b = append(b, `ound_tile":true`...)
 	} else {
-		b = append(b, `,"profile_background_tile":false`...)
+		b = append(b, `,"profile_backgr`...)
+		b = append(b, `ound_tile":false`...)
 	}
-	b = append(b, `,"profile_image_url":`...)
+	b = append(b, `,"profile_image_`...)
+	b = append(b, `url":`...)
 	if b, err = jsonx.AppendQuote(b, v.ProfileImageUrl); err != nil {
 		return b, err
 	}
-	b = append(b, `,"profile_image_url_https":`...)
+	b = append(b, `,"profile_image_`...)
+	b = append(b, `url_https":`...)
 	if b, err = jsonx.AppendQuote(b, v.ProfileImageUrlHttps); err != nil {
 		return b, err
 	}
 	if v.ProfileBannerUrl != "" {
-		b = append(b, `,"profile_banner_url":`...)
+		b = append(b, `,"profile_banner`...)
+		b = append(b, `_url":`...)
 		if b, err = jsonx.AppendQuote(b, v.ProfileBannerUrl); err != nil {
 			return b, err
 		}
 	}
-	b = append(b, `,"profile_link_color":`...)
+	b = append(b, `,"profile_link_c`...)
+	b = append(b, `olor":`...)
 	if b, err = jsonx.AppendQuote(b, v.ProfileLinkColor); err != nil {
 		return b, err
 	}
-	b = append(b, `,"profile_sidebar_border_color":`...)
+	b = append(b, `,"profile_sideba`...)
+	b = append(b, `r_border_color":`...)
 	if b, err = jsonx.AppendQuote(b, v.ProfileSidebarBorderColor); err != nil {
 		return b, err
 	}
-	b = append(b, `,"profile_sidebar_fill_color":`...)
+	b = append(b, `,"profile_sideba`...)
+	b = append(b, `r_fill_color":`...)
 	if b, err = jsonx.AppendQuote(b, v.ProfileSidebarFillColor); err != nil {
 		return b, err
 	}
-	b = append(b, `,"profile_text_color":`...)
+	b = append(b, `,"profile_text_c`...)
+	b = append(b, `olor":`...)
 	if b, err = jsonx.AppendQuote(b, v.ProfileTextColor); err != nil {
 		return b, err
 	}
 	if v.ProfileUseBackgroundImage {
-		b = append(b, `,"profile_use_background_image":true`...)
+		b = append(b, `,"profile_use_ba`...)
+		b = append(b, `ckground_image":`...)
+		b = append(b, `true`...)
 	} else {
-		b = append(b, `,"profile_use_background_image":false`...)
+		b = append(b, `,"profile_use_ba`...)
+		b = append(b, `ckground_image":`...)
+		b = append(b, `false`...)
 	}
 	if v.DefaultProfile {
-		b = append(b, `,"default_profile":true`...)
+		b = append(b, `,"default_profil`...)
+		b = append(b, `e":true`...)
 	} else {
-		b = append(b, `,"default_profile":false`...)
+		b = append(b, `,"default_profil`...)
+		b = append(b, `e":false`...)
 	}
 	if v.DefaultProfileImage {
-		b = append(b, `,"default_profile_image":true`...)
+		b = append(b, `,"default_profil`...)
+		b = append(b, `e_image":true`...)
 	} else {
-		b = append(b, `,"default_profile_image":false`...)
+		b = append(b, `,"default_profil`...)
+		b = append(b, `e_image":false`...)
 	}
 	if v.Following {
-		b = append(b, `,"following":true`...)
+		b = append(b, `,"following":tru`...)
+		b = append(b, `e`...)
 	} else {
-		b = append(b, `,"following":false`...)
+		b = append(b, `,"following":fal`...)
+		b = append(b, `se`...)
 	}
 	if v.FollowRequestSent {
-		b = append(b, `,"follow_request_sent":true`...)
+		b = append(b, `,"follow_request`...)
+		b = append(b, `_sent":true`...)
 	} else {
-		b = append(b, `,"follow_request_sent":false`...)
+		b = append(b, `,"follow_request`...)
+		b = append(b, `_sent":false`...)
 	}
 	if v.Notifications {
-		b = append(b, `,"notifications":true`...)
+		b = append(b, `,"notifications"`...)
+		b = append(b, `:true`...)
 	} else {
-		b = append(b, `,"notifications":false`...)
+		b = append(b, `,"notifications"`...)
+		b = append(b, `:false`...)
 	}
 	b = append(b, `}`...)
 	return b, nil
@@ -840,12 +919,14 @@ func (v *statusEntities) AppendJSONX(b []byte, depth int) (_ []byte, err error) 
 		b = append(b, `]`...)
 	}
 	if v.UserMentions == nil {
-		b = append(b, `,"user_mentions":null`...)
+		b = append(b, `,"user_mentions"`...)
+		b = append(b, `:null`...)
 	} else {
 		if depth <= 1 {
 			return b, jsonx.TooDeep(v)
 		}
-		b = append(b, `,"user_mentions":[`...)
+		b = append(b, `,"user_mentions"`...)
+		b = append(b, `:[`...)
 		for i4 := range v.UserMentions {
 			if i4 > 0 {
 				b = append(b, ',')
@@ -891,9 +972,11 @@ func (v *price) AppendJSONX(b []byte, depth int) (_ []byte, err error) {
 	}
 	b = append(b, `{"amount":`...)
 	b = jsonx.AppendInt(b, v.Amount)
-	b = append(b, `,"audienceSubCategoryId":`...)
+	b = append(b, `,"audienceSubCat`...)
+	b = append(b, `egoryId":`...)
 	b = jsonx.AppendInt(b, v.AudienceSubCategoryID)
-	b = append(b, `,"seatCategoryId":`...)
+	b = append(b, `,"seatCategoryId`...)
+	b = append(b, `":`...)
 	b = jsonx.AppendInt(b, v.SeatCategoryID)
 	b = append(b, `}`...)
 	return b, nil
@@ -929,7 +1012,8 @@ func (v *seatCategory) AppendJSONX(b []byte, depth int) (_ []byte, err error) {
 		}
 		b = append(b, `]`...)
 	}
-	b = append(b, `,"seatCategoryId":`...)
+	b = append(b, `,"seatCategoryId`...)
+	b = append(b, `":`...)
 	b = jsonx.AppendInt(b, v.SeatCategoryID)
 	b = append(b, `}`...)
 	return b, nil
@@ -973,7 +1057,8 @@ func (v *geometry) AppendJSONX(b []byte, depth int) (_ []byte, err error) {
 		return b, err
 	}
 	if v.Coordinates == nil {
-		b = append(b, `,"coordinates":null`...)
+		b = append(b, `,"coordinates":n`...)
+		b = append(b, `ull`...)
 	} else {
 		if depth <= 1 {
 			return b, jsonx.TooDeep(v)
@@ -1227,7 +1312,8 @@ func (v *media) AppendJSONX(b []byte, depth int) (_ []byte, err error) {
 	if b, err = jsonx.AppendQuote(b, v.MediaUrl); err != nil {
 		return b, err
 	}
-	b = append(b, `,"media_url_https":`...)
+	b = append(b, `,"media_url_http`...)
+	b = append(b, `s":`...)
 	if b, err = jsonx.AppendQuote(b, v.MediaUrlHttps); err != nil {
 		return b, err
 	}
@@ -1252,11 +1338,13 @@ func (v *media) AppendJSONX(b []byte, depth int) (_ []byte, err error) {
 		return b, err
 	}
 	if v.SourceStatusID != 0 {
-		b = append(b, `,"source_status_id":`...)
+		b = append(b, `,"source_status_`...)
+		b = append(b, `id":`...)
 		b = jsonx.AppendInt(b, v.SourceStatusID)
 	}
 	if v.SourceStatusIDStr != "" {
-		b = append(b, `,"source_status_id_str":`...)
+		b = append(b, `,"source_status_`...)
+		b = append(b, `id_str":`...)
 		if b, err = jsonx.AppendQuote(b, v.SourceStatusIDStr); err != nil {
 			return b, err
 		}

@@ -410,9 +410,11 @@ func (v *Article) AppendJSONX(b []byte, depth int) (_ []byte, err error) {
 		b = append(b, `"`...)
 	}
 	if v.Published {
-		b = append(b, `,"published":true`...)
+		b = append(b, `,"published":tru`...)
+		b = append(b, `e`...)
 	} else {
-		b = append(b, `,"published":false`...)
+		b = append(b, `,"published":fal`...)
+		b = append(b, `se`...)
 	}
 	b = append(b, `,"created_at":`...)
 	if b, err = jsonx.AppendTime(b, v.CreatedAt); err != nil {

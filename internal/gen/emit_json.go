@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/lithair/lithair-go/jsonx"
 )
@@ -302,10 +303,28 @@ func (w *jsonWriter) f(format string, args ...any) { fmt.Fprintf(&w.code, format
 
 // flush appends the text that waits, with more behind it.
 func (w *jsonWriter) flush(more string) {
-	if text := w.pending + more; text != "" {
-		w.f("b = append(b, %s...)\n", literal(text))
+	for _, piece := range pieces(w.pending + more) {
+		w.f("b = append(b, %s...)\n", literal(piece))
 	}
 	w.pending = ""
+}
+
+// pieces cuts text into what the compiler moves by itself, between characters: to append a constant of more than
+// sixteen bytes it calls memmove, which takes longer than all else about a short member.
+func pieces(text string) (list []string) {
+	const moved = 16
+	for len(text) > moved {
+		n := moved
+		for !utf8.RuneStart(text[n]) {
+			n--
+		}
+		list = append(list, text[:n])
+		text = text[n:]
+	}
+	if text != "" {
+		list = append(list, text)
+	}
+	return list
 }
 
 func literal(s string) string {

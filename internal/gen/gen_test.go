@@ -6,6 +6,7 @@ import (
 	"go/format"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -137,6 +138,24 @@ func TestNames(t *testing.T) {
 	} {
 		if got := [4]string{c[0], plural(c[0]), kebab(plural(c[0])), unexported(c[0])}; got != c {
 			t.Errorf("%q, want %q", got, c)
+		}
+	}
+}
+
+// Pieces are as long as they may be and end between characters.
+func TestPieces(t *testing.T) {
+	for text, want := range map[string][]string{
+		"":                                     nil,
+		`,"name":`:                             {`,"name":`},
+		`,"exactly_16_b":`:                     {`,"exactly_16_b":`},
+		`,"seventeen_by":[`:                    {`,"seventeen_by":`, `[`},
+		`,"profile_background_image_url":null`: {`,"profile_backgr`, `ound_image_url":`, `null`},
+		`,"zwölf_größen":`:                     {`,"zwölf_größe`, `n":`},
+		`,"日本語日本語日本語":`:                        {`,"日本語日`, `本語日本語"`, `:`},
+		`,"abcdefghijkl🂡":`:                    {`,"abcdefghijkl`, `🂡":`},
+	} {
+		if got := pieces(text); !slices.Equal(got, want) {
+			t.Errorf("%s: %q, want %q", text, got, want)
 		}
 	}
 }

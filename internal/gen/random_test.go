@@ -69,7 +69,7 @@ func (r *randomStructs) field(i int) string {
 		typ = "*" + typ
 	}
 	var tags []string
-	name := r.one(fmt.Sprintf("f%d", i), fmt.Sprintf("f-%d.é", i), "")
+	name := r.one(fmt.Sprintf("f%d", i), fmt.Sprintf("f-%d.é", i), fmt.Sprintf("%s-日本語é%d", "abcdefghijklmnop"[:r.IntN(17)], i), "")
 	switch option := r.one("", "", "", ",omitempty", ",omitzero", ",omitempty,omitzero"); {
 	case r.chance(15):
 		tags = append(tags, `json:"-"`)

@@ -1,12 +1,21 @@
 package lithair
 
 import (
+	"bufio"
+	"context"
 	"errors"
 	"fmt"
+	"net"
+	"net/http"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
+	"github.com/lithair/lithair-go/engine"
+	"github.com/lithair/lithair-go/jsonx"
 	"github.com/lithair/lithair-go/live"
+	"github.com/lithair/lithair-go/state"
 	"github.com/lithair/lithair-go/wire"
 	"github.com/lithair/lithair-go/ws"
 )
@@ -212,4 +221,101 @@ func TestReadRuleLive(t *testing.T) {
 	}
 	s.say(`{"op":"sub","id":3,"model":"memo"}`)
 	s.want(`"op":"snapshot"`, `"total":2`)
+}
+
+// lookedUp counts how often a state of the past was asked for.
+type lookedUp struct {
+	*engine.Engine
+	n atomic.Int64
+}
+
+func (l *lookedUp) At(ctx context.Context, seq uint64) (*state.Root, error) {
+	l.n.Add(1)
+	return l.Engine.At(ctx, seq)
+}
+
+// TestReadRuleFeedOfThePast: a feed from long ago tells what the rule admitted then, and does not look up a state of the past,
+// which may be a replay, for each entry.
+func TestReadRuleFeedOfThePast(t *testing.T) {
+	a, memos := ruledApp(t)
+	const writes = 600
+	want := []string{"1 created", "3 created"}
+	for i := range writes {
+		m := memo{ID: 9, Owner: []string{"anna", "bert"}[i/3%2], Text: fmt.Sprint("no. ", i)}
+		if err := a.Update(t.Context(), func(tx *Tx) error { return memos.Upsert(tx, &m) }); err != nil {
+			t.Fatal(err)
+		}
+		switch {
+		case i == 0:
+			want = append(want, "9 created")
+		case m.Owner == "anna":
+			want = append(want, "9 updated")
+		}
+		if i%7 != 0 {
+			continue
+		}
+		if err := a.Update(t.Context(), func(tx *Tx) error { return memos.Delete(tx, 9) }); err != nil {
+			t.Fatal(err)
+		}
+		if m.Owner == "anna" {
+			want = append(want, "9 deleted")
+		}
+		if m.ID = 9; i+1 < writes { // it is there again before the next one changes it
+			if err := a.Update(t.Context(), func(tx *Tx) error { return memos.Insert(tx, &memo{ID: 9, Owner: "bert", Text: "between"}) }); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	source := &lookedUp{Engine: a.engine}
+	server, err := live.NewServer(live.Config{Source: source, Models: func() []live.Model { return a.liveViews }, Guard: liveGuard{a.guard}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server.Start()
+	t.Cleanup(func() {
+		if err := server.Shutdown(context.Background(), 0); err != nil {
+			t.Error(err)
+		}
+	})
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain, err := wire.NewServer(wire.Config{Handler: server.Stream("memo")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	go plain.Serve(l)
+	t.Cleanup(func() { plain.Close() })
+	r, err := http.NewRequestWithContext(t.Context(), "GET", "http://"+l.Addr().String()+"/?from=0", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "anna")
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var got []string
+	for in := bufio.NewScanner(resp.Body); len(got) < len(want) && in.Scan(); {
+		data, is := strings.CutPrefix(in.Text(), "data: ")
+		if !is || !strings.Contains(data, `"model":"memo"`) {
+			continue
+		}
+		var e struct {
+			Key  string `json:"key"`
+			Type string `json:"type"`
+		}
+		if err := jsonx.Unmarshal([]byte(data), &e); err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, e.Key+" "+e.Type)
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%d events, want %d: %v, want %v", len(got), len(want), got, want)
+	}
+	if n := source.n.Load(); n == 0 || n > writes/10 {
+		t.Errorf("%d states were looked up for more than %d entries", n, writes)
+	}
 }

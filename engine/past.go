@@ -33,6 +33,7 @@ const (
 	madeRoots   = 4        // how many roots of the further past are held
 	pastReaders = 2        // how many replays may run at once; others wait
 	pastChunk   = 1 << 20
+	pastFirst   = 32 << 10 // is read first: often no more is needed
 )
 
 // past is what is held of earlier states.
@@ -228,11 +229,11 @@ func (e *Engine) replayTo(ctx context.Context, base point, seq uint64) (point, e
 
 // eachRecord calls fn with committed records from a log index on until it says no.
 func (e *Engine) eachRecord(ctx context.Context, from uint64, fn func(eventlog.Record) (more bool, err error)) error {
-	for {
+	for chunk := pastFirst; ; chunk = min(2*chunk, pastChunk) {
 		if err := context.Cause(ctx); err != nil {
 			return err
 		}
-		records, err := e.order.Read(from, pastChunk)
+		records, err := e.order.Read(from, chunk)
 		if err != nil {
 			if errors.Is(err, eventlog.ErrCompacted) {
 				return &GoneError{Oldest: e.Oldest()}

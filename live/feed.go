@@ -202,9 +202,10 @@ func (f *feed) read(ctx context.Context) ([]*block, error) {
 	if err != nil {
 		return nil, err
 	}
+	var past pastRows
 	blocks := make([]*block, len(entries))
 	for i := range entries {
-		if blocks[i], err = f.s.block(&entries[i]); err != nil {
+		if blocks[i], err = f.s.block(&entries[i], &past); err != nil {
 			return nil, err
 		}
 	}
@@ -312,12 +313,12 @@ type block struct {
 	events      []feedEvent
 }
 
-// block encodes an entry.
-func (s *Server) block(e *engine.Entry) (*block, error) {
+// block encodes an entry; past is that of the entries that are read with it, in their order.
+func (s *Server) block(e *engine.Entry, past *pastRows) (*block, error) {
 	b := &block{first: e.First, last: e.First + uint64(len(e.Txs)) - 1}
 	at := string(time.Unix(0, e.Time).UTC().AppendFormat(nil, time.RFC3339Nano))
 	models := s.cfg.Models()
-	rows, err := s.rows(e, models)
+	rows, err := past.of(s, e, models)
 	if err != nil {
 		return nil, err
 	}
@@ -371,9 +372,18 @@ type eventRows struct {
 	at   map[rowAt]*state.Row
 }
 
-// rows finds the records that read rules are held against, for an entry that has some: an event
-// says what changed, and a rule may be about what did not.
-func (s *Server) rows(e *engine.Entry, models []Model) (rows eventRows, err error) {
+// pastRows finds the records that read rules are held against: an event says what changed, and a rule may be about what did
+// not. The state before the first entry that needs one is looked up, which may mean a replay, and goes on with the entries
+// behind it. The zero pastRows is ready.
+type pastRows struct {
+	root  *state.Root  // before an entry; nil: none was needed yet
+	batch *state.Batch // what came behind it
+	next  uint64       // the first sequence that is not in it
+	time  int64        // of the newest entry in it
+}
+
+// of returns the records of an entry, which are none where nothing in it has a rule.
+func (p *pastRows) of(s *Server, e *engine.Entry, models []Model) (rows eventRows, err error) {
 	ruled := func(number uint32) bool {
 		m := modelOf(models, number)
 		return m != nil && m.Ruled()
@@ -381,29 +391,38 @@ func (s *Server) rows(e *engine.Entry, models []Model) (rows eventRows, err erro
 	concerned := slices.ContainsFunc(e.Txs, func(tx engine.Transaction) bool {
 		return slices.ContainsFunc(tx.Events, func(ev state.Event) bool { return ruled(ev.Model) })
 	})
-	if !concerned {
+	switch {
+	case !concerned && p.root == nil:
 		return rows, nil
+	case p.root == nil || p.next != e.First:
+		if p.root, err = s.cfg.Source.At(s.ctx, e.First-1); err != nil {
+			p.root = nil
+			return rows, err
+		}
+		p.batch = p.root.Begin()
+	case concerned && p.next != p.root.Seq()+1:
+		p.root = p.batch.Seal(p.next-1, p.time)
+		p.batch = p.root.Begin()
 	}
-	if rows.root, err = s.cfg.Source.At(s.ctx, e.First-1); err != nil {
-		return rows, err
-	}
-	rows.at = map[rowAt]*state.Row{}
-	b := rows.root.Begin()
+	rows = eventRows{root: p.root, at: map[rowAt]*state.Row{}}
 	for i := range e.Txs {
 		tx := &e.Txs[i]
 		for n := range tx.Events {
 			ev := &tx.Events[n]
 			if ruled(ev.Model) && ev.Kind == state.Deleted {
-				rows.at[rowAt{i, n}] = b.Get(ev.Model, ev.Key)
+				rows.at[rowAt{i, n}] = p.batch.Get(ev.Model, ev.Key)
 			}
-			if err := b.Apply(tx.Seq, *ev); err != nil {
+			if err := p.batch.Apply(tx.Seq, *ev); err != nil {
+				*p = pastRows{}
 				return rows, err
 			}
 			if ruled(ev.Model) && ev.Kind != state.Deleted {
-				rows.at[rowAt{i, n}] = b.Get(ev.Model, ev.Key)
+				rows.at[rowAt{i, n}] = p.batch.Get(ev.Model, ev.Key)
 			}
 		}
 	}
+	p.batch.Forget()
+	p.next, p.time = e.First+uint64(len(e.Txs)), e.Time
 	return rows, nil
 }
 

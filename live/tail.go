@@ -55,8 +55,9 @@ func (t *tail) next(ctx context.Context, s *Server, behind uint64) (list []*bloc
 		t.stream = nil
 		return nil, false, err
 	}
+	var past pastRows
 	for i := range entries {
-		b, err := s.block(&entries[i])
+		b, err := s.block(&entries[i], &past)
 		if err != nil {
 			t.stream = nil
 			return nil, false, err

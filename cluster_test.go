@@ -580,6 +580,27 @@ func TestClusterSettings(t *testing.T) {
 	}
 }
 
+// TestAMembersDirectoryAlone: the directory of a member, started without the cluster's flags, is refused, not waited on for ever for
+// voters that nobody asks; the member goes on behind that.
+func TestAMembersDirectoryAlone(t *testing.T) {
+	m := startCluster(t, 3, notes)
+	if got := call(t, m.apps[m.follower()], "POST", "/api/notes", `{"text":"kept"}`); got.StatusCode != 201 {
+		t.Fatal(got.body)
+	}
+	m.equal()
+	m.stop(1)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	a := newApp(t, Config{Dir: m.cfgs[1].Dir})
+	notes(a)
+	err := a.Start(ctx)
+	if !errors.Is(err, node.ErrOtherDirectory) || !strings.Contains(fmt.Sprint(err), "-cluster") {
+		t.Errorf("alone: %v", err)
+	}
+	m.start(1)
+	m.equal()
+}
+
 // TestALostQuorum: the directory of one node goes on as a cluster of its own, with all that it held; the
 // old members are refused by it, and it by them; a new node joins it.
 func TestALostQuorum(t *testing.T) {
@@ -618,7 +639,7 @@ func TestALostQuorum(t *testing.T) {
 	}
 	a := newApp(t, m.cfgs[0])
 	notes(a)
-	if err := a.Start(t.Context()); err == nil || !strings.Contains(err.Error(), "belongs to cluster") {
+	if err := a.Start(t.Context()); err == nil || !errors.Is(err, node.ErrOtherDirectory) {
 		t.Errorf("under the old name: %v", err)
 	}
 	for i := range m.cfgs {
@@ -640,7 +661,7 @@ func TestALostQuorum(t *testing.T) {
 	old.Join, old.PeerAddr = m.cfgs[0].PeerAddr, freeAddr(t)
 	a = newApp(t, old)
 	notes(a)
-	if err := a.Start(t.Context()); err == nil || !strings.Contains(err.Error(), "belongs to cluster") {
+	if err := a.Start(t.Context()); err == nil || !errors.Is(err, node.ErrOtherDirectory) {
 		t.Errorf("an old directory joins: %v", err)
 	}
 	old.Dir = t.TempDir()

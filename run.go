@@ -77,6 +77,8 @@ func (e *startError) Error() string {
 		return fmt.Sprintf("the disk with data directory %s is full: %v; free some space, or choose another with -data", e.dir, e.err)
 	case e.kind == startData && (errors.Is(e.err, os.ErrPermission) || errors.Is(e.err, syscall.EROFS)):
 		return fmt.Sprintf("data directory %s cannot be written: %v; change its owner or mount, or choose another with -data", e.dir, e.err)
+	case errors.Is(e.err, node.ErrOtherDirectory):
+		return fmt.Sprintf("data directory %s: %v; check -cluster, -node-id and -data", e.dir, e.err)
 	case e.kind == startData:
 		return fmt.Sprintf("data directory %s: %v", e.dir, e.err)
 	}

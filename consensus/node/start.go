@@ -93,6 +93,9 @@ func (n *Node) begin() error {
 			return errors.Join(err, n.cfg.FS.Remove(path.Join(n.cfg.Dir, n.cfg.File))) // it holds no promise yet
 		}
 	}
+	if m := re.Configs[len(re.Configs)-1].Membership; n.cfg.Transport == nil && n.cfg.File == "" && len(m.Members) > 1 {
+		return fmt.Errorf("%w: it is that of a member of a cluster of %d nodes, without which it can do nothing", ErrOtherDirectory, len(m.Members))
+	}
 	rc := n.cfg.Raft
 	rc.ID, rc.Group, rc.Incarnation, rc.Storage = n.identity.ID, n.cfg.Group, n.identity.Incarnation, n
 	rc.TickTime = uint64(n.cfg.Tick)
@@ -163,6 +166,9 @@ func (n *Node) alone() bool {
 	return len(m) == 1 && m[0].ID == n.identity.ID
 }
 
+// ErrOtherDirectory: the directory is that of another node than the one that is to start in it.
+var ErrOtherDirectory = errors.New("node: the directory is not this node's")
+
 // identify finds out who this node is.
 func (n *Node) identify() (found bool, err error) {
 	first := n.cfg.First
@@ -186,11 +192,11 @@ func (n *Node) identify() (found bool, err error) {
 		n.identity = first
 		return false, n.file.write(first)
 	case id.Group != first.Group:
-		return false, fmt.Errorf("node: this directory is that of group %d, not of group %d", id.Group, first.Group)
+		return false, fmt.Errorf("%w: it is that of group %d, not of group %d", ErrOtherDirectory, id.Group, first.Group)
 	case first.Cluster != 0 && id.Cluster != first.Cluster:
-		return false, fmt.Errorf("node: this directory belongs to cluster %x, not %x", id.Cluster, first.Cluster)
+		return false, fmt.Errorf("%w: it belongs to a cluster of another name", ErrOtherDirectory)
 	case n.cfg.First.ID != 0 && id.ID != first.ID:
-		return false, fmt.Errorf("node: this directory is node %d's, not node %d's", id.ID, first.ID)
+		return false, fmt.Errorf("%w: it is node %d's, not node %d's", ErrOtherDirectory, id.ID, first.ID)
 	}
 	n.identity = id
 	return true, n.readable(max(id.Format, id.Membership.Format))

@@ -72,7 +72,7 @@ var faults = []Fault{
 	fault("LTH4004", "The others need what this node has", "they are no quorum without it: bring more of them up first", sentinel("node.ErrNeeded", node.ErrNeeded)),
 	fault("LTH4005", "The node must be reseeded", "run cluster reseed in its directory, then start it again", sentinel("node.ErrNeedsReseed", node.ErrNeedsReseed)),
 	fault("LTH4006", "The log lacks what this node acknowledged", "run cluster reseed: the others have it", sentinel("node.ErrMissing", node.ErrMissing)),
-	fault("LTH4007", "The directory is of another cluster or node", "check -cluster, -node-id and -data", sentinel("node.ErrForeign", node.ErrForeign), sentinel("node.ErrWrongCluster", node.ErrWrongCluster), sentinel("node.ErrWrongNode", node.ErrWrongNode)),
+	fault("LTH4007", "The directory is of another cluster or node", "check -cluster, -node-id and -data; a member's data goes on alone only in another directory, made of a backup by restore", sentinel("node.ErrForeign", node.ErrForeign), sentinel("node.ErrWrongCluster", node.ErrWrongCluster), sentinel("node.ErrWrongNode", node.ErrWrongNode), sentinel("node.ErrOtherDirectory", node.ErrOtherDirectory)),
 	fault("LTH4008", "The cluster secret is wrong", "all nodes have the same -cluster-secret-file", sentinel("node.ErrWrongSecret", node.ErrWrongSecret)),
 	fault("LTH4009", "The node speaks another version", "upgrade one node after the other, and no further than one version apart", sentinel("node.ErrWrongVersion", node.ErrWrongVersion)),
 	fault("LTH4010", "The change would leave no quorum", "the message has the numbers: bring members up, or add some, first", as[*consensus.QuorumError]("consensus.QuorumError")),

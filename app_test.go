@@ -339,6 +339,45 @@ func TestEveryAnswerHasAnIndex(t *testing.T) {
 	}
 }
 
+// TestReadyWhereTheLogFindsNoRoom: where more is free than what is little for any application, but not the log's next segment, writes are
+// refused and the application says that it is not ready, until there is room: nobody may write before that.
+func TestReadyWhereTheLogFindsNoRoom(t *testing.T) {
+	const segment = 2 * lowDisk
+	sim := disk.NewSim(5)
+	a := newApp(t, Config{Dir: "data", FS: sim})
+	a.segmentBytes = segment
+	Model[note](a, "/api/notes")
+	start(t, a)
+	sim.SetCapacity(sim.Used() + segment - 1<<20)
+	write := func(bytes int) int {
+		return call(t, a, "POST", "/api/notes", `{"text":"`+strings.Repeat("x", bytes)+`"}`).StatusCode
+	}
+	ready := func() answer { return call(t, a, "GET", "/ready?verbose", "") }
+	status, written := 201, 0
+	for ; status == 201; written += 2 << 20 {
+		if got := ready(); got.StatusCode != 200 {
+			t.Fatalf("behind %d bytes: %s", written, got.body)
+		}
+		status = write(2 << 20)
+	}
+	if status != 507 || written < segment {
+		t.Fatalf("%d behind %d bytes", status, written)
+	}
+	if free, err := sim.Free("data"); err != nil || free < lowDisk {
+		t.Fatalf("%d bytes are free, %v: this tests nothing", free, err)
+	}
+	if got := ready(); got.StatusCode != 503 || !strings.Contains(got.body, "[-]disk") || !strings.Contains(got.body, fmt.Sprint(segment)) {
+		t.Errorf("writes are refused: %d %s", got.StatusCode, got.body)
+	}
+	sim.SetCapacity(sim.Used() + 4*segment)
+	if got := ready(); got.StatusCode != 200 {
+		t.Errorf("with room again: %s", got.body)
+	}
+	if got := write(1); got != 201 {
+		t.Errorf("a write with room again: %d", got)
+	}
+}
+
 func TestAFullDiskRefusesWritesAndNothingElse(t *testing.T) {
 	sim := disk.NewSim(3)
 	a := newApp(t, Config{Dir: "data", FS: sim})

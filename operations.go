@@ -87,7 +87,7 @@ func (a *App) checkLeader() error {
 // lowDisk is how little room makes the application unready.
 const lowDisk = 16 << 20
 
-// checkDisk says whether the log takes writes, files can be made, and room is left.
+// checkDisk says whether the log takes writes, files can be made, and room is left, for the log's next segment too where that found none.
 func (a *App) checkDisk() error {
 	if !a.ready.Load() {
 		return nil // the log is being opened
@@ -104,6 +104,9 @@ func (a *App) checkDisk() error {
 	}
 	if free >= 0 && free < lowDisk {
 		return fmt.Errorf("only %d bytes are free", free)
+	}
+	if wanted, err := a.events.Refused(); err != nil && free < wanted {
+		return fmt.Errorf("writes are refused until %d bytes are free: %w", wanted, err)
 	}
 	return nil
 }

@@ -216,6 +216,7 @@ func (l *Log) end(w *Work, err error) error {
 	if err == nil && w.buf != nil {
 		l.settle(w)
 	}
+	l.note(w, err)
 	var behind []*pending
 	switch p := w.taken; {
 	case p == nil && err != nil && goesOn(err):
@@ -254,6 +255,17 @@ func (l *Log) end(w *Work, err error) error {
 	l.busy = false
 	l.signal()
 	return err
+}
+
+// note keeps whether the newest append found room. l.mu is held.
+func (l *Log) note(w *Work, err error) {
+	switch {
+	case w.taken == nil || w.taken.kind != frameBatch || w.buf == nil: // a mark is not asked for
+	case err == nil:
+		l.refused, l.wanted = nil, 0
+	case errors.Is(err, ErrFull):
+		l.refused, l.wanted = err, max(int64(len(w.buf)), w.size)
+	}
 }
 
 // answer tells everyone who waits for p.

@@ -100,6 +100,8 @@ type Log struct {
 	gathers     bool  // the goroutine waits for woken writers to append again
 	wantEnd     bool  // the goroutine is to end when the queue is empty
 	failed      error // poisoned
+	refused     error // why the newest append was, as long as none was taken since
+	wanted      int64 // so much room on the disk it would have taken
 	closed      bool
 	changed     chan struct{} // closed when something became durable, or the log ended; nil: nobody waits
 	worked      time.Time     // when the last work ended
@@ -336,6 +338,14 @@ func (l *Log) Err() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.failed
+}
+
+// Refused returns why the newest append found no room, an [ErrFull], and how many bytes there must be for it; nil once one
+// was taken again. A short append may find room where a longer one did not.
+func (l *Log) Refused() (wanted int64, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.wanted, l.refused
 }
 
 // Close finishes what is queued, writes a durable mark and closes the files.

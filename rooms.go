@@ -55,7 +55,7 @@ type PresentUser = rooms.User
 // RoomOptions say what holds in the rooms of a pattern. Zero values take the defaults of rooms.Options.
 type RoomOptions struct {
 	// Join decides who may come in, and see who is there, behind App.Authorize with the verb "join"; an error refuses, and a *wire.Error's
-	// detail is told. nil: everybody who is let through.
+	// detail is told. It decides again when a token renews whom a connection is for. nil: everybody who is let through.
 	Join func(ctx context.Context, r RoomRequest) error
 	// Send decides what members may send, behind App.Authorize with the verb "send". nil: everything.
 	Send func(ctx context.Context, m RoomMessage) error
@@ -219,6 +219,7 @@ func (s *appRooms) mayJoin(ctx context.Context, p Principal, name string) (*Room
 func (a *App) openRooms() error {
 	s := &a.rooms
 	s.app, s.conns = a, map[rooms.ConnID]*live.Conn{}
+	a.live.OnRenew(s.recheck)
 	return errors.Join(
 		a.live.Handle("join", s.join), a.live.Handle("leave", s.leave), a.live.Handle("send", s.send),
 		a.live.Handle("meta", s.meta), a.live.Handle("presence", s.presence),
@@ -243,8 +244,7 @@ func (s *appRooms) read(c *live.Conn, data []byte) (m roomMessage, p Principal, 
 	if err := jsonx.Unmarshal(data, &m); err != nil {
 		return m, p, nil, &live.Error{Code: "bad_message", Detail: err.Error()}
 	}
-	p, _ = c.Principal().Value.(Principal)
-	return m, p, hub, nil
+	return m, principalOf(c), hub, nil
 }
 
 // connect returns a connection's number in the hub, which it tells of it the first time.
@@ -277,6 +277,31 @@ func (s *appRooms) join(c *live.Conn, data []byte) error {
 		return err
 	}
 	return roomError(hub.Join(s.connect(c, hub), m.Room, string(m.Ref), bytes.Clone(m.Meta)))
+}
+
+// recheck takes a connection that is for a renewed principal out of the rooms that this one may not join.
+func (s *appRooms) recheck(c *live.Conn) {
+	hub := s.running()
+	if hub == nil {
+		return
+	}
+	id, p := rooms.ConnID(s.first+c.ID()), principalOf(c)
+	for _, room := range hub.Joined(id) {
+		_, err := s.mayJoin(c.Context(), p, room)
+		if err == nil || hub.Leave(id, room) != nil { // it had left, as when the connection ended
+			continue
+		}
+		why := &rooms.Error{Code: "internal", Detail: "something went wrong"}
+		if e, ok := err.(*live.Error); ok {
+			why.Code, why.Detail = e.Code, e.Detail
+		}
+		s.say(c, rooms.ErrorFrame("", room, why))
+	}
+}
+
+func principalOf(c *live.Conn) Principal {
+	p, _ := c.Principal().Value.(Principal)
+	return p
 }
 
 func (s *appRooms) leave(c *live.Conn, data []byte) error {

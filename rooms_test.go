@@ -207,3 +207,54 @@ func TestRoomPatterns(t *testing.T) {
 		t.Errorf("%d of 5 patterns were refused", n)
 	}
 }
+
+// TestRoomsAfterAnotherToken: who comes with a token that may not join a room any more is taken out of it, and hears nothing of it from then on;
+// other rooms stay.
+func TestRoomsAfterAnotherToken(t *testing.T) {
+	a := newApp(t, Config{})
+	who := func(token string) (Principal, error) {
+		id, role, _ := strings.Cut(token, ":")
+		return Principal{ID: id, Roles: []string{role}}, nil
+	}
+	a.Authenticate(func(r *wire.Request) (Principal, error) { return who(r.Header("X-User")) })
+	a.AuthenticateToken(who)
+	r := Room(a, "team/{role}", RoomOptions{Presence: true, Join: func(_ context.Context, r RoomRequest) error {
+		if r.Params["role"] != "all" && r.Params["role"] != r.Principal.Roles[0] {
+			return &wire.Error{Status: 403, Detail: "of another team"}
+		}
+		return nil
+	}})
+	start(t, a)
+	ada, bob := dialAs(t, a, "ada:red"), dialAs(t, a, "bob:red")
+	for _, s := range []*liveSocket{ada, bob} {
+		for _, room := range []string{"team/red", "team/all"} {
+			s.say(`{"op":"join","ref":"` + room + `","room":"` + room + `"}`)
+			s.until(`"op":"joined"`, `"ref":"`+room+`"`)
+		}
+	}
+	ada.say(`{"op":"auth","ref":"same","token":"ada:red"}`)
+	ada.until(`"op":"ok","ref":"same"`)
+	if err := r.Publish("team/red", "for reds"); err != nil {
+		t.Fatal(err)
+	}
+	ada.until(`"data":"for reds"`)
+	ada.say(`{"op":"auth","ref":"moved","token":"ada:blue"}`)
+	ada.until(`"op":"error","room":"team/red"`, `"code":"forbidden"`, "of another team")
+	ada.until(`"op":"ok","ref":"moved"`)
+	bob.until(`"op":"presence","room":"team/red"`, `"leave":["ada"]`)
+	for _, room := range []string{"team/red", "team/all"} {
+		if err := r.Publish(room, "to "+room); err != nil {
+			t.Fatal(err)
+		}
+	}
+	bob.until(`"data":"to team/red"`)
+	for {
+		got := ada.until(`"data":"to team/`)
+		if strings.Contains(got, "team/red") {
+			t.Fatalf("out of the room, she is told: %s", got)
+		}
+		if strings.Contains(got, "team/all") {
+			break
+		}
+	}
+}

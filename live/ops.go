@@ -194,6 +194,9 @@ func (s *Server) auth(c *Conn, data []byte) error {
 	}
 	c.setPrincipal(p)
 	s.recheck(c, p)
+	for _, fn := range s.renew {
+		fn(c)
+	}
 	if len(m.Ref) == 0 {
 		m.Ref = jsonx.RawValue("null")
 	}

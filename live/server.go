@@ -91,6 +91,7 @@ type Server struct {
 	stop  context.CancelFunc
 	done  chan struct{}
 	ops   map[string]Operation
+	renew []func(c *Conn)
 	past  pastViews
 	tail  tail
 	start time.Time
@@ -154,6 +155,10 @@ func (s *Server) Handle(op string, fn Operation) error {
 	s.ops[op] = fn
 	return nil
 }
+
+// OnRenew has fn called when a token has renewed whom a connection is for, before the client is told: what the new
+// principal may not have any more is to end. It comes before Start.
+func (s *Server) OnRenew(fn func(c *Conn)) { s.renew = append(s.renew, fn) }
 
 // Start begins to follow the source.
 func (s *Server) Start() {

@@ -233,6 +233,13 @@ func (h *Hub) Leave(id ConnID, room string) error {
 	return h.ask(func(c *Core, now int64) *Error { return c.Leave(now, id, room) })
 }
 
+// Joined returns the rooms that a connection is in, in no order.
+func (h *Hub) Joined(id ConnID) []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.core.Joined(id)
+}
+
 // Update gives a connection another meta in a room.
 func (h *Hub) Update(id ConnID, room string, meta []byte) error {
 	return h.ask(func(c *Core, now int64) *Error { return c.Update(now, id, room, meta) })

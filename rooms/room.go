@@ -164,6 +164,16 @@ func (c *Core) Leave(now int64, id ConnID, name string) *Error {
 	return nil
 }
 
+// Joined returns the rooms that a connection is in, in no order.
+func (c *Core) Joined(id ConnID) (names []string) {
+	if x := c.conns[id]; x != nil {
+		for _, m := range x.in {
+			names = append(names, m.room.name)
+		}
+	}
+	return names
+}
+
 func (c *Core) leave(m *member) {
 	r, x := m.room, m.conn
 	last := r.members[len(r.members)-1] // the order of members means nothing

@@ -60,7 +60,7 @@ type RoomOptions struct {
 	// Send decides what members may send, behind App.Authorize with the verb "send". nil: everything.
 	Send func(ctx context.Context, m RoomMessage) error
 
-	History  int  // messages that who joins is told, of up to 8 MiB together; they live in memory, on the nodes that have members
+	History  int  // messages that who joins is told, of up to 8 MiB together, those of all rooms of a node 256 MiB; they live in memory, on the nodes that have members
 	Presence bool // members, and who may join, see who is there
 	Slow     SlowReader
 
@@ -586,6 +586,7 @@ func (a *App) roomFigures(h *rooms.Hub) {
 	gauge("lithair_rooms", "Rooms with members on this node, or ordered by it.", func(f rooms.Figures) int { return f.Rooms })
 	gauge("lithair_rooms_owned", "Rooms that this node orders.", func(f rooms.Figures) int { return f.Owned })
 	gauge("lithair_rooms_present", "Users in rooms with presence, on all nodes, once for each room.", func(f rooms.Figures) int { return f.Present })
+	gauge("lithair_rooms_history_bytes", "What the histories of rooms take on this node.", func(f rooms.Figures) int { return f.HistoryBytes })
 	gauge("lithair_rooms_peers", "Other nodes that answer.", func(f rooms.Figures) int { return f.Peers })
 	counter("lithair_rooms_frames_total", "Frames handed to connections.", func(f rooms.Figures) uint64 { return f.Frames })
 	const slow = "Frames that connections had no room for, by what became of them or of the connection."

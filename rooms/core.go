@@ -22,11 +22,13 @@ const (
 	firstPage     = 100  // users in the answer to a join
 	deltaEntries  = 512  // changes that do not wait for the next tick
 	maxEntries    = 1000 // of one message
+
+	maxMetaBytes = 1 << 20 // of one connection in all its rooms: every node holds it
 )
 
 // Options say what holds in a room; see [lithair.RoomOptions] for those of the framework.
 type Options struct {
-	History     int   // items that a join is told and owners keep, of up to 8 MiB together; default 0
+	History     int   // items that a join is told and owners keep, of up to 8 MiB together, and see CoreConfig.MaxHistory; default 0
 	HistoryIdle int64 // ns for which an owner keeps them where nobody is in the room; default 10 minutes
 	Presence    bool  // members see who is there
 
@@ -74,6 +76,9 @@ type CoreConfig struct {
 	// MaxRooms on this node, as a member or as an owner; default 250,000.
 	MaxRooms  int
 	MaxJoined int // rooms that a connection is in; default 1000
+	// MaxHistory is how many bytes the histories of all rooms on this node may take; default 256 MiB. A room that grows
+	// beyond it loses its oldest items, and rooms that nobody has been in for a second lose theirs.
+	MaxHistory int
 	// PerUser: messages of all connections of a user on this node, in all rooms, and of each connection without a user; default 200 a second.
 	PerUser Rate
 }
@@ -136,6 +141,8 @@ type Core struct {
 
 	rooms     map[string]*room
 	unsettled map[*room]bool // neither attached nor owned, or with messages on their way
+	held      int            // bytes of all histories
+	tight     bool           // that was more than it may be
 	numbers   uint64         // where a new room begins to number its publishes
 	asks      uint64
 	terms     uint64 // the greatest that this node has begun
@@ -159,6 +166,7 @@ type conn struct {
 	user string
 	acct *account
 	in   []*member
+	meta int // bytes that others see of it, in all rooms
 }
 
 // account is what a user's connections share.
@@ -174,6 +182,9 @@ func NewCore(cfg CoreConfig) *Core {
 	}
 	if cfg.MaxJoined == 0 {
 		cfg.MaxJoined = 1000
+	}
+	if cfg.MaxHistory == 0 {
+		cfg.MaxHistory = 256 << 20
 	}
 	cfg.PerUser = cfg.PerUser.or(Rate{200, 400})
 	return &Core{cfg: cfg, self: cfg.Self, epoch: cfg.Epoch, terms: cfg.Epoch, alive: []NodeID{cfg.Self},
@@ -196,6 +207,10 @@ func (c *Core) Tick(now int64) {
 	c.tendPeers()
 	c.tendRooms()
 	c.flushTopics()
+	if c.tight {
+		c.tight = false
+		c.sweepEarly()
+	}
 	if now-c.swept > sweepEvery {
 		c.swept = now
 		c.sweep(func(r *room) int64 { return r.opts.HistoryIdle })
@@ -248,11 +263,12 @@ func (c *Core) send(p *peer, m Message) {
 // Stats are what a Core holds.
 type Stats struct {
 	Conns, Rooms, Owned, Present, Peers int
+	HistoryBytes                        int // of all rooms
 }
 
 // Stats counts.
 func (c *Core) Stats() Stats {
-	s := Stats{Conns: len(c.conns), Rooms: len(c.rooms), Peers: len(c.alive) - 1}
+	s := Stats{Conns: len(c.conns), Rooms: len(c.rooms), Peers: len(c.alive) - 1, HistoryBytes: c.held}
 	for _, t := range c.topics {
 		s.Present += len(t.users)
 	}

@@ -282,3 +282,96 @@ func TestNamelessAreApart(t *testing.T) {
 		}
 	}
 }
+
+// TestHistoriesOfAllRooms: however many rooms have a history, a node keeps no more than it may of all of them; rooms that nobody is
+// in make place for others, and what is counted is what is there.
+func TestHistoriesOfAllRooms(t *testing.T) {
+	const most, rooms, size = 1 << 20, 100, 20 << 10
+	c := NewCore(CoreConfig{Self: 1, Epoch: 5, MaxHistory: most, Options: func(string) *Options { return &Options{History: 10} }})
+	c.Connect(1, 1, "u")
+	counted := func() (n int) {
+		for _, r := range c.rooms {
+			held := 0
+			for i := range r.ring {
+				held += r.ring[i].size()
+			}
+			if held != r.held {
+				t.Fatalf("%s: %d bytes are counted as %d", r.name, held, r.held)
+			}
+			n += held
+		}
+		return n
+	}
+	data := []byte(`"` + strings.Repeat("x", size) + `"`)
+	now, fullest := int64(1), 0
+	for i := range rooms {
+		name := fmt.Sprint("r", i)
+		if err := c.Join(now, 1, name, "", nil); err != nil {
+			t.Fatal(err)
+		}
+		for range 10 {
+			now += second / 4
+			if err := c.Send(now, 1, name, "", "", data); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := c.Leave(now, 1, name); err != nil {
+			t.Fatal(err)
+		}
+		c.Tick(now)
+		c.Take()
+		n := counted()
+		if n > most || n != c.Stats().HistoryBytes {
+			t.Fatalf("behind room %d: %d bytes, counted as %d, may be %d", i, n, c.Stats().HistoryBytes, most)
+		}
+		fullest = max(fullest, n)
+	}
+	if fullest < most/2 {
+		t.Errorf("never more than %d of %d bytes: this tests nothing", fullest, most)
+	}
+	now += 2 * second
+	if err := c.Join(now, 1, "again", "", nil); err != nil {
+		t.Fatal(err)
+	}
+	for range 10 {
+		now += second / 4
+		if err := c.Send(now, 1, "again", "", "", data); err != nil {
+			t.Fatal(err)
+		}
+		c.Tick(now)
+	}
+	if n := len(c.rooms["again"].ring); n != 10 {
+		t.Errorf("%d of 10 messages are kept where nobody is in the other rooms", n)
+	}
+	for name := range c.rooms {
+		c.drop(c.rooms[name])
+	}
+	if c.held != 0 {
+		t.Errorf("%d bytes without rooms", c.held)
+	}
+}
+
+// TestMetaOfAConnection: what others must hold of one connection is bounded, in however many rooms it is, and counted down again.
+func TestMetaOfAConnection(t *testing.T) {
+	c := alone(&Options{Presence: true}, 1)
+	meta := []byte(`"` + strings.Repeat("x", 60<<10) + `"`)
+	joined := 0
+	for ; c.Join(1, 1, fmt.Sprint("r", joined), "", meta) == nil; joined++ {
+		if joined*len(meta) > maxMetaBytes {
+			t.Fatalf("%d rooms with %d bytes each", joined, len(meta))
+		}
+	}
+	if err := c.Update(2, 1, "r0", meta); err != nil {
+		t.Errorf("the same meta again: %v", err)
+	}
+	if err := c.Update(2*second, 1, "r0", []byte(`1`)); err != nil {
+		t.Errorf("less: %v", err)
+	}
+	if err := c.Join(3*second, 1, "r-next", "", meta); err != nil {
+		t.Errorf("in place of what was taken back: %v", err)
+	}
+	c.Disconnect(4*second, 1)
+	if err := c.Join(5*second, 1, "r0", "", meta); err != ErrNotJoined {
+		t.Errorf("without a connection: %v", err)
+	}
+}

@@ -178,16 +178,16 @@ func (c *Core) takeAttached(from NodeID, m *Message) {
 		return
 	}
 	known := r.order
-	r.ring, r.held = nil, 0
+	c.forgetHistory(r)
 	for i := range m.Items {
 		if x := &m.Items[i]; known.Term > 0 && !r.knows(x) { // where nothing is known, it is history
 			c.advance(r, x)
 		}
 	}
 	if r.opts.History > 0 {
-		r.ring, r.held = nil, 0
+		c.forgetHistory(r)
 		for i := range m.Items {
-			r.keep(&m.Items[i])
+			c.keep(r, &m.Items[i])
 		}
 	}
 	r.order, r.n, r.attached = m.Order, m.N, true

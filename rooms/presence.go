@@ -115,6 +115,8 @@ func (c *Core) removeDevice(room string, d Device, user string) {
 
 // enter, and exit: a connection of this node came into a room with presence, or went.
 func (c *Core) enter(r *room, m *member, meta []byte) {
+	m.conn.meta += len(meta) - m.meta
+	m.meta = len(meta)
 	e := Entry{Room: r.name, Conn: m.conn.id, User: m.conn.user, Since: c.now, Meta: meta}
 	of := c.mine[r.name]
 	if of == nil {

@@ -12,7 +12,7 @@ type room struct {
 
 	order Order  // who gave item n its number; of a room without items, who would
 	n     uint64 // the newest item
-	ring  []Item // the last ones, oldest first; at most opts.History, and maxStateBytes
+	ring  []Item // the last ones, oldest first; at most opts.History, and maxStateBytes; see Core.keep
 	held  int    // bytes of these
 	seen  []Seen // per origin, the newest item that was ever here
 
@@ -38,6 +38,7 @@ type member struct {
 	inConn  int // its place in conn.in
 	spent   bucket
 	ref     string // of the join; while it is pending
+	meta    int    // bytes, where others see it
 	pending bool   // not told yet that it has joined
 	since   int64
 }
@@ -113,7 +114,7 @@ func (c *Core) Join(now int64, id ConnID, name, ref string, meta []byte) *Error 
 	switch {
 	case err != nil:
 		return err
-	case len(meta) > r.opts.MaxBytes || len(x.user) > MaxUserBytes:
+	case len(meta) > r.opts.MaxBytes || x.meta+len(meta) > maxMetaBytes || len(x.user) > MaxUserBytes:
 		return c.unused(r, ErrTooLarge)
 	case memberOf(r, x) != nil:
 		return ErrJoined
@@ -141,7 +142,7 @@ func (c *Core) Update(now int64, id ConnID, name string, meta []byte) *Error {
 	if m == nil {
 		return ErrNotJoined
 	}
-	if len(meta) > r.opts.MaxBytes {
+	if len(meta) > r.opts.MaxBytes || m.conn.meta-m.meta+len(meta) > maxMetaBytes {
 		return ErrTooLarge
 	}
 	if err := c.charge(r, m); err != nil {
@@ -176,6 +177,7 @@ func (c *Core) Joined(id ConnID) (names []string) {
 
 func (c *Core) leave(m *member) {
 	r, x := m.room, m.conn
+	x.meta -= m.meta
 	last := r.members[len(r.members)-1] // the order of members means nothing
 	r.members[m.inRoom], last.inRoom = last, m.inRoom
 	r.members[len(r.members)-1] = nil
@@ -213,6 +215,7 @@ func (c *Core) release(r *room) {
 
 func (c *Core) drop(r *room) {
 	c.numbers = max(c.numbers, r.next)
+	c.forgetHistory(r)
 	delete(c.rooms, r.name)
 	delete(c.unsettled, r)
 }
@@ -227,13 +230,18 @@ func (c *Core) sweep(atMost func(r *room) int64) {
 	}
 }
 
-// makeRoom gives up, at most once a second, the history of rooms that nobody is in.
+// makeRoom gives up the history of rooms that nobody is in.
 func (c *Core) makeRoom() bool {
+	c.sweepEarly()
+	return len(c.rooms) < c.cfg.MaxRooms
+}
+
+// sweepEarly drops, at most once a second, the rooms that nobody has been in for that long.
+func (c *Core) sweepEarly() {
 	if c.now-c.swept > second {
 		c.swept = c.now
 		c.sweep(func(*room) int64 { return second })
 	}
-	return len(c.rooms) < c.cfg.MaxRooms
 }
 
 // charge counts a message against the limits of its connection, user and room.
@@ -399,7 +407,7 @@ func (r *room) knows(x *Item) bool {
 func (c *Core) advance(r *room, x *Item) {
 	r.order, r.n = x.Order, x.N
 	if r.saw(x.Origin, x.Epoch, x.Number) {
-		r.keep(x)
+		c.keep(r, x)
 		c.broadcast(r, messageFrame("message", r.name, x), r.opts.Slow, coalesceKey(r, "message", x))
 	}
 	if x.Origin == c.self {
@@ -407,17 +415,32 @@ func (c *Core) advance(r *room, x *Item) {
 	}
 }
 
-// keep adds an item to the history.
-func (r *room) keep(x *Item) {
+// keep adds an item to the history. Where the node keeps as much as it may, this room loses what is oldest, and
+// rooms that nobody is in all with the next tick.
+func (c *Core) keep(r *room, x *Item) {
 	keep := r.opts.History
 	if keep <= 0 {
 		return
 	}
-	r.ring, r.held = append(r.ring, *x), r.held+x.size()
-	for len(r.ring) > keep || r.held > maxStateBytes && len(r.ring) > 1 {
-		r.held -= r.ring[0].size()
+	r.ring = append(r.ring, *x)
+	c.hold(r, x.size())
+	c.tight = c.tight || c.held > c.cfg.MaxHistory
+	for len(r.ring) > keep || r.held > maxStateBytes && len(r.ring) > 1 || c.held > c.cfg.MaxHistory && len(r.ring) > 0 {
+		c.hold(r, -r.ring[0].size())
 		r.ring = r.ring[1:]
 	}
+}
+
+// hold counts bytes of a room's history.
+func (c *Core) hold(r *room, bytes int) {
+	r.held += bytes
+	c.held += bytes
+}
+
+// forgetHistory drops what a room has of the past.
+func (c *Core) forgetHistory(r *room) {
+	c.hold(r, -r.held)
+	r.ring = nil
 }
 
 // answered ends publishes that were taken; x is the item of the last, where it is known.

@@ -233,6 +233,9 @@ func (a *App) largeBody(h wire.Handler) wire.Handler {
 
 // upload stores the file in a body: the first file of a form, or the body as it is.
 func (a *App) upload(r *wire.Request) (b Blob, err error) {
+	if err := r.Decompress(); err != nil { // the file is what was coded, as the client will read it
+		return b, err
+	}
 	kind, params, err := mime.ParseMediaType(r.Header("Content-Type"))
 	if err != nil {
 		kind = "application/octet-stream"

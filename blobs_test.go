@@ -3,6 +3,7 @@ package lithair
 import (
 	"bytes"
 	"cmp"
+	"compress/gzip"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -294,5 +295,48 @@ func TestUploadWithoutRoom(t *testing.T) {
 	sim.SetCapacity(0)
 	if got := send(t, a, "POST", "/api/_blobs", "image/png", content); got.StatusCode != 201 {
 		t.Errorf("when there is room: %d %s", got.StatusCode, got.body)
+	}
+}
+
+// TestCodedBodies: a body that says it is gzip is read as such, JSON and files; what is coded otherwise, or larger once it is read, is refused
+// for what it is, and not taken for wrong JSON or for another file.
+func TestCodedBodies(t *testing.T) {
+	a := newApp(t, Config{})
+	Model[photo](a, "/api/photos")
+	start(t, a)
+	zipped := func(b []byte) []byte {
+		var z bytes.Buffer
+		w := gzip.NewWriter(&z)
+		if _, err := w.Write(b); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return z.Bytes()
+	}
+	got := send(t, a, "POST", "/api/photos", "application/json", zipped([]byte(`{"title":"by gzip"}`)), "Content-Encoding: gzip")
+	if got.StatusCode != 201 || !strings.Contains(got.body, `"title":"by gzip"`) {
+		t.Fatalf("%d %s", got.StatusCode, got.body)
+	}
+	id := created(t, a, `{"title":"plain"}`)
+	content := []byte(strings.Repeat("a file ", 1000))
+	if got := send(t, a, "PUT", "/api/photos/"+id+"/image", "text/plain", zipped(content), "Content-Encoding: gzip"); got.StatusCode != 200 {
+		t.Fatalf("%d %s", got.StatusCode, got.body)
+	}
+	if got := call(t, a, "GET", "/api/photos/"+id+"/image", ""); got.body != string(content) {
+		t.Errorf("%d bytes of the file come back, want %d", len(got.body), len(content))
+	}
+	large := zipped(bytes.Repeat([]byte{' '}, 17<<20))
+	for _, c := range []struct {
+		coding string
+		body   []byte
+		want   int
+	}{{"br", []byte("x"), 415}, {"gzip, gzip", zipped(zipped([]byte(`{}`))), 415}, {"gzip", []byte(`{"title":"no gzip"}`), 400}, {"gzip", large, 413}, {"identity", []byte(`{"title":"as it is"}`), 201}} {
+		if got := send(t, a, "POST", "/api/photos", "application/json", c.body, "Content-Encoding: "+c.coding); got.StatusCode != c.want || strings.Contains(got.body, "JSON") {
+			t.Errorf("%s: %d %s, want %d", c.coding, got.StatusCode, got.body, c.want)
+		} else if c.want == 415 && got.Header.Get("Accept-Encoding") != "gzip" {
+			t.Errorf("%s: what is taken is not said: %v", c.coding, got.Header)
+		}
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/lithair/lithair-go/wire"
 )
 
-// body reads a JSON body of an accepted media type.
+// body reads a JSON body of an accepted media type, as it is or by gzip.
 func (o *Options) body(r *wire.Request, also string) ([]byte, error) {
 	kind, _, _ := strings.Cut(r.Header("Content-Type"), ";")
 	kind = strings.ToLower(strings.TrimSpace(kind))
@@ -25,6 +25,9 @@ func (o *Options) body(r *wire.Request, also string) ([]byte, error) {
 			e.Detail += ", not " + kind
 		}
 		return nil, e
+	}
+	if err := r.Decompress(); err != nil {
+		return nil, err
 	}
 	b, err := r.BorrowBody(o.MaxBodyBytes)
 	if err == nil && len(b) == 0 {

@@ -123,13 +123,17 @@ func (f *inflater) end(err error) error {
 func Decompress() Middleware {
 	return func(next Handler) Handler {
 		return func(w *Response, r *Request) error {
-			if err := r.body.decompress(); err != nil {
+			if err := r.Decompress(); err != nil {
 				return err
 			}
 			return next(w, r)
 		}
 	}
 }
+
+// Decompress does what the middleware of that name does, for a handler that reads the body itself. It comes before anything
+// of the body is read.
+func (r *Request) Decompress() error { return r.body.decompress() }
 
 // decompress puts the decoder for the request's Content-Encoding in place.
 func (b *body) decompress() error {

@@ -14,6 +14,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"slices"
+	"strconv"
 	"strings"
 	"text/template"
 
@@ -36,6 +37,14 @@ type project struct {
 	Version      string // of the framework
 	Replace      string // folder of a checkout; empty: none
 	Web          bool
+}
+
+// ReplaceLine is Replace as go.mod has it, which wants quotes around what its own syntax has a use for.
+func (p *project) ReplaceLine() string {
+	if strings.ContainsAny(p.Replace, " \t\"'`()[]{},") || strings.Contains(p.Replace, "//") || strings.Contains(p.Replace, "/*") {
+		return strconv.Quote(p.Replace)
+	}
+	return p.Replace
 }
 
 // projectFile is one file of a project, by its path in there.
@@ -88,6 +97,12 @@ func setupNew(fs *flag.FlagSet) func(*cli.Console, cli.Input) error {
 
 var goodProject = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)*$`)
 
+// goodModule is what the go command takes as a module's path, but for what is rare.
+var goodModule = regexp.MustCompile(`^[A-Za-z0-9_~-]+(\.[A-Za-z0-9_~-]+)*(/[A-Za-z0-9_~-]+(\.[A-Za-z0-9_~-]+)*)*$`)
+
+// takenModules are names of one word that packages of the standard library, or the go command, have.
+var takenModules = strings.Fields("bufio builtin bytes cmd cmp context crypto embed encoding errors expvar flag fmt go hash html image io iter log main maps math mime net os path plugin reflect regexp runtime slices sort strconv strings structs sync syscall testing time unicode unique unsafe weak")
+
 // checkProject says what is wrong with a name, and what would do.
 func checkProject(p *project, kind string) error {
 	if !goodProject.MatchString(p.Name) {
@@ -100,8 +115,11 @@ func checkProject(p *project, kind string) error {
 	if p.Module == "" {
 		p.Module = p.Name
 	}
-	if strings.ContainsAny(p.Module, " \t\n\"'`\\") || strings.HasPrefix(p.Module, "/") || strings.HasSuffix(p.Module, "/") {
+	if !goodModule.MatchString(p.Module) {
 		return fmt.Errorf("%q is no path of a module: want something like example.org/%s", p.Module, p.Name)
+	}
+	if slices.Contains(takenModules, p.Module) {
+		return fmt.Errorf("a module cannot be called %q, which is a package of Go itself: choose another name, or give it -module example.org/%s", p.Module, p.Name)
 	}
 	if !slices.Contains(templateNames, kind) {
 		return fmt.Errorf("there is no template %q: there are %s", kind, strings.Join(templateNames, ", "))

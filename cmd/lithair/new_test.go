@@ -22,7 +22,7 @@ func TestNewNames(t *testing.T) {
 			t.Errorf("%s: exit code %d, out %s, err %s", c.name, code, out, err)
 		}
 	}
-	for _, args := range [][]string{{"-module", "a b"}, {"-template", "shop"}, {"-replace", t.TempDir()}} {
+	for _, args := range [][]string{{"-module", "a b"}, {"-module", "a//b"}, {"-module", "../a"}, {"-module", "fmt"}, {"-template", "shop"}, {"-replace", t.TempDir()}} {
 		if code, _, err := lithair("", append([]string{"new", "notes", "-dry-run"}, args...)...); code == 0 || err == "" {
 			t.Errorf("%q: exit code %d, %s", args, code, err)
 		}
@@ -32,6 +32,48 @@ func TestNewNames(t *testing.T) {
 	must(t, os.Rename(full, full+"a"))
 	if code, _, err := lithair("", "new", full+"a"); code == 0 {
 		t.Error("a folder that is not empty was written to", err)
+	}
+}
+
+// TestNewNamesOfGo: a module whose path is that of a package of Go would not build, so it is refused; other words are fine.
+func TestNewNamesOfGo(t *testing.T) {
+	list, err := exec.Command("go", "list", "std").Output()
+	must(t, err)
+	taken := 0
+	for _, name := range append(strings.Fields(string(list)), "go", "main", "cmd") {
+		if strings.Contains(name, "/") {
+			continue
+		}
+		taken++
+		if code, _, err := lithair("", "new", filepath.Join(t.TempDir(), name), "-dry-run"); code == 0 || !strings.Contains(err, "-module example.org/"+name) {
+			t.Errorf("%s: exit code %d, %s", name, code, err)
+		}
+	}
+	if taken < 20 {
+		t.Errorf("only %d names were tried", taken)
+	}
+	if code, _, err := lithair("", "new", filepath.Join(t.TempDir(), "log"), "-module", "example.org/log", "-dry-run"); code != 0 {
+		t.Error(err)
+	}
+}
+
+// TestNewReplaceInOddFolders: go.mod is read by the go command wherever the checkout lies.
+func TestNewReplaceInOddFolders(t *testing.T) {
+	at, err := filepath.Abs("../..")
+	must(t, err)
+	for _, folder := range []string{"a folder", "a,b", "(c)"} {
+		dir := filepath.Join(t.TempDir(), folder)
+		must(t, os.Mkdir(dir, 0o755))
+		must(t, os.Symlink(at, filepath.Join(dir, "checkout")))
+		if code, _, err := lithair("", "new", filepath.Join(dir, "notes"), "-replace", filepath.Join(dir, "checkout")); code != 0 {
+			t.Fatal(err)
+		}
+		list := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/lithair/lithair-go")
+		list.Dir = filepath.Join(dir, "notes")
+		out, err := list.CombinedOutput()
+		if want := filepath.Join(dir, "checkout"); err != nil || strings.TrimSpace(string(out)) != want {
+			t.Errorf("%s: %v %s, want %s", folder, err, out, want)
+		}
 	}
 }
 

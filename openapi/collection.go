@@ -55,6 +55,7 @@ func (b *builder) collection(c *Collection) {
 	add("POST "+c.Path+"/_bulk", "Carry out many operations, all or none", []object{idempotencyKey}, jsonContent(list), object{answer(200, "What became of each", resultList, indexHeader, replayedHeader)},
 		append([]int{404, 412}, writeErrors...)...)
 	b.past(c, key, read)
+	b.live(c)
 	b.files(c, key)
 }
 

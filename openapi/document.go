@@ -67,6 +67,7 @@ func (d *Document) JSON() ([]byte, error) {
 		b.collection(&d.Collections[i])
 	}
 	b.shared()
+	b.connections()
 	for i := range d.Operations {
 		b.operation(&d.Operations[i])
 	}
@@ -144,7 +145,7 @@ var monitoring = map[string]string{
 	"/health": "Whether the process lives", "/livez": "Whether the process lives", "/ready": "Whether requests are answered", "/readyz": "Whether requests are answered",
 	"/status": "Deprecated: see /health", "/info": "What runs here", "/observe/metrics": "Metrics, as Prometheus reads them", "/metrics": "Metrics, as Prometheus reads them",
 	"/observe/perf/json": "JSON of a size, to measure with", "/observe/perf/bytes": "Bytes of a number, to measure with", "/observe/perf/echo": "What was sent, to measure with",
-	"/openapi.json": "This document", "/docs": "This document, as a page", "/docs/page.js": "The script of the page", "/docs/page.css": "The style of the page",
+	"/openapi.json": "This document", "/docs": "This document, as a page", "/docs/page.js": "The script of the page", "/docs/page.css": "The style of the page", "/docs/errors": "What the codes of errors mean",
 }
 
 func param(name, in string, schema object, text string) object {

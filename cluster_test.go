@@ -308,6 +308,44 @@ func TestADoubtOutlivesTheLeader(t *testing.T) {
 	}
 }
 
+// TestADoubtOutlivesAConnection: the leader may have carried a request out when its connection ends, and says of the
+// next attempt that nothing was: the client of nodes does not send again by itself what this one must know of.
+func TestADoubtOutlivesAConnection(t *testing.T) {
+	var mu sync.Mutex
+	asked := map[string]int{} // attempts of each case
+	m := startCluster(t, 3, func(a *App) {
+		a.Post("/warm", func(*wire.Response, *wire.Request) error { return nil })
+		for _, method := range []string{"POST", "DELETE"} {
+			a.Handle(method+" /doubt/{case}", func(w *wire.Response, r *wire.Request) error {
+				mu.Lock()
+				asked[r.PathValue("case")]++
+				first := asked[r.PathValue("case")] == 1
+				mu.Unlock()
+				if !first {
+					return notMade("the test says so")
+				}
+				nc, _, err := r.Hijack()
+				if err != nil {
+					return err
+				}
+				return nc.Close()
+			})
+		}
+	}, func(c *Config) { c.RequestTimeout = 500 * time.Millisecond })
+	for _, method := range []string{"POST", "DELETE"} {
+		for i, fields := range [][]string{{"Idempotency-Key: " + method}, nil} {
+			a := m.apps[m.follower()]
+			if got := call(t, a, "POST", "/warm", "", fields...); got.StatusCode >= 300 { // so that a connection is used again
+				t.Fatal(got.StatusCode, got.body)
+			}
+			name := fmt.Sprint(method, i)
+			if got := call(t, a, method, "/doubt/"+name, "", fields...); got.StatusCode != 503 || got.Header.Get(fieldOutcome) != "unknown" {
+				t.Errorf("%s %q: %d, outcome %q: %s", method, fields, got.StatusCode, got.Header.Get(fieldOutcome), got.body)
+			}
+		}
+	}
+}
+
 // TestFunctionsDoNotTravel: Update on a node that follows says who leads.
 func TestFunctionsDoNotTravel(t *testing.T) {
 	m := startCluster(t, 3, notes)

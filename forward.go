@@ -167,7 +167,7 @@ const forwardPause = 20 * time.Millisecond
 // handedOn is what goes to the leader of a request: with its body as it comes or, where replay
 // is true, kept so that it can be sent again.
 func (a *App) handedOn(r *wire.Request) (q *wire.ClientRequest, replay bool, err error) {
-	q = &wire.ClientRequest{Method: r.Method(), Host: r.Header("Host"), Body: once{r.Body()}, Length: max(0, r.ContentLength())}
+	q = &wire.ClientRequest{Method: r.Method(), Host: r.Header("Host"), Body: once{r.Body()}, Length: max(0, r.ContentLength()), NoResend: true}
 	if n := r.ContentLength(); n == 0 || n > 0 && n <= maxReplayed {
 		b, err := r.BorrowBody(maxReplayed)
 		if err != nil {

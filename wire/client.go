@@ -128,7 +128,8 @@ func (c *ClientConfig) defaults() error {
 // A request is sent again by itself in one case: the connection had been used before and
 // failed before any byte of the response, the method is idempotent (GET, HEAD, OPTIONS,
 // TRACE, PUT, DELETE) or there is an Idempotency-Key, and the body can be had again. The
-// second time a new connection is made.
+// second time a new connection is made; where that cannot be had, the error is that of the
+// first, for its request may have arrived. [ClientRequest.NoResend] forbids it.
 type Client struct {
 	cfg  ClientConfig
 	pool pool
@@ -207,8 +208,13 @@ func (o *outgoing) fail(stage Stage, err error) *ClientError {
 
 // roundTrip sends a request once, or twice where that is safe.
 func (c *Client) roundTrip(ctx context.Context, o *outgoing) (*ClientResponse, error) {
-	for fresh := false; ; fresh = true {
-		cc, err := c.connect(ctx, o, fresh)
+	var failed *ClientError // of the first time
+	for {
+		cc, err := c.connect(ctx, o, failed != nil)
+		if err != nil && failed != nil {
+			failed.Err = fmt.Errorf("%w; the second time: %w", failed.Err, err)
+			return nil, failed
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -220,8 +226,8 @@ func (c *Client) roundTrip(ctx context.Context, o *outgoing) (*ClientResponse, e
 			r.attach(x, o)
 			return r, nil
 		}
-		again := cc.reused && !x.received && o.idempotent && stage != StageRequest && !isTimeout(err)
-		failed := x.fail(stage, o.method, o.url.raw, err)
+		again := cc.reused && !x.received && o.idempotent && !o.q.NoResend && stage != StageRequest && !isTimeout(err)
+		failed = x.fail(stage, o.method, o.url.raw, err)
 		if !again || ctx.Err() != nil || o.anew() != nil {
 			return nil, failed
 		}

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -330,6 +331,8 @@ func TestClientRetriesOnlyWhereSafe(t *testing.T) {
 		{"POST", ClientRequest{Method: "POST", Body: strings.NewReader("abc")}, 1},
 		{"PATCH", ClientRequest{Method: "PATCH", Body: strings.NewReader("abc")}, 1},
 		{"POST with a key", ClientRequest{Method: "POST", Body: strings.NewReader("abc"), Header: [][2]string{{"Idempotency-Key", "k"}}}, 2},
+		{"GET once", ClientRequest{NoResend: true}, 1},
+		{"POST with a key, once", ClientRequest{Method: "POST", NoResend: true, Body: strings.NewReader("abc"), Header: [][2]string{{"Idempotency-Key", "k"}}}, 1},
 		{"PUT of a stream", ClientRequest{Method: "PUT", Body: once(), Length: 3}, 1},
 		{"PUT of a stream that rewinds", ClientRequest{Method: "PUT", Body: once(), Length: 3, Rewind: func() (io.Reader, error) { return once(), nil }}, 2},
 	} {
@@ -365,6 +368,37 @@ func TestClientRetriesOnlyWhereSafe(t *testing.T) {
 		if err != nil && (!errors.As(err, &ce) || !ce.Reused) {
 			t.Errorf("%s: %v", c.name, err)
 		}
+	}
+}
+
+// TestClientSaysThatTheFirstTimeMayHaveArrived: the server takes a request, and is gone when it would come
+// again. The error must not be that of the dial alone: who reads it would take the request for unsent.
+func TestClientSaysThatTheFirstTimeMayHaveArrived(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		nc, err := l.Accept()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer nc.Close()
+		readRequest(nc)
+		io.WriteString(nc, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+		readRequest(nc)
+		l.Close()
+	}()
+	cl := newClient(t)
+	get(t, cl, "http://"+l.Addr().String())
+	_, err = cl.Get(t.Context(), "http://"+l.Addr().String())
+	<-served
+	var ce *ClientError
+	if !errors.As(err, &ce) || ce.Stage == StageDial || !ce.Reused || !strings.Contains(err.Error(), "second time") || !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("%v", err)
 	}
 }
 

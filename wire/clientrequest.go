@@ -27,6 +27,10 @@ type ClientRequest struct {
 	Length int64
 	Rewind func() (io.Reader, error)
 
+	// NoResend has the request sent once at most, whatever its method and fields: for who tells
+	// apart what may have arrived and what has not.
+	NoResend bool
+
 	// Trailers is asked, once the body has been read to its end, for fields to send behind
 	// it. It makes the request chunked.
 	Trailers func() []Trailer

@@ -24,6 +24,7 @@ func (a *Answer) Unknown() bool {
 
 // do sends one request and reads the answer whole. Within bounds both.
 func do(c *wire.Client, within time.Duration, q *wire.ClientRequest) (a Answer) {
+	q.NoResend = true // its first sending may have had an effect that the answer to the second does not speak of
 	ctx, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()
 	r, err := c.Do(ctx, q)

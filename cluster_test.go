@@ -236,9 +236,7 @@ func TestAnyNodeTakesAnyRequest(t *testing.T) {
 	}
 	m.stop(lead)
 	other := m.follower()
-	if got := call(t, m.apps[other], "POST", "/api/notes", `{"text":"without the first leader"}`); got.StatusCode != 201 {
-		t.Fatalf("%d %s", got.StatusCode, got.body)
-	}
+	m.insist(other, `{"text":"without the first leader"}`, "without-the-first-leader")
 	m.start(lead)
 	m.leader()
 	if got := call(t, m.apps[lead], "GET", "/api/notes", ""); !strings.Contains(got.body, "without the first leader") {
@@ -373,9 +371,7 @@ func TestWithoutAQuorum(t *testing.T) {
 	keep := m.follower()
 	m.apps[keep].cfg.RequestTimeout = 300 * time.Millisecond
 	a := m.apps[keep]
-	if got := call(t, a, "POST", "/api/notes", `{"text":"there"}`); got.StatusCode != 201 {
-		t.Fatalf("%d %s", got.StatusCode, got.body)
-	}
+	m.insist(keep, `{"text":"there"}`, "there")
 	for i := range m.apps {
 		if i != keep {
 			m.stop(i)
@@ -447,9 +443,7 @@ func TestALoneNodeBecomesAMember(t *testing.T) {
 func TestMembersComeAndGo(t *testing.T) {
 	m := startCluster(t, 3, notes)
 	other := m.follower()
-	if got := call(t, m.apps[other], "POST", "/api/notes", `{"text":"before"}`); got.StatusCode != 201 {
-		t.Fatal(got.body)
-	}
+	m.insist(other, `{"text":"before"}`, "before")
 	cfg := m.cfgs[0]
 	cfg.Dir, cfg.NodeID, cfg.Peers, cfg.PeerAddr = t.TempDir(), 4, "", freeAddr(t)
 	cfg.Join = m.apps[other].cluster.Load().cfg.listen
@@ -567,9 +561,7 @@ func TestNodesSpeakTLS(t *testing.T) {
 		}
 	}
 	m := startCluster(t, 3, notes, tls(ours))
-	if got := call(t, m.apps[m.follower()], "POST", "/api/notes", `{"text":"sealed"}`); got.StatusCode != 201 {
-		t.Fatalf("%d %s", got.StatusCode, got.body)
-	}
+	m.insist(m.follower(), `{"text":"sealed"}`, "sealed")
 	m.equal()
 	cfg := m.cfgs[0]
 	cfg.Dir, cfg.NodeID, cfg.Join, cfg.Peers, cfg.PeerAddr = t.TempDir(), 4, m.apps[0].cluster.Load().cfg.listen, "", freeAddr(t)
@@ -622,9 +614,7 @@ func TestClusterSettings(t *testing.T) {
 // voters that nobody asks; the member goes on behind that.
 func TestAMembersDirectoryAlone(t *testing.T) {
 	m := startCluster(t, 3, notes)
-	if got := call(t, m.apps[m.follower()], "POST", "/api/notes", `{"text":"kept"}`); got.StatusCode != 201 {
-		t.Fatal(got.body)
-	}
+	m.insist(m.follower(), `{"text":"kept"}`, "kept")
 	m.equal()
 	m.stop(1)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
@@ -643,9 +633,7 @@ func TestAMembersDirectoryAlone(t *testing.T) {
 // old members are refused by it, and it by them; a new node joins it.
 func TestALostQuorum(t *testing.T) {
 	m := startCluster(t, 3, notes)
-	if got := call(t, m.apps[m.follower()], "POST", "/api/notes", `{"text":"kept"}`); got.StatusCode != 201 {
-		t.Fatal(got.body)
-	}
+	m.insist(m.follower(), `{"text":"kept"}`, "kept")
 	m.equal()
 	recoverAt := func(dir, name string, agree error) (Recovery, error) {
 		return RecoverCluster(RecoverConfig{Dir: dir, Cluster: name, Address: m.cfgs[0].PeerAddr, Agree: func(Recovery) error { return agree }})
@@ -806,10 +794,12 @@ func TestTokensAndNames(t *testing.T) {
 		m.memberOf(id, consensus.Voter)
 	}
 	m.equal()
-	a := m.apps[m.leader()].agreement(t.Context(), m.apps[m.leader()].cluster.Load())
-	if !a.Agree || len(a.Members) != 6 {
-		t.Errorf("%+v", a)
-	}
+	var a agreement
+	awaitOr(t, func() string { return fmt.Sprintf("%+v", a) }, func() bool {
+		lead := m.apps[m.leader()]
+		a = lead.agreement(t.Context(), lead.cluster.Load())
+		return a.Agree && len(a.Members) == 6
+	})
 }
 
 func parseTokenFile(name string) (joinToken, error) {
@@ -981,9 +971,7 @@ func TestNodesThatMeet(t *testing.T) {
 		})
 	}
 	voters(3)
-	if got := call(t, m.apps[m.follower()], "POST", "/api/notes", `{"text":"met"}`); got.StatusCode != 201 {
-		t.Fatal(got.body)
-	}
+	m.insist(m.follower(), `{"text":"met"}`, "met")
 	m.start(3) // it finds a cluster
 	voters(4)
 	m.stop(0)

@@ -150,7 +150,7 @@ func TestQueueOverLiveInCluster(t *testing.T) {
 		empty := holds(m.apps[i], func(s *Snapshot) bool { return queues[m.apps[i]].Waiting(s) == 0 })
 		all.Go(func() {
 			for !empty() && ctx.Err() == nil {
-				list, err := c.Take(ctx, "r", 4, 500*time.Millisecond)
+				list, err := c.Take(ctx, "r", 4, 2*time.Second)
 				if err != nil || len(list) == 0 {
 					time.Sleep(5 * time.Millisecond) // a program that asks again
 					continue

@@ -21,6 +21,10 @@
 //     attempts and no earlier than Retry-After says; to the next base URL, where there are
 //     several. An operation that takes no idempotency key is sent again only where the server
 //     says that nothing was carried out.
+//   - A 503 that says "none" speaks of one attempt. Where an earlier one of the same write may have
+//     been carried out, the error that a call ends with says "unknown". Sendings that the library
+//     below makes by itself count, in Python and Go; those of a browser no script sees: some send
+//     once more where a connection that was idle ends.
 //   - Lithair-Index of answers is remembered; with read-your-writes, reads ask for at least that.
 //   - iterate goes on behind the last key, in the order of keys; sorted otherwise, it reads the
 //     state that its first page was of.

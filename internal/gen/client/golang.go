@@ -10,7 +10,7 @@ import (
 )
 
 // goImports are those of the runtime.
-var goImports = []string{"bytes", "cmp", "context", "crypto/rand", "encoding/json", "errors", "fmt", "io", "iter", "maps", "math/rand/v2", "net/http", "net/url", "slices", "strconv", "strings", "sync/atomic", "time"}
+var goImports = []string{"bytes", "cmp", "context", "crypto/rand", "encoding/json", "errors", "fmt", "io", "iter", "maps", "math/rand/v2", "net/http", "net/http/httptrace", "net/url", "slices", "strconv", "strings", "sync/atomic", "time"}
 
 // golang writes a client in Go.
 func (a *API) golang(pkg string) ([]byte, error) {

@@ -1,6 +1,7 @@
 package client_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -144,12 +145,12 @@ func generate(t *testing.T, language string) []byte {
 	return source
 }
 
-// proxy stands between client and server and does what the field X-Fault asks for, once for
-// each idempotency key, or request without one.
+// proxy stands between client and server and does what the field X-Fault asks for: a step for
+// each time that a request comes, told by its idempotency key, and the last step from then on.
 type proxy struct {
 	to      *httputil.ReverseProxy
 	mu      sync.Mutex
-	done    map[string]bool
+	came    map[string]int
 	lost    atomic.Int64
 	indexed atomic.Int64 // reads with min_index
 }
@@ -159,27 +160,36 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		p.indexed.Add(1)
 	}
 	fault := r.Header.Get("X-Fault")
-	once := fault + r.Header.Get("Idempotency-Key") + r.URL.Path
+	steps := strings.Fields(cmp.Or(fault, "pass"))
+	request := fault + r.Header.Get("Idempotency-Key") + r.URL.Path
 	p.mu.Lock()
-	first := !p.done[once]
-	p.done[once] = true
+	step := steps[min(p.came[request], len(steps)-1)]
+	p.came[request]++
 	p.mu.Unlock()
-	switch {
-	case fault == "lose" && first: // carried out, and nobody hears of it
+	switch step {
+	case "lose": // carried out, and nobody hears of it
 		p.to.ServeHTTP(&lost{http.Header{}}, r)
 		p.lost.Add(1)
 		panic(http.ErrAbortHandler)
-	case fault == "busy" && first:
+	case "gateway": // carried out, and something in between gives up
+		p.to.ServeHTTP(&lost{http.Header{}}, r)
+		w.WriteHeader(502)
+		return
+	case "busy":
 		w.Header().Set("Retry-After", "0")
 		w.Header().Set("Lithair-Outcome", "none")
 		w.WriteHeader(503)
 		return
-	case fault == "hang":
+	case "limit":
+		w.Header().Set("Retry-After", "0")
+		w.WriteHeader(429)
+		return
+	case "hang":
 		if _, err := io.Copy(io.Discard, r.Body); err == nil { // the end of a connection is seen behind the body
 			<-r.Context().Done()
 		}
 		return
-	case fault == "html":
+	case "html":
 		w.WriteHeader(403)
 		_, _ = io.WriteString(w, "<html>forbidden</html>") // to a client that reads
 		return
@@ -212,7 +222,7 @@ func scenario(t *testing.T, command func(dir string) *exec.Cmd) (final string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &proxy{to: httputil.NewSingleHostReverseProxy(server), done: map[string]bool{}}
+	p := &proxy{to: httputil.NewSingleHostReverseProxy(server), came: map[string]int{}}
 	front := &http.Server{Handler: p, ErrorLog: nil}
 	l := listen(t)
 	go func() { _ = front.Serve(l) }() // ends by Close

@@ -49,7 +49,7 @@ class Problem(Failure):
     errors: List[FieldError]
     details: Dict[str, str]  # messages by field, for forms
     oldest_index: Optional[int]  # with 410: the oldest index that can be read
-    outcome: Optional[str]  # with 503: "none" when nothing was carried out, "unknown" when nobody knows
+    outcome: Optional[str]  # with 503: "none" when no attempt of the call carried anything out, "unknown" when nobody knows
     etag: Optional[str]  # with 412: the version there is
     retry_after: float  # seconds to wait before another attempt
 
@@ -232,6 +232,18 @@ def _pairs(given: Mapping[str, Any]) -> _Pairs:
     return pairs
 
 
+@dataclasses.dataclass
+class _Call:
+    """One request, with all its attempts."""
+
+    method: str
+    target: str
+    payload: Optional[bytes]
+    headers: Mapping[str, str]
+    repeatable: bool  # it can be sent again whatever became of it
+    doubt: bool = False  # whether a sending carried the write out is not known
+
+
 class _Base:
     """One base URL, and its connections that are idle."""
 
@@ -333,13 +345,19 @@ class Transport:
         timeout, retries = options.get("timeout", self._timeout), options.get("retries", self._retries)
         first, most = self._backoff
         target = path + ("?" + urllib.parse.urlencode(query) if query else "")
+        call = _Call(method, target, payload, headers, repeatable)
         for attempt in itertools.count():
             current = self._current
             try:
                 left = max(0.001, min(timeout, end - time.monotonic()))
-                return self._attempt(self._bases[current], method, target, payload, headers, left, repeatable)
+                return self._attempt(self._bases[current], call, left)
             except Failure as failure:
-                if attempt >= retries or not _may_repeat(failure, repeatable):
+                last = attempt >= retries or not _may_repeat(failure, repeatable)
+                if not _nothing_done(failure):
+                    call.doubt = True
+                elif call.doubt and method != "GET" and isinstance(failure, Problem) and failure.outcome == "none":
+                    failure.outcome = "unknown"  # none is of one attempt
+                if last:
                     raise
                 if self._current == current:
                     self._current = (current + 1) % len(self._bases)
@@ -351,11 +369,11 @@ class Transport:
                 time.sleep(wait)
         raise AssertionError("unreachable")
 
-    def _attempt(self, base: _Base, method: str, target: str, payload: Optional[bytes], headers: Mapping[str, str], timeout: float, repeatable: bool) -> Answer[Any]:
+    def _attempt(self, base: _Base, call: _Call, timeout: float) -> Answer[Any]:
         common = self._headers() if callable(self._headers) else self._headers
-        fields = {"Accept": "application/json", **(common or {}), **headers}
+        fields = {"Accept": "application/json", **(common or {}), **call.headers}
         connection: Optional[http.client.HTTPConnection] = None
-        if repeatable:  # what is idle may have been closed, so that nobody knows whether the request came there
+        if call.repeatable:  # what is idle may have been closed, so that nobody knows whether the request came there
             with self._lock:
                 connection = base.idle.pop() if base.idle else None
         fresh = connection is None
@@ -366,14 +384,15 @@ class Transport:
             if connection.sock is not None:
                 connection.sock.settimeout(timeout)
             try:
-                connection.request(method, base.path + target, payload, fields)
+                connection.request(call.method, base.path + call.target, call.payload, fields)
                 response = connection.getresponse()
             except (http.client.RemoteDisconnected, ConnectionError):
                 if fresh:
                     raise
+                call.doubt = True
                 connection.close()
                 connection = base.connect(timeout)
-                connection.request(method, base.path + target, payload, fields)
+                connection.request(call.method, base.path + call.target, call.payload, fields)
                 response = connection.getresponse()
             body = bytearray()
             while part := response.read(1 << 16):
@@ -412,12 +431,17 @@ class Transport:
         return Answer(value, status, headers.get("etag"), index or None, headers.get("idempotency-replayed") == "true")
 
 
+def _nothing_done(failure: Failure) -> bool:
+    """The attempt that failed carried nothing out, as the server says; of those before it that says nothing."""
+    return isinstance(failure, Problem) and (failure.status == 429 or failure.outcome == "none")
+
+
 def _may_repeat(failure: Failure, repeatable: bool) -> bool:
     if isinstance(failure, Unanswered):
         return repeatable and failure.kind in ("network", "timeout")
     if not isinstance(failure, Problem):
         return False
-    if failure.status == 429 or failure.outcome == "none":
+    if _nothing_done(failure):
         return True
     return repeatable and (failure.status in (502, 503, 504) or failure.code == "LTH1018")
 

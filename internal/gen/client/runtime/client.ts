@@ -36,7 +36,7 @@ export class Problem extends Error {
   readonly details: Readonly<Record<string, string>>;
   /** With 410: the oldest index that can be read. */
   readonly oldestIndex: number | undefined;
-  /** With 503: "none" when nothing was carried out, "unknown" when nobody knows. */
+  /** With 503: "none" when no attempt of the call carried anything out, "unknown" when nobody knows. */
   readonly outcome: "none" | "unknown" | undefined;
   /** With 412: the version there is. */
   readonly etag: string | undefined;
@@ -316,12 +316,16 @@ export class Transport {
     const o = { timeout: 10000, deadline: 60000, retries: 4, ...this.#options, ...defined(r.options) };
     const { first = 100, most = 5000 } = this.#options.backoff ?? {};
     const end = Date.now() + o.deadline;
+    let doubt = false; // whether an attempt carried the write out is not known
     for (let attempt = 0; ; attempt++) {
       const base = this.#base;
       try {
         return await this.#attempt(r, this.#bases[base]«!», Math.max(1, Math.min(o.timeout, end - Date.now())));
       } catch (failure) {
-        if (attempt >= o.retries || !mayRepeat(r, failure)) throw failure;
+        const last = attempt >= o.retries || !mayRepeat(r, failure);
+        if (!(failure instanceof Problem && nothingDone(failure))) doubt = r.method !== "GET";
+        else if (doubt && failure.outcome === "none") Object.assign(failure, { outcome: "unknown" }); // none is of one attempt
+        if (last) throw failure;
         if (this.#base === base) this.#base = (base + 1) % this.#bases.length;
         const jitter = Math.random() * Math.min(most, first * 2 ** attempt);
         const wait = Math.max(jitter, (failure instanceof Problem && failure.retryAfter) || 0);
@@ -407,10 +411,15 @@ function defined(o«: CallOptions»)«: CallOptions» {
   return Object.fromEntries(Object.entries(o).filter(([, v]) => v !== undefined));
 }
 
+/** The attempt that failed carried nothing out, as the server says; of those before it that says nothing. */
+function nothingDone(failure«: Problem»)«: boolean» {
+  return failure.status === 429 || failure.outcome === "none";
+}
+
 function mayRepeat(r«: Request», failure«: unknown»)«: boolean» {
   if (failure instanceof Unanswered) return r.repeatable && (failure.kind === "network" || failure.kind === "timeout");
   if (!(failure instanceof Problem)) return false;
-  if (failure.status === 429 || failure.outcome === "none") return true;
+  if (nothingDone(failure)) return true;
   return r.repeatable && ([502, 503, 504].includes(failure.status) || failure.code === "LTH1018");
 }
 

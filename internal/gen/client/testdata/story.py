@@ -108,15 +108,34 @@ same("page", (len(page.data), page.total, page.skip, page.take, page.has_more), 
 fails("unknown sort", lambda: api.articles.list(sort=["nothing"]), press.BadQueryError)
 
 # retries
-lost = api.articles.create({"slug": "lost", "title": "Lost"}, **fault("lose"))
+lost = api.articles.create({"slug": "lost", "title": "Lost"}, **fault("lose pass"))
 same("lost", (lost.replayed, lost.value["slug"], api.articles.count({"slug": "lost"})), (True, "lost", 1))
 once = api.articles.create({"slug": "once", "title": "Once"}, idempotency_key="my-key")
 twice = api.articles.create({"slug": "once", "title": "Once"}, idempotency_key="my-key")
 same("same key", (twice.value["id"], twice.replayed), (once.value["id"], True))
 fails("key reused", lambda: api.articles.create({"slug": "other", "title": "Other"}, idempotency_key="my-key"), press.IdempotencyKeyReusedError)
-same("busy", api.articles.create({"slug": "busy", "title": "Busy"}, **fault("busy")).value["slug"], "busy")
-same("lost read", api.articles.list({"slug": "busy"}, **fault("lose")).total, 1)
+same("busy", api.articles.create({"slug": "busy", "title": "Busy"}, **fault("busy pass")).value["slug"], "busy")
+same("lost read", api.articles.list({"slug": "busy"}, **fault("lose pass")).total, 1)
 fails("not repeatable", lambda: api.ring(**fault("lose")), Unanswered, lambda e: e.kind == "network")
+outcomes = [
+    ("a", "busy", 0, "none", 0),
+    ("b", "busy", 1, "none", 0),
+    ("c", "limit busy", 1, "none", 0),
+    ("d", "lose busy", 1, "unknown", 1),
+    ("e", "lose busy", 3, "unknown", 1),
+    ("f", "gateway busy", 1, "unknown", 1),
+    ("g", "busy lose limit busy", 3, "unknown", 1),
+    ("h", "lose busy", 0, "unknown", 1),  # the client sends once more where a connection that was idle ends
+    ("i", "lose limit busy", 1, "unknown", 1),
+]
+for name, kind, retries, outcome, there in outcomes:
+    slug = "doubt-" + name
+    with press.Client(os.environ["PRESS"], backoff=(0.01, 1)) as new:
+        if name in "hi":
+            new.articles.count()
+        fails(slug, lambda: new.articles.create({"slug": slug, "title": "In doubt"}, retries=retries, **fault(kind)), Problem, lambda e: (e.status, e.outcome) == (503, outcome))
+    same(slug + " is there", api.articles.count({"slug": slug}), there)
+fails("a read", lambda: api.articles.count({"slug": "read"}, retries=1, **fault("lose busy")), Problem, lambda e: e.outcome == "none")
 fails("timeout", lambda: api.articles.count(timeout=0.05, retries=1, **fault("hang")), Unanswered, lambda e: e.kind == "timeout")
 with press.Client([os.environ["DEAD"], os.environ["PRESS"]], read_your_writes=True, backoff=(0.01, 1), headers=lambda: {"X-Who": "me"}) as two:
     there = two.articles.create({"slug": "there", "title": "There"})

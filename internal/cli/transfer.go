@@ -123,7 +123,7 @@ func (t *transfer) ask(method, url string, body []byte, fields ...[2]string) ([]
 	}
 	q := &wire.ClientRequest{Method: method, URL: url, Header: fields}
 	if body != nil {
-		q.Body = bytes.NewReader(body)
+		q.Body, q.NoResend = bytes.NewReader(body), true // what is said of a batch holds for its only sending
 	}
 	r, err := t.client.Do(t.ctx, q)
 	var failed *wire.ClientError

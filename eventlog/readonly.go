@@ -9,7 +9,7 @@ import (
 // OpenReadOnly opens a log that no process has open, for reading alone: no byte of it is
 // changed. A torn tail is passed over, and stays for the next Open to cut. Appends and
 // truncations end with [ErrReadOnly]. The lock file is taken, so the directory must be
-// writable, or hold one. Of cfg, Dir, FS, Keys, CheckAll and Salvage are looked at.
+// writable, or its file system mounted read only. Of cfg, Dir, FS, Keys, CheckAll and Salvage are looked at.
 //
 // With Salvage, damage is no error: what is whole is served, and [Log.Damaged] says what
 // is not.

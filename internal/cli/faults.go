@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/lithair/lithair-go/backup"
 	"github.com/lithair/lithair-go/blob"
@@ -46,7 +47,7 @@ var faults = []Fault{
 	fault("LTH2005", "The data directory is in use", "stop the process that has it open, or choose another directory", as[*disk.LockedError]("disk.LockedError")),
 	fault("LTH2006", "The disk is full", "free some space, or move the data directory; writes go on by themselves when there is room",
 		sentinel("eventlog.ErrFull", eventlog.ErrFull), sentinel("engine.ErrFull", engine.ErrFull), known{is: disk.IsFull}),
-	fault("LTH2007", "A file or directory may not be used", "change its owner or its mode, or the mount", known{is: func(err error) bool { return errors.Is(err, fs.ErrPermission) }}),
+	fault("LTH2007", "A file or directory may not be used", "change its owner or its mode, or the mount", known{is: func(err error) bool { return errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) }}),
 
 	fault("LTH3004", "It is encrypted, and there are no keys", "name the file of the keys with -encryption-key-file, or set LITHAIR_ENCRYPTION_KEY", sentinel("crypt.ErrNoKeys", crypt.ErrNoKeys)),
 	fault("LTH3005", "A key is unknown", "add the key of that number to the file; old keys stay in it as long as their data does", sentinel("crypt.ErrUnknownKey", crypt.ErrUnknownKey)),

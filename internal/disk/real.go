@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 // Real returns the operating system's file system.
@@ -68,8 +69,21 @@ type realLock struct{ f *os.File }
 
 func (l realLock) Close() error { return l.f.Close() }
 
+// noLock is that of a file that cannot be there: its file system is read only.
+type noLock struct{}
+
+func (noLock) Close() error { return nil }
+
+// Lock locks a file, which it makes. On a file system that is mounted read only, for looking at a copy, what is there is locked as it
+// is: somebody may have it mounted otherwise, too.
 func (real) Lock(name string) (io.Closer, error) {
 	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
+	readOnly := errors.Is(err, syscall.EROFS)
+	if readOnly {
+		if f, err = os.Open(name); errors.Is(err, os.ErrNotExist) {
+			return noLock{}, nil
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -81,6 +95,9 @@ func (real) Lock(name string) (io.Closer, error) {
 		n, _ := f.ReadAt(b, 0) // the pid is a courtesy: without it the message names none
 		pid, _ := strconv.Atoi(strings.TrimSpace(string(b[:n])))
 		return nil, errors.Join(&LockedError{Path: name, PID: pid}, f.Close())
+	}
+	if readOnly {
+		return realLock{f}, nil
 	}
 	err = f.Truncate(0)
 	if err == nil {

@@ -121,7 +121,13 @@ func operatorClient(dir string) (*wire.Client, error) {
 	if _, err := os.Lstat(socket); errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	return wire.NewClient(wire.ClientConfig{Socket: socket, MaxContentBytes: -1})
+	return wire.NewClient(operatorConfig(socket))
+}
+
+// operatorConfig is that of a client on an operator's socket. An application may have nothing to say for as long as it likes, as
+// to log tail, and one that has ended is seen without a time limit: the socket is of this machine.
+func operatorConfig(socket string) wire.ClientConfig {
+	return wire.ClientConfig{Socket: socket, MaxContentBytes: -1, BodyTimeout: 365 * 24 * time.Hour}
 }
 
 // dialBackup asks the application that runs in a directory for a backup; nil when none

@@ -1,0 +1,55 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/lithair/lithair-go/wire"
+)
+
+// TestOperatorsWait: what an application says goes on behind an hour in which it had nothing to say.
+func TestOperatorsWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := operatorConfig("")
+		here, there := net.Pipe()
+		cfg.Dial = func(context.Context, string, string) (net.Conn, error) { return here, nil }
+		client, err := wire.NewClient(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		said := make(chan error, 1)
+		go func() {
+			_, err := http.ReadRequest(bufio.NewReader(there))
+			for _, text := range []string{"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "6\r\nfirst\n\r\n", "5\r\nlate\n\r\n", "0\r\n\r\n"} {
+				if text[0] == '5' {
+					time.Sleep(time.Hour)
+				}
+				_, e := there.Write([]byte(text))
+				err = errors.Join(err, e)
+			}
+			said <- err
+		}()
+		r, err := client.Get(t.Context(), "http://operator/log")
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines := bufio.NewScanner(r.Body())
+		for _, want := range []string{"first", "late"} {
+			if !lines.Scan() || lines.Text() != want {
+				t.Fatalf("%q, %v, want %s", lines.Text(), lines.Err(), want)
+			}
+		}
+		if lines.Scan() || lines.Err() != nil {
+			t.Errorf("in the end: %q, %v", lines.Text(), lines.Err())
+		}
+		if err := errors.Join(<-said, client.Close(), there.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+}

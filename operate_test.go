@@ -2,9 +2,12 @@ package lithair
 
 import (
 	"bufio"
+	"encoding/json"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -148,4 +151,61 @@ func (l *lines) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.String()
+}
+
+// TestStateIsReadWithoutTheProgram: what tools print of a record is the values that the API has, whatever their types.
+func TestStateIsReadWithoutTheProgram(t *testing.T) {
+	type part struct {
+		Name   string         `json:"name"`
+		Of     ID             `json:"of"`
+		Counts map[string]int `json:"counts"`
+		Notes  []string       `json:"notes"`
+	}
+	type thing struct {
+		ID     ID        `json:"id" lithair:"primary_key"`
+		Owner  ID        `json:"owner"`
+		Tags   []string  `json:"tags"`
+		Sizes  []float64 `json:"sizes"`
+		On     []bool    `json:"on"`
+		Signed []int64   `json:"signed"`
+		Parts  []part    `json:"parts"`
+		First  *part     `json:"first"`
+		Empty  []string  `json:"empty"`
+	}
+	dir := t.TempDir()
+	a := newApp(t, Config{Dir: dir})
+	Model[thing](a, "/api/things")
+	start(t, a)
+	body := `{"owner":"01a22912-8519-718b-8096-136d43dcd9d7","tags":["a","","c"],"sizes":[0,1.5],"on":[true,false],"signed":[-1,0,7],` +
+		`"parts":[{"name":"p","of":"01a22912-8519-718b-8096-136d43dcd9d8","counts":{"x":1,"y":0},"notes":["n"]},{}],"first":{"name":"f"},"empty":[]}`
+	got := call(t, a, "POST", "/api/things", body)
+	if got.StatusCode != 201 {
+		t.Fatal(got.body)
+	}
+	var want, shown map[string]any
+	if err := json.Unmarshal([]byte(got.body), &want); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	c := &cli.Console{In: bufio.NewReader(strings.NewReader("")), Out: &b, Err: io.Discard}
+	if code := a.program().Run(c, []string{"state", "at", "now", dir}); code != 0 {
+		t.Fatal(code, b.String())
+	}
+	_, record, _ := strings.Cut(b.String(), "{")
+	if err := json.Unmarshal([]byte("{"+record), &shown); err != nil {
+		t.Fatal(err, b.String())
+	}
+	for _, p := range append(want["parts"].([]any), want["first"]) { // what is zero is not stored, and the API says so
+		for name, v := range p.(map[string]any) {
+			if v == nil || v == "" || v == "00000000-0000-0000-0000-000000000000" {
+				delete(p.(map[string]any), name)
+			}
+		}
+	}
+	if !reflect.DeepEqual(shown, want) {
+		t.Errorf("%v\nwant %v", shown, want)
+	}
 }

@@ -2,7 +2,10 @@ package cli
 
 import (
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"math"
+	"slices"
 
 	"github.com/lithair/lithair-go/binenc"
 	"github.com/lithair/lithair-go/consensus"
@@ -167,18 +170,25 @@ func fieldName(s *model.Schema, number uint32) string {
 	return fmt.Sprintf("field %d", number)
 }
 
-// fields names and decodes the fields of a message; what is no scalar stays bytes, in hex.
+// fields names and decodes the fields of a record; bytes are in hex, and so is what cannot be decoded.
 func fields(s *model.Schema, msg []byte) map[string]any {
+	return message(msg, func(number uint32) (string, *binenc.Type) {
+		if s != nil {
+			if f := s.ByNumber(number); f != nil {
+				return f.Name, &f.Type
+			}
+		}
+		return fieldName(s, number), &binenc.Type{}
+	})
+}
+
+// message decodes a message whose fields have these names and types.
+func message(msg []byte, field func(number uint32) (string, *binenc.Type)) map[string]any {
 	m := map[string]any{}
 	d := binenc.NewDecoder(msg)
 	for number, _, ok := d.Next(); ok; number, _, ok = d.Next() {
-		kind := binenc.Kind(0)
-		if s != nil {
-			if f := s.ByNumber(number); f != nil {
-				kind = f.Type.Kind
-			}
-		}
-		m[fieldName(s, number)] = value(&d, kind)
+		name, t := field(number)
+		m[name] = value(&d, t)
 	}
 	if d.Err() != nil {
 		return map[string]any{"bytes": hex.EncodeToString(msg)}
@@ -186,9 +196,9 @@ func fields(s *model.Schema, msg []byte) map[string]any {
 	return m
 }
 
-// value decodes a scalar.
-func value(d *binenc.Decoder, kind binenc.Kind) any {
-	switch kind {
+// value decodes a value.
+func value(d *binenc.Decoder, t *binenc.Type) any {
+	switch t.Kind {
 	case binenc.KindBool:
 		return d.Bool()
 	case binenc.KindInt:
@@ -205,6 +215,70 @@ func value(d *binenc.Decoder, kind binenc.Kind) any {
 		return d.Time()
 	case binenc.KindDuration:
 		return d.Duration().String()
+	case binenc.KindID:
+		return model.ID(d.ID()).String()
+	case binenc.KindDecimal:
+		return d.Decimal().String()
+	case binenc.KindMessage:
+		return message(d.Payload(), func(number uint32) (string, *binenc.Type) {
+			if i := slices.IndexFunc(t.Fields, func(f binenc.Field) bool { return f.Number == number }); i >= 0 {
+				return t.Fields[i].Name, &t.Fields[i].Type
+			}
+			return fieldName(nil, number), &binenc.Type{}
+		})
+	case binenc.KindList, binenc.KindMap:
+		payload := d.Payload()
+		if v, err := elements(payload, t); err == nil {
+			return v
+		}
+		return hex.EncodeToString(payload)
 	}
 	return hex.EncodeToString(d.Payload())
+}
+
+// elements decodes a list or map.
+func elements(payload []byte, t *binenc.Type) (any, error) {
+	list, of := []any{}, map[string]any{}
+	for r := binenc.NewReader(payload); r.Len() > 0; {
+		key := ""
+		if t.Kind == binenc.KindMap {
+			k, err := element(&r, t.Key)
+			if err != nil {
+				return nil, err
+			}
+			key = fmt.Sprint(k)
+		}
+		v, err := element(&r, t.Elem)
+		if err != nil {
+			return nil, err
+		}
+		list, of[key] = append(list, v), v
+	}
+	if t.Kind == binenc.KindMap {
+		return of, nil
+	}
+	return list, nil
+}
+
+// element decodes one of them, as the one field of a message.
+func element(r *binenc.Reader, t *binenc.Type) (any, error) {
+	var e binenc.Encoder
+	switch t.Kind {
+	case binenc.KindBool, binenc.KindInt, binenc.KindUint, binenc.KindDuration:
+		e.Present().Uint(1, r.Uvarint())
+	case binenc.KindFloat32:
+		e.Present().Float32(1, math.Float32frombits(r.Fixed32()))
+	case binenc.KindFloat64:
+		e.Present().Float64(1, math.Float64frombits(r.Fixed64()))
+	default:
+		e.Present().Bytes(1, r.Bytes())
+	}
+	msg, err := e.Message()
+	if err = errors.Join(r.Err(), err); err != nil {
+		return nil, err
+	}
+	d := binenc.NewDecoder(msg)
+	d.Next()
+	v := value(&d, t)
+	return v, d.Err()
 }

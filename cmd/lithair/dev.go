@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -16,6 +17,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -80,7 +82,7 @@ func setupDev(fs *flag.FlagSet) func(*cli.Console, cli.Input) error {
 	}
 }
 
-// beside starts a front-end's process.
+// beside starts a front-end's process. Where that ends by itself, it is said at once; end ends it with all that it has started.
 func (d *dev) beside(line string) (end func(), err error) {
 	shell := []string{"sh", "-c", line}
 	if runtime.GOOS == "windows" {
@@ -88,21 +90,24 @@ func (d *dev) beside(line string) (end func(), err error) {
 	}
 	cmd := exec.Command(shell[0], shell[1:]...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = d.dir, d.c.Out, d.c.Err
+	apart(cmd)
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
+	var ending atomic.Bool
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		if err := cmd.Wait(); !ending.Load() {
+			fmt.Fprintf(d.c.Err, "lithair dev: %s: it has ended: %v\n", line, cmp.Or(err, errors.New("exit status 0")))
+		}
+	}()
 	return func() {
-		err := cmd.Process.Kill()
-		if errors.Is(err, os.ErrProcessDone) {
-			err = nil
-		}
-		ended := cmd.Wait()
-		if exit, ok := errors.AsType[*exec.ExitError](ended); ok && !exit.Exited() { // by our signal, or that of the terminal
-			ended = nil
-		}
-		if err := errors.Join(err, ended); err != nil {
+		ending.Store(true)
+		if err := endGroup(cmd); err != nil {
 			fmt.Fprintf(d.c.Err, "lithair dev: %s: %v\n", line, err)
 		}
+		<-over
 	}, nil
 }
 
@@ -120,7 +125,7 @@ func (d *dev) run(ctx context.Context) (err error) {
 	}
 	l, err := net.Listen("tcp", d.addr)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w; stop who has the address, or choose another with -addr", err)
 	}
 	d.listener = l.(*net.TCPListener)
 	defer func() { err = errors.Join(err, d.listener.Close()) }()

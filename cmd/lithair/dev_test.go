@@ -11,9 +11,12 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -120,16 +123,55 @@ func TestDevBegins(t *testing.T) {
 	}
 }
 
-// TestDevBeside: that the command beside the program is ended is no fault of it.
+// TestDevBeside: that the command beside the program is ended is no fault of it, and what it has started ends with it.
 func TestDevBeside(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("NOT CHECKED: the commands are those of a Unix shell")
+	}
 	out := &screen{}
 	d := &dev{c: &cli.Console{Out: out, Err: out}, dir: "."}
-	end, err := d.beside("exec sleep 600")
+	end, err := d.beside("sleep 600 & echo $!; wait")
 	must(t, err)
+	for !strings.HasSuffix(out.String(), "\n") {
+		time.Sleep(time.Millisecond)
+	}
+	child, err := strconv.Atoi(strings.TrimSpace(out.String()))
+	must(t, err)
+	p, err := os.FindProcess(child)
+	must(t, err)
+	before := out.String()
 	end()
-	if out.String() != "" {
+	if out.String() != before {
 		t.Errorf("on the screen: %s", out)
 	}
+	for deadline := time.Now().Add(20 * time.Second); alive(p); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("what the command had started goes on: %v", p.Kill())
+		}
+	}
+}
+
+// alive says whether a process runs; one that has ended and that nobody has waited for does not.
+func alive(p *os.Process) bool {
+	if err := p.Signal(syscall.Signal(0)); err != nil {
+		return false
+	}
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.Pid))
+	return err != nil || !strings.Contains(string(stat), ") Z ")
+}
+
+// TestDevBesideEnds: where the command ends by itself, the developer is told at once.
+func TestDevBesideEnds(t *testing.T) {
+	out := &screen{}
+	d := &dev{c: &cli.Console{Out: out, Err: out}, dir: "."}
+	end, err := d.beside("exit 3")
+	must(t, err)
+	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(out.String(), "it has ended: exit status 3"); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("on the screen: %q", out)
+		}
+	}
+	end()
 }
 
 // TestDev changes a program while it is asked without a pause: each request is answered, by the

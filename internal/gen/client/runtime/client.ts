@@ -215,6 +215,7 @@ const quoted = (v«: Scalar | null») => (typeof v === "string" ? `"${v.replace(
 function conditions(where«: object», listed«: boolean»)«: Pair[]» {
   const pairs«: Pair[]» = [];
   const put = (name«: string», op«: string», v«: Scalar | null») => {
+    if (typeof v === "object" && v !== null) throw new TypeError(`${name}: a value is text, a number, a boolean or null; a Date is sent as v.toISOString()`);
     if (listed) return pairs.push([name, (op === "=" ? "" : op) + quoted(v)]);
     if (typeof v === "string" && op !== "=" && op !== "~" && (v === "null" || (v.startsWith("=") && !op.endsWith("="))))
       return pairs.push(["or", `(${name}=${op}${quoted(v)})`]); // as it stands it would mean something else
@@ -222,7 +223,7 @@ function conditions(where«: object», listed«: boolean»)«: Pair[]» {
   };
   for (const [name, condition] of Object.entries(where)) {
     if (condition === undefined) continue;
-    if (condition === null || typeof condition !== "object") {
+    if (condition === null || typeof condition !== "object" || Object.keys(condition).length === 0) {
       put(name, "=", condition);
       continue;
     }

@@ -70,6 +70,9 @@ for (const x of texts) {
   same("contains " + x, await found({ where: { title: { contains: x } } }), local((a) => a.title.toLowerCase().includes(x.toLowerCase())));
 }
 same("in", await found({ where: { title: { in: texts.slice(2, 7) } } }), local((a) => texts.slice(2, 7).includes(a.title)));
+for (const where of [{ title: new Date(0) }, { title: { gt: new Date(0) } }, { title: {} }, { title: ["x"] }]) {
+  await fails("no value " + JSON.stringify(where), found({ where }), (e) => e instanceof TypeError && e.message.startsWith("title: "));
+}
 same("null", await found({ where: { note: null } }), local((a) => a.note === null));
 same("not null", await found({ where: { note: { ne: null } } }), local((a) => a.note !== null));
 same("null in", await found({ where: { note: { in: [null, "null"] } } }), local((a) => a.note === null || a.note === "null"));

@@ -23,54 +23,57 @@ func AppendString(dst []byte, s string) []byte {
 }
 
 // appendQuote writes s between quotes (RFC 8259 §7). Only what must be escaped is, in its short form if it has one; with
-// html also what could end a script element or a line of JavaScript. Characters are looked at and copied a word at a
-// time up to the first that is not plain; the last word may overlap the one before.
+// html also what could end a script element or a line of JavaScript. Characters are looked at and copied by words up to
+// the first that are not all plain; the last words may overlap those before.
 func appendQuote(dst []byte, s string, html bool) ([]byte, error) {
-	n, at := len(s), len(dst)
-	if cap(dst)-at < n+10 {
-		dst = slices.Grow(dst, n+10)
+	n, at := len(s), len(dst)+1
+	if html || cap(dst)-at < n+9 {
+		return appendQuoteRare(dst, s, html)
 	}
-	out, b, i := dst[:at+n+10], bytesOf(s), 0
-	out[at] = '"'
-	at++
-	if html {
-		return appendEscaped(out[:at], b, 0, html)
-	}
-	for ; n-i >= 8; i += 8 {
-		w := load64(b, i)
-		if special(w) != 0 {
+	out, b, i := dst[:cap(dst)], bytesOf(s), 0
+	out[at-1] = '"'
+	switch {
+	case n >= 8:
+		for ; n-i > 16; i += 16 {
+			x, y := load64(b, i), load64(b, i+8)
+			if special(x)|special(y) != 0 {
+				return appendEscaped(out[:at+i], b, i, false)
+			}
+			store64(out, at+i, x)
+			store64(out, at+i+8, y)
+		}
+		from := max(n-16, 0)
+		x, y := load64(b, from), load64(b, n-8)
+		if special(x)|special(y) != 0 {
 			return appendEscaped(out[:at+i], b, i, false)
 		}
-		store64(out, at+i, w)
-	}
-	if i < n {
-		var w uint64
-		if n >= 8 {
-			w = load64(b, n-8)
-			store64(out, at+n-8, w)
-		} else {
-			w = shortWord(b)
-			store64(out, at, w)
+		store64(out, at+from, x)
+		store64(out, at+n-8, y)
+	case n >= 4:
+		x, y := uint64(binary.LittleEndian.Uint32(b)), uint64(binary.LittleEndian.Uint32(b[n-4:]))
+		if special(x|y<<32) != 0 {
+			return appendEscaped(out[:at], b, 0, false)
 		}
-		if special(w) != 0 {
-			return appendEscaped(out[:at+i], b, i, false)
+		store64(out, at, x)
+		store64(out, at+n-4, y)
+	case n > 0:
+		x := uint64(b[0]) | uint64(b[n/2])<<8 | uint64(b[n-1])<<16 | blanks&^0xFFFFFF
+		if special(x) != 0 {
+			return appendEscaped(out[:at], b, 0, false)
 		}
+		out[at], out[at+n/2], out[at+n-1] = b[0], b[n/2], b[n-1]
 	}
 	out[at+n] = '"'
 	return out[:at+n+1], nil
 }
 
-// shortWord returns one to seven bytes as a word, filled up with spaces.
-func shortWord(b []byte) uint64 {
-	switch n := len(b); {
-	case n >= 4:
-		low, high := uint64(binary.LittleEndian.Uint32(b)), uint64(binary.LittleEndian.Uint32(b[n-4:]))
-		return low | high<<(8*(n-4)) | blanks<<(8*n)
-	case n >= 2:
-		low, high := uint64(binary.LittleEndian.Uint16(b)), uint64(binary.LittleEndian.Uint16(b[n-2:]))
-		return low | high<<(8*(n-2)) | blanks<<(8*n)
+// appendQuoteRare is appendQuote with html or where there is no room.
+func appendQuoteRare(dst []byte, s string, html bool) ([]byte, error) {
+	dst = slices.Grow(dst, len(s)+10)
+	if html {
+		return appendEscaped(append(dst, '"'), bytesOf(s), 0, true)
 	}
-	return uint64(b[0]) | blanks&^0xFF
+	return appendQuote(dst, s, false)
 }
 
 // appendEscaped goes on with s[i:] where s[:i] and the opening quote are written already.

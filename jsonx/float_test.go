@@ -93,10 +93,7 @@ func floatOf(d uint64, e int) float64 {
 // beside the largest integers that leave them room. Each comes with what is a few floats away.
 func TestFloatRandomNear(t *testing.T) {
 	r := rand.New(rand.NewPCG(9, 10))
-	n := floatCount() / 2 // of each
-	if n < 1_000_000 {
-		n /= 6
-	}
+	n := floatCount() / 10 // of each
 	for _, row := range []struct {
 		name  string
 		value func() float64

@@ -57,7 +57,7 @@ func (m *members) incarnation(i int) (uint64, consensus.Role) {
 // and is what it was: with its promises, and the same log.
 func TestDamagedLogIsRepaired(t *testing.T) {
 	m := startCluster(t, 3, func(a *App) { notes(a); a.segmentBytes = 16 << 10 })
-	m.push(60)
+	m.push(100)
 	odd := m.follower()
 	m.equal()
 	m.stop(odd)

@@ -37,7 +37,7 @@ func TestLogIsKeptForMembers(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if size := lead.events.Size(); size < 40<<10 {
+	if size := m.apps[m.leader()].events.Size(); size < 40<<10 {
 		t.Fatalf("the log has %d bytes: it was let go of", size)
 	}
 	m.start(away)

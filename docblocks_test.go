@@ -215,7 +215,10 @@ func TestGoBlocks(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		cmd := exec.Command("go", "vet", ".")
+		ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+		defer cancel()
+		cmd := exec.CommandContext(ctx, "go", "vet", ".")
+		cmd.WaitDelay = 10 * time.Second
 		cmd.Dir = dir
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Errorf("%s:%d: %v\n%s", b.file, b.line, err, out)

@@ -28,11 +28,14 @@ func serveProcess(t *testing.T) (url string) {
 		if err := cmd.Process.Signal(os.Interrupt); err != nil {
 			t.Error(err)
 		}
+		defer time.AfterFunc(time.Minute, func() { cmd.Process.Kill() }).Stop()
 		if err := cmd.Wait(); err != nil || said.Len() > 0 {
 			t.Errorf("the server ended with %v and said %q", err, said.String())
 		}
 	})
+	mute := time.AfterFunc(time.Minute, func() { cmd.Process.Kill() })
 	line, err := bufio.NewReader(out).ReadString('\n')
+	mute.Stop()
 	_, url, ok := strings.Cut(strings.TrimSpace(line), "listening on ")
 	if err != nil || !ok {
 		t.Fatalf("the server says %q, %v", line, err)

@@ -120,6 +120,7 @@ func TestInterrupted(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, os.Args[0], "app", "-case", "post1", "-duration", "1h", "-data", dir)
+	cmd.WaitDelay = 10 * time.Second // for servers that are left: they have the same output
 	var said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &said, &said
 	if err := cmd.Start(); err != nil {
@@ -136,7 +137,7 @@ func TestInterrupted(t *testing.T) {
 	if err := cmd.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}
-	err := cmd.Wait() // also for servers: they have the same output
+	err := cmd.Wait()
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) || exit.ExitCode() != 130 || !strings.Contains(said.String(), "interrupt: nothing is reported") {
 		t.Errorf("%v: %s", err, said.String())

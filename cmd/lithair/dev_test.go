@@ -98,8 +98,9 @@ func TestDevBegins(t *testing.T) {
 	}()
 	out.await(t, "what is wrong", func() bool { return strings.Contains(out.String(), "main.go:") })
 	base := regexp.MustCompile(`http://[0-9.:]+`).FindString(out.String())
+	client := &http.Client{Timeout: time.Minute}
 	get := func(path string) (int, string, string) {
-		res, err := http.Get(base + path)
+		res, err := client.Get(base + path)
 		if err != nil {
 			return 0, err.Error(), ""
 		}
@@ -226,6 +227,8 @@ func TestDev(t *testing.T) {
 	var last atomic.Value
 	pause := make(chan struct{})
 	var clients sync.WaitGroup
+	pauses := sync.OnceFunc(func() { close(pause) })
+	defer pauses() // though it fails
 	for range 2 {
 		clients.Go(func() {
 			for {
@@ -274,7 +277,7 @@ func TestDev(t *testing.T) {
 	if told, now := firstEvent(t, base); now == line || strings.Contains(told, "model.go") {
 		t.Errorf("a page cannot tell that another program answers: %q, before %q: %s", now, line, told)
 	}
-	close(pause)
+	pauses()
 	clients.Wait()
 	if n := failed.Load(); n > 0 {
 		t.Errorf("%d of %d requests failed, the last: %v\n%s", n, asked.Load(), last.Load(), out)

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"context"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestNewNames(t *testing.T) {
@@ -134,7 +136,10 @@ func TestNewWorks(t *testing.T) {
 		}
 		for _, line := range []string{"go vet ./...", "go test ./...", "gofmt -l .", "go generate ./...", "go tool lithair gen -check ./...", "go tool lithair vet ./..."} {
 			words := strings.Fields(line)
-			cmd := exec.CommandContext(t.Context(), words[0], words[1:]...)
+			ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+			defer cancel()
+			cmd := exec.CommandContext(ctx, words[0], words[1:]...)
+			cmd.WaitDelay = 10 * time.Second // what it has started may have its output
 			cmd.Dir = dir
 			cmd.Env = append(os.Environ(), "GOPROXY=off", "GOFLAGS=")
 			out, err := cmd.CombinedOutput()

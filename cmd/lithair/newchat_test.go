@@ -76,6 +76,8 @@ func runProject(t *testing.T, dir string) string {
 		cmd.Process.Kill() // an error says that it has ended
 		cmd.Wait()
 	})
+	mute := time.AfterFunc(time.Minute, func() { cmd.Process.Kill() })
+	defer mute.Stop()
 	lines := bufio.NewScanner(said)
 	var all []string
 	for lines.Scan() {

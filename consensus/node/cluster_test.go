@@ -118,7 +118,7 @@ func (m *mesh) start(t *testing.T, id consensus.NodeID, members consensus.Member
 		t.Fatal(err)
 	}
 	n, err := node.Start(node.Config{
-		Log: openSim(t, p.sim), Sink: p, FS: p.sim, Dir: "raft", File: "node", Transport: p, Tick: 5 * time.Millisecond, Logger: quiet(),
+		Log: openSim(t, p.sim), Sink: p, FS: p.sim, Dir: "raft", File: "node", Transport: p, Tick: 10 * time.Millisecond, Logger: quiet(),
 		First: node.Identity{Cluster: 42, ID: id, Membership: members, Incarnation: incarnation},
 	})
 	if err != nil {
@@ -213,15 +213,15 @@ func TestThreeNodes(t *testing.T) {
 		peers = append(peers, m.start(t, id+1, members, 0))
 	}
 	first := m.leader(t)
-	for _, p := range peers {
-		for {
-			v, changed := p.n.View()
-			if v.Leader == first.id && v.Term > 0 && v.Leads == (p == first) {
-				break
+	until(t, "all know who leads", func() bool {
+		first = m.leader(t) // another one may by now
+		for _, p := range peers {
+			if v, _ := p.n.View(); v.Leader != first.id || v.Term == 0 || v.Leads != (p == first) {
+				return false
 			}
-			<-changed
 		}
-	}
+		return true
+	})
 	for i := range 50 {
 		if err := first.propose(fmt.Sprintf("a%d", i)); err != nil {
 			t.Fatal(err)

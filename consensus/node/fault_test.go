@@ -30,7 +30,7 @@ func propose(t *testing.T, n *node.Node, sink *recorder, epoch uint64, payload s
 	if _, err := n.Propose(epoch, app, 1, []byte(payload)); err != nil {
 		t.Fatal(err)
 	}
-	return <-sink.events
+	return sink.one(t)
 }
 
 func TestFullDiskEndsTheEpochAndTheNextGoesOn(t *testing.T) {

@@ -84,7 +84,7 @@ func TestGroupsShareConnections(t *testing.T) {
 		}
 		m.Seq, m.Entries = 0, nil
 		for next := uint64(1000); next < 1000+n; {
-			r := <-x.got
+			r := taken(t, x.got)
 			if r.Group != x.group {
 				t.Fatalf("group %d gets a message of group %d", x.group, r.Group)
 			}
@@ -254,7 +254,7 @@ func TestAGroupThatWaitsDelaysNoOther(t *testing.T) {
 	for round := uint64(1); round <= 3; round++ { // each of them waits as well
 		five.Seq = round
 		g.Send([]consensus.Message{five})
-		for <-in != round {
+		for taken(t, in) != round {
 		}
 	}
 	close(disk)

@@ -3,9 +3,11 @@ package node_test
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -73,14 +75,25 @@ func (r *replica) set(do func()) {
 	r.h.changed.Broadcast()
 }
 
+// listenBelow listens on a port below those that systems give out by themselves: another process's connection would take such a one
+// while its house is closed.
+func listenBelow(t *testing.T) (l net.Listener) {
+	t.Helper()
+	err := error(nil)
+	for range 100 {
+		if l, err = net.Listen("tcp", fmt.Sprint("127.0.0.1:", 10000+rand.IntN(20000))); err == nil {
+			return l
+		}
+	}
+	t.Fatal(err)
+	return nil
+}
+
 func openHouses(t *testing.T, count, groups int, tick time.Duration) *houses {
 	h := &houses{t: t, dir: t.TempDir(), tick: tick, groups: groups}
 	h.changed.L = &h.mu
 	for i := range count {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
+		l := listenBelow(t)
 		h.members.Members = append(h.members.Members, consensus.Member{ID: consensus.NodeID(i + 1), Role: consensus.Voter, Address: l.Addr().String()})
 		if err := l.Close(); err != nil {
 			t.Fatal(err)
@@ -205,13 +218,28 @@ func (h *houses) close() {
 func (h *houses) leader(group int) (o *house, r *replica, epoch uint64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for {
-		for _, o := range h.all {
-			if r := o.replicas[group]; r != nil && r.epoch > 0 {
-				return o, r, r.epoch
+	h.until(fmt.Sprintf("group %d is led", group), func() bool {
+		for _, o = range h.all {
+			if r = o.replicas[group]; r != nil && r.epoch > 0 {
+				epoch = r.epoch
+				return true
 			}
 		}
-		h.changed.Wait()
+		return false
+	})
+	return o, r, epoch
+}
+
+// until waits until something holds. h.mu is held.
+func (h *houses) until(what string, holds func() bool) {
+	const patience = time.Minute
+	wake := time.AfterFunc(patience, func() { h.mu.Lock(); defer h.mu.Unlock(); h.changed.Broadcast() })
+	defer wake.Stop()
+	for begun := time.Now(); !holds(); h.changed.Wait() {
+		if time.Since(begun) >= patience {
+			h.t.Errorf("never: %s", what)
+			runtime.Goexit() // also of a goroutine that writes
+		}
 	}
 }
 
@@ -223,15 +251,12 @@ func (h *houses) write(group int, text string) bool {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for {
-		if slices.Contains(r.got[max(0, len(r.got)-10):], text) {
-			return true
-		}
-		if r.epoch != epoch || r.stopped {
-			return false
-		}
-		h.changed.Wait()
-	}
+	has := false
+	h.until("it is known what becomes of "+text, func() bool {
+		has = slices.Contains(r.got[max(0, len(r.got)-10):], text)
+		return has || r.epoch != epoch || r.stopped
+	})
+	return has
 }
 
 // agree waits until all replicas of a group have all of its acknowledged writes, and holds them
@@ -245,9 +270,7 @@ func (h *houses) agree(group int, acked []string) {
 	defer h.mu.Unlock()
 	for _, o := range h.all {
 		r := o.replicas[group]
-		for !slices.Contains(r.got[max(0, len(r.got)-10):], last) {
-			h.changed.Wait()
-		}
+		h.until(fmt.Sprintf("node %d has %s", o.id, last), func() bool { return slices.Contains(r.got[max(0, len(r.got)-10):], last) })
 		next := 0
 		for i, text := range r.got {
 			if !strings.HasPrefix(text, fmt.Sprintf("group %d ", group)) {

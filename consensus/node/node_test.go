@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/lithair/lithair-go/consensus"
 	"github.com/lithair/lithair-go/consensus/node"
@@ -52,9 +53,21 @@ func (r *recorder) Barrier(ticket, index uint64, err error) {
 	r.events <- event{what: fmt.Sprint("barrier ", ticket), number: index, err: err}
 }
 
+// one waits for an event.
+func (r *recorder) one(t *testing.T) event {
+	t.Helper()
+	select {
+	case e := <-r.events:
+		return e
+	case <-time.After(30 * time.Second):
+		t.Fatal("never: an event")
+		return event{}
+	}
+}
+
 func (r *recorder) next(t *testing.T, what string) event {
 	t.Helper()
-	e := <-r.events
+	e := r.one(t)
 	if e.what != what {
 		t.Fatalf("got %s (%v), want %s", e.what, e.err, what)
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"testing"
+	"time"
 
 	"github.com/lithair/lithair-go/consensus"
 )
@@ -52,6 +53,9 @@ func TestStreams(t *testing.T) {
 			t.Fatal(err)
 		}
 		open = append(open, c)
+		if err := c.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+			t.Fatal(err)
+		}
 		if _, err := c.Write([]byte("hello")); err != nil {
 			t.Fatal(err)
 		}
@@ -59,7 +63,7 @@ func TestStreams(t *testing.T) {
 		if _, err := io.ReadFull(c, back); err != nil || string(back) != "hello" {
 			t.Fatalf("stream %d brings %q back: %v", i, back, err)
 		}
-		if id, want := <-from, []consensus.NodeID{1, 2, 1}[i]; id != want {
+		if id, want := taken(t, from), []consensus.NodeID{1, 2, 1}[i]; id != want {
 			t.Errorf("stream %d is of node %d, not %d", i, id, want)
 		}
 	}

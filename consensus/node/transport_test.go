@@ -65,6 +65,17 @@ func resend(t *testing.T, tr *TCP, got chan consensus.Message, m consensus.Messa
 	return m
 }
 
+// taken waits for what is to come on a channel.
+func taken[T any](t *testing.T, c <-chan T) (v T) {
+	t.Helper()
+	select {
+	case v = <-c:
+	case <-time.After(20 * time.Second):
+		t.Fatalf("never: a %T", v)
+	}
+	return v
+}
+
 func TestMessagesTravelInOrder(t *testing.T) {
 	a, _, gone := newTCP(t, 1, nil)
 	b, got, _ := newTCP(t, 2, nil)
@@ -80,9 +91,9 @@ func TestMessagesTravelInOrder(t *testing.T) {
 		a.Send([]consensus.Message{m})
 	}
 	for i := range uint64(n) {
-		r := <-got
+		r := taken(t, got)
 		for r.Seq < 1000 {
-			r = <-got // one more of those above
+			r = taken(t, got) // one more of those above
 		}
 		if r.Seq != 1000+i || len(r.Entries[0].Data) != int(i) {
 			t.Fatalf("message %d is number %d with %d bytes", i, r.Seq-1000, len(r.Entries[0].Data))

@@ -40,7 +40,7 @@ func startBlog(t *testing.T) *site {
 	})
 	transport := &http.Transport{}
 	t.Cleanup(transport.CloseIdleConnections)
-	return &site{t: t, base: "http://" + app.Addr(), http: &http.Client{Transport: transport,
+	return &site{t: t, base: "http://" + app.Addr(), http: &http.Client{Transport: transport, Timeout: time.Minute,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
 }
 

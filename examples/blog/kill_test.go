@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	lithair "github.com/lithair/lithair-go"
 )
@@ -62,13 +63,15 @@ func blogProcess(t *testing.T, dir, addr string) (*site, *exec.Cmd) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { kill(cmd) })
+	mute := time.AfterFunc(time.Minute, func() { cmd.Process.Kill() })
 	at, err := bufio.NewReader(out).ReadString('\n')
+	mute.Stop()
 	if err != nil {
 		t.Fatalf("the blog did not start: %v", err)
 	}
 	transport := &http.Transport{}
 	t.Cleanup(transport.CloseIdleConnections)
-	return &site{t: t, base: "http://" + strings.TrimSpace(at), http: &http.Client{Transport: transport,
+	return &site{t: t, base: "http://" + strings.TrimSpace(at), http: &http.Client{Transport: transport, Timeout: time.Minute,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}, cmd
 }
 

@@ -107,6 +107,7 @@ func (s *server) launch() {
 // ready waits until it serves, and the first channels are there; in a cluster that is so when the one that leads is ready.
 func (s *server) ready() {
 	s.t.Helper()
+	defer time.AfterFunc(time.Minute, func() { s.cmd.Process.Kill() }).Stop()
 	line, err := bufio.NewReader(s.out).ReadString('\n')
 	if err != nil {
 		s.t.Fatalf("the chat did not start: %v", err)
@@ -137,6 +138,7 @@ func (s *server) stop() {
 	if err := s.life.Close(); err != nil {
 		s.t.Error(err)
 	}
+	defer time.AfterFunc(time.Minute, func() { s.cmd.Process.Kill() }).Stop()
 	if err := s.cmd.Wait(); err != nil {
 		s.t.Errorf("the chat ended with %v", err)
 	}
@@ -191,7 +193,9 @@ func freeAddr(t *testing.T) string {
 // as sends a request in somebody's name, "" for nobody's.
 func (s *server) as(name, method, path, kind, body string) (int, http.Header, string) {
 	s.t.Helper()
-	req, err := http.NewRequestWithContext(s.t.Context(), method, "http://"+s.addr+path, strings.NewReader(body))
+	ctx, cancel := context.WithTimeout(s.t.Context(), time.Minute)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, method, "http://"+s.addr+path, strings.NewReader(body))
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -284,7 +288,7 @@ func TestProgram(t *testing.T) {
 	for range 2 {
 		p := program.Start(t, args...)
 		s := &server{t: t, addr: strings.TrimPrefix(p.URL, "http://")}
-		for { // they are made while it serves
+		for end := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) { // they are made while it serves
 			status, _, list := s.as("Ada", "GET", "/api/channels", "", "")
 			if status != 200 {
 				t.Fatalf("channels: %d %s", status, list)
@@ -295,7 +299,9 @@ func TestProgram(t *testing.T) {
 				}
 				break
 			}
-			time.Sleep(5 * time.Millisecond)
+			if time.Now().After(end) {
+				t.Fatalf("no channel is made: %s\n%s", list, p.Output())
+			}
 		}
 		p.Stop()
 	}

@@ -141,7 +141,9 @@ func TestLeadersDie(t *testing.T) {
 		s.runs, s.every, s.pace = 10*time.Minute, 3*time.Second, 20*time.Millisecond
 	}
 	var out bytes.Buffer
-	o, err := s.run(t.Context(), &out)
+	ctx, cancel := context.WithTimeout(t.Context(), s.runs+2*time.Minute)
+	defer cancel()
+	o, err := s.run(ctx, &out)
 	t.Logf("\n%s", out.String())
 	if err != nil {
 		t.Fatal(err)

@@ -25,7 +25,7 @@ func TestProgram(t *testing.T) {
 	p := program.Start(t, args...)
 	b := newBrowser(t, p.URL)
 	stocked := func() (list string) {
-		for { // the shelves are filled while it serves
+		for end := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) { // the shelves are filled while it serves
 			status, list := b.get("/api/products")
 			if status != 200 {
 				t.Fatalf("products: %d %s", status, list)
@@ -33,7 +33,9 @@ func TestProgram(t *testing.T) {
 			if !strings.Contains(list, `"total":0`) {
 				return list
 			}
-			time.Sleep(5 * time.Millisecond)
+			if time.Now().After(end) {
+				t.Fatalf("the shelves stay empty: %s\n%s", list, p.Output())
+			}
 		}
 	}
 	list := stocked()

@@ -56,7 +56,7 @@ func newBrowser(t *testing.T, base string) *browser {
 	}
 	transport := &http.Transport{}
 	t.Cleanup(transport.CloseIdleConnections)
-	return &browser{t: t, base: base, http: &http.Client{Jar: jar, Transport: transport}}
+	return &browser{t: t, base: base, http: &http.Client{Jar: jar, Transport: transport, Timeout: time.Minute}}
 }
 
 func (b *browser) read(resp *http.Response, err error) (int, string) {

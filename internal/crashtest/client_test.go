@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"time"
 )
 
 // outcome of one write as its client saw it.
@@ -67,7 +68,7 @@ func newClient(id int, seed uint64, shared *claims) *client {
 func (c *client) run(addr string) {
 	c.addr = addr
 	transport := &http.Transport{}
-	c.http = &http.Client{Transport: transport}
+	c.http = &http.Client{Transport: transport, Timeout: time.Minute}
 	defer transport.CloseIdleConnections()
 	if !c.retryBump() {
 		return

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"strings"
@@ -24,6 +25,7 @@ func TestMain(m *testing.M) {
 		return
 	}
 	flag.Parse()
+	http.DefaultClient.Timeout = time.Minute // a server that does not answer fails its test
 	os.Exit(m.Run())
 }
 
@@ -53,7 +55,9 @@ func start(dir string) (*server, error) {
 }
 
 func (s *server) await() error {
+	mute := time.AfterFunc(time.Minute, func() { s.cmd.Process.Kill() })
 	line, err := s.out.ReadString('\n')
+	mute.Stop()
 	if err != nil {
 		return fmt.Errorf("the server ended before it answered: %w (%v)", err, s.cmd.Wait())
 	}

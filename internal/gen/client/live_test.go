@@ -214,7 +214,9 @@ func scenario(t *testing.T, command func(dir string) *exec.Cmd) (final string) {
 		t.Fatal(err)
 	}
 	defer func() {
-		if err := app.Shutdown(context.Background()); err != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		if err := app.Shutdown(ctx); err != nil {
 			t.Error(err)
 		}
 	}()
@@ -234,6 +236,7 @@ func scenario(t *testing.T, command func(dir string) *exec.Cmd) (final string) {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	cmd := command(t.TempDir())
+	cmd.WaitDelay = 10 * time.Second // what go run has started has its output
 	cmd.Env = append(os.Environ(), "PRESS=http://"+l.Addr().String(), "DEAD=http://"+dead.Addr().String())
 	go func() {
 		<-ctx.Done()

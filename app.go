@@ -74,6 +74,7 @@ type App struct {
 	starting     context.Context    // of Start, for what waits for other nodes
 	background   context.CancelFunc // ends collectBlobs and scrubLog
 	behind       sync.WaitGroup     // until they have ended
+	working      []working          // among them, of the leader
 	scrub        scrub
 	repairs      repairs
 	operator     *operator
@@ -578,8 +579,7 @@ func (a *App) Shutdown(ctx context.Context) error {
 		c.fetches.end()
 	}
 	if a.background != nil {
-		a.background()
-		a.behind.Wait()
+		err = errors.Join(err, a.endBackground(ctx))
 	}
 	if e := a.engine.Close(ctx); e != nil || !a.ready.Load() {
 		return errors.Join(err, e)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/lithair/lithair-go/blob"
+	"github.com/lithair/lithair-go/internal/disk"
 	"github.com/lithair/lithair-go/jsonx"
 	"github.com/lithair/lithair-go/state"
 )
@@ -222,6 +223,28 @@ func TestWorker(t *testing.T) {
 	await(t, "all are done", holds(a, func(s *Snapshot) bool { return w.Waiting(s) == 0 }))
 	if calls.Load() != 24 || most.Load() > 3 {
 		t.Errorf("%d calls, want 24; %d at once, want 3 at most", calls.Load(), most.Load())
+	}
+}
+
+// TestAWorkerCannotHoldUpTheEnd: a function that does not heed its context is named and left.
+func TestAWorkerCannotHoldUpTheEnd(t *testing.T) {
+	a := newApp(t, Config{Dir: "data", FS: disk.NewSim(1)}) // not a real one: let go, the work ends there
+	entered, release := make(chan struct{}), make(chan struct{})
+	defer close(release)
+	w := Worker(a, "stubborn", QueueOptions{}, func(context.Context, Job[int]) error {
+		close(entered)
+		<-release
+		return nil
+	})
+	if err := a.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	update(t, a, func(tx *Tx) error { _, err := w.Push(tx, 1); return err })
+	closed(t, "the worker is called", entered)
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if err := a.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "queue stubborn does not end") {
+		t.Errorf("%v", err)
 	}
 }
 

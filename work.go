@@ -3,6 +3,7 @@ package lithair
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -28,8 +29,52 @@ func (a *App) addWork(w work) {
 // startWork has work done while this node leads, until ctx ends.
 func (a *App) startWork(ctx context.Context) {
 	for _, w := range a.works {
-		a.behind.Go(func() { a.keepWorking(ctx, w) })
+		ended := make(chan struct{})
+		a.working = append(a.working, working{w.workName(), ended})
+		a.behind.Go(func() {
+			defer close(ended)
+			a.keepWorking(ctx, w)
+		})
 	}
+}
+
+// working is work that was started.
+type working struct {
+	name  string
+	ended <-chan struct{}
+}
+
+// workGrace is what background work has to end when the time for a stop is over already.
+const workGrace = time.Second
+
+// endBackground ends what runs beside requests, and waits for it until ctx ends. Work that does not heed its context is left behind, by
+// name.
+func (a *App) endBackground(ctx context.Context) error {
+	a.background()
+	all := make(chan struct{})
+	go func() {
+		a.behind.Wait()
+		close(all)
+	}()
+	select {
+	case <-all:
+		return nil
+	case <-ctx.Done():
+	}
+	select { // what heeds its context ends, though nobody has had time for it before
+	case <-all:
+		return nil
+	case <-time.After(workGrace):
+	}
+	err := context.Cause(ctx)
+	for _, w := range a.working {
+		select {
+		case <-w.ended:
+		default:
+			err = fmt.Errorf("lithair: %s does not end: %w", w.name, err)
+		}
+	}
+	return err
 }
 
 func (a *App) keepWorking(ctx context.Context, w work) {

@@ -6,13 +6,17 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	lithair "github.com/lithair/lithair-go"
 	"github.com/lithair/lithair-go/examples/internal/program"
 	"github.com/lithair/lithair-go/lithairtest"
 )
 
-func TestMain(m *testing.M) { os.Exit(program.Main(m, main)) }
+func TestMain(m *testing.M) {
+	http.DefaultClient.Timeout = time.Minute // a program that does not answer fails its test
+	os.Exit(program.Main(m, main))
+}
 
 func TestHello(t *testing.T) {
 	app := lithairtest.Start(t, func(cfg lithair.Config) *lithair.App {

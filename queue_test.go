@@ -473,10 +473,13 @@ func TestConsumerFailsOver(t *testing.T) {
 			m.start(at)
 			m.leader()
 		}
-		a := m.apps[m.follower()]
-		if got := call(t, a, "POST", "/notes", fmt.Sprintf(`{"text":"%d"}`, i)); got.StatusCode != 201 {
-			t.Fatalf("%d %s", got.StatusCode, got.body)
-		}
+		m.await("an event", func() bool { // again with its key, where a leader went away meanwhile
+			got := call(t, m.apps[m.follower()], "POST", "/notes", fmt.Sprintf(`{"text":"%d"}`, i), fmt.Sprint("Idempotency-Key: event-", i))
+			if got.StatusCode != 201 && got.StatusCode != 503 {
+				t.Fatalf("%d %s", got.StatusCode, got.body)
+			}
+			return got.StatusCode == 201
+		})
 	}
 	a := m.apps[m.leader()]
 	p := of[a]

@@ -67,7 +67,7 @@ func (h *blobField) get(w *wire.Response, r *wire.Request) error {
 	}
 	f, err := h.app.OpenBlob(*b)
 	if err != nil {
-		return err
+		return notTaken(err) // a member that does not have it yet fetches it first
 	}
 	return errors.Join(serveBlob(w, r, b, f), f.Close())
 }

@@ -8,11 +8,50 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/lithair/lithair-go/consensus"
+	"github.com/lithair/lithair-go/internal/disk"
 )
+
+// TestFileForAFullDisk: a node that has no room for a file which it would have to fetch says so; others serve it.
+func TestFileForAFullDisk(t *testing.T) {
+	sims := map[int64]*disk.Sim{}
+	m := startCluster(t, 3, func(a *App) { Model[photo](a, "/api/photos") }, func(c *Config) {
+		sims[c.NodeID] = disk.NewSim(uint64(c.NodeID))
+		c.FS, c.Dir = sims[c.NodeID], "data"
+	})
+	m.leader()
+	full := m.follower()
+	sims[int64(full+1)].Hook(func(op disk.Op, name string) error {
+		if op == disk.OpWrite && strings.Contains(name, "blobs/") {
+			return syscall.ENOSPC
+		}
+		return nil
+	})
+	at := (full + 1) % 3
+	var b Blob
+	res := send(t, m.apps[at], "POST", "/api/_blobs", "image/png", []byte("a picture"))
+	if err := json.Unmarshal([]byte(res.body), &b); err != nil || res.StatusCode != 201 {
+		t.Fatalf("%d %s", res.StatusCode, res.body)
+	}
+	res = call(t, m.apps[at], "POST", "/api/photos", fmt.Sprintf(`{"title":"x","image":{"id":%q}}`, b.ID))
+	if res.StatusCode != 201 {
+		t.Fatalf("%d %s", res.StatusCode, res.body)
+	}
+	m.equal()
+	image := res.Header.Get("Location") + "/image"
+	if got := call(t, m.apps[full], "GET", image, ""); got.StatusCode != 507 || !strings.Contains(got.body, "LTH1031") {
+		t.Errorf("a node without room for the file: %d %s", got.StatusCode, got.body)
+	}
+	if got := call(t, m.apps[at], "GET", image, ""); got.StatusCode != 200 || got.body != "a picture" {
+		t.Errorf("another node: %d %s", got.StatusCode, got.body)
+	}
+	sims[int64(full+1)].Hook(nil)
+	await(t, "with room, the node has the file", func() bool { return call(t, m.apps[full], "GET", image, "").StatusCode == 200 })
+}
 
 // TestFilesFollow: a file is on a majority of the voters when its upload is acknowledged, is read through every node, is
 // named by a record after its uploader is gone, and comes to a node that joins; one that nobody has cannot be named, and

@@ -91,8 +91,9 @@ func (s *Server) follow(c *Conn, id string, m *feedMessage) error {
 	go func() {
 		defer s.feeds.Add(-1)
 		err := f.run(ctx)
+		over := ctx.Err() != nil // asked for, or with the connection: stopFeed ends ctx too
 		c.stopFeed(id)
-		if err != nil && ctx.Err() == nil {
+		if err != nil && !over {
 			c.fail(id, err)
 		}
 	}()
@@ -188,6 +189,9 @@ const feedBytes = 64 << 10
 // read returns what comes next: of what all feeds share where that reaches so far, else of the
 // log.
 func (f *feed) read(ctx context.Context) ([]*block, error) {
+	if f.behind > f.s.cfg.Source.Root().Seq() {
+		return nil, nil // it has read what is committed and not shown yet, where no stream can begin
+	}
 	if blocks, ok, err := f.s.tail.next(ctx, f.s, f.behind); ok || err != nil {
 		f.own = nil
 		return blocks, err

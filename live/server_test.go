@@ -88,10 +88,86 @@ func serve(t testing.TB, cfg live.Config) (*live.Server, *source) {
 	return s, src
 }
 
+// lagging is a source whose state is behind what feeds have read, from the first stream on until it is shown.
+type lagging struct {
+	*source
+	mu    sync.Mutex
+	older *state.Root // nil: the newest is shown
+	begun int         // streams
+	seen  int         // times that the older one was
+}
+
+func (l *lagging) Root() *state.Root {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.older == nil {
+		return l.source.Root()
+	}
+	l.seen++
+	return l.older
+}
+
+func (l *lagging) Stream(_ context.Context, behind uint64) (*engine.Stream, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch l.begun++; {
+	case l.begun == 1:
+		l.older = l.w.roots[behind-1]
+		return nil, nil
+	case l.older != nil && behind > l.older.Seq():
+		return nil, engine.ErrFuture
+	}
+	return nil, &engine.GoneError{Oldest: behind + 1}
+}
+
+// TestFeedAheadOfTheState: a feed that has read what is committed and not shown yet waits until it is; and one that ends by itself says why.
+func TestFeedAheadOfTheState(t *testing.T) {
+	src := &lagging{source: &source{w: newWorld(rand.New(rand.NewPCG(7, 7)), 10), changed: make(chan struct{})}}
+	for range 20 {
+		src.w.write()
+	}
+	s, err := live.NewServer(live.Config{Source: src, Models: func() []live.Model { return []live.Model{src.w.items} }, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Start()
+	t.Cleanup(func() {
+		if err := s.Shutdown(context.Background(), 0); err != nil {
+			t.Error(err)
+		}
+	})
+	c, err := s.OpenWithout(live.Principal{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Quit)
+	if err := c.Say([]byte(`{"op":"feed","id":"f"}`)); err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+		src.mu.Lock()
+		seen := src.seen
+		src.mu.Unlock()
+		if seen > 0 {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatal("the feed does not begin")
+		}
+	}
+	src.mu.Lock()
+	src.older = nil
+	src.mu.Unlock()
+	src.write()
+	if frames := read(t, c, `"op":"error"`); !strings.Contains(frames[len(frames)-1], `"code":"gone"`) {
+		t.Errorf("%q", frames)
+	}
+}
+
 // read takes frames until one holds a text.
 func read(t testing.TB, c *live.Conn, text string) (frames []string) {
 	t.Helper()
-	for {
+	for end := time.After(20 * time.Second); ; {
 		for _, f := range c.TakeQueued() {
 			frames = append(frames, string(f))
 		}
@@ -100,7 +176,7 @@ func read(t testing.TB, c *live.Conn, text string) (frames []string) {
 		}
 		select {
 		case <-c.Woken():
-		case <-t.Context().Done():
+		case <-end:
 			t.Fatalf("%q lack %s", frames, text)
 		}
 	}

@@ -159,7 +159,7 @@ func TestParkedBytes(t *testing.T) {
 	each := (heldBytes()-before)/conns - sockets
 	most := int64(6 << 10) // with a goroutine each
 	if parks {
-		most = 300 // 200 of the connection as both packages know it, places in lists, and a margin
+		most = 400 // 200 of the connection as both packages know it, places in lists, and a margin for what other tests left behind
 	}
 	if each > most {
 		t.Errorf("%d bytes a connection, want at most %d", each, most)

@@ -69,7 +69,7 @@ func startCluster(t *testing.T, n int, set func(*App), change ...func(*Config)) 
 	for i := range n {
 		m.cfgs = append(m.cfgs, Config{
 			Dir: t.TempDir(), NodeID: int64(i + 1), Cluster: "test", Peers: strings.Join(peers, ","),
-			ClusterSecretFile: secret, ElectionTimeout: 250 * time.Millisecond, RequestTimeout: 20 * time.Second,
+			ClusterSecretFile: secret, ElectionTimeout: 200 * time.Millisecond, RequestTimeout: 20 * time.Second,
 		})
 		for _, fn := range change {
 			fn(&m.cfgs[i])
@@ -775,7 +775,7 @@ func TestTokensAndNames(t *testing.T) {
 			t.Errorf("node %d is let in: %v", x.id, err)
 		}
 	}
-	cfg := Config{Dir: t.TempDir(), JoinTokenFile: make(4, time.Now().Add(time.Minute)), PeerAddr: freeAddr(t), ElectionTimeout: 250 * time.Millisecond}
+	cfg := Config{Dir: t.TempDir(), JoinTokenFile: make(4, time.Now().Add(time.Minute)), PeerAddr: freeAddr(t), ElectionTimeout: 200 * time.Millisecond}
 	for _, other := range []Config{{Cluster: "other"}, {NodeID: 7}, {Peers: "1=a:1"}, {ClusterSecretFile: "x"}} {
 		other.JoinTokenFile = cfg.JoinTokenFile
 		if err := other.takeToken(); err == nil {
@@ -942,7 +942,7 @@ func TestNodesThatMeet(t *testing.T) {
 		join = append(join, freeAddr(t))
 	}
 	for i := range 4 {
-		m.cfgs = append(m.cfgs, Config{Dir: t.TempDir(), NodeID: int64(i + 1), Cluster: "test", PeerAddr: join[i], Join: strings.Join(join, ","), BootstrapExpect: 3, ElectionTimeout: 250 * time.Millisecond})
+		m.cfgs = append(m.cfgs, Config{Dir: t.TempDir(), NodeID: int64(i + 1), Cluster: "test", PeerAddr: join[i], Join: strings.Join(join, ","), BootstrapExpect: 3, ElectionTimeout: 200 * time.Millisecond})
 		m.apps = append(m.apps, nil)
 	}
 	t.Cleanup(func() {

@@ -65,7 +65,11 @@ func ExamplePrepare() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	url, shut := serve(server.Func(func(c *ws.Conn) { <-c.Done() }))
+	joined := make(chan struct{}, 2)
+	url, shut := serve(server.Func(func(c *ws.Conn) {
+		joined <- struct{}{}
+		<-c.Done()
+	}))
 	defer shut()
 
 	ctx := context.Background()
@@ -74,6 +78,7 @@ func ExamplePrepare() {
 		if clients[i], err = ws.Dial(ctx, url, ws.DialConfig{}); err != nil {
 			log.Fatal(err)
 		}
+		<-joined // Dial may return a moment before the server counts the connection
 	}
 	p, err := ws.Prepare(ws.Text, []byte("news"))
 	if err != nil {

@@ -227,7 +227,8 @@ func (s *Server) checkGone() {
 	}
 }
 
-// Conns returns the open connections, in no order.
+// Conns returns the open connections, in no order. One is among them when Upgrade returns; its
+// client may have had the answer a moment before.
 func (s *Server) Conns() []*Conn {
 	s.mu.Lock()
 	defer s.mu.Unlock()

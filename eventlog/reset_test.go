@@ -59,8 +59,11 @@ func reset(l *eventlog.Log, p eventlog.Position, recs []eventlog.Record) error {
 // begins where it was to. It is begun behind its end, amid its records and at its beginning.
 func TestReset(t *testing.T) {
 	workloads, patterns := 9, 4
-	if long {
+	switch {
+	case long:
 		workloads, patterns = 90, 12
+	case testing.Short():
+		patterns = 2
 	}
 	points, again, old, empty, done := 0, 0, 0, 0, 0
 	for seed := range uint64(workloads) {

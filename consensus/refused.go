@@ -9,7 +9,7 @@ package consensus
 func (r *Replica) Refused() (dropped bool) {
 	l := r.log
 	must(r.install == nil && l.durable >= l.before, "a refused write while a snapshot is being installed")
-	if r.role == Leader && len(r.log.config().Members) == 1 {
+	if r.role == Leader && r.alone() {
 		l.truncate(l.durable)
 		l.writes = nil
 		for n := len(r.sizes); n > 0 && r.sizes[n-1].last > l.last; n-- {
@@ -23,6 +23,20 @@ func (r *Replica) Refused() (dropped bool) {
 	}
 	l.emitted, l.writes = l.durable, nil
 	return false
+}
+
+// alone says that nobody else was a member when any of what is not durable was appended, nor is now.
+func (r *Replica) alone() bool {
+	list := r.log.configs
+	for i := len(list) - 1; i >= 0; i-- {
+		if m := list[i].Members; len(m) != 1 || m[0].ID != r.cfg.ID {
+			return false
+		}
+		if list[i].index <= r.log.durable {
+			break // it held before them
+		}
+	}
+	return true
 }
 
 // Leadership says in one call what a driver looks at after each step: whether this replica

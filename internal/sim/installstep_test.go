@@ -15,7 +15,7 @@ func fed(t *testing.T, seed uint64, n int) (burnt bool) {
 		s.mood.lag, s.mood.raft.MaxChunkBytes, s.mood.think = 1, 2<<10, 20*time.Millisecond
 		s.setUp()
 		m = s.machines[3]
-		s.world.at(2*time.Second, m.stop)
+		s.world.at(2*time.Second, func() { m.stop() })
 		for at := 2500 * time.Millisecond; at <= 6*time.Second; at += 500 * time.Millisecond {
 			s.world.at(at, func() {
 				for _, id := range s.ids {

@@ -423,10 +423,10 @@ func (m *machine) lose() {
 }
 
 // stop ends the process in good order.
-func (m *machine) stop() {
+func (m *machine) stop() (orderly bool) {
 	p := m.proc
 	if p == nil {
-		return
+		return false
 	}
 	for _, x := range p.parts {
 		if x.work != nil {
@@ -434,7 +434,7 @@ func (m *machine) stop() {
 		}
 		if m.proc != p || m.dark {
 			p.settle()
-			return
+			return false
 		}
 	}
 	for _, x := range p.parts {
@@ -443,7 +443,7 @@ func (m *machine) stop() {
 		x.reset()
 		if m.dark {
 			m.crashed(true)
-			return
+			return false
 		}
 		if err != nil && !x.ill && !m.full {
 			violated("node %d does not close: %v", m.id, err)
@@ -452,6 +452,7 @@ func (m *machine) stop() {
 	m.proc = nil
 	m.disk = m.disk.Kill()
 	m.s.refusedDials(m)
+	return true
 }
 
 // tell adds a line about a node to the story.

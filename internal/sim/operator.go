@@ -215,10 +215,10 @@ func (o *operator) loseDisk(rot bool, tries int) {
 		marked[p.g] = p.marked
 	}
 	if s.world.oneIn(2) {
+		orderly := m.stop() // else power may have failed before the mark of the end
 		for _, g := range s.groups {
-			marked[g] = true
+			marked[g] = marked[g] || orderly
 		}
-		m.stop()
 	} else {
 		m.crashed(false)
 	}

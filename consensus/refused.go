@@ -3,7 +3,7 @@ package consensus
 // Refused says that the disk has cleanly refused every entry that was given out behind what is
 // durable, for want of room: none of them is there. With dropped true they are gone, as if
 // they had never been proposed, and their indexes will be given again; that is so on the
-// leader of a cluster with no other member, who alone has seen them. Otherwise others may have
+// leader of a cluster with no other member, then as now, who alone has seen them. Otherwise others may have
 // them, and they will be given out again by a later Ready: the caller waits until there
 // is room, and had better let another lead meanwhile.
 func (r *Replica) Refused() (dropped bool) {

@@ -1,0 +1,62 @@
+package consensus
+
+import "testing"
+
+// TestAFullDiskOfALeaderThatLeaves: one member is left in the newest entry of a leader, and it is another one. What the
+// leader's disk refuses then stays in the log, for that member may have it. Alone, a leader drops it.
+func TestAFullDiskOfALeaderThatLeaves(t *testing.T) {
+	for _, remove := range []NodeID{1, 2} { // the leader itself, or the other: who may have the entries all the same
+		hosts := map[NodeID]*Replica{}
+		for id := NodeID(1); id <= 2; id++ {
+			r, err := New(Config{ID: id, Storage: noStorage{}, Seed: uint64(id)}, Restart{Configs: []ConfigAt{{Membership: Voters(1, 2)}}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			hosts[id] = r
+		}
+		// settle does what Readies ask for until the leader has appended that one member is left; its disk has not taken that.
+		settle := func() (left bool) {
+			for busy := true; busy; {
+				busy = false
+				for id := NodeID(1); id <= 2; id++ {
+					r := hosts[id]
+					for r.HasReady() {
+						busy = true
+						rd, err := r.Ready()
+						if err != nil {
+							t.Fatal(err)
+						}
+						left = left || id == 1 && len(r.log.config().Members) == 1
+						if !left {
+							r.Persisted(rd.Number)
+						}
+						for _, m := range rd.Messages {
+							if err := hosts[m.To].Step(m); err != nil {
+								t.Fatal(err)
+							}
+						}
+						for _, e := range rd.Committed {
+							r.Applied(e.Index)
+						}
+						if left {
+							return true
+						}
+					}
+				}
+			}
+			return false
+		}
+		hosts[1].Campaign()
+		settle()
+		if _, err := hosts[1].Change(Change{Remove: true, Member: Member{ID: remove}}); err != nil {
+			t.Fatal(err)
+		}
+		if !settle() {
+			t.Fatal("nobody is left alone")
+		}
+		last := hosts[1].Last()
+		if dropped := hosts[1].Refused(); dropped || hosts[1].Last() != last {
+			t.Errorf("node %d leaves: dropped %v, the log ends at %d, not %d", remove, dropped, hosts[1].Last(), last)
+		}
+	}
+}

@@ -174,7 +174,7 @@ func (r *Replica) raiseFormat() {
 // raisedAlone returns the membership with the newest format, and whether that is news, where nobody else is to be asked.
 func (r *Replica) raisedAlone(m Membership) (Membership, bool) {
 	f := r.cfg.Formats.Newest
-	if len(m.Members) != 1 || f <= m.ActiveFormat() {
+	if !m.IsOnly(r.cfg.ID) || f <= m.ActiveFormat() {
 		return m, false
 	}
 	r.promiseFormat(f)

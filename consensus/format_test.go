@@ -198,6 +198,33 @@ func TestFormatOfALoneVoter(t *testing.T) {
 	}
 }
 
+// TestFormatOfALeaderThatLeaves: one member is left in the log of a leader, and it is another one, which is to be asked.
+func TestFormatOfALeaderThatLeaves(t *testing.T) {
+	c := newReplicas(t, Voters(1, 2), map[NodeID]Formats{1: both, 2: first})
+	joint := Membership{Members: []Member{{ID: 1, Role: Outgoing}, {ID: 2, Role: Voter}}}
+	left := Membership{Members: []Member{{ID: 2, Role: Voter}}}
+	entries := []Entry{
+		{Index: 1, Term: 1, Kind: KindConfig, Data: AppendMembership(nil, Voters(1, 2))},
+		{Index: 2, Term: 1, Kind: KindConfig, Data: AppendMembership(nil, joint)},
+		{Index: 3, Term: 1, Kind: KindConfig, Data: AppendMembership(nil, left)},
+	}
+	for id, n := range map[NodeID]int{1: 3, 2: 2} { // the other has not heard of the end of the change
+		c.logs[id].entries, c.hard[id] = entries[:n:n], HardState{Term: 1, Vote: 1}
+		if err := c.start(id, c.list[id].cfg.Formats, Voters(1, 2)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.list[1].Campaign()
+	c.pass(30)
+	if leads, ready := c.list[2].Leading(); !leads || !ready {
+		t.Error("who is left does not lead")
+	}
+	c.formats(1)
+	if m := c.list[2].Status().Membership; !m.IsOnly(2) {
+		t.Errorf("left are %v", m.Members)
+	}
+}
+
 // TestOlderReleaseIsRefused names both formats, and what to do, behind the promise; before it starts.
 func TestOlderReleaseIsRefused(t *testing.T) {
 	c := newReplicas(t, Voters(1, 2, 3), map[NodeID]Formats{1: both, 2: both, 3: first})

@@ -211,7 +211,7 @@ func (l *raftLog) persisted(number uint64) {
 func (l *raftLog) trim() {
 	keep := l.keepBytes
 	if len(l.config().Members) == 1 {
-		keep = 0 // nobody will ask for them
+		keep = 0 // nobody will ask for them, but who is left when this leader goes: that is read again
 	}
 	if l.tailBytes <= keep {
 		return

@@ -97,6 +97,9 @@ func (m Membership) Find(id NodeID) (Member, bool) {
 	return m.Members[i], true
 }
 
+// IsOnly says whether id is the whole cluster. A leader that is being removed is not, though one member is left.
+func (m Membership) IsOnly(id NodeID) bool { return len(m.Members) == 1 && m.Members[0].ID == id }
+
 // check returns what is wrong with a membership.
 func (m Membership) check() error {
 	voters := 0

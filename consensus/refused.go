@@ -29,7 +29,7 @@ func (r *Replica) Refused() (dropped bool) {
 func (r *Replica) alone() bool {
 	list := r.log.configs
 	for i := len(list) - 1; i >= 0; i-- {
-		if m := list[i].Members; len(m) != 1 || m[0].ID != r.cfg.ID {
+		if !list[i].IsOnly(r.cfg.ID) {
 			return false
 		}
 		if list[i].index <= r.log.durable {

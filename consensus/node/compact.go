@@ -43,7 +43,7 @@ func (n *Node) suspect(err error) error {
 // needed is the index of the first entry that some other member may still need.
 func needed(s consensus.Status) uint64 {
 	switch {
-	case len(s.Membership.Members) < 2:
+	case len(s.Membership.Members) == 0, s.Membership.IsOnly(s.ID):
 		return math.MaxUint64
 	case s.State != consensus.Leader:
 		return 0

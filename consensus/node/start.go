@@ -130,7 +130,7 @@ func (n *Node) begin() error {
 	if n.cfg.Transport != nil {
 		n.cfg.Transport.Members(n.core.Status().Membership)
 	}
-	return n.run(n.alone() && len(n.core.Status().Membership.Members) == 1)
+	return n.run(n.alone() && n.core.Status().Membership.IsOnly(n.identity.ID))
 }
 
 // run starts the clock; a lone voter stands at once, and is waited for.
@@ -162,8 +162,7 @@ func (n *Node) run(alone bool) error {
 
 // alone says whether this node is the whole cluster.
 func (n *Node) alone() bool {
-	m := n.identity.Membership.Members
-	return len(m) == 1 && m[0].ID == n.identity.ID
+	return n.identity.Membership.IsOnly(n.identity.ID)
 }
 
 // ErrOtherDirectory: the directory is that of another node than the one that is to start in it.

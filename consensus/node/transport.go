@@ -363,8 +363,10 @@ func (t *TCP) dial(ctx context.Context, address string, id consensus.NodeID, str
 	if c, err = t.cfg.Dial(ctx, address); err != nil {
 		return nil, 0, err
 	}
+	raw := c
 	deadline, _ := ctx.Deadline()
 	if err = c.SetDeadline(deadline); err == nil {
+		goesOn := context.AfterFunc(ctx, func() { _ = raw.Close() }) // whoever closes the transport does not wait for an answer
 		if t.cfg.TLS != nil {
 			cfg := t.cfg.TLS.Clone()
 			if cfg.ServerName == "" {
@@ -375,6 +377,9 @@ func (t *TCP) dial(ctx context.Context, address string, id consensus.NodeID, str
 		}
 		if err == nil {
 			version, err = t.greet(c, id, stream)
+		}
+		if !goesOn() && err == nil {
+			err = context.Cause(ctx)
 		}
 	}
 	if err == nil {
@@ -388,6 +393,7 @@ func (t *TCP) dial(ctx context.Context, address string, id consensus.NodeID, str
 
 // write sends what waits, all at once. An end of the connection is noticed at once.
 func (o *outgoing) write(ctx context.Context, c net.Conn, version uint8) error {
+	defer context.AfterFunc(ctx, func() { _ = c.Close() })() // a peer that does not read keeps nobody from closing
 	ended := make(chan error, 1)
 	go func() { ended <- o.heed(c, version) }()
 	o.connected(newNowWriter(c), version)
@@ -395,7 +401,7 @@ func (o *outgoing) write(ctx context.Context, c net.Conn, version uint8) error {
 	for {
 		select {
 		case <-ctx.Done():
-			return c.Close()
+			return nil
 		case err := <-ended:
 			return err
 		case <-o.wake:
@@ -438,13 +444,27 @@ func appendFrame(b []byte, m *consensus.Message) []byte {
 
 func (t *TCP) accept() {
 	defer t.done.Done()
+	pause := minAcceptPause
 	for {
 		c, err := t.cfg.Listener.Accept()
-		if err != nil {
-			if t.ctx.Err() == nil {
-				t.cfg.Logger.Error("peers cannot connect any more", "error", err)
-			}
+		switch {
+		case err == nil:
+			pause = minAcceptPause
+		case t.ctx.Err() != nil:
 			return
+		case !passes(err):
+			t.cfg.Logger.Error("peers cannot connect any more", "error", err)
+			return
+		default:
+			if pause == minAcceptPause {
+				t.cfg.Logger.Warn("a peer's connection could not be taken", "error", err)
+			}
+			select {
+			case <-time.After(pause):
+			case <-t.ctx.Done():
+			}
+			pause = min(2*pause, time.Second)
+			continue
 		}
 		t.mu.Lock()
 		if t.closed || t.strangers >= t.cfg.MaxStrangers {
@@ -458,6 +478,18 @@ func (t *TCP) accept() {
 		t.mu.Unlock()
 		go t.serve(c)
 	}
+}
+
+// minAcceptPause is the first pause behind a connection that could not be taken; each further one doubles it, up to a second.
+const minAcceptPause = 5 * time.Millisecond
+
+// passes says that an error of Accept may pass: no descriptors are left, or the connection was gone again.
+func passes(err error) bool {
+	t, ok := errors.AsType[interface {
+		error
+		Temporary() bool
+	}](err)
+	return ok && t.Temporary()
 }
 
 // serve does the handshake of a connection, then reads it, or hands it to whom the stream

@@ -1,5 +1,7 @@
 package consensus
 
+import "slices"
+
 // Status is how a replica sees things now.
 type Status struct {
 	ID, Lead, Vote          NodeID
@@ -72,6 +74,21 @@ func (r *Replica) Lead() NodeID {
 		return 0
 	}
 	return r.lead
+}
+
+// Around returns the newest membership, and besides those whom it leaves out while it may be uncommitted: they are still
+// to be answered, for a leader that leaves commits that, and goes, by what the others say.
+func (r *Replica) Around() Membership {
+	m := r.log.config().Membership
+	m.Members = slices.Clone(m.Members)
+	for k := len(r.log.configs) - 2; k >= 0; k-- {
+		for _, x := range r.log.configs[k].Members {
+			if i, there := slices.BinarySearchFunc(m.Members, x, byID); !there {
+				m.Members = slices.Insert(m.Members, i, x)
+			}
+		}
+	}
+	return m
 }
 
 // Format returns the active format, see [OldestFormat].

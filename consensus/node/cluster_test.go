@@ -35,6 +35,7 @@ type peer struct {
 	epoch   uint64
 	lost    []error
 	answers map[uint64]error
+	knows   *consensus.Membership // who can be sent to; nil: everybody
 	stop    chan struct{}
 	wake    chan struct{}
 }
@@ -44,7 +45,7 @@ func (p *peer) Send(messages []consensus.Message) {
 	defer p.mesh.mu.Unlock()
 	for _, m := range messages {
 		to := p.mesh.nodes[m.To]
-		if to == nil || p.mesh.cut[p.id] || p.mesh.cut[m.To] {
+		if to == nil || p.mesh.cut[p.id] || p.mesh.cut[m.To] || !p.reaches(m.To) {
 			continue
 		}
 		b := consensus.AppendMessage(nil, &m)
@@ -62,7 +63,25 @@ func (p *peer) Send(messages []consensus.Message) {
 	}
 }
 
-func (p *peer) Members(consensus.Membership) {}
+// Members implements node.Transport: as over TCP, nobody else is reached.
+func (p *peer) Members(m consensus.Membership) {
+	if len(m.Members) == 0 {
+		return
+	}
+	p.mu.Lock()
+	p.knows = &m
+	p.mu.Unlock()
+}
+
+func (p *peer) reaches(id consensus.NodeID) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.knows == nil {
+		return true
+	}
+	_, ok := p.knows.Find(id)
+	return ok
+}
 
 // listen hands messages to the node.
 func (p *peer) listen() {
@@ -277,6 +296,11 @@ func TestThreeNodes(t *testing.T) {
 		return third.n.Change(consensus.Change{Remove: true, Member: consensus.Member{ID: third.id}}) == nil
 	})
 	until(t, "the removed leader to step down", func() bool { third.mu.Lock(); defer third.mu.Unlock(); return third.epoch == 0 })
+	until(t, "the removed leader to hear that it is out", func() bool {
+		s := third.n.Status()
+		_, member := s.Membership.Find(third.id)
+		return !member && s.MembershipCommitted
+	})
 	last := m.leader(t)
 	if err := last.propose("d"); err != nil {
 		t.Fatal(err)

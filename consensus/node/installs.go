@@ -56,7 +56,7 @@ func (n *Node) installed(number uint64, s consensus.Snapshot, at eventlog.Positi
 	n.out = append(n.out, call{installed: true})
 	n.core.Applied(s.Index)
 	if n.cfg.Transport != nil {
-		n.cfg.Transport.Members(n.core.Status().Membership)
+		n.cfg.Transport.Members(n.core.Around())
 	}
 	n.cfg.Logger.Info("a snapshot of the leader has taken the place of log and state", "index", s.Index, "term", s.Term, "bytes", s.Size)
 	n.wroteOne(number)

@@ -51,7 +51,7 @@ type Transport interface {
 	// Send hands over messages, in order, and never blocks; what it cannot carry is lost,
 	// which the protocol makes up for. Slices in them stay as they are.
 	Send(messages []consensus.Message)
-	// Members says who is in the cluster, whenever that changes.
+	// Members says who is in the cluster, or leaves it, whenever that changes.
 	Members(consensus.Membership)
 }
 

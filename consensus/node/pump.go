@@ -185,7 +185,7 @@ func (n *Node) keep(rd *consensus.Ready) error {
 	// restart would take for committed. What was reported is durable here.
 	n.identity.Commit = n.reported
 	if n.cfg.Transport != nil {
-		n.cfg.Transport.Members(n.core.Status().Membership)
+		n.cfg.Transport.Members(n.core.Around())
 	}
 	return n.file.write(n.identity)
 }

@@ -128,7 +128,7 @@ func (n *Node) begin() error {
 	n.tail, n.reported = re.LastIndex, re.Applied
 	n.look()
 	if n.cfg.Transport != nil {
-		n.cfg.Transport.Members(n.core.Status().Membership)
+		n.cfg.Transport.Members(n.core.Around())
 	}
 	return n.run(n.alone() && n.core.Status().Membership.IsOnly(n.identity.ID))
 }

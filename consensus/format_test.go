@@ -19,6 +19,8 @@ type replicas struct {
 	down map[NodeID]bool
 	hard map[NodeID]HardState
 	logs map[NodeID]*memoryLog
+	full map[NodeID]bool // their disks take no entries, which is tried once in a tick
+	held map[NodeID]bool // until the next tick
 }
 
 // memoryLog is a Storage of all that was written.
@@ -34,7 +36,7 @@ func (l *memoryLog) Entries(lo, hi uint64, _ int) ([]Entry, error) {
 func (l *memoryLog) Snapshot() (Snapshot, bool) { return l.snapshot, l.snapshot.Index > 0 }
 
 func newReplicas(t *testing.T, m Membership, reads map[NodeID]Formats) *replicas {
-	c := &replicas{t: t, list: map[NodeID]*Replica{}, down: map[NodeID]bool{}, hard: map[NodeID]HardState{}, logs: map[NodeID]*memoryLog{}}
+	c := &replicas{t: t, list: map[NodeID]*Replica{}, down: map[NodeID]bool{}, hard: map[NodeID]HardState{}, logs: map[NodeID]*memoryLog{}, full: map[NodeID]bool{}, held: map[NodeID]bool{}}
 	for id := range reads {
 		c.logs[id] = &memoryLog{}
 		first := m
@@ -73,7 +75,7 @@ func (c *replicas) settle() {
 		busy = false
 		for id := NodeID(1); id <= NodeID(len(c.list)); id++ {
 			r := c.list[id]
-			if c.down[id] || !r.HasReady() {
+			if c.down[id] || c.held[id] || !r.HasReady() {
 				continue
 			}
 			busy = true
@@ -84,10 +86,17 @@ func (c *replicas) settle() {
 			if rd.HardState != nil {
 				c.hard[id] = *rd.HardState
 			}
-			if k := len(rd.Entries); k > 0 {
+			k := len(rd.Entries)
+			c.held[id] = k > 0 && c.full[id]
+			switch {
+			case c.held[id]:
+				r.Refused()
+			case k > 0:
 				c.logs[id].entries = append(c.logs[id].entries[:rd.Entries[0].Index-1:rd.Entries[0].Index-1], rd.Entries...)
+				fallthrough
+			default:
+				r.Persisted(rd.Number)
 			}
-			r.Persisted(rd.Number)
 			if k := len(rd.Committed); k > 0 {
 				r.Applied(rd.Committed[k-1].Index)
 			}
@@ -105,6 +114,7 @@ func (c *replicas) settle() {
 // pass lets time pass.
 func (c *replicas) pass(ticks int) {
 	for range ticks {
+		clear(c.held)
 		for id, r := range c.list {
 			if !c.down[id] {
 				r.Tick()

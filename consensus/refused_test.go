@@ -60,3 +60,25 @@ func TestAFullDiskOfALeaderThatLeaves(t *testing.T) {
 		}
 	}
 }
+
+// TestALeaderWithAFullDiskGoes: what its disk refuses the others have, and one of them is told to lead.
+func TestALeaderWithAFullDiskGoes(t *testing.T) {
+	c := newReplicas(t, Voters(1, 2, 3), map[NodeID]Formats{1: both, 2: both, 3: both})
+	leader := c.lead(1)
+	c.full[1] = true
+	index, err := leader.Propose(FirstKind, 1, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.settle()
+	if err := leader.Transfer(2); err != nil {
+		t.Fatal(err)
+	}
+	c.pass(3)
+	if leads, ready := c.list[2].Leading(); !leads || !ready {
+		t.Error("node 2 does not lead")
+	}
+	if c.list[2].Committed() <= index || leader.Status().Durable >= index {
+		t.Errorf("%d are committed, the full disk has %d; the entry is %d", c.list[2].Committed(), leader.Status().Durable, index)
+	}
+}

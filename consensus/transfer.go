@@ -22,11 +22,12 @@ func (r *Replica) Transfer(to NodeID) error {
 	return nil
 }
 
-// finishTransfer tells the target to stand once it has everything.
+// finishTransfer tells the target to stand once it has everything, durable: what this replica's own disk has says nothing
+// of that, and one that takes nothing more, as it is full, is a reason to go.
 func (r *Replica) finishTransfer() {
 	if p := r.peers[r.transferee]; p == nil {
 		r.transferee = 0
-	} else if p.match == r.log.last && r.log.durable == r.log.last {
+	} else if p.match == r.log.last {
 		r.gaveAway = true
 		r.send(Message{Kind: MsgTimeoutNow, To: r.transferee})
 	}

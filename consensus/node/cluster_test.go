@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -308,6 +309,43 @@ func TestThreeNodes(t *testing.T) {
 	rest := slices.DeleteFunc(append(slices.Clone(peers), fourth), func(p *peer) bool { return p == third })
 	m.equal(t, "d", rest...)
 	for _, p := range append(peers, fourth) {
+		m.close(t, p)
+	}
+	m.loose.Wait()
+}
+
+// TestALeaderWithAFullDiskHandsOver: what its disk has no room for the others have, and one of them leads, of five one whose disk
+// has room; writes go on.
+func TestALeaderWithAFullDiskHandsOver(t *testing.T) {
+	m := &mesh{nodes: map[consensus.NodeID]*peer{}, cut: map[consensus.NodeID]bool{}}
+	var peers, roomy []*peer
+	for id := range consensus.NodeID(5) {
+		peers = append(peers, m.start(t, id+1, consensus.Voters(1, 2, 3, 4, 5), 0))
+	}
+	until(t, "the newest format", func() bool { return m.leader(t).n.Status().Membership.Format == consensus.NewestFormat })
+	first := m.leader(t)
+	full := map[*peer]bool{first: true}
+	for _, p := range peers {
+		if len(full) < 2 {
+			full[p] = true // the next one that it would think of
+		}
+		if full[p] {
+			p.sim.SetCapacity(1)
+		} else {
+			roomy = append(roomy, p)
+		}
+	}
+	text := strings.Repeat("x", 20<<10) // more than the segment at hand has room for
+	until(t, "a write", func() bool { return m.leader(t).propose(text) == nil })
+	until(t, "a leader with room", func() bool { return !full[m.leader(t)] })
+	m.equal(t, text, roomy...)
+	until(t, "a write", func() bool { return m.leader(t).propose("more") == nil })
+	m.equal(t, "more", roomy...)
+	for p := range full {
+		p.sim.SetCapacity(0)
+	}
+	m.equal(t, "more", peers...)
+	for _, p := range peers {
 		m.close(t, p)
 	}
 	m.loose.Wait()

@@ -1,9 +1,11 @@
 package node
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/lithair/lithair-go/consensus"
@@ -284,7 +286,9 @@ func (n *Node) takeBack() {
 		return
 	}
 	n.waiting = true
-	for _, p := range n.core.Status().Peers {
+	peers := n.core.Status().Peers
+	slices.SortStableFunc(peers, func(a, b consensus.PeerStatus) int { return cmp.Compare(b.Match, a.Match) }) // a disk that is full as well is behind
+	for _, p := range peers {
 		if p.Active && n.core.Transfer(p.ID) == nil {
 			return
 		}

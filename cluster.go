@@ -34,6 +34,8 @@ type cluster struct {
 	contact contact
 	runs    atomic.Bool   // node is set
 	changes atomic.Uint64 // of the leader, as far as seen
+	joined  atomic.Bool   // nobody has to be asked to take this node in
+	removed atomic.Bool   // the leader says that it is no member any more
 	stop    context.CancelFunc
 	tended  chan struct{} // closed when tend has ended
 	engine  *engine.Engine
@@ -108,6 +110,7 @@ func (a *App) openCluster(cc *clusterConfig, log *eventlog.Log, sink engine.Sink
 		if len(cc.join) > 0 {
 			a.join(ctx, c, a.log)
 		}
+		c.joined.Store(true)
 		c.tend(ctx, a.log)
 	}()
 	a.cluster.Store(c)

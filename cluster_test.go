@@ -514,6 +514,37 @@ func TestMembersComeAndGo(t *testing.T) {
 	}
 }
 
+// TestRemovedNodesSaySo: a voter that led, one that followed and a learner find out that they are removed, and say so at once,
+// instead of waiting for a leader, or of showing for ever what they had.
+func TestRemovedNodesSaySo(t *testing.T) {
+	m := startCluster(t, 4, notes)
+	cfg := m.cfgs[0]
+	cfg.Dir, cfg.NodeID, cfg.Peers, cfg.PeerAddr, cfg.Learner = t.TempDir(), 5, "", freeAddr(t), true
+	cfg.Join = m.apps[0].cluster.Load().cfg.listen
+	m.cfgs, m.apps = append(m.cfgs, cfg), append(m.apps, nil)
+	m.start(4)
+	m.memberOf(5, consensus.Learner)
+	m.insist(4, `{"text":"before"}`, "before")
+	for _, out := range []int{4, m.leader(), m.follower()} {
+		gone := m.apps[out]
+		m.await("node "+strconv.Itoa(out+1)+" is removed", func() bool {
+			via := m.apps[slices.IndexFunc(m.apps, func(a *App) bool { return a != nil && a != gone })]
+			_, err := via.change(t.Context(), via.cluster.Load(), memberChange{Do: "remove", ID: uint64(out + 1)})
+			return err == nil || strings.Contains(err.Error(), "is not a member") // made, and the answer lost
+		})
+		m.await("it knows", func() bool { return gone.cluster.Load().removed.Load() })
+		for _, ask := range [][3]string{{"GET", "/api/notes"}, {"GET", "/api/notes?level=none"}, {"POST", "/api/notes", `{"text":"after"}`}} {
+			if got := call(t, gone, ask[0], ask[1], ask[2]); got.StatusCode != 503 || !strings.Contains(got.body, "removed from its cluster") || got.Header.Get(fieldOutcome) != "none" {
+				t.Errorf("%s %s: %d %s", ask[0], ask[1], got.StatusCode, got.body)
+			}
+		}
+		if got := call(t, gone, "GET", "/ready?verbose", ""); got.StatusCode != 503 || !strings.Contains(got.body, "removed from its cluster") {
+			t.Errorf("/ready: %d %s", got.StatusCode, got.body)
+		}
+		m.stop(out)
+	}
+}
+
 // authority makes certificates for 127.0.0.1, all signed by one of its own.
 type authority struct {
 	*testing.T

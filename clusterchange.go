@@ -328,7 +328,7 @@ func (a *App) clusterStatus(ctx context.Context, c *cluster, at moment) clusterS
 			} else {
 				info, err = c.ask(ctx, m.ID, at)
 			}
-			info.ID = uint64(m.ID)
+			info.ID, info.Members = uint64(m.ID), nil
 			out.Members[i] = memberStatus{memberInfo: info, Member: m.Role.String(), Address: m.Address}
 			if err != nil {
 				out.Members[i].Error = err.Error()

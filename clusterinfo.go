@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"slices"
 	"strconv"
 	"time"
 
@@ -41,6 +43,10 @@ type memberInfo struct {
 	// records of its log it had from others at its start.
 	Damaged  string `json:"damaged,omitempty"`
 	Repaired uint64 `json:"repaired,omitempty"`
+	// Members are all members of the cluster, as the leader says. Others, and a leader while that changes, say nothing.
+	Members []uint64 `json:"members,omitempty"`
+	// Removed says that the leader does not count this node among them.
+	Removed bool `json:"removed,omitempty"`
 }
 
 // incomingInfo is how far a snapshot has come.
@@ -62,8 +68,14 @@ func (a *App) about(c *cluster) memberInfo {
 	if err := c.node.Fenced(); err != nil {
 		fenced = err.Error()
 	}
+	var members []uint64
+	if s.State == consensus.Leader && s.MembershipCommitted && !s.Membership.Joint() {
+		for _, m := range s.Membership.Members {
+			members = append(members, uint64(m.ID))
+		}
+	}
 	return memberInfo{
-		Snapshot: incoming, Fenced: fenced, Damaged: a.damage(c), Repaired: a.repairs.records.Load(),
+		Members: members, Removed: c.removed.Load(), Snapshot: incoming, Fenced: fenced, Damaged: a.damage(c), Repaired: a.repairs.records.Load(),
 		ID: uint64(s.ID), URL: a.publicURL(), Role: s.State.String(), Term: s.Term, Leader: uint64(s.Lead), Commit: s.Commit, Applied: a.engine.Stats().Applied,
 		Seq: root.Seq(), Hash: fmt.Sprintf("%x", hash), Version: version, LogBytes: a.events.Size(), Clock: a.cfg.now().UnixNano(),
 		Format: s.Membership.ActiveFormat(), OldestFormat: s.Formats.Oldest, NewestFormat: s.Formats.Newest,
@@ -155,6 +167,9 @@ func (a *App) checkCluster(c *cluster) error {
 	if err := errors.Join(c.node.Fenced(), c.node.Err()); err != nil {
 		return err
 	}
+	if c.removed.Load() {
+		return errRemoved
+	}
 	v, _ := c.node.View()
 	if v.Leader == 0 {
 		return errors.New("no leader is known")
@@ -167,6 +182,17 @@ func (a *App) checkCluster(c *cluster) error {
 		return errors.New("the state is behind that of node " + strconv.FormatUint(uint64(v.Leader), 10) + " by more than " + limit.String())
 	}
 	return nil
+}
+
+// errRemoved is what a node says that has been removed.
+var errRemoved = errors.New("this node has been removed from its cluster; stop it, or start it with an empty directory to have it join as a new one")
+
+// noteMembers takes in whom the leader has for members. Who is removed hears nothing more of Raft, so it may find that out in this way alone.
+func (c *cluster) noteMembers(members []uint64, log *slog.Logger) {
+	removed := !slices.Contains(members, uint64(c.cfg.id))
+	if was := c.removed.Swap(removed); removed && !was {
+		log.Error(errRemoved.Error(), "cluster", members)
+	}
 }
 
 // maxAge is how old the state of a node that is ready may be.

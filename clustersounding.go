@@ -75,6 +75,9 @@ func (a *App) soundAll(ctx context.Context, c *cluster) {
 			begun, at := time.Now(), a.cfg.now()
 			info, err := c.ask(ctx, m.ID, moment{})
 			c.soundings.note(m.ID, time.Since(begun), time.Unix(0, info.Clock).Sub(at), err)
+			if len(info.Members) > 0 && c.joined.Load() && info.Term >= c.node.Status().Term {
+				c.noteMembers(info.Members, a.log)
+			}
 		})
 	}
 	done.Wait()

@@ -97,6 +97,9 @@ func (out *agreement) compare() {
 		case m.Leader != out.Leader || m.Term != out.Term:
 			note("node %d knows node %d as the leader of term %d, node %d says it is node %d, of term %d", m.ID, m.Leader, m.Term, out.Node, out.Leader, out.Term)
 		}
+		if m.Removed {
+			note("node %d has been removed from the cluster", m.ID)
+		}
 		if m.Fenced != "" { // it may differ behind the moment alone
 			note("node %d is fenced: %s", m.ID, m.Fenced)
 		}

@@ -48,6 +48,9 @@ func (a *App) enter(w *wire.Response, r *wire.Request, c *cluster) (here bool, e
 	if err := c.node.Fenced(); err != nil && !isOperation(r.RawPath()) {
 		return false, &wire.Error{Status: 503, Code: rest.CodeUnavailable.Code, Title: rest.CodeUnavailable.Title, Detail: err.Error(), Header: [][2]string{{fieldOutcome, "none"}}}
 	}
+	if c.removed.Load() && !isOperation(r.RawPath()) {
+		return false, notMade(errRemoved.Error())
+	}
 	if here, err = a.leads(w, r, c); here || err != nil {
 		err = errors.Join(err, c.stamp(w))
 	}

@@ -63,6 +63,7 @@ type clusterMember struct {
 
 	Damaged  string    `json:"damaged"` // what of its disk
 	Fenced   string    `json:"fenced"`  // why it answers nothing
+	Removed  bool      `json:"removed"` // it is no member any more
 	Snapshot *struct { // that it is being fed with
 		Bytes uint64 `json:"bytes"`
 		Size  uint64 `json:"size"`
@@ -82,6 +83,8 @@ func (m *clusterMember) doing(format uint64) string {
 	switch {
 	case format > max(1, m.NewestFormat) || max(1, format) < m.OldestFormat:
 		return m.Role + ", not fed: its release does not read the format"
+	case m.Removed:
+		return m.Role + ", removed from the cluster: stop it"
 	case m.Fenced != "":
 		return m.Role + ", fenced: its state is not that of the others"
 	case m.Damaged != "":

@@ -41,6 +41,7 @@ func (n *Node) install(number uint64, s consensus.Snapshot) error {
 func (n *Node) installed(number uint64, s consensus.Snapshot, at eventlog.Position, err error) {
 	n.mu.Lock()
 	defer n.leave()
+	n.awaitKept()
 	if n.dead != nil {
 		return
 	}

@@ -114,6 +114,7 @@ type Node struct {
 	reported uint64  // last index given to the sink
 	strong   []strongRead
 	closed   bool
+	ended    bool  // log and identity are closed as well
 	dead     error // the log takes nothing more
 	changed  sync.Cond
 
@@ -121,6 +122,7 @@ type Node struct {
 	seen      atomic.Pointer[view]
 	sinkEpoch uint64 // the epoch that the sink knows of; 0: none
 
+	keeping bool              // whoever pumps writes the file, without n.mu
 	pumping bool              // somebody does what the core wants
 	records []eventlog.Record // memory for entries on their way to the log, of whoever pumps
 
@@ -255,6 +257,9 @@ func (n *Node) Tick() {
 	}
 	if n.waiting && len(n.writes) == 0 {
 		n.waiting = false
+	}
+	if leads, _ := n.core.Leading(); n.keeping && !leads {
+		return // while its vote is on the way to a slow disk a node does not stand again, nor grow impatient with whom it voted for
 	}
 	n.core.Tick()
 	n.outlived()
@@ -460,16 +465,18 @@ func (n *Node) Close() error {
 		n.rememberFence(e) // whose turn it was to do so may not have come
 	}
 	err := n.log.Close()
-	if n.file != nil {
-		n.mu.Lock()
-		n.identity.Commit = n.reported
-		if n.dead == nil {
-			err = errors.Join(err, n.file.write(n.identity))
-		}
-		n.mu.Unlock()
-		err = errors.Join(err, n.file.close())
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.awaitKept()
+	n.ended = true
+	if n.file == nil {
+		return err
 	}
-	return err
+	n.identity.Commit = n.reported
+	if n.dead == nil {
+		err = errors.Join(err, n.file.write(n.identity))
+	}
+	return errors.Join(err, n.file.close())
 }
 
 // leave ends a call: it tells the sink, without the lock, what there is to tell. One

@@ -15,9 +15,10 @@ import (
 // pump does what the core wants, until it wants nothing more. n.mu is held, and let go of while
 // something is handed to log and network: others may meanwhile tell the core something, which
 // whoever is at it then does as well, so that what comes at once goes out together. Nothing in
-// here blocks but the write of the identity, and that only when term, vote or membership change.
+// here blocks but the write of the identity, when term, vote or membership change, without the lock; and an installation,
+// which has it.
 func (n *Node) pump() {
-	if n.pumping {
+	if n.pumping || n.ended {
 		return
 	}
 	n.pumping = true
@@ -28,11 +29,16 @@ func (n *Node) pump() {
 			n.die(fmt.Errorf("node: reading the log: %w", err))
 			break
 		}
+		n.writes = append(n.writes, write{number: rd.Number})
 		if err := n.keep(&rd); err != nil {
 			n.die(fmt.Errorf("node: writing the identity: %w", err))
+		}
+		if n.dead != nil || n.ended {
 			break
 		}
-		n.writes = append(n.writes, write{number: rd.Number, done: len(rd.Entries) == 0 && rd.Install == nil})
+		if len(rd.Entries) == 0 && rd.Install == nil {
+			n.wroteOne(rd.Number)
+		}
 		if rd.Install != nil {
 			if err := n.install(rd.Number, *rd.Install); err != nil {
 				n.die(err)
@@ -164,7 +170,9 @@ func (n *Node) handOver(rd *consensus.Ready) {
 	}
 }
 
-// keep makes durable what the node must find again, before anything that speaks of it.
+// keep makes durable what the node must find again, before anything that speaks of it. n.mu is held, but not meanwhile:
+// on a slow disk reads, calls for the status, and a leader's clock go on. What others tell the core may bring a newer
+// term; it is kept, and spoken of, with the next Ready.
 func (n *Node) keep(rd *consensus.Ready) error {
 	changed := false
 	if rd.HardState != nil {
@@ -189,7 +197,21 @@ func (n *Node) keep(rd *consensus.Ready) error {
 	if n.cfg.Transport != nil {
 		n.cfg.Transport.Members(n.core.Around())
 	}
-	return n.file.write(n.identity)
+	id := n.identity
+	n.keeping = true
+	n.mu.Unlock()
+	err := n.file.write(id)
+	n.mu.Lock()
+	n.keeping = false
+	n.changed.Broadcast()
+	return err
+}
+
+// awaitKept waits until nobody writes the identity. n.mu is held, but not meanwhile.
+func (n *Node) awaitKept() {
+	for n.keeping {
+		n.changed.Wait()
+	}
 }
 
 // append gives entries to the log; those in their place go first. Whoever pumps calls it.

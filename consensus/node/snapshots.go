@@ -56,7 +56,7 @@ func (n *Node) job(do func()) { n.jobs = append(n.jobs, do) }
 
 // startJobs has somebody do what is queued. n.mu is held.
 func (n *Node) startJobs() {
-	if len(n.jobs) == 0 || n.working {
+	if len(n.jobs) == 0 || n.working || n.closed {
 		return
 	}
 	n.working = true

@@ -21,7 +21,7 @@ import (
 var mutants = []struct{ name, file, old, new string }{
 	// The driver.
 	{"entries are reported before they are committed", "consensus/node/pump.go", "		n.report(rd.Committed)\n", "		n.report(rd.Entries)\n"},
-	{"an acknowledgement before the sync", "consensus/node/pump.go", "done: len(rd.Entries) == 0 && rd.Install == nil}", "done: rd.Install == nil}"},
+	{"an acknowledgement before the sync", "consensus/node/pump.go", "if len(rd.Entries) == 0 && rd.Install == nil {", "if rd.Install == nil {"},
 	{"term and vote are not kept", "consensus/node/pump.go", "	if !changed || n.file == nil {", "	if !changed || n.file == nil || len(rd.Committed) == 0 {"},
 	{"term and vote are not synced", "consensus/node/identity.go", "		if err := f.file.Sync(); err != nil {\n			return err\n		}\n", ""},
 	{"term and vote of a failed sync are believed", "consensus/node/identity.go", "err == nil && found {\n", "err == nil && found && id.ID == 0 {\n"},
@@ -72,7 +72,7 @@ var mutants = []struct{ name, file, old, new string }{
 	{"an installation that was interrupted is not finished", "consensus/node/installs.go", "	case at == (eventlog.Position{}):\n		return nil\n	case held != at || n.snaps == nil:", "	case at == (eventlog.Position{}) || held == at:\n		return nil\n	case held != at || n.snaps == nil:"},
 	{"an installation that was interrupted counts as done", "consensus/node/installs.go", "	if !n.log.Begun(at) {\n", "	if n.log.Last() > at.Index && !n.log.Begun(at) {\n"},
 	{"the log does not begin anew behind a snapshot", "consensus/node/installs.go", "	n.log.ResetAsync(at, func", "	n.log.TruncateAfterAsync(n.log.First()-1, func"},
-	{"a snapshot is acknowledged before the log has begun anew", "consensus/node/pump.go", "done: len(rd.Entries) == 0 && rd.Install == nil}", "done: len(rd.Entries) == 0}"},
+	{"a snapshot is acknowledged before the log has begun anew", "consensus/node/pump.go", "if len(rd.Entries) == 0 && rd.Install == nil {", "if len(rd.Entries) == 0 {"},
 	{"the state of a snapshot is not shown", "engine/install.go", "	e.tell(event{install: &point{in.root, in.at.Index}})\n", ""},
 	{"the applied index is past that of the snapshot", "engine/install.go", "	ex.head, ex.applied = root, index\n", "	ex.head, ex.applied = root, index+3\n"},
 	{"what arrived is renamed before it is durable", "engine/install.go", "	if err == nil {\n		err = in.file.Sync()\n	}\n", ""},

@@ -85,6 +85,11 @@ func (a *App) schema(c *cli.Console, f cli.SchemaFlags, in cli.Input) error {
 			shown.Refused = err.Error()
 		}
 	}
+	if f.Verb == "plan" && rehearsal != nil && shown.Refused == "" && a.cfg.SchemaFile == "" && a.cfg.Schema == nil {
+		if err := a.engine.CheckGone(rehearsal.Root, func(string, string, int) {}); err != nil {
+			shown.Refused = err.Error()
+		}
+	}
 	if rehearsal != nil {
 		if shown.Migrations, err = a.planned(rehearsal.Root); err != nil {
 			return err

@@ -2,6 +2,8 @@ package lithair
 
 import (
 	"bufio"
+	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -242,6 +244,79 @@ func TestReviewRefusesDisagreement(t *testing.T) {
 	for _, f := range grown.Find("memo").Fields {
 		if got := s.ByNumber(f.Number); got == nil || got.Name != f.Name || got.Dropped != f.Dropped {
 			t.Errorf("number %d is %+v, reviewed as %+v", f.Number, got, f)
+		}
+	}
+}
+
+// memo7 has another name for a field and does not say so, memo8 does; memo9 drops it, and adds another one later.
+type memo7 struct {
+	ID   int    `json:"id"`
+	Body string `json:"body"`
+	Kind string `json:"kind"`
+}
+type memo8 struct {
+	ID   int    `json:"id"`
+	Body string `json:"body" lithair:"was=text"`
+	Kind string `json:"kind"`
+}
+type memo9 struct {
+	ID   int    `json:"id"`
+	Kind string `json:"kind"`
+}
+
+// TestNoFieldIsLostToSightUnsaid: a start under a field that may be an old one by another name is refused, and plan says that it would be; it is
+// not where that is said, where one goes before the other comes, where it was reviewed, or where there are no records. What goes is logged once.
+func TestNoFieldIsLostToSightUnsaid(t *testing.T) {
+	start := func(dir string, typ reflect.Type, schema []byte) (logged string, err error) {
+		t.Helper()
+		var b strings.Builder
+		a := newApp(t, Config{Dir: dir, Schema: schema, Logger: slog.New(slog.NewTextHandler(&b, nil))})
+		registerAs(t, a, "memo", typ)
+		if err = a.Start(t.Context()); err == nil {
+			err = a.Shutdown(t.Context())
+		}
+		return b.String(), err
+	}
+	dir := memos(t)
+	_, err := start(dir, reflect.TypeFor[memo7](), nil)
+	if _, ok := errors.AsType[*model.RenameError](err); !ok || !strings.Contains(err.Error(), `memo.text is gone and body, of the same type, is new`) || !strings.Contains(err.Error(), `lithair:"was=text"`) {
+		t.Fatalf("a field has another name: %v", err)
+	}
+	schema := func(args string) (code int, out string) {
+		a := newApp(t, Config{Dir: dir, Name: "memos"})
+		registerAs(t, a, "memo", reflect.TypeFor[memo7]())
+		var b strings.Builder
+		code = a.program().Run(&cli.Console{In: bufio.NewReader(strings.NewReader("")), Out: &b, Err: &b}, strings.Fields("schema "+args))
+		return code, b.String()
+	}
+	file := filepath.Join(t.TempDir(), model.ReviewFile)
+	if code, out := schema("plan -file " + file); code != 1 || !strings.Contains(out, "the start would be refused: model: memo.text is gone") {
+		t.Errorf("plan: %d %s", code, out)
+	}
+	for i, typ := range []reflect.Type{reflect.TypeFor[memo9](), reflect.TypeFor[memo9](), reflect.TypeFor[memo7]()} {
+		logged, err := start(dir, typ, nil)
+		if err != nil || strings.Contains(logged, "model=memo field=text records=3") != (i == 0) {
+			t.Errorf("one after the other, start %d: %v\n%s", i, err, logged)
+		}
+	}
+	if _, err := start(memos(t), reflect.TypeFor[memo8](), nil); err != nil {
+		t.Errorf("the tag says it: %v", err)
+	}
+	dir = memos(t)
+	if code, out := schema("apply -allow-lossy -file " + file); code != 0 {
+		t.Fatalf("apply: %d %s", code, out)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := start(dir, reflect.TypeFor[memo7](), text); err != nil {
+		t.Errorf("it was reviewed: %v", err)
+	}
+	empty := t.TempDir()
+	for _, typ := range []reflect.Type{reflect.TypeFor[memo1](), reflect.TypeFor[memo7]()} {
+		if _, err := start(empty, typ, nil); err != nil {
+			t.Errorf("without records: %v", err)
 		}
 	}
 }

@@ -198,7 +198,10 @@ func (e *Engine) Start(ctx context.Context) error {
 		}
 	}
 	if err == nil && e.order != nil {
-		if err = checkReviewed(e.tables, ex.Root()); err != nil {
+		if err = checkReviewed(e.tables, ex.Root()); err == nil {
+			err = e.CheckGone(ex.Root(), e.tellGone)
+		}
+		if err != nil {
 			err = errors.Join(err, e.order.Close())
 		}
 	}

@@ -104,6 +104,47 @@ func checkReviewed(tables []*Table, r state.Reader) error {
 	return nil
 }
 
+// CheckGone says which fields and models that records of a state have are not in the program. Without a review, one that may have a new name is an
+// error: once the new one is declared, the two are two for ever.
+//
+// Errors: *model.RenameError.
+func (e *Engine) CheckGone(r *state.Root, say func(model, field string, records int)) error {
+	known := map[string]*Table{}
+	for _, t := range e.tables {
+		known[t.model.Name] = t
+	}
+	for _, s := range r.Models() {
+		n := r.Count(s.Number, state.Range{})
+		t := known[s.Model]
+		switch {
+		case n == 0 || model.Internal(s.Model):
+			continue
+		case t == nil:
+			say(s.Model, "", n)
+			continue
+		case t.review != nil || t.model.MemoryOnly:
+			continue
+		}
+		gone, err := t.model.Gone(s)
+		if err != nil {
+			return err
+		}
+		for _, f := range gone {
+			say(s.Model, f, n)
+		}
+	}
+	return nil
+}
+
+// tellGone logs what the program does not serve of what there is.
+func (e *Engine) tellGone(model, field string, records int) {
+	if field == "" {
+		e.log.Warn("the program does not have a model that there are records of: they stay in the data, and nobody sees them", "model", model, "records", records)
+		return
+	}
+	e.log.Warn("the program does not have a field that is in the data: its values stay in old records, and nobody sees them; a field that has a new name is tagged was=OLD", "model", model, "field", field, "records", records)
+}
+
 func (tx *Tx) declareOne(name string, rec []byte) error {
 	ev, err := declaration(tx, name, rec)
 	if err != nil {

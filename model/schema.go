@@ -317,6 +317,43 @@ func (e *EvolveError) Error() string {
 		e.Model, e.Field, e.Old, e.New, e.Old)
 }
 
+// RenameError is a field that goes where one of the same type comes: as a rule the same one by another name, whose old values
+// nobody would see under the new one.
+type RenameError struct {
+	Model, Old, New string
+}
+
+// Error names both and says what to do.
+func (e *RenameError) Error() string {
+	return fmt.Sprintf("model: %s.%s is gone and %s, of the same type, is new: what records have there would be served no more. If it is a new name, tag the field lithair:\"was=%s\". If it is not, take %s away in one start and add %s in the next, or agree with schema apply -allow-lossy and start with -schema-file",
+		e.Model, e.Old, e.New, e.Old, e.Old, e.New)
+}
+
+// Gone are the live fields of a schema in the log that the struct does not have, by any name. The error says of the first for which it has
+// a new one of the same type.
+//
+// Errors: *[RenameError]; those of [Model.Evolve].
+func (m *Model) Gone(old *Schema) (names []string, err error) {
+	next, _, err := m.Evolve(old)
+	if err != nil {
+		return nil, err
+	}
+	for i := range old.Fields {
+		was := &old.Fields[i]
+		if is := next.ByNumber(was.Number); was.Dropped || !is.Dropped {
+			continue
+		}
+		names = append(names, was.Name)
+		for j := range next.Fields {
+			f := &next.Fields[j]
+			if err == nil && old.ByNumber(f.Number) == nil && f.Type.Equal(&was.Type) {
+				err = &RenameError{m.Name, was.Name, f.Name}
+			}
+		}
+	}
+	return names, err
+}
+
 // Evolve returns the schema that the struct needs, given the one in the log (nil when
 // there is none; Number is then 0). Fields keep their numbers by name, new ones get the
 // next, dropped ones stay, marked. A field tagged was=old takes over old's number.

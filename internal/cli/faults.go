@@ -42,6 +42,7 @@ var faults = []Fault{
 	{Code: "LTH2004", Title: "It cannot listen on the address", Hint: "choose an address of this machine, and a port above 1023 unless it may use lower ones"},
 	fault("LTH2008", "The reviewed schemas disagree", "run schema diff, have the difference reviewed, then schema apply", as[*model.ReviewError]("model.ReviewError")),
 	fault("LTH2009", "Old records could not be read", "keep the old field under another name (was=), and fill the new one by Collection.Migrate; or go back to the old type", as[*model.EvolveError]("model.EvolveError")),
+	fault("LTH2011", "A field may have another name now", "tag the new field was=OLD if it is the same, else change one in each of two starts, or schema apply -allow-lossy", as[*model.RenameError]("model.RenameError")),
 	fault("LTH2002", "A model or a tag is wrong", "lithair vet shows the place; the message says what is allowed", as[*model.TagError]("model.TagError")),
 	fault("LTH2010", "A field cannot become unique", "change one of the two records named, under the old program", as[*state.DuplicateError]("state.DuplicateError")),
 	fault("LTH2005", "The data directory is in use", "stop the process that has it open, or choose another directory", as[*disk.LockedError]("disk.LockedError")),

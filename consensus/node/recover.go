@@ -42,7 +42,7 @@ type RecoverConfig struct {
 // Errors of [Recover].
 var (
 	ErrNotInCluster = errors.New("node: the directory is that of no cluster's node; there is nothing to recover")
-	ErrSameCluster  = errors.New("node: a cluster goes on from one of its nodes under another number alone, so that the others are refused")
+	ErrSameCluster  = errors.New("node: a cluster goes on from one of its nodes under another name alone, so that the others are refused")
 	ErrInstalling   = errors.New("node: a snapshot was being installed; another directory is needed")
 )
 

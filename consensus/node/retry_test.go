@@ -98,3 +98,32 @@ func TestCausesAreBounded(t *testing.T) {
 		t.Errorf("%d of 1000 are told", told)
 	}
 }
+
+// TestARefusedNodeIsToldOfNowAndThen: who is refused and comes again and again is one line a minute, and others are told of; of many, some.
+func TestARefusedNodeIsToldOfNowAndThen(t *testing.T) {
+	out := &lines{}
+	b, _, _ := newTCP(t, 2, func(c *TCPConfig) { c.Logger = slog.New(slog.NewTextHandler(out, nil)) })
+	for id := range consensus.NodeID(2) {
+		a, _, _ := newTCP(t, 3+id, func(c *TCPConfig) { c.Cluster = 43 })
+		for range 20 {
+			if _, err := a.DialAddress(t.Context(), b.cfg.Listener.Addr().String(), "any"); !errors.Is(err, ErrWrongCluster) {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := b.Close(); err != nil { // waits for all of them
+		t.Fatal(err)
+	}
+	if text := strings.Join(out.all, ""); strings.Count(text, ErrWrongCluster.Error()) != 2 {
+		t.Errorf("told:\n%s", text)
+	}
+	e, now := ends{}, time.Now()
+	for k := range 2 * maxEnds {
+		if told := e.add(consensus.NodeID(k+1), ErrWrongCluster, now); told != (k < maxEnds) {
+			t.Errorf("node %d: %v", k+1, told)
+		}
+	}
+	if !e.add(1, ErrWrongCluster, now.Add(tellAgain)) || !e.add(1000, ErrWrongCluster, now.Add(tellAgain)) || e.add(1, ErrWrongCluster, now.Add(tellAgain+1)) {
+		t.Error("a minute later they are told of once more")
+	}
+}

@@ -178,6 +178,9 @@ func (t *TCP) dialSelf(key streamKey) (net.Conn, error) {
 // DialAddress is Dial to whichever node of the cluster is at an address.
 func (g *Group) DialAddress(ctx context.Context, address, name string) (net.Conn, error) {
 	c, _, err := g.t.dial(ctx, address, 0, streamKey{name, g.number})
+	if errors.Is(err, ErrWrongNode) { // anybody was meant, but this node itself
+		err = fmt.Errorf("node: the other side has the number of this node, %d; each needs one of its own (%w)", g.t.cfg.ID, err)
+	}
 	return c, err
 }
 

@@ -99,6 +99,7 @@ type TCP struct {
 	incoming  map[net.Conn]bool
 	reading   map[*incoming]bool
 	strangers int
+	ends      ends
 	closed    bool
 
 	rounds atomic.Uint64 // of watch
@@ -132,7 +133,7 @@ func NewTCP(cfg TCPConfig) (*TCP, error) {
 	if err := cfg.setDefaults(); err != nil {
 		return nil, err
 	}
-	t := &TCP{cfg: cfg, newest: newestVersion, began: time.Now(), groups: map[uint32]*Group{}, conns: map[place]*outgoing{}, incoming: map[net.Conn]bool{}, reading: map[*incoming]bool{}}
+	t := &TCP{cfg: cfg, newest: newestVersion, began: time.Now(), groups: map[uint32]*Group{}, conns: map[place]*outgoing{}, incoming: map[net.Conn]bool{}, reading: map[*incoming]bool{}, ends: ends{}}
 	t.zero = t.newGroup(0)
 	t.ctx, t.cancel = context.WithCancel(context.Background())
 	return t, nil
@@ -522,11 +523,18 @@ func (t *TCP) serve(raw net.Conn) {
 	if err == nil {
 		err = t.read(c, newAcks(raw), from, version)
 	}
-	if t.ctx.Err() == nil && !errors.Is(err, io.EOF) {
+	if t.ctx.Err() == nil && !errors.Is(err, io.EOF) && t.tells(from, err) {
 		t.cfg.Logger.Warn("a peer's connection ended", "peer", uint64(from), "remote", raw.RemoteAddr().String(), "error", err)
 	}
 	t.forget(raw)
 	_ = raw.Close() // read to its end, or broken
+}
+
+// tells says whether the end of a connection of another node is to be told.
+func (t *TCP) tells(from consensus.NodeID, err error) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.ends.add(from, err, time.Now())
 }
 
 func (t *TCP) forget(raw net.Conn) {

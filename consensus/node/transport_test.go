@@ -241,6 +241,11 @@ func TestStrangersAreRefused(t *testing.T) {
 			t.Errorf("%s: a message came through", c.name)
 		}
 	}
+	b, _, _ := newTCP(t, 2, nil)
+	a, _, _ := newTCP(t, 2, nil)
+	if _, err := a.DialAddress(t.Context(), b.cfg.Listener.Addr().String(), "any"); !errors.Is(err, ErrWrongNode) || !strings.Contains(err.Error(), "has the number of this node, 2") {
+		t.Errorf("a number that is given twice: %v", err)
+	}
 }
 
 func TestGarbageEndsTheConnection(t *testing.T) {

@@ -349,7 +349,7 @@ func (a *App) Start(ctx context.Context) (err error) {
 	if a.log == nil {
 		a.log = a.cfg.logger(os.Stderr)
 	}
-	if err := errors.Join(append(a.errs, a.cfg.takeToken(), a.cfg.check())...); err != nil {
+	if err := errors.Join(append(a.errs, a.cfg.settle())...); err != nil {
 		return &startError{err: err, kind: startConfig}
 	}
 	if err := errors.Join(a.mountTx(), a.mountDocs(), a.checkReview()); err != nil {

@@ -642,6 +642,11 @@ func TestClusterSettings(t *testing.T) {
 		{"a learner of nobody", Config{Cluster: "x", NodeID: 1, Peers: peers, Learner: true}, "learner:"},
 		{"half of TLS", Config{Cluster: "x", NodeID: 1, Peers: peers, PeerTLSCert: "a"}, "one needs the others"},
 		{"too fast", Config{Cluster: "x", NodeID: 1, Peers: peers, ElectionTimeout: time.Millisecond}, "election-timeout"},
+		{"one address for two", Config{Cluster: "x", NodeID: 1, Peers: peers + ",3=127.0.0.1:7001"}, "nodes 1 and 3 have the same address 127.0.0.1:7001"},
+		{"found nowhere", Config{Cluster: "x", NodeID: 1, PeerAddr: "0.0.0.0:7001", Join: "10.0.0.1:7001"}, "names no host"},
+		{"found nowhere by IPv6", Config{Cluster: "x", NodeID: 1, PeerAddr: "[::]:7001"}, "names no host"},
+		{"no host", Config{Cluster: "x", NodeID: 1, PeerAddr: ":7001"}, "names no host"},
+		{"authorities without a cluster", Config{PeerTLSCA: "ca"}, "peer-tls-ca: needs cluster"},
 		{"off loopback", Config{Cluster: "x", NodeID: 1, PeerAddr: "0.0.0.0:0", Peers: peers}, "not a loopback address"},
 		{"no secret there", Config{Cluster: "x", NodeID: 1, Peers: peers, ClusterSecretFile: "/nowhere"}, "cluster-secret-file"},
 	} {
@@ -649,7 +654,13 @@ func TestClusterSettings(t *testing.T) {
 		notes(a)
 		if err := a.Start(t.Context()); err == nil || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: %v", c.name, err)
+		} else if strings.Contains(err.Error(), "data directory") {
+			t.Errorf("%s: a setting is called data: %v", c.name, err)
 		}
+	}
+	a := newApp(t, Config{JoinTokenFile: "/nowhere", PeerAddr: "127.0.0.1:7001"})
+	if err := a.Start(t.Context()); err == nil || !strings.Contains(err.Error(), "join-token-file") || strings.Contains(err.Error(), "needs cluster") {
+		t.Errorf("a token that is not there: %v", err)
 	}
 }
 

@@ -179,8 +179,11 @@ func quorate(s consensus.Status, list []consensus.NodeID, how string) error {
 			down = append(down, fmt.Sprint(id))
 		}
 	}
+	if len(list) == 0 {
+		return refuse("%s the cluster has no voter: it would be no more. To end it, stop its nodes", how)
+	}
 	need := len(list)/2 + 1
-	if len(list) > 0 && len(up) >= need {
+	if len(up) >= need {
 		return nil
 	}
 	silent := "none is silent"

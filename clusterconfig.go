@@ -46,7 +46,7 @@ func (c *Config) clusterConfig() (*clusterConfig, error) {
 		for _, f := range []struct {
 			name string
 			set  bool
-		}{{"node-id", c.NodeID != 0}, {"peer-addr", c.PeerAddr != ""}, {"peers", c.Peers != ""}, {"join", c.Join != ""}, {"learner", c.Learner}, {"lease-reads", c.LeaseReads}, {"bootstrap-expect", c.BootstrapExpect != 0}, {"cluster-secret-file", c.ClusterSecretFile != ""}, {"peer-tls-cert", c.PeerTLSCert != ""}} {
+		}{{"node-id", c.NodeID != 0}, {"peer-addr", c.PeerAddr != ""}, {"peers", c.Peers != ""}, {"join", c.Join != ""}, {"learner", c.Learner}, {"lease-reads", c.LeaseReads}, {"bootstrap-expect", c.BootstrapExpect != 0}, {"cluster-secret-file", c.ClusterSecretFile != ""}, {"peer-tls-cert", c.PeerTLSCert != ""}, {"peer-tls-key", c.PeerTLSKey != ""}, {"peer-tls-ca", c.PeerTLSCA != ""}, {"cluster-insecure", c.ClusterInsecure}, {"patient-failover", c.PatientFailover}} {
 			if f.set {
 				return nil, fmt.Errorf("%s: needs cluster, the name of the cluster", f.name)
 			}
@@ -101,6 +101,9 @@ func (c *Config) clusterConfig() (*clusterConfig, error) {
 	if _, _, err := net.SplitHostPort(cc.listen); err != nil {
 		return nil, fmt.Errorf("peer-addr: %q is not host:port", cc.listen)
 	}
+	if host, _, _ := net.SplitHostPort(cc.advertised()); host == "" || net.ParseIP(host).IsUnspecified() {
+		return nil, fmt.Errorf("peer-addr: %q is also where other nodes are told to find this one, and names no host", cc.listen)
+	}
 	return cc, nil
 }
 
@@ -131,6 +134,9 @@ func (cc *clusterConfig) readPeers(text string) error {
 		if _, twice := cc.first.Find(consensus.NodeID(id)); twice {
 			return fmt.Errorf("node %d is there twice", id)
 		}
+		if k := slices.IndexFunc(cc.first.Members, func(m consensus.Member) bool { return m.Address == address }); k >= 0 {
+			return fmt.Errorf("nodes %d and %d have the same address %s", cc.first.Members[k].ID, id, address)
+		}
 		cc.first.Members = append(cc.first.Members, consensus.Member{ID: consensus.NodeID(id), Role: consensus.Voter, Address: address})
 		slices.SortFunc(cc.first.Members, func(a, b consensus.Member) int { return int(int64(a.ID) - int64(b.ID)) })
 	}
@@ -151,14 +157,15 @@ func (a *App) openPeers(cc *clusterConfig) (*node.TCP, error) {
 		cfg.TLS, err = a.peerTLS()
 	}
 	if err != nil {
-		return nil, err
+		return nil, &startError{err: err, kind: startConfig}
 	}
 	if cfg.Listener, err = net.Listen("tcp", cc.listen); err != nil {
 		return nil, &startError{err: err, kind: startListen, addr: cc.listen, flag: "-peer-addr"}
 	}
 	t, err := node.NewTCP(cfg)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("peer-addr: %w; see -cluster-secret-file, -peer-tls-cert and -cluster-insecure", err), cfg.Listener.Close())
+		err = fmt.Errorf("peer-addr: %w; see -cluster-secret-file, -peer-tls-cert and -cluster-insecure", err)
+		return nil, &startError{err: errors.Join(err, cfg.Listener.Close()), kind: startConfig}
 	}
 	return t, nil
 }

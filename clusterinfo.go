@@ -113,6 +113,9 @@ func (c *cluster) ask(ctx context.Context, id consensus.NodeID, at moment) (m me
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	res, err := c.client.Get(ctx, nodeURL(id, nodePath+at.query()))
+	if errors.Is(err, context.DeadlineExceeded) {
+		return m, fmt.Errorf("no answer within %v", askTimeout)
+	}
 	if err != nil {
 		return m, cause(err)
 	}

@@ -395,7 +395,7 @@ func (c *Config) load(args, environ []string, out io.Writer) error {
 			}
 		}
 	}
-	if err := errors.Join(c.takeToken(), c.check()); err != nil {
+	if err := c.settle(); err != nil {
 		return &usageError{err}
 	}
 	return nil

@@ -64,6 +64,14 @@ func parseToken(text string) (t joinToken, err error) {
 	return t, nil
 }
 
+// settle takes the token, if there is one, and says what is wrong with the settings. Without their token they lack what it would have given.
+func (c *Config) settle() error {
+	if err := c.takeToken(); err != nil {
+		return err
+	}
+	return c.check()
+}
+
 // takeToken fills the settings of the cluster from the token, those that are not set otherwise.
 func (c *Config) takeToken() error {
 	if c.JoinTokenFile == "" || c.token != nil {

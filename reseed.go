@@ -28,6 +28,9 @@ func reseed(files disk.FS, dir string) (err error) {
 		return fmt.Errorf("lithair: reseed: %w", err)
 	}
 	lock, err := files.Lock(path.Join(dir, "log", "LOCK"))
+	if _, locked := errors.AsType[*disk.LockedError](err); locked {
+		return fmt.Errorf("lithair: reseed: %w; stop the application first", err)
+	}
 	if err != nil {
 		return fmt.Errorf("lithair: reseed: %w", err)
 	}

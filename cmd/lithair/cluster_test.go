@@ -34,13 +34,13 @@ func TestClusterCommands(t *testing.T) {
 		{"cluster add 2 10.0.0.2:7001 -dir " + dir, 0, "-cluster towns -node-id 2 -peer-addr 10.0.0.2:7001 -join " + peer},
 		{"cluster add 1 10.0.0.2:7001 -dir " + dir, cli.CodeLocked, "a member already"},
 		{"cluster add 2 nowhere -dir " + dir, cli.CodeUsage, "HOST:PORT"},
-		{"cluster remove 1 -yes -dir " + dir, cli.CodeLocked, "0 voters"},
+		{"cluster remove 1 -yes -dir " + dir, cli.CodeLocked, "without node 1 the cluster has no voter"},
 		{"cluster remove 7 -yes -dir " + dir, cli.CodeNotFound, "not a member"},
 		{"cluster promote 1 -dir " + dir, cli.CodeLocked, "is a voter, not a learner"},
 		{"cluster transfer 1 -dir " + dir, 0, "node 1 leads"},
 		{"cluster transfer one -dir " + dir, cli.CodeUsage, "no number"},
 		{"cluster status", cli.CodeUsage, "-dir is required"},
-		{"cluster reseed -yes -dir " + dir, cli.CodeLocked, "locked"},
+		{"cluster reseed -yes -dir " + dir, cli.CodeLocked, "stop the application first"},
 		{"cluster reseed -yes", cli.CodeUsage, "-dir is required"},
 		{"cluster status -dir " + t.TempDir(), cli.CodeUnreachable, "no application answers"},
 		{"cluster add 2 10.0.0.2:7001 -json -dir " + dir, 0, `"node":2`},
@@ -61,6 +61,11 @@ func TestClusterCommands(t *testing.T) {
 		{"cluster recover other 127.0.0.1:7009 -json -dir " + dir, cli.CodeUsage, "-yes or -dry-run"},
 		{"cluster recover other 127.0.0.1:7009", cli.CodeUsage, "-dir is required"},
 		{"cluster init towns a:1,b:2 -json -secret " + secret, 0, `"secret_file"`},
+		{"cluster init towns a:1,b:2 -secret " + secret, 0, "The secret that was there is kept"},
+		{"cluster init towns a:1,b:2 -secret " + secret + ".new", 0, "The new secret is in"},
+		{"cluster init towns a:1,a:1 -secret " + secret, cli.CodeUsage, "a:1 is there twice"},
+		{"cluster init towns :1 -secret " + secret, cli.CodeUsage, "HOST:PORT"},
+		{"cluster init my$towns a:1 -secret " + secret, cli.CodeUsage, "a command line cannot hold"},
 		{"cluster init towns a:1,b:2 -secret " + secret, 0, "-node-id 2 -peers 1=a:1,2=b:2"},
 		{"cluster init towns a -secret " + secret, cli.CodeUsage, "HOST:PORT"},
 	} {
@@ -93,7 +98,7 @@ func TestClusterRecover(t *testing.T) {
 		{"", "-dry-run -json", 0, `"members":[1]`},
 		{"yes\n", "", cli.CodeFailed, "nothing was changed"},
 		{"towns2\n", "", 0, "-cluster towns2 -node-id 1"},
-		{"", "-yes", cli.CodeLocked, "under another number"},
+		{"", "-yes", cli.CodeLocked, "under another name"},
 	} {
 		code, out, errs := lithair(c.in, append(args, strings.Fields(c.more)...)...)
 		if code != c.code || !strings.Contains(out+errs, c.says) {

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/lithair/lithair-go/consensus/node"
 	"github.com/lithair/lithair-go/internal/disk"
@@ -35,6 +36,7 @@ func (f *clusterFlags) set(fs *flag.FlagSet) {
 // clusterStatus is what a node tells of its cluster.
 type clusterStatus struct {
 	Cluster string          `json:"cluster"`
+	Node    uint64          `json:"node"` // who was asked
 	Leader  uint64          `json:"leader"`
 	Term    uint64          `json:"term"`
 	Voters  int             `json:"voters"`
@@ -145,6 +147,10 @@ func askCluster(f clusterFlags, method string, body []byte) (b []byte, s cluster
 	return b, s, err
 }
 
+// operatorWait bounds how long an answer about a cluster is waited for: nodes take 10 s at most for a change, and 1 s for what others say. A
+// variable for tests.
+var operatorWait = 20 * time.Second
+
 // askOperator asks the running node; a refusal is an error with its reason.
 func askOperator(dir, method, path string, body []byte) (b []byte, err error) {
 	if dir == "" {
@@ -163,10 +169,19 @@ func askOperator(dir, method, path string, body []byte) (b []byte, err error) {
 	if body != nil {
 		q.Header, q.Body = [][2]string{{"Content-Type", "application/json"}}, strings.NewReader(string(body))
 	}
-	r, err := client.Do(context.Background(), q)
+	ctx, cancel := context.WithTimeout(context.Background(), operatorWait)
+	defer cancel()
+	r, err := client.Do(ctx, q)
 	var failed *wire.ClientError
 	if errors.As(err, &failed) && failed.Stage == wire.StageDial {
 		return nil, away
+	}
+	if ctx.Err() != nil {
+		done := ""
+		if method != "GET" {
+			done = "; what was asked for may be done all the same: see cluster status"
+		}
+		return nil, &ExitError{CodeUnreachable, fmt.Errorf("the application in %s did not answer within %v: it is stopped, or has too much to do%s", dir, operatorWait, done)}
 	}
 	if err != nil {
 		return nil, err
@@ -212,6 +227,9 @@ func (c *Console) printCluster(s clusterStatus) error {
 		leader = "no leader is known"
 	}
 	fmt.Fprintf(c.Out, "cluster %s: %s; %d voters, %d of them are needed for a write; format %d\n", s.Cluster, leader, s.Voters, s.Quorum, max(1, s.Format))
+	if !slices.ContainsFunc(s.Members, func(m clusterMember) bool { return m.ID == s.Node }) {
+		fmt.Fprintf(c.Out, "node %d, which says so, is no member: it is not taken in yet, or has been removed, and what it knows may be old\n", s.Node)
+	}
 	last := uint64(0)
 	for _, m := range s.Members {
 		last = max(last, m.Applied)
@@ -293,21 +311,37 @@ func setupClusterAdd(fs *flag.FlagSet) func(*Console, Input) error {
 	}
 }
 
+// unprintable are characters that printed flags could not be copied with.
+func unprintable(r rune) bool {
+	return r <= ' ' || r > '~' || strings.ContainsRune("\"'`\\$&|;<>()*?[]#~!{}", r)
+}
+
 // setupClusterInit makes a secret and prints how the first nodes are started.
 func setupClusterInit(fs *flag.FlagSet) func(*Console, Input) error {
 	json := fs.Bool("json", false, "print one JSON document")
 	secret := fs.String("secret", "cluster.secret", "file to put a new secret into; one that is there is kept")
 	return func(c *Console, in Input) error {
+		if strings.ContainsFunc(in.Args[0], unprintable) {
+			return &ExitError{CodeUsage, fmt.Errorf("the name %q has characters that a command line cannot hold as they are: take letters, digits, - and _", in.Args[0])}
+		}
 		var peers []string
+		seen := map[string]bool{}
 		for i, at := range strings.Split(in.Args[1], ",") {
-			if _, _, err := net.SplitHostPort(at); err != nil {
+			host, port, err := net.SplitHostPort(at)
+			switch {
+			case err != nil || host == "" || port == "":
 				return &ExitError{CodeUsage, fmt.Errorf("%q is not HOST:PORT", at)}
+			case seen[at]:
+				return &ExitError{CodeUsage, fmt.Errorf("%s is there twice: each node has an address of its own", at)}
 			}
+			seen[at] = true
 			peers = append(peers, fmt.Sprintf("%d=%s", i+1, at))
 		}
 		file, err := os.OpenFile(*secret, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+		made := "The new secret is in"
 		switch {
 		case errors.Is(err, os.ErrExist):
+			made = "The secret that was there is kept, in"
 		case err != nil:
 			return err
 		default:
@@ -327,7 +361,7 @@ func setupClusterInit(fs *flag.FlagSet) func(*Console, Input) error {
 		if *json {
 			return c.PrintJSON(map[string]any{"cluster": in.Args[0], "secret_file": at, "flags": flags})
 		}
-		fmt.Fprintf(c.Err, "The secret is in %s; every node needs a copy. Start one node with each of these, beside its own -addr and -data.\nOff loopback nodes also need certificates (-peer-tls-cert, -peer-tls-key, -peer-tls-ca) or -cluster-insecure.\n", at)
+		fmt.Fprintf(c.Err, "%s %s; every node needs a copy. Start one node with each of these, beside its own -addr and -data.\nOff loopback nodes also need certificates (-peer-tls-cert, -peer-tls-key, -peer-tls-ca) or -cluster-insecure.\n", made, at)
 		for _, line := range flags {
 			if _, err := fmt.Fprintln(c.Out, line); err != nil {
 				return err

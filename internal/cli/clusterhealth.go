@@ -30,6 +30,9 @@ func setupClusterMembers(fs *flag.FlagSet) func(*Console, Input) error {
 		t := tabwriter.NewWriter(c.Out, 0, 0, 2, ' ', 0)
 		fmt.Fprintln(t, "NODE\tMEMBER\tPEERS\tURL")
 		for _, m := range s.Members {
+			if m.Error != "" {
+				m.URL = "silent: " + m.Error
+			}
 			fmt.Fprintf(t, "%d\t%s\t%s\t%s\n", m.ID, m.Member, m.Address, m.URL)
 		}
 		return t.Flush()

@@ -6,6 +6,9 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -52,4 +55,39 @@ func TestOperatorsWait(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// TestAnApplicationThatDoesNotAnswer: one that is stopped takes connections and answers nothing. Commands on its cluster end, and say of a change that
+// it may be made all the same.
+func TestAnApplicationThatDoesNotAnswer(t *testing.T) {
+	dir, err := os.MkdirTemp("", "lt") // a socket's path is short
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	l, err := net.Listen("unix", filepath.Join(dir, "operator.sock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	defer func(was time.Duration) { operatorWait = was }(operatorWait)
+	operatorWait = 50 * time.Millisecond
+	for method, doubt := range map[string]bool{"GET": false, "POST": true} {
+		_, err := askOperator(dir, method, "/cluster", []byte("{}"))
+		x, ok := errors.AsType[*ExitError](err)
+		if !ok || x.Code != CodeUnreachable || !strings.Contains(err.Error(), "did not answer within 50ms") || strings.Contains(err.Error(), "may be done") != doubt {
+			t.Errorf("%s: %v", method, err)
+		}
+	}
+}
+
+// TestAnswersOfNodesThatAreNoMembers: the table says whose word it is.
+func TestAnswersOfNodesThatAreNoMembers(t *testing.T) {
+	for node, says := range map[uint64]bool{1: false, 2: true} {
+		var b strings.Builder
+		c := &Console{Out: &b}
+		if err := c.printCluster(clusterStatus{Cluster: "towns", Node: node, Members: []clusterMember{{ID: 1, Role: "leader"}}}); err != nil || strings.Contains(b.String(), "is no member") != says {
+			t.Errorf("of node %d: %v %s", node, err, b.String())
+		}
+	}
 }

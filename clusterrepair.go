@@ -115,25 +115,32 @@ func (a *App) fetchRepair(cc *clusterConfig, r *node.Repair) (err error) {
 	}
 	go node.ServeRepair(l, r.Answer) // until tcp is closed
 	tcp.Serve(func(...consensus.Message) {}, func(consensus.NodeID) {})
-	tcp.Members(r.Members())
 	for failed := 0; ; {
 		q, to, ok, err := r.Next()
 		if err != nil || !ok {
 			return err
 		}
+		tcp.Members(r.Members())
 		ctx, cancel := context.WithTimeout(a.starting, repairTimeout)
 		answer, failure := tcp.FetchRecords(ctx, to, q)
 		cancel()
 		if err := r.Take(to, answer, failure); err != nil {
 			return err
 		}
-		if len(answer.Records) > 0 {
+		switch {
+		case q.First == 0: // whether it takes part
+		case len(answer.Records) > 0:
 			failed = 0
 			continue
 		}
 		a.repairs.failed.Add(1)
 		if failed++; failed%repairWord == 1 {
 			a.log.Warn("this node repairs its log, and a member has not what it needs, or does not take part with a vote itself; it is asked again", "node", uint64(to), "first_index", q.First, "last_index", q.Last, "runs", answer.Runs, "votes", answer.Votes, "error", failure)
+		}
+		if w := r.Waiting(); failed%repairWord == 0 && w.Run < w.Needed {
+			a.log.Error("the repair of this node's log waits until more voters beside it run; if those that do not answer are gone for good, the cluster has lost its quorum: "+
+				"then stop all nodes, and with \"cluster recover NAME HOST:PORT -dir DIR\" one of them, whose log is whole, begins a new cluster, which the others join with empty directories; "+
+				"with -dry-run it says how far each one's log reaches: take that with the most", "run", w.Run, "needed", w.Needed, "do_not_answer", w.Mute)
 		}
 		t := time.NewTimer(repairPause)
 		select {

@@ -20,7 +20,9 @@ import (
 // and answers in turn, each behind its length in 4 bytes, little-endian.
 const RepairStream = "repair"
 
-// RepairRequest asks for records of a group, First to Last, as many of the first ones as one answer holds.
+// RepairRequest asks for records of a group, First to Last, as many of the first ones as one answer holds. With First 0
+// it asks for none, but whether the member takes part, and who the members are, which one that runs says by a record of
+// consensus.KindConfig at the index where they are in force; earlier releases say the first alone.
 type RepairRequest struct{ Group, First, Last uint64 }
 
 // answer is what a member says of a range.
@@ -60,7 +62,7 @@ var ErrRepairMessage = errors.New("node: not a message of the repair stream")
 
 // answerRepair reads what is asked for.
 func answerRepair(log *eventlog.Log, q RepairRequest) RepairAnswer {
-	if q.First > q.Last || q.First > log.Durable() {
+	if q.First == 0 || q.First > q.Last || q.First > log.Durable() {
 		return RepairAnswer{state: answerLacks}
 	}
 	recs, err := log.Read(q.First, repairBytes)
@@ -88,6 +90,9 @@ func (n *Node) Records(q RepairRequest) RepairAnswer {
 	me, member := n.core.Status().Membership.Find(n.identity.ID)
 	a.Runs = n.dead == nil && !n.closed
 	a.Votes = a.Runs && member && me.Incarnation == n.identity.Incarnation && me.Role != consensus.Learner && me.Role != consensus.Incoming
+	if q.First == 0 {
+		a.Records = []eventlog.Record{{Index: n.identity.MembershipIndex, Kind: consensus.KindConfig, Payload: consensus.AppendMembership(nil, n.identity.Membership)}}
+	}
 	return a
 }
 

@@ -27,15 +27,15 @@ var (
 //
 // Errors: [ErrNoMember], [ErrNeeded], those of the disk.
 func Renew(fs disk.FS, dir, file string, incarnation uint64) (err error) {
-	if err := renew(fs, dir, file, incarnation, eventlog.Position{}, eventlog.Position{}); err != nil {
+	if err := renew(fs, dir, file, incarnation, eventlog.Position{}, eventlog.Position{}, consensus.Membership{}); err != nil {
 		return err
 	}
 	return forgetFence(fs, dir, file)
 }
 
 // renew is Renew of a node that keeps a snapshot, held, and whose log is to begin behind install, which
-// is that snapshot's place or none.
-func renew(fs disk.FS, dir, file string, incarnation uint64, held, install eventlog.Position) (err error) {
+// is that snapshot's place or none. now is who the members are; without any, whom the file names.
+func renew(fs disk.FS, dir, file string, incarnation uint64, held, install eventlog.Position, now consensus.Membership) (err error) {
 	name := path.Join(dir, file)
 	if _, err := disk.ReadFile(fs, name); err != nil {
 		return fmt.Errorf("%w: %w", ErrNoMember, err)
@@ -48,18 +48,25 @@ func renew(fs disk.FS, dir, file string, incarnation uint64, held, install event
 	if !found || len(id.Membership.Members) == 0 {
 		return ErrNoMember
 	}
-	voters, others := 0, 0
-	for _, x := range id.Membership.Members {
-		if x.Role == consensus.Learner {
-			continue
-		}
-		if voters++; x.ID != id.ID {
-			others++
-		}
+	if len(now.Members) == 0 {
+		now = id.Membership
 	}
-	if others < voters/2+1 {
+	if voters, others := voters(now, id.ID); others < voters/2+1 {
 		return ErrNeeded
 	}
 	return f.write(Identity{Group: id.Group, Cluster: id.Cluster, ID: id.ID, Incarnation: incarnation, Term: id.Term, Vote: id.Vote, Format: id.Format, Membership: id.Membership,
 		MembershipIndex: min(id.MembershipIndex, held.Index), Install: install})
+}
+
+// voters counts them, and those of them that are not the node of that number.
+func voters(m consensus.Membership, id consensus.NodeID) (all, others int) {
+	for _, x := range m.Members {
+		if x.Role == consensus.Learner {
+			continue
+		}
+		if all++; x.ID != id {
+			others++
+		}
+	}
+	return all, others
 }

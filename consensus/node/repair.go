@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path"
+	"slices"
 
 	"github.com/lithair/lithair-go/consensus"
 	"github.com/lithair/lithair-go/eventlog"
@@ -24,6 +25,9 @@ import (
 //     before the damage; what lay behind is kept under another name. The leader takes the node in again as a learner and
 //     sends it what is committed.
 //   - What nobody has any more and no snapshot here holds cannot be had: [ErrNeedsReseed].
+//   - Members may be gone for good. What a majority without this node says that it has not, nobody has: it was not committed,
+//     or they have let go of it behind a snapshot, and before anything is cut this node becomes another incarnation. Who the members are now
+//     those say that run. Where too few do, nothing is sound to do but wait, or to give up the cluster, see [Waiting].
 //
 // Members that repair themselves at the same time answer each other from what is whole. A repair
 // is stepped like all of this package: Next says what to ask whom, Take takes the answer.
@@ -79,6 +83,8 @@ type Repair struct {
 	done Repaired
 
 	votes map[consensus.NodeID]bool // others that take part with a vote that counts, as they said last
+	mute  map[consensus.NodeID]bool // others that did not answer when they were asked last
+	doubt bool                      // one has not since the members were asked for
 
 	replaced bool // a snapshot is being installed: of the log nothing is needed any more
 	refill   bool // log and snapshots do not fit together: nothing of the log is kept
@@ -105,13 +111,8 @@ func BeginRepair(cfg RepairConfig) (*Repair, error) {
 	if id.Install == cfg.Held && id.Install != (eventlog.Position{}) {
 		return &Repair{cfg: cfg, id: id, replaced: true}, nil
 	}
-	r := &Repair{cfg: cfg, id: id, no: map[uint64]map[consensus.NodeID]answer{}, votes: map[consensus.NodeID]bool{}, done: Repaired{From: map[consensus.NodeID]uint64{}}}
-	for _, x := range id.Membership.Members {
-		if x.ID != id.ID {
-			r.others = append(r.others, x.ID)
-		}
-	}
-	if len(r.others) == 0 {
+	r := &Repair{cfg: cfg, id: id, no: map[uint64]map[consensus.NodeID]answer{}, votes: map[consensus.NodeID]bool{}, mute: map[consensus.NodeID]bool{}, done: Repaired{From: map[consensus.NodeID]uint64{}}}
+	if r.members(id.Membership); len(r.others) == 0 {
 		return nil, ErrAlone
 	}
 	if cfg.Cause != nil {
@@ -152,7 +153,17 @@ func readIdentity(fs disk.FS, dir, file string) (id Identity, err error) {
 	return id, errors.Join(err, f.close())
 }
 
-// Members returns the members as this node last knew them, and where they are.
+// members notes who they are.
+func (r *Repair) members(m consensus.Membership) {
+	r.id.Membership, r.others = m, nil
+	for _, x := range m.Members {
+		if x.ID != r.id.ID {
+			r.others = append(r.others, x.ID)
+		}
+	}
+}
+
+// Members returns the members as far as this node knows them, and where they are. They may become others with each Take.
 func (r *Repair) Members() consensus.Membership { return r.id.Membership }
 
 // Answer serves another member from what is whole. It may be called by any goroutine until Finish or
@@ -182,8 +193,14 @@ func (r *Repair) Next() (q RepairRequest, to consensus.NodeID, ok bool, err erro
 		if last != r.end {
 			r.end, r.asks = last, 0
 		}
+		if r.asks == 0 && r.doubt {
+			if i := slices.IndexFunc(r.others, func(id consensus.NodeID) bool { return r.votes[id] }); i >= 0 {
+				return r.askMembers(r.others[i])
+			}
+		}
 		if r.asks == 0 {
-			if r.asks = r.choose(); r.asks == 0 {
+			if r.asks = r.choose(); r.asks == 0 || r.nobodyHas() {
+				r.asks = 0
 				if err := r.nobody(first, last); err != nil {
 					return q, 0, false, err
 				}
@@ -195,9 +212,15 @@ func (r *Repair) Next() (q RepairRequest, to consensus.NodeID, ok bool, err erro
 	if !r.cuts() || r.dispensable() {
 		return q, 0, false, nil
 	}
-	r.end, r.asks = 0, r.others[r.turn%len(r.others)]
+	to = r.others[r.turn%len(r.others)]
 	r.turn++
-	return RepairRequest{Group: r.id.Group, First: 1}, r.asks, true, nil // of no record: whether it takes part
+	return r.askMembers(to)
+}
+
+// askMembers asks a member whether it takes part, and who the members are.
+func (r *Repair) askMembers(to consensus.NodeID) (RepairRequest, consensus.NodeID, bool, error) {
+	r.end, r.asks, r.doubt = 0, to, false
+	return RepairRequest{Group: r.id.Group}, to, true, nil
 }
 
 // cuts says whether the repair ends with another incarnation of this node.
@@ -212,19 +235,49 @@ func (r *Repair) cuts() bool {
 // dispensable says whether other voters that take part are a majority without this node, or the members are such that they
 // never can be.
 func (r *Repair) dispensable() bool {
-	voters, others, run := 0, 0, 0
-	for _, x := range r.id.Membership.Members {
-		if x.Role == consensus.Learner {
-			continue
-		}
-		if voters++; x.ID != r.id.ID {
-			others++
-		}
-		if r.votes[x.ID] {
-			run++
+	all, others := voters(r.id.Membership, r.id.ID)
+	return others < all/2+1 || r.run() >= all/2+1
+}
+
+// run counts the other voters that take part.
+func (r *Repair) run() (n int) {
+	for _, id := range r.others {
+		if r.votes[id] {
+			n++
 		}
 	}
-	return others < voters/2+1 || run >= voters/2+1
+	return n
+}
+
+// nobodyHas says whether a majority without this node, which takes part, has not what the range needs.
+func (r *Repair) nobodyHas() bool {
+	all, _ := voters(r.id.Membership, r.id.ID)
+	n := 0
+	for _, id := range r.others {
+		if _, no := r.no[r.end][id]; no && r.votes[id] {
+			n++
+		}
+	}
+	return n >= all/2+1
+}
+
+// Waiting is what a repair that comes to no end waits for.
+type Waiting struct {
+	Needed, Run int                // voters beside this one that must take part, and those that do
+	Mute        []consensus.NodeID // members that did not answer when they were asked last
+}
+
+// Waiting says what the repair waits for. Where those that do not answer are gone for good, and fewer than are needed are left, the
+// cluster has lost its quorum: a new one can be made of the directory of one that has its log, see [Recover].
+func (r *Repair) Waiting() (w Waiting) {
+	all, _ := voters(r.id.Membership, r.id.ID)
+	w.Needed, w.Run = all/2+1, r.run()
+	for _, id := range r.others {
+		if r.mute[id] {
+			w.Mute = append(w.Mute, id)
+		}
+	}
+	return w
 }
 
 // choose returns the next member in turn that has not said that it cannot answer.
@@ -266,8 +319,9 @@ func (r *Repair) Take(from consensus.NodeID, a RepairAnswer, err error) error {
 	if from != r.asks {
 		return nil
 	}
-	r.votes[from] = err == nil && a.Votes
-	if r.end == 0 {
+	r.votes[from], r.mute[from] = err == nil && a.Votes, err != nil
+	if r.doubt = r.doubt || err != nil; r.end == 0 {
+		r.learn(a)
 		return nil
 	}
 	if err != nil || a.state != answerFound || len(a.Records) == 0 {
@@ -291,6 +345,20 @@ func (r *Repair) Take(from consensus.NodeID, a RepairAnswer, err error) error {
 	}
 	r.done.From[from] += uint64(len(a.Records))
 	return nil
+}
+
+// learn takes in who the members are since this node was stopped.
+func (r *Repair) learn(a RepairAnswer) {
+	if !a.Votes || len(a.Records) != 1 || a.Records[0].Kind != consensus.KindConfig || a.Records[0].Index <= r.id.MembershipIndex {
+		return
+	}
+	m, err := consensus.ParseMembership(a.Records[0].Payload)
+	if err != nil {
+		r.cfg.Logger.Warn("what a member says of the members cannot be read", "node", uint64(r.asks), "error", err)
+		return
+	}
+	r.members(m)
+	r.id.MembershipIndex = a.Records[0].Index
 }
 
 // cannot notes that a member has not what the range needs.
@@ -347,7 +415,7 @@ func (r *Repair) Finish() (Repaired, error) {
 		r.cfg.Logger.Info("the damaged log is whole again", "ranges", d.Ranges, "records", d.Records, "dropped", d.Dropped)
 		return d, nil
 	}
-	if err := renew(r.cfg.FS, r.cfg.Dir, r.cfg.File, r.cfg.Incarnation, r.cfg.Held, eventlog.Position{}); err != nil {
+	if err := renew(r.cfg.FS, r.cfg.Dir, r.cfg.File, r.cfg.Incarnation, r.cfg.Held, eventlog.Position{}, r.id.Membership); err != nil {
 		return d, fmt.Errorf("node: the log is damaged up to its end, what this node has acknowledged there is not known: %w", err)
 	}
 	d.Cut, d.Renewed = true, r.cfg.Incarnation
@@ -372,7 +440,7 @@ func (r *Repair) Finish() (Repaired, error) {
 // behind it.
 func (r *Repair) fillAnew(d Repaired) (Repaired, error) {
 	c := &r.cfg
-	if err := renew(c.FS, c.Dir, c.File, c.Incarnation, c.Held, c.Held); err != nil {
+	if err := renew(c.FS, c.Dir, c.File, c.Incarnation, c.Held, c.Held, r.id.Membership); err != nil {
 		return d, errors.Join(c.Cause, err)
 	}
 	d.Cut, d.Renewed = true, c.Incarnation

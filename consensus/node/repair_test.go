@@ -263,6 +263,154 @@ func TestRepairWaitsForAMajority(t *testing.T) {
 	}
 }
 
+// spoiled is the disk of stoppedMember with damage in the middle of its log, or at its end, and other members than three.
+func spoiled(t *testing.T, middle bool, voters ...consensus.NodeID) *disk.Sim {
+	t.Helper()
+	sane, segs := stoppedMember(t)
+	fs := sane.Crash(1)
+	err := fs.Flip(segs[len(segs)-1], 8*17)
+	if middle {
+		fs = sane.Crash(1)
+		err = fs.Flip(segs[1], 8*17)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, id, _, err := openIdentity(fs, "data", "data/node")
+	if err == nil {
+		id.Membership = consensus.Voters(voters...)
+		err = errors.Join(f.write(id), f.close())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fs
+}
+
+// ask repairs with what peers answer, and gives up behind so many questions.
+func ask(t *testing.T, fs disk.FS, peer func(consensus.NodeID, RepairRequest) (RepairAnswer, error)) (done Repaired, w Waiting, err error) {
+	t.Helper()
+	r, err := BeginRepair(RepairConfig{Log: repairLog(fs, 3), FS: fs, Dir: "data", File: "node", Incarnation: 5, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 200 {
+		q, to, ok, err := r.Next()
+		if err != nil {
+			return done, r.Waiting(), errors.Join(err, r.Close())
+		}
+		if !ok {
+			done, err := r.Finish()
+			return done, Waiting{}, err
+		}
+		a, failure := peer(to, q)
+		if err := r.Take(to, a, failure); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return done, r.Waiting(), errors.Join(errEndless, r.Close())
+}
+
+var (
+	errEndless = errors.New("no end")
+	errAway    = errors.New("away")
+)
+
+// TestRepairWithoutMembersThatAreGone: what a majority of the others has not is not waited for until the last one has
+// said so, who may be gone for good; as long as there is no such majority it is, and who is missing can be told.
+func TestRepairWithoutMembersThatAreGone(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		middle bool
+		votes  consensus.NodeID // up to which number they do
+		why    answer
+		want   error
+	}{
+		{"nobody has it", true, 4, answerLacks, nil},
+		{"one has let go of it", true, 4, answerGone, ErrNeedsReseed},
+		{"one is another incarnation", true, 3, answerLacks, errEndless},
+		{"the end", false, 4, answerLacks, nil},
+		{"the end, and one is another incarnation", false, 3, answerLacks, errEndless},
+	} {
+		done, w, err := ask(t, spoiled(t, c.middle, 1, 2, 3, 4, 5), func(to consensus.NodeID, _ RepairRequest) (RepairAnswer, error) {
+			if to == 5 {
+				return RepairAnswer{}, errAway
+			}
+			return RepairAnswer{state: c.why, Runs: true, Votes: to <= c.votes}, nil
+		})
+		if !errors.Is(err, c.want) || err == nil && (!done.Cut || done.Renewed != 5) {
+			t.Errorf("%s: %+v, %v", c.name, done, err)
+		}
+		if errors.Is(err, errEndless) && (w.Needed != 3 || w.Run != 2 || !slices.Equal(w.Mute, []consensus.NodeID{5})) {
+			t.Errorf("%s: it waits for %+v", c.name, w)
+		}
+	}
+}
+
+// TestRepairWithTheMembersOfNow: while a node was stopped another member was replaced. Those that run say so.
+func TestRepairWithTheMembersOfNow(t *testing.T) {
+	sane, _ := stoppedMember(t)
+	log, err := eventlog.Open(repairLog(sane, 3))
+	if err != nil {
+		t.Fatal(err)
+	}
+	run := func(fs disk.FS, now ...consensus.NodeID) (Repaired, error) {
+		done, _, err := ask(t, fs, func(to consensus.NodeID, q RepairRequest) (a RepairAnswer, err error) {
+			switch {
+			case !slices.Contains(now, to):
+				return a, errAway
+			case q.First == 0:
+				a.Records = []eventlog.Record{{Index: 70, Kind: consensus.KindConfig, Payload: consensus.AppendMembership(nil, consensus.Voters(now...))}}
+			case to == 4:
+				a = answerRepair(log, q)
+			default:
+				a.state = answerGone
+			}
+			a.Runs, a.Votes = true, true
+			return a, nil
+		})
+		return done, err
+	}
+	if done, err := run(spoiled(t, true, 1, 2, 3), 1, 2, 4); err != nil || done.Cut || done.From[4] == 0 {
+		t.Errorf("the middle: %+v, %v", done, err)
+	}
+	if done, err := run(spoiled(t, false, 1, 2, 3), 1, 2, 4); err != nil || !done.Cut {
+		t.Errorf("the end: %+v, %v", done, err)
+	}
+	if done, err := run(spoiled(t, false, 1, 2, 3), 1, 2); !errors.Is(err, ErrNeeded) {
+		t.Errorf("it gives its vote up, and is needed for a majority of two: %+v, %v", done, err)
+	}
+}
+
+// TestRecordsSaysWhoTheMembersAre in the words that a repair reads.
+func TestRecordsSaysWhoTheMembersAre(t *testing.T) {
+	fs, _ := stoppedMember(t)
+	cfg := repairLog(fs, 3)
+	log, err := eventlog.Open(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := Start(Config{Log: log, Sink: taker{}, FS: fs, Dir: "data", File: "node", Transport: nowhere{}, Manual: true, Logger: cfg.Logger})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := ParseRepairAnswer(n.Records(RepairRequest{}).Append(nil))
+	if err != nil || !a.Runs || !a.Votes || len(a.Records) != 1 {
+		t.Fatalf("%+v, %v", a, err)
+	}
+	if m, err := consensus.ParseMembership(a.Records[0].Payload); err != nil || len(m.Members) != 3 || a.Records[0].Kind != consensus.KindConfig {
+		t.Errorf("%+v, %v", m, err)
+	}
+	if err := n.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// taker is a sink that takes what it is given.
+type taker struct{ nothing }
+
+func (taker) Replay([]eventlog.Record) error { return nil }
+
 // nothing is a sink that holds nothing.
 type nothing struct{ Sink }
 

@@ -97,7 +97,7 @@ var mutants = []struct{ name, file, old, new string }{
 	{"a snapshot forgets the format", "consensus/node/installs.go", "			return consensus.AppendMembership(nil, c.Membership)\n", "			return consensus.AppendMembership(nil, consensus.Membership{Members: c.Membership.Members})\n"},
 	{"what is new in a format is written before it is active", "consensus/format.go", "	if r.log.config().ActiveFormat() < formatNamed {\n", "	if r.cfg.Formats.Newest < formatNamed {\n"},
 	// Repairs.
-	{"a node that lost the end of its log votes on", "consensus/node/repair.go", "	if err := renew(r.cfg.FS, r.cfg.Dir, r.cfg.File, r.cfg.Incarnation, r.cfg.Held, eventlog.Position{}); err != nil {", "	if err := error(nil); err != nil {"},
+	{"a node that lost the end of its log votes on", "consensus/node/repair.go", "	if err := renew(r.cfg.FS, r.cfg.Dir, r.cfg.File, r.cfg.Incarnation, r.cfg.Held, eventlog.Position{}, r.id.Membership); err != nil {", "	if err := error(nil); err != nil {"},
 }
 
 // twofold are bugs behind which there is a second line of defence, so that it takes two of them.

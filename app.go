@@ -113,7 +113,7 @@ func New(cfg Config) *App {
 		metrics: observe.NewRegistry(), health: &observe.Health{}, opened: make(chan struct{})}
 	a.router.Use(a.measure, wire.RequestID(), a.gate)
 	e, err := engine.New(engine.Config{
-		ExecutorConfig: engine.ExecutorConfig{Room: a.memory.room},
+		ExecutorConfig: engine.ExecutorConfig{Room: a.memory.room, CheckpointEvery: cfg.checkpointEvery},
 
 		Open:      a.openOrder,
 		Clock:     cfg.Clock,

@@ -113,6 +113,8 @@ type Config struct {
 	wrong   string            // file of lithair dev, see devpage; empty: none
 	verify  bool              // -check: read the log and exit
 	openAPI bool              // -openapi: print the description of the API and exit
+
+	checkpointEvery int // see engine.ExecutorConfig; tests compare states after fewer records
 }
 
 // origins lists the settings with their values and where they come from.

@@ -60,7 +60,7 @@ func (m *members) push(n int) {
 // one replaces. Seeded anew it is what the others are.
 func TestNodeWithAnotherStateIsFenced(t *testing.T) {
 	for _, leads := range []bool{false, true} {
-		m := startCluster(t, 3, notes)
+		m := startCluster(t, 3, notes, func(c *Config) { c.checkpointEvery = 64 })
 		m.push(20)
 		odd := m.follower()
 		m.equal()
@@ -73,7 +73,7 @@ func TestNodeWithAnotherStateIsFenced(t *testing.T) {
 		}
 		c := m.apps[odd].cluster.Load()
 		m.await("it is fenced", func() bool {
-			m.push(50)
+			m.push(10)
 			return c.node.Fenced() != nil
 		})
 		m.push(10)
@@ -120,7 +120,7 @@ func TestNodeWithAnotherStateIsFenced(t *testing.T) {
 			t.Error(err)
 		}
 		m.await("the leader says that states do not differ any more", func() bool { // when all voters have had a common checkpoint
-			m.push(50)
+			m.push(10)
 			return m.apps[m.leader()].cluster.Load().node.Differs() == 0
 		})
 		for i := range m.apps {

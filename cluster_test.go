@@ -615,6 +615,13 @@ func TestNodesSpeakTLS(t *testing.T) {
 	if _, err := c.send(t.Context(), joinURL(cfg.Join), memberChange{Do: "join", ID: 4, Address: cfg.PeerAddr, Incarnation: 5}); err == nil {
 		t.Error("a stranger is let in")
 	}
+	cfg.Dir, cfg.NodeID, cfg.PeerAddr, cfg.PeerTLSCA = t.TempDir(), 5, freeAddr(t), m.cfgs[0].PeerTLSCA // it knows us, and we do not know it
+	m.cfgs, m.apps = append(m.cfgs, cfg), append(m.apps, nil)
+	m.start(4)
+	c = m.apps[4].cluster.Load()
+	if _, err := c.send(t.Context(), joinURL(cfg.Join), memberChange{Do: "join", ID: 5, Address: cfg.PeerAddr, Incarnation: 5}); err == nil || !strings.Contains(err.Error(), "does not take this node's certificate") {
+		t.Errorf("a certificate of another authority: %v", err)
+	}
 	if n := len(m.apps[0].cluster.Load().node.Status().Membership.Members); n != 3 {
 		t.Errorf("the cluster has %d members", n)
 	}

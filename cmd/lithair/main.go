@@ -6,6 +6,7 @@
 //	lithair state diff WHEN WHEN DIR         print the records that differ
 //	lithair erase SUBJECT -dir DIR           destroy the key of a subject, in the running application
 //	lithair cluster init NAME HOST:PORT,...  make a secret, and print how the first nodes are started
+//	lithair cluster certs FOLDER HOST,...    make certificates for the connections between nodes
 //	lithair cluster status -dir DIR          print the members, who leads, and how far each is
 //	lithair cluster add ID HOST:PORT         print how the next node is started
 //	lithair cluster members -dir DIR         print who is a member, and where

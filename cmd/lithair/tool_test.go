@@ -129,7 +129,7 @@ func TestCompletion(t *testing.T) {
 			continue
 		}
 		for _, c := range [][2]string{
-			{"lithair cl", "cluster"}, {"lithair cluster st", "status"}, {"lithair cluster ''", "init status add members join-token hash verify recover promote remove reseed transfer"}, {"lithair gen -ch", "-check"},
+			{"lithair cl", "cluster"}, {"lithair cluster st", "status"}, {"lithair cluster ''", "init certs status add members join-token hash verify recover promote remove reseed transfer"}, {"lithair gen -ch", "-check"},
 			{"lithair state at -js", "-json"}, {"lithair completion ''", "bash zsh fish"}, {"lithair nonsense ''", ""},
 		} {
 			words := strings.Fields(c[0])

@@ -95,6 +95,9 @@ func (t *TCP) greet(c net.Conn, to consensus.NodeID, stream streamKey) (version 
 	}
 	answer := make([]byte, answerBytes+sha256.Size)
 	if _, err := io.ReadFull(c, answer[:answerBytes]); err != nil {
+		if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "remote error" { // TLS 1.3: the server looks at it behind our handshake
+			return 0, fmt.Errorf("node: the other side does not take this node's certificate: %w", err)
+		}
 		return 0, fmt.Errorf("%w: %w", ErrNotANode, err)
 	}
 	if version, err = t.accepted(answer); err != nil {

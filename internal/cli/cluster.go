@@ -361,7 +361,7 @@ func setupClusterInit(fs *flag.FlagSet) func(*Console, Input) error {
 		if *json {
 			return c.PrintJSON(map[string]any{"cluster": in.Args[0], "secret_file": at, "flags": flags})
 		}
-		fmt.Fprintf(c.Err, "%s %s; every node needs a copy. Start one node with each of these, beside its own -addr and -data.\nOff loopback nodes also need certificates (-peer-tls-cert, -peer-tls-key, -peer-tls-ca) or -cluster-insecure.\n", made, at)
+		fmt.Fprintf(c.Err, "%s %s; every node needs a copy. Start one node with each of these, beside its own -addr and -data.\nOff loopback nodes also need certificates (-peer-tls-cert, -peer-tls-key, -peer-tls-ca; cluster certs makes some) or -cluster-insecure.\n", made, at)
 		for _, line := range flags {
 			if _, err := fmt.Fprintln(c.Out, line); err != nil {
 				return err

@@ -35,6 +35,8 @@ func Operations(n Node) []Command {
 		{"kick", "end a live connection by its number, or all of a user, on a running node", `  lithair kick 17 -dir data
   lithair kick ann -dir data`, []string{"ID|USER"}, setupKick},
 		{"cluster init", "make a secret, and print how the first nodes are started", `  lithair cluster init blog 10.0.0.1:7001,10.0.0.2:7001,10.0.0.3:7001`, []string{"NAME", "PEERS"}, setupClusterInit},
+		{"cluster certs", "make certificates for the connections between nodes, and an authority that signs them", `  lithair cluster certs certs 10.0.0.1,10.0.0.2,node3.internal
+  lithair cluster certs certs 10.0.0.1 -renew`, []string{"FOLDER", "HOSTS"}, setupClusterCerts},
 		{"cluster status", "print the members of a cluster, who leads, and how far each is", `  lithair cluster status -dir data
   lithair cluster status -dir data -json`, nil, setupClusterStatus},
 		{"cluster add", "print how the next node is started", `  lithair cluster add 4 10.0.0.4:7001 -dir data`, []string{"ID", "HOST:PORT"}, setupClusterAdd},

@@ -102,14 +102,42 @@ func bindTables(tables []*Table, r state.Reader) error {
 }
 
 // rebindTables is bindTables for schemas that others declared, or that an earlier run did.
-// A table that does not fit the struct as it is now stays unbound: the leader declares the
-// model as it is now, or says why that cannot be.
+// A table that does not fit the struct as it is now is bound ahead of its schema where that is safe, and stays unbound elsewhere: the
+// leader declares the model as it is now, or says why that cannot be.
 func rebindTables(tables []*Table, r state.Reader) {
 	for _, t := range tables {
 		if bindTables([]*Table{t}, r) != nil {
 			t.bound.Store(nil)
+			t.bindAhead(r)
 		}
 	}
+}
+
+// bindAhead binds a table, for reads, to the schema that its struct needs and a leader with the same struct is going to declare: members are
+// upgraded one after the other, and those that are serve reads while one that is not leads. Nothing may go, or another program has given a
+// field a name that this one does not know, and no index may change: the state has those that are declared.
+func (t *Table) bindAhead(r state.Reader) {
+	s := r.SchemaByName(t.model.Name)
+	if s == nil {
+		return
+	}
+	next, _, err := t.model.EvolveReviewed(s, t.review)
+	if err != nil || !slices.EqualFunc(s.AllIndexes(), next.AllIndexes(), func(a, b model.Index) bool { return a.Number == b.Number && a.Same(&b) }) {
+		return
+	}
+	for _, f := range s.Fields {
+		if now := next.ByNumber(f.Number); !f.Dropped && (now == nil || now.Dropped) {
+			return
+		}
+	}
+	b, err := newBinding(t.model, next, r)
+	if err != nil {
+		return
+	}
+	if t.keys != nil {
+		b.codec.OpenSealed(openSealed(t.keys))
+	}
+	t.bound.Store(b)
 }
 
 func newBinding(m *model.Model, s *model.Schema, r state.Reader) (*binding, error) {

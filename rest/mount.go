@@ -99,7 +99,7 @@ func (c *collection) wrap(h wire.Handler) wire.Handler {
 			}
 		}
 		if c.t.Codec() == nil {
-			return fault(CodeUnavailable, "the server is starting")
+			return fault(CodeUnavailable, "this server cannot serve "+c.t.Name()+" now: it is not fed yet, or the program of the node that leads has it otherwise")
 		}
 		err := h(w, r)
 		if err == nil {

@@ -92,7 +92,7 @@ var faults = []fault{
 	}},
 	{"full disk", 8 * time.Second, func(s *simulation) {
 		if m := s.victim(); m != nil && m.proc != nil && !m.full {
-			s.fill(m)
+			s.fill(m, int64(s.world.rng.IntN(20<<10)))
 		}
 	}},
 	{"failed sync", 10 * time.Second, func(s *simulation) {
@@ -160,9 +160,9 @@ func (s *simulation) telling(p *part) {
 			}
 		})
 	}
-	what := w.rng.IntN(7)
+	what := w.rng.IntN(8)
 	if p.status.State == consensus.Leader && w.oneIn(2) {
-		what = 6
+		what = 6 + w.rng.IntN(2)
 	}
 	switch what {
 	case 0, 1:
@@ -196,6 +196,10 @@ func (s *simulation) telling(p *part) {
 			s.net.heal()
 			s.tell(clients, "partitions heal")
 		})
+	case 7:
+		if !m.full {
+			s.fill(m, int64(w.rng.IntN(1<<10)))
+		}
 	}
 }
 
@@ -252,10 +256,10 @@ func (s *simulation) rolling(n int) {
 	s.world.after(s.world.about(700*time.Millisecond), func() { s.rolling(n + 1) })
 }
 
-// fill leaves a disk with little room, for a while.
-func (s *simulation) fill(m *machine) {
+// fill leaves a disk with so little room, for a while.
+func (s *simulation) fill(m *machine, room int64) {
 	m.full = true
-	m.room = m.disk.Used() + int64(s.world.rng.IntN(20<<10))
+	m.room = m.disk.Used() + room
 	m.disk.SetCapacity(m.room)
 	s.tell(m.id, "its disk is full")
 	s.world.after(s.world.about(3*time.Second), func() { m.empty() })

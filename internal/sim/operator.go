@@ -106,6 +106,9 @@ func (o *operator) change() {
 	var list []consensus.Change
 	for range 1 + w.rng.IntN(2) {
 		id := pick(w, s.ids...)
+		if s.mood.fickle && w.oneIn(3) {
+			id = l.m.id
+		}
 		x, in := have.Find(id)
 		m := s.machines[id]
 		if m.retired || slices.ContainsFunc(list, func(c consensus.Change) bool { return c.Member.ID == id }) {
@@ -122,7 +125,7 @@ func (o *operator) change() {
 				}
 			}
 			list = append(list, consensus.Change{Member: consensus.Member{ID: m.id, Promote: true, Incarnation: m.incarnations[g.number]}})
-		case in && w.oneIn(3) && voters > 1:
+		case in && voters > 1 && (w.oneIn(3) || s.mood.fickle && w.oneIn(2)):
 			list = append(list, consensus.Change{Remove: true, Member: member})
 			voters--
 		case in && x.Role == consensus.Learner, in && w.oneIn(3):

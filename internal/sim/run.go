@@ -57,8 +57,9 @@ type mood struct {
 	checkpoint            int   // records between hashes that nodes compare
 	hungry                bool  // most who were away need a snapshot
 	down                  time.Duration
-	older                 int // of a hundred machines so many begin with the older release
-	moments               int // one of so many moments that matter is a bad one, see telling; 0: none
+	older                 int  // of a hundred machines so many begin with the older release
+	fickle                bool // members change all the time, the leader first, down to one and up again
+	moments               int  // one of so many moments that matter is a bad one, see telling; 0: none
 	raft                  consensus.Config
 	faulty                time.Duration // how long things go wrong
 }
@@ -152,6 +153,9 @@ func (s *simulation) draw(seed uint64) {
 	m.raft.LeaseReads = !m.raft.FastFailover && w.oneIn(2)
 	m.moments = pick(w, 0, 4, 20)
 	m.older = pick(w, 0, 0, 30, 70, 100)
+	if m.fickle = w.oneIn(4); m.fickle {
+		m.moments, m.segmentBytes = pick(w, 0, 8), 8<<10 // a full disk refuses what needs another segment
+	}
 	m.faulty = 20*time.Second + w.between(0, 20*time.Second)
 	s.net = &network{s: s, delay: pick(w, 200*time.Microsecond, 2*time.Millisecond, 15*time.Millisecond), drop: pick(w, 0, 0, 1, 5, 15), repeat: pick(w, 0, 2, 10), reorder: w.oneIn(2),
 		cut: map[link]bool{}, slow: map[link]time.Duration{}, last: map[link]time.Duration{}}
@@ -165,6 +169,8 @@ func (s *simulation) live() {
 		every := pick(w, 0, f.every, f.every, f.every/4)
 		if on := w.oneIn(2); f.name == "snapshot" && s.mood.hungry {
 			every = f.every / 8
+		} else if f.name == "membership" && s.mood.fickle {
+			every = f.every / 16
 		} else if !on {
 			every = 0
 		}

@@ -183,7 +183,7 @@ func newReader(s string) *bufio.Reader { return bufio.NewReader(strings.NewReade
 // TestRaftWork: three nodes commit, and go on without their leader.
 func TestRaftWork(t *testing.T) {
 	for _, line := range []string{"propose 4 256 1 50", "propose 1 256 0 50", "failover 1 256 1 50"} {
-		f, err := raftWork(strings.Fields(line))
+		f, err := raftWork(strings.Fields(line), true)
 		if err != nil {
 			t.Fatalf("%s: %v", line, err)
 		}
@@ -192,7 +192,7 @@ func TestRaftWork(t *testing.T) {
 		}
 	}
 	for _, line := range []string{"", "propose 1 256 1", "propose x 256 1 50", "propose 1 x 1 50", "propose 1 256 1 0", "lead 1 256 1 50"} {
-		if f, err := raftWork(strings.Fields(line)); err == nil {
+		if f, err := raftWork(strings.Fields(line), true); err == nil {
 			t.Errorf("%q is answered: %v", line, f)
 		}
 	}

@@ -97,7 +97,7 @@ func measureRaft(o options, rep *report, proposers []int) error {
 func failovers(o options, rep *report) error {
 	s := samples{}
 	for range o.rounds {
-		m, err := raftFailover(1, true, randomBytes(256))
+		m, err := raftFailover(1, true, true, randomBytes(256))
 		if err != nil {
 			return err
 		}

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -41,7 +42,10 @@ func runWorker(args []string) error {
 	case "log":
 		return runLogWorker(args[1:])
 	case "raft":
-		return serveLines(os.Stdin, os.Stdout, raftWork)
+		fs := flag.NewFlagSet("bench worker raft", flag.ExitOnError)
+		patient := fs.Bool("patient-failover", false, "wait out election timeouts, as others do, where a leader's port refuses")
+		parse(fs, args[1:])
+		return serveLines(os.Stdin, os.Stdout, func(a []string) (figures, error) { return raftWork(a, !*patient) })
 	}
 	return fmt.Errorf("no such worker: %s", args[0])
 }

@@ -25,9 +25,10 @@ import (
 //	propose <clients> <size> <fsync 0|1> <ms>  commits on the leader
 //	failover <n> <size> <fsync 0|1> <ms>       the leader dies n times: time to the next commit
 //
+// With fast, who sees that the leader's port refuses it stands at once, see [consensus.Config].
 // The shortest election timeout is 500 ms, the others lie between it and twice it. Without
 // fsync files are written and not synced.
-func raftWork(a []string) (figures, error) {
+func raftWork(a []string, fast bool) (figures, error) {
 	if len(a) != 5 {
 		return nil, errors.New("want <case> <n> <size> <fsync> <ms>")
 	}
@@ -46,7 +47,7 @@ func raftWork(a []string) (figures, error) {
 	synced, data := a[3] == "1", randomBytes(size)
 	switch a[0] {
 	case "failover":
-		return raftFailover(n, synced, data)
+		return raftFailover(n, synced, fast, data)
 	case "propose":
 		return raftPropose(n, d, synced, data)
 	}
@@ -54,7 +55,7 @@ func raftWork(a []string) (figures, error) {
 }
 
 func raftPropose(clients int, d time.Duration, synced bool, data []byte) (f figures, err error) {
-	c, err := startRaft(synced)
+	c, err := startRaft(synced, true)
 	if err != nil {
 		return nil, err
 	}
@@ -66,10 +67,10 @@ func raftPropose(clients int, d time.Duration, synced bool, data []byte) (f figu
 	return measureMany(clients, d, len(data), func() error { return lead.propose(slices.Clone(data)) })
 }
 
-func raftFailover(n int, synced bool, data []byte) (figures, error) {
+func raftFailover(n int, synced, fast bool, data []byte) (figures, error) {
 	var ms []float64
 	for range n {
-		took, err := failOnce(synced, data)
+		took, err := failOnce(synced, fast, data)
 		if err != nil {
 			return nil, err
 		}
@@ -79,8 +80,8 @@ func raftFailover(n int, synced bool, data []byte) (figures, error) {
 	return figures{"failover_ms": ms[len(ms)/2], "max_ms": ms[len(ms)-1]}, nil
 }
 
-func failOnce(synced bool, data []byte) (took time.Duration, err error) {
-	c, err := startRaft(synced)
+func failOnce(synced, fast bool, data []byte) (took time.Duration, err error) {
+	c, err := startRaft(synced, fast)
 	if err != nil {
 		return 0, err
 	}
@@ -129,7 +130,7 @@ type raftNode struct {
 // waiters are channels that nobody waits at.
 var waiters = sync.Pool{New: func() any { return make(chan error, 1) }}
 
-func startRaft(synced bool) (c *raftCluster, err error) {
+func startRaft(synced, fast bool) (c *raftCluster, err error) {
 	dir, err := os.MkdirTemp("", "lithair-bench-raft")
 	if err != nil {
 		return nil, err
@@ -146,14 +147,14 @@ func startRaft(synced bool) (c *raftCluster, err error) {
 		members.Members[i].Address = l.Addr().String()
 	}
 	for i, l := range listeners {
-		if err := c.start(members.Members[i].ID, l, members, synced); err != nil {
+		if err := c.start(members.Members[i].ID, l, members, synced, fast); err != nil {
 			return nil, errors.Join(err, c.close())
 		}
 	}
 	return c, nil
 }
 
-func (c *raftCluster) start(id consensus.NodeID, l net.Listener, members consensus.Membership, synced bool) error {
+func (c *raftCluster) start(id consensus.NodeID, l net.Listener, members consensus.Membership, synced, fast bool) error {
 	fsys := disk.Real()
 	if !synced {
 		fsys = unsyncedFS{fsys}
@@ -172,7 +173,7 @@ func (c *raftCluster) start(id consensus.NodeID, l net.Listener, members consens
 	}
 	x.n, err = node.Start(node.Config{
 		Log: log, Sink: x, FS: fsys, Dir: dir, File: "node", Transport: tcp, Logger: quiet,
-		First: node.Identity{Cluster: cluster, ID: id, Membership: members}, Raft: consensus.Config{FastFailover: true},
+		First: node.Identity{Cluster: cluster, ID: id, Membership: members}, Raft: consensus.Config{FastFailover: fast},
 	})
 	if err != nil {
 		return errors.Join(err, tcp.Close())

@@ -382,6 +382,9 @@ func (s sink) Replay(records []eventlog.Record) error {
 // Committed implements [Sink].
 func (s sink) Committed(records []eventlog.Record) { s.e.tell(event{records: records}) }
 
+// Applied implements [Sink].
+func (s sink) Applied() uint64 { return s.e.stats.applied.Load() }
+
 // Leading implements [Sink].
 func (s sink) Leading(epoch uint64) { s.e.tell(event{leading: true, epoch: epoch}) }
 

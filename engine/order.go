@@ -66,6 +66,10 @@ type Sink interface {
 	// sink may keep them; nobody changes them.
 	Committed(records []eventlog.Record)
 
+	// Applied returns the log index up to which all that was reported is done. It waits for nobody; an order of
+	// several nodes reports no more than a bounded amount ahead of it.
+	Applied() uint64
+
 	// Leading says that this node may propose with the given epoch. All entries of
 	// earlier leaders have been reported by Committed before.
 	Leading(epoch uint64)

@@ -28,7 +28,8 @@ func (n *Node) Compact(r eventlog.Retention) (removed int, err error) {
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.core.Compacted(min(n.log.First()-1, n.reported))
+	n.noteApplied()
+	n.core.Compacted(min(n.log.First()-1, n.applied))
 	return removed, n.suspect(err)
 }
 

@@ -55,6 +55,7 @@ func (n *Node) installed(number uint64, s consensus.Snapshot, at eventlog.Positi
 	}
 	n.base, n.reported, n.installs = at, s.Index, n.installs+1
 	n.out = append(n.out, call{installed: true})
+	n.applied = s.Index
 	n.core.Applied(s.Index)
 	if n.cfg.Transport != nil {
 		n.cfg.Transport.Members(n.core.Around())

@@ -46,6 +46,13 @@ type Sink interface {
 	Barrier(ticket, index uint64, err error)
 }
 
+// Applier is what a [Sink] of a member has besides that does what is reported at its own pace: no more than Raft.MaxUnappliedBytes is reported
+// before it is done, so that what a slow one, or one that has failed, has before it does not fill the memory. It may be called with
+// locks held.
+type Applier interface {
+	Applied() uint64 // log index up to which all that was reported is done
+}
+
 // Transport carries messages to other nodes.
 type Transport interface {
 	// Send hands over messages, in order, and never blocks; what it cannot carry is lost,
@@ -112,6 +119,8 @@ type Node struct {
 	term     uint64  // of that stint
 	epochs   uint64  // stints so far
 	reported uint64  // last index given to the sink
+	applier  Applier // nil: the sink is done with what it was given
+	applied  uint64  // how far it is, when it was last asked
 	strong   []strongRead
 	closed   bool
 	ended    bool  // log and identity are closed as well

@@ -22,6 +22,7 @@ func (n *Node) pump() {
 		return
 	}
 	n.pumping = true
+	n.noteApplied()
 	n.offerArrived()
 	for n.gatherRest(); n.refused == nil && n.dead == nil && !n.waiting && n.core.HasReady(); n.gatherRest() {
 		rd, err := n.core.Ready()
@@ -329,13 +330,26 @@ func (n *Node) report(entries []consensus.Entry) {
 	}
 	n.reported, n.committed = recs[len(recs)-1].Index, len(recs)
 	n.out = append(n.out, call{records: recs})
-	n.core.Applied(n.reported)
+	n.noteApplied()
 	k := 0
 	for k < len(n.strong) && n.strong[k].index <= n.reported {
 		n.out = append(n.out, call{barrier: true, number: n.strong[k].index, ticket: n.strong[k].ticket})
 		k++
 	}
 	n.strong = n.strong[k:]
+}
+
+// noteApplied tells the core how far the sink is with what was reported. Where it is behind, the next tick asks again, if nothing else
+// does before. n.mu is held.
+func (n *Node) noteApplied() {
+	if n.applied == n.reported {
+		return
+	}
+	n.applied = n.reported
+	if n.applier != nil {
+		n.applied = min(n.reported, n.applier.Applied())
+	}
+	n.core.Applied(n.applied)
 }
 
 // watchLeadership begins and ends epochs: one begins when the entry that opened the term has

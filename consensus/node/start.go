@@ -54,6 +54,9 @@ func Start(cfg Config) (*Node, error) {
 	}
 	n := &Node{cfg: cfg, log: cfg.Log, sink: cfg.Sink, stop: make(chan struct{}), opened: map[uint64]*openSnapshot{}, feeding: map[consensus.NodeID]bool{}}
 	n.snaps, _ = cfg.Sink.(Snapshots)
+	if cfg.Transport != nil { // without one nothing ticks, and all that is reported is what the sink itself has proposed
+		n.applier, _ = cfg.Sink.(Applier)
+	}
 	n.marks.own, n.marks.heard = map[uint64][16]byte{}, map[uint64]map[consensus.NodeID][16]byte{}
 	n.marks.disks = map[consensus.NodeID]uint64{}
 	n.changed.L = &n.mu
@@ -125,7 +128,7 @@ func (n *Node) begin() error {
 			n.cfg.Logger.Error("this node is fenced since an earlier run", "error", e)
 		}
 	}
-	n.tail, n.reported = re.LastIndex, re.Applied
+	n.tail, n.reported, n.applied = re.LastIndex, re.Applied, re.Applied
 	n.look()
 	if n.cfg.Transport != nil {
 		n.cfg.Transport.Members(n.core.Around())

@@ -249,6 +249,12 @@ func (l *raftLog) forgetConfigs() {
 // config is the newest one in the log: it counts from the moment it is there (§4.1).
 func (l *raftLog) config() *config { return &l.configs[len(l.configs)-1] }
 
+// isOnly says whether id is the whole cluster in all configurations that may be in force: one that is not known to be
+// committed may leave out a leader who goes by it as well, until then.
+func (l *raftLog) isOnly(id NodeID) bool {
+	return !slices.ContainsFunc(l.configs, func(c config) bool { return !c.IsOnly(id) })
+}
+
 // toApply returns committed and durable entries that nobody was given yet.
 func (l *raftLog) toApply(maxBytes int) ([]Entry, error) {
 	hi := min(l.commit, l.durable)

@@ -62,3 +62,30 @@ func TestPromiseIsNotShortened(t *testing.T) {
 		t.Error("no vote behind the promise")
 	}
 }
+
+// TestPromiseToALeaderThatLeaves: a leader that is being removed reads through its lease until that is committed. Whoever
+// is left alone in the newest entry does not stand before the lease is over, or knows that it is.
+func TestPromiseToALeaderThatLeaves(t *testing.T) {
+	joint := Membership{Members: []Member{{ID: 1, Role: Outgoing}, {ID: 2, Role: Voter}}}
+	r, err := New(Config{ID: 2, Storage: &memoryLog{}, LeaseReads: true}, Restart{Configs: []ConfigAt{{0, joint}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	left := Entry{Index: 1, Term: 1, Kind: KindConfig, Data: AppendMembership(nil, joint.left())}
+	for commit := range uint64(2) {
+		if err := r.Step(Message{Kind: MsgAppend, From: 1, To: 2, Term: 1, Seq: commit + 1, Entries: []Entry{left}, Commit: commit}); err != nil {
+			t.Fatal(err)
+		}
+		for r.HasReady() {
+			rd, err := r.Ready()
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Persisted(rd.Number)
+		}
+		r.Campaign()
+		if stands := r.Status().State != Follower; stands != (commit > 0) {
+			t.Errorf("with %d committed it stands: %v", commit, stands)
+		}
+	}
+}

@@ -351,7 +351,7 @@ func (r *Replica) Fence() {
 // Campaign stands for election at once, as if the timeout had passed, unless somebody's lease may
 // rest on this replica's vote. Bootstraps of a single voter use it.
 func (r *Replica) Campaign() {
-	if r.role != Leader && r.mayStand() && (r.promise == 0 || r.log.config().IsOnly(r.cfg.ID)) {
+	if r.role != Leader && r.mayStand() && (r.promise == 0 || r.log.isOnly(r.cfg.ID)) {
 		r.stand(false)
 	}
 }

@@ -137,3 +137,32 @@ func TestMembershipBytes(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestOneChangeBehindADroppedFormat: the entry that raises the format alone may be followed by a change. When it was dropped, its
+// index says that of another one no more.
+func TestOneChangeBehindADroppedFormat(t *testing.T) {
+	c := newReplicas(t, Voters(1, 2), map[NodeID]Formats{1: both, 2: first})
+	leader := c.lead(1)
+	if _, err := leader.Change(Change{Remove: true, Member: Member{ID: 2}}); err != nil {
+		t.Fatal(err)
+	}
+	c.settle()
+	c.full[1] = true
+	last := leader.Last()
+	for range 3 {
+		leader.Tick()
+	}
+	if leader.Last() == last {
+		t.Fatal("the format is not raised")
+	}
+	c.settle()
+	if leader.Last() != last {
+		t.Fatal("what was refused is not dropped")
+	}
+	if _, err := leader.Change(Change{Member: Member{ID: 3}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := leader.Change(Change{Member: Member{ID: 4}}); !errors.Is(err, ErrChanging) {
+		t.Errorf("a second change: %v", err)
+	}
+}

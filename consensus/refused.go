@@ -16,6 +16,9 @@ func (r *Replica) Refused() (dropped bool) {
 			r.uncommitted -= r.sizes[n-1].bytes
 			r.sizes = r.sizes[:n-1]
 		}
+		if r.raisedAt > l.last {
+			r.raisedAt = 0 // its index is given to another entry
+		}
 		if r.termStart > l.last {
 			r.becomeFollower(r.term, 0) // without its no-op it cannot commit
 		}

@@ -1,6 +1,7 @@
 package consensus
 
 import (
+	"errors"
 	"reflect"
 	"testing"
 )
@@ -388,5 +389,25 @@ func TestALeaseCountsNobodyWithoutAPromise(t *testing.T) {
 		if got := r.pledge(); got != want {
 			t.Errorf("leases %v: it promises %d, want %d", lease, got, want)
 		}
+	}
+}
+
+// TestAFencedNodeOfTheHighestPriority is handed the lead now and then, not all the time: nothing can be written meanwhile.
+func TestAFencedNodeOfTheHighestPriority(t *testing.T) {
+	all := Voters(1, 2, 3)
+	all.Members[2].Priority = 1
+	c := newReplicas(t, all, map[NodeID]Formats{1: first, 2: first, 3: first})
+	c.list[3].Fence()
+	leader, refused := c.lead(1), 0
+	for i := range 1000 {
+		if _, err := leader.Propose(FirstKind, int64(i), nil); errors.Is(err, ErrTransferring) {
+			refused++
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		c.pass(1)
+	}
+	if refused == 0 || refused > 100 {
+		t.Errorf("of 1,000 proposals %d were refused", refused)
 	}
 }

@@ -264,10 +264,11 @@ func (r *Replica) tickLeader() {
 	for _, p := range r.peers {
 		p.roundTicks++
 		p.quiet++
+		p.rest = max(0, p.rest-1)
 	}
 	if r.transferee != 0 {
 		if r.transferFor++; r.transferFor >= r.cfg.ElectionTicks {
-			r.transferee, r.elapsed = 0, 0 // it did not come about: go on leading, for a while at least
+			r.declined()
 		}
 	}
 	if r.quorum(r.log.config()) != nil {

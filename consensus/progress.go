@@ -31,6 +31,9 @@ type progress struct {
 	commit   uint64 // highest commit index sent to it
 	waiting  bool   // probing: an answer is awaited until the next heartbeat
 
+	declined int // transfers to it that it did not take, up to maxDeclined
+	rest     int // ticks until it may be handed the lead for its priority again
+
 	inflight inflight
 	snapshot Snapshot // restoring: the one that is offered, until it is there or gone
 

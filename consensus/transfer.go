@@ -33,13 +33,27 @@ func (r *Replica) finishTransfer() {
 	}
 }
 
+// declined goes on leading, as the transfer did not come about. Whoever did not take the lead, for it is fenced, say, is not
+// handed it for its priority again soon: each time costs an election timeout in which nothing can be written.
+func (r *Replica) declined() {
+	if p := r.peers[r.transferee]; p != nil {
+		p.rest = r.cfg.ElectionTicks << (2*p.declined + 1)
+		p.declined = min(p.declined+1, maxDeclined)
+	}
+	r.transferee, r.elapsed = 0, 0
+}
+
+// maxDeclined is how often the time in which nobody is handed the lead for its priority, since it did not take it, becomes
+// four times as long.
+const maxDeclined = 4
+
 // better returns a voter of the highest priority that is up to date and answers, if this one
 // is not of that priority itself; else 0.
 func (r *Replica) better() NodeID {
 	c := r.log.config()
 	me, _ := c.Find(r.cfg.ID)
 	for _, x := range c.Members {
-		if p := r.peers[x.ID]; me.Priority < x.Priority && x.Role == Voter && x.Priority == c.top && p != nil && r.counts(x.ID, p) && r.active(p) && p.state == replicating && p.match >= r.log.commit {
+		if p := r.peers[x.ID]; me.Priority < x.Priority && x.Role == Voter && x.Priority == c.top && p != nil && p.rest == 0 && r.counts(x.ID, p) && r.active(p) && p.state == replicating && p.match >= r.log.commit {
 			return x.ID
 		}
 	}

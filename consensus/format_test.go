@@ -389,3 +389,38 @@ func TestHistoryIsNamedOnce(t *testing.T) {
 		t.Errorf("a lone voter begins history %x; another cluster has %x", h, name)
 	}
 }
+
+// TestNothingIsToldBehindACompaction: who came back with an older release, and is sent nothing, is not told of a commit in a place
+// that the log has no more; else there would be something to do for ever.
+func TestNothingIsToldBehindACompaction(t *testing.T) {
+	c := newReplicas(t, Voters(1, 2), map[NodeID]Formats{1: both, 2: first})
+	leader := c.lead(1)
+	late := Message{Kind: MsgAppendResp, From: 2, To: 1, Term: leader.term, Index: 1, Match: 1, Seq: 1, LogTerm: OldestFormat}
+	change := func(ch Change) {
+		t.Helper()
+		if _, err := leader.Change(ch); err != nil {
+			t.Fatal(err)
+		}
+		c.settle()
+	}
+	change(Change{Remove: true, Member: Member{ID: 2}})
+	c.down[2] = true
+	c.pass(3)
+	c.formats(NewestFormat)
+	leader.Compacted(leader.Committed())
+	change(Change{Member: Member{ID: 2, Role: Learner}})
+	if err := leader.Step(late); err != nil {
+		t.Fatal(err)
+	}
+	for n := 0; leader.HasReady(); n++ {
+		if n == 100 {
+			t.Fatal("there is always something to do")
+		}
+		if _, err := leader.Ready(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if told, untold := leader.Untold(); untold {
+		t.Errorf("node 2 is to be told more than %d", told)
+	}
+}

@@ -19,9 +19,9 @@ func (r *Replica) mustSend() bool {
 // tells says whether word of a commit goes out by itself.
 func (r *Replica) tells() bool { return r.tellNow || !r.cfg.LazyCommit }
 
-// untold says whether a peer may be told of a commit that it was not told of.
+// untold says whether a peer may be told of a commit that it was not told of, in a place that the log still has.
 func (r *Replica) untold(p *progress) bool {
-	return p.state == replicating && p.commit < min(r.log.commit, p.next-1)
+	return p.state == replicating && p.commit < min(r.log.commit, p.next-1) && p.next > r.log.before
 }
 
 // Untold returns how far a commit is known to all followers that could know of more, and

@@ -33,7 +33,7 @@ type cluster struct {
 	nextRead  uint64
 	nextID    NodeID
 	stats     map[string]int
-	tweak     func(*Config)
+	tweak     func(*cluster, *Config)
 	ledger    ledger
 	directed  string // what this run looks at most
 	lease     bool
@@ -63,7 +63,8 @@ type member struct {
 	// Being received.
 	partial     []byte
 	partialSnap Snapshot
-	whole       map[[32]byte][]byte // received and checked
+	whole       map[[32]byte][]byte // received, and its sum is right
+	arrived     []Snapshot          // received, which the replica does not know yet
 
 	// In memory.
 	applied   uint64
@@ -78,18 +79,28 @@ type member struct {
 	sent        map[uint64]float64
 	sentTerm    uint64
 
-	promised             float64 // lease runs: local time at which it last answered a leader
+	promised             float64 // lease runs: local time until which leases may rest on what it answered
+	pledge               uint64  // lease runs: ticks, the most that it said so for
 	wakes                int     // lease runs: at that tick
 	counted, countedTerm uint64
 
 	lost map[uint64][]Entry // disks that are gone, by incarnation
+
+	newest uint64 // format that its release reads
+	full   bool   // its disk takes no entries
+	waits  bool   // for the next tick, behind a refused write
+	fenced bool
 }
 
-func newCluster(t testing.TB, seed uint64, voters int) *cluster {
+func newCluster(t testing.TB, seed uint64, voters int, tweak func(*cluster, *Config)) *cluster {
 	c := &cluster{
 		t: t, rng: rand.New(rand.NewPCG(seed, 7)), seed: seed, nodes: map[NodeID]*member{}, cut: map[[2]NodeID]bool{},
 		leaders: map[uint64]NodeID{}, reads: map[uint64]uint64{}, stats: map[string]int{}, faults: true,
-		ledger: newLedger(), paused: map[NodeID]int{},
+		ledger: newLedger(), paused: map[NodeID]int{}, tweak: tweak,
+	}
+	c.directed = directed[seed%uint64(len(directed))]
+	if c.directed == "shrinking" {
+		voters = min(voters, 3)
 	}
 	var ids []NodeID
 	for i := range voters {
@@ -97,8 +108,7 @@ func newCluster(t testing.TB, seed uint64, voters int) *cluster {
 	}
 	c.nextID = NodeID(voters + 1)
 	c.elections = []int{10, 10, 2, 3, 5}[c.rng.IntN(5)]
-	c.directed = directed[seed%uint64(len(directed))]
-	if c.directed == "lease" {
+	if c.directed == "lease" || c.directed == "mixed leases" {
 		c.lease, c.elections = true, 10
 	}
 	c.drawMood()
@@ -114,7 +124,7 @@ func newCluster(t testing.TB, seed uint64, voters int) *cluster {
 func (c *cluster) lazy() bool { return c.seed%3 == 1 }
 
 func (c *cluster) add(id NodeID) *member {
-	m := &member{c: c, id: id, whole: map[[32]byte][]byte{}, lost: map[uint64][]Entry{}, rate: 1 + (c.rng.Float64()*2-1)*clockDrift}
+	m := &member{c: c, id: id, whole: map[[32]byte][]byte{}, lost: map[uint64][]Entry{}, rate: 1 + (c.rng.Float64()*2-1)*clockDrift, newest: c.drawRelease()}
 	c.nodes[id] = m
 	c.ids = append(c.ids, id)
 	slices.Sort(c.ids)
@@ -160,16 +170,27 @@ func (m *member) start() {
 	}
 	cfg := Config{
 		ID: m.id, Storage: m, Seed: m.c.rng.Uint64(), MaxMessageBytes: 200, MaxInflight: 4, MaxTailBytes: 400, MaxChunkBytes: 16, Incarnation: m.incarnation,
-		ElectionTicks: m.c.elections, LeaseReads: m.c.lease, LazyCommit: m.c.lazy(),
+		ElectionTicks: m.c.elections, LazyCommit: m.c.lazy(), Formats: Formats{OldestFormat, m.newest}, Group: m.c.seed % 2,
+	}
+	if cfg.LeaseReads = m.c.lease; m.c.directed == "mixed leases" { // some restart without leases, or with a longer timeout
+		cfg.LeaseReads, cfg.Promised = m.c.rng.IntN(3) > 0, m.pledge
+		cfg.ElectionTicks += m.c.rng.IntN(2) * m.c.rng.IntN(6)
 	}
 	if m.c.tweak != nil {
-		m.c.tweak(&cfg)
+		m.c.tweak(m.c, &cfg)
 	}
 	r, err := New(cfg, re)
+	if m.tooOld(err) {
+		m.start()
+		return
+	}
 	if err != nil {
 		m.c.fail("restart of %d: %v", m.id, err)
 	}
-	m.r, m.up, m.pending, m.toApply = r, true, nil, nil
+	m.r, m.up, m.waits, m.pending, m.toApply = r, true, false, nil, nil
+	if m.fenced {
+		r.Fence()
+	}
 	m.states = map[uint64][32]byte{m.applied: m.state}
 	if m.partial != nil {
 		r.Resume(m.partialSnap, uint64(len(m.partial)))
@@ -193,7 +214,9 @@ func (m *member) Entries(lo, hi uint64, maxBytes int) ([]Entry, error) {
 	return list[:min(len(list), 3)], nil
 }
 
-func (m *member) Snapshot() (Snapshot, bool) { return m.snap, m.snap.Index > 0 }
+func (m *member) Snapshot() (Snapshot, bool) {
+	return m.snap, m.snap.Index > 0 && (!m.c.faults || m.c.rng.IntN(10) > 0)
+}
 
 // crash loses what was not synced: of the writes under way, some of the first may have
 // reached the disk.
@@ -203,9 +226,12 @@ func (m *member) crash() {
 		n = m.c.rng.IntN(len(m.pending) + 1)
 	}
 	for _, rd := range m.pending[:n] {
+		if m.full && len(rd.Entries) > 0 {
+			break
+		}
 		m.write(rd)
 	}
-	m.up, m.r, m.pending, m.toApply = false, nil, nil, nil
+	m.up, m.r, m.pending, m.toApply, m.arrived = false, nil, nil, nil, nil
 	switch m.c.rng.IntN(4) {
 	case 0:
 		m.partial = nil
@@ -280,6 +306,7 @@ func (m *member) write(rd Ready) {
 			m.c.fail("%d: write of %d leaves a gap behind %d", m.id, at+1, m.last())
 		}
 		m.entries = append(slices.Clone(m.entries[:at-m.before.Index]), rd.Entries...)
+		m.c.same(m, rd.Entries)
 	}
 	m.commit = max(m.commit, min(rd.Commit, m.last()))
 }
@@ -311,11 +338,13 @@ func (m *member) ready() {
 		}
 		m.partial = append(m.partial, w.Data...)
 		if w.Last {
-			ok := sha256.Sum256(m.partial) == w.Snapshot.Sum
-			m.whole[w.Snapshot.Sum] = bytes.Clone(m.partial)
-			m.partial = nil
-			m.r.SnapshotReceived(w.Snapshot, ok)
-			m.c.stats["snapshot received"]++
+			if sha256.Sum256(m.partial) == w.Snapshot.Sum {
+				m.whole[w.Snapshot.Sum] = m.partial
+			}
+			m.arrived, m.partial = append(m.arrived, w.Snapshot), nil
+			if !m.c.faults {
+				m.arrive()
+			}
 		}
 	}
 	for _, q := range rd.Chunks {
@@ -335,12 +364,28 @@ func (m *member) ready() {
 	m.c.release(m, rd.Committed)
 }
 
-// persist lets the disk finish its oldest write.
+// arrive says that all bytes of a snapshot are there, and whether they can be used.
+func (m *member) arrive() {
+	s := m.arrived[0]
+	m.arrived = m.arrived[1:]
+	_, ok := m.whole[s.Sum]
+	m.r.SnapshotReceived(s, ok && (!m.c.faults || m.c.rng.IntN(10) > 0))
+	m.c.stats["snapshot received"]++
+}
+
+// persist lets the disk finish its oldest write, or some at once.
 func (m *member) persist() {
-	rd := m.pending[0]
-	m.pending = m.pending[1:]
-	m.write(rd)
-	m.r.Persisted(rd.Number)
+	if m.full && m.refuses() {
+		m.refuse()
+		return
+	}
+	n := 1
+	for m.write(m.pending[0]); n < len(m.pending) && m.c.faults && !m.full && m.c.rng.IntN(4) == 0; n++ {
+		m.write(m.pending[n])
+	}
+	number := m.pending[n-1].Number
+	m.pending = m.pending[n:]
+	m.r.Persisted(number)
 }
 
 // apply brings the state on.
@@ -397,7 +442,9 @@ func (m *member) snapshot() {
 		}
 		m.entries = slices.Clone(m.entries[keep-m.before.Index:])
 		m.before = Snapshot{Index: keep, Term: b.Term, Time: b.Time, Membership: mb}
-		m.r.Compacted(keep)
+		if !m.c.faults || m.c.rng.IntN(4) > 0 { // else it finds out
+			m.r.Compacted(keep)
+		}
 	}
 	m.c.stats["snapshot"]++
 }
@@ -496,9 +543,12 @@ func (c *cluster) check(m *member) {
 		c.fail("%d: order of %+v", m.id, s)
 	}
 	c.configs(m)
+	c.readable(m)
+	c.views(m, s)
 	if s.State != Leader {
 		return
 	}
+	c.raises(m)
 	c.counted(m, s)
 	if was, ok := c.leaders[s.Term]; ok && was != m.id {
 		c.fail("election safety: term %d is led by %d and %d", s.Term, was, m.id)
@@ -554,26 +604,32 @@ type mood struct {
 	drop, repeat, overtake int // of a hundred messages
 	late                   int // so often it is put behind all others
 	halves                 bool
+	uncommitted, unapplied int // limits; 0: the defaults
+	beat                   int // ticks between heartbeats; 0: the default
 }
 
 // directed names what runs look at, by seed; half of them at everything.
-var directed = []string{"", "membership", "", "lease", "", "reads", "", "disks", "snapshots", "transfers"}
+var directed = []string{"", "membership", "", "lease", "shrinking", "reads", "", "disks", "snapshots", "transfers", "full", "", "mixed leases"}
 
 // emphasis is how often things happen in a directed run, in place of the mood's draw.
 var emphasis = map[string]map[string]int{
-	"membership": {"change": 25, "crash": 6, "restart": 30, "cut": 2, "heal": 15, "snapshot": 0, "transfer": 2, "read": 0, "sleep": 1, "lose disk": 0, "tick": 120},
-	"lease":      {"lease": 0, "tick": 60, "deliver": 450, "ready": 200, "persist": 200, "cut": 5, "heal": 6, "doze": 4, "bounce": 6, "crash": 0, "change": 0, "transfer": 5, "propose": 60, "sleep": 0, "lose disk": 0},
-	"reads":      {"read": 80, "tick": 100, "cut": 4, "heal": 8, "sleep": 3, "change": 0, "snapshot": 0, "crash": 1},
-	"disks":      {"lose disk": 40, "crash": 2, "heal": 40, "cut": 1, "restart": 40, "change": 1, "tick": 120, "sleep": 0},
-	"snapshots":  {"snapshot": 40, "propose": 120, "change": 6, "cut": 3, "heal": 8, "crash": 4, "restart": 20, "tick": 100, "read": 0, "lose disk": 0, "sleep": 1},
-	"transfers":  {"transfer": 20, "propose": 80, "change": 4, "cut": 2, "heal": 15, "sleep": 2, "crash": 2},
+	"membership":   {"hurry": 20, "change": 25, "crash": 6, "restart": 30, "cut": 2, "heal": 15, "snapshot": 0, "transfer": 2, "read": 0, "sleep": 1, "lose disk": 0, "tick": 120},
+	"lease":        {"hurry": 0, "lease": 0, "tick": 60, "deliver": 450, "ready": 200, "persist": 200, "cut": 5, "heal": 6, "doze": 4, "bounce": 6, "crash": 0, "change": 0, "resize": 0, "campaign": 0, "fill": 0, "release": 0, "fence": 0, "transfer": 5, "propose": 60, "sleep": 0, "lose disk": 0},
+	"mixed leases": {"hurry": 0, "lease": 0, "tick": 60, "deliver": 450, "ready": 200, "persist": 200, "cut": 5, "heal": 6, "doze": 4, "bounce": 10, "crash": 0, "change": 2, "resize": 2, "campaign": 10, "fill": 0, "lost": 20, "transfer": 5, "propose": 60, "sleep": 0, "lose disk": 0},
+	"shrinking":    {"hurry": 40, "stumble": 60, "resize": 60, "change": 2, "crash": 3, "restart": 60, "release": 1, "fill": 10, "drain": 30, "cut": 2, "heal": 20, "transfer": 2, "campaign": 10, "sleep": 1, "lose disk": 0, "tick": 120},
+	"full":         {"hurry": 20, "fill": 15, "drain": 20, "propose": 100, "resize": 6, "crash": 4, "restart": 30, "tick": 120, "cut": 1, "heal": 15, "lose disk": 0, "sleep": 0},
+	"reads":        {"read": 80, "tick": 100, "cut": 4, "heal": 8, "sleep": 3, "change": 0, "snapshot": 0, "crash": 1},
+	"disks":        {"hurry": 10, "lose disk": 40, "crash": 2, "heal": 40, "cut": 1, "restart": 40, "change": 1, "tick": 120, "sleep": 0},
+	"snapshots":    {"snapshot": 40, "propose": 120, "change": 6, "cut": 3, "heal": 8, "crash": 4, "restart": 20, "tick": 100, "read": 0, "lose disk": 0, "sleep": 1},
+	"transfers":    {"transfer": 20, "propose": 80, "change": 4, "cut": 2, "heal": 15, "sleep": 2, "crash": 2},
 }
 
 // drawMood takes a random subset of the faults, some of them often.
 func (c *cluster) drawMood() {
 	pick := func(list ...int) int { return list[c.rng.IntN(len(list))] }
 	often := func() int { return pick(0, 1, 1, 6) }
-	c.mood = mood{drop: pick(0, 2, 5, 20), repeat: pick(0, 5), overtake: pick(0, 25, 100), late: pick(0, 0, 0, 10, 30), halves: c.rng.IntN(2) == 0}
+	c.mood = mood{drop: pick(0, 2, 5, 20), repeat: pick(0, 5), overtake: pick(0, 25, 100), late: pick(0, 0, 0, 10, 30), halves: c.rng.IntN(2) == 0,
+		uncommitted: pick(0, 0, 300), unapplied: pick(0, 0, 100), beat: pick(0, 0, c.elections/2)}
 	c.mood.faults = []fault{
 		{"deliver", pick(200, 450, 450, 900), func(c *cluster, m *member) {
 			if len(c.net) > 0 {
@@ -584,7 +640,7 @@ func (c *cluster) drawMood() {
 			if m.up && c.lazy() && c.steps%16 == 0 {
 				m.r.TellCommit()
 			}
-			if m.up && m.r.HasReady() {
+			if m.up && m.wants() {
 				m.ready()
 			}
 		}},
@@ -598,12 +654,16 @@ func (c *cluster) drawMood() {
 				m.apply()
 			}
 		}},
+		{"arrive", pick(20, 100), func(c *cluster, m *member) {
+			if m.up && len(m.arrived) > 0 {
+				m.arrive()
+			}
+		}},
 		{"tick", pick(40, 80, 160), func(c *cluster, m *member) {
 			if c.lease {
 				c.pass()
 			} else if m.up {
-				m.r.Tick()
-				c.hears(m)
+				m.tick()
 			}
 		}},
 		{"sleep", often(), func(c *cluster, m *member) {
@@ -622,6 +682,13 @@ func (c *cluster) drawMood() {
 				m.start()
 			}
 		}},
+		{"stumble", 0, func(c *cluster, m *member) { // a leader that leaves, before it is gone
+			if m.up && m.r.role == Leader && !m.r.log.config().votes(m.id) {
+				m.crash()
+				m.start()
+				c.stats["stumble"]++
+			}
+		}},
 		{"lose disk", pick(0, 0, 0, 3, 30), func(c *cluster, m *member) {
 			if c.spare(m) {
 				if m.up {
@@ -631,10 +698,11 @@ func (c *cluster) drawMood() {
 				m.start()
 			}
 		}},
+		{"hurry", pick(0, 5, 20), func(c *cluster, m *member) { c.hurry(1 + c.rng.IntN(3)) }},
 		{"lease", pick(0, 60), func(c *cluster, m *member) { c.leaseRead(m) }},
 		{"propose", pick(10, 50, 100), func(c *cluster, m *member) { c.propose(m) }},
 		{"read", pick(0, 30), func(c *cluster, m *member) { c.read(m) }},
-		{"crash", 3 * often(), func(c *cluster, m *member) {
+		{"crash", 2 * often(), func(c *cluster, m *member) {
 			if m.up {
 				m.crash()
 				if c.rng.IntN(20) == 0 && c.spare(m) {
@@ -642,7 +710,7 @@ func (c *cluster) drawMood() {
 				}
 			}
 		}},
-		{"restart", pick(4, 20), func(c *cluster, m *member) {
+		{"restart", pick(10, 40), func(c *cluster, m *member) {
 			if !m.up {
 				m.start()
 			}
@@ -660,11 +728,29 @@ func (c *cluster) drawMood() {
 			}
 		}},
 		{"lost", 4 * often(), func(c *cluster, m *member) {
-			if m.up {
-				m.r.LeaderLost(c.someone().id)
+			switch id := c.someone().id; {
+			case m.up && c.lease:
+				m.r.LeaderLost(m.r.lead) // which lives on, and reads
+			case m.up:
+				m.r.LeaderLost(id)
 			}
 		}},
 		{"change", 6 * often(), func(c *cluster, m *member) { c.change(m) }},
+		{"resize", often(), func(c *cluster, m *member) { c.resize(m) }},
+		{"fill", often(), func(c *cluster, m *member) { m.full = true }},
+		{"drain", pick(10, 40), func(c *cluster, m *member) { m.full = false }},
+		{"release", pick(0, 0, 1), func(c *cluster, m *member) { m.install() }},
+		{"campaign", 2 * often(), func(c *cluster, m *member) {
+			if m.up {
+				m.r.Campaign()
+			}
+		}},
+		{"fence", pick(0, 0, 0, 1), func(c *cluster, m *member) { c.fence(m) }},
+		{"noop", often(), func(c *cluster, m *member) {
+			if m.up {
+				_, _ = m.r.ProposeNoop()
+			}
+		}},
 	}
 	for i := range c.mood.faults {
 		f := &c.mood.faults[i]
@@ -781,23 +867,88 @@ func (c *cluster) change(m *member) {
 	}
 }
 
+// fence has one node at a time know that its state is wrong.
+func (c *cluster) fence(m *member) {
+	for _, id := range c.ids {
+		if c.nodes[id].fenced {
+			return
+		}
+	}
+	if m.up {
+		m.fenced = true
+		m.r.Fence()
+		c.stats["fenced"]++
+	}
+}
+
+// resize has a leader leave few members, not always itself among them, or take many in.
+func (c *cluster) resize(m *member) {
+	if !m.up || m.r.role != Leader {
+		return
+	}
+	have := m.r.Status().Membership
+	for _, x := range have.Members {
+		if x.Incarnation != c.nodes[x.ID].incarnation {
+			return
+		}
+	}
+	var changes []Change
+	if voters := m.r.log.config().voters; len(have.Members) > 1 && c.rng.IntN(4) > 0 {
+		stays := voters[c.rng.IntN(len(voters))]
+		if stays == m.id {
+			stays = voters[c.rng.IntN(len(voters))]
+		}
+		for _, x := range have.Members {
+			if x.ID != stays && c.rng.IntN(8) > 0 {
+				changes = append(changes, Change{Remove: true, Member: Member{ID: x.ID}})
+			}
+		}
+	} else {
+		for _, id := range c.ids {
+			if x, in := have.Find(id); (!in || x.Role == Learner && !x.Promote) && len(have.Members)+len(changes) < 4 {
+				changes = append(changes, Change{Member: Member{ID: id, Role: Learner, Promote: true, Incarnation: c.nodes[id].incarnation}})
+			}
+		}
+	}
+	if len(changes) == 0 {
+		return
+	}
+	if _, err := m.r.Change(changes...); err == nil {
+		c.stats["resize"]++
+	}
+}
+
 // settle ends the faults; then there must be a leader, and something new must be committed and
 // reach everybody in the membership.
 func (c *cluster) settle() {
 	c.faults = false
 	clear(c.cut)
 	for _, id := range c.ids {
-		if m := c.nodes[id]; !m.up {
+		m := c.nodes[id]
+		if m.up && m.fenced {
+			m.crash() // a leader may be needed that nobody else can be
+		}
+		m.fenced, m.full, m.waits = false, false, false
+		if !m.up {
 			m.start()
 		}
 	}
+	c.spend()
 	clear(c.paused)
 	before, budget := len(c.committed), 2_000_000
 	for round := range 4000 {
 		for _, id := range c.ids {
 			m := c.nodes[id]
+			if !m.up {
+				continue
+			}
 			m.clock++
+			m.waits = false
 			m.r.Tick()
+			m.unfed()
+			for len(m.arrived) > 0 {
+				m.arrive()
+			}
 			for range 30 {
 				for len(c.net) > 0 {
 					c.deliver()
@@ -805,7 +956,7 @@ func (c *cluster) settle() {
 						c.fail("messages without end after the faults have stopped")
 					}
 				}
-				for m.r.HasReady() {
+				for m.wants() {
 					m.ready()
 					if budget--; budget < 0 {
 						c.fail("work without end after the faults have stopped")
@@ -817,7 +968,7 @@ func (c *cluster) settle() {
 				for len(m.toApply) > 0 {
 					m.apply()
 				}
-				if !m.r.HasReady() && len(c.net) == 0 {
+				if !m.wants() && len(c.net) == 0 {
 					break
 				}
 			}
@@ -832,18 +983,66 @@ func (c *cluster) settle() {
 		}
 	}
 	for _, id := range c.ids {
-		c.t.Logf("%+v", c.nodes[id].r.Status())
+		if m := c.nodes[id]; m.up {
+			c.t.Logf("full: %v %+v", m.full, m.r.Status())
+		}
 	}
 	c.fail("no progress after the faults have stopped: %d committed, %d before", len(c.committed), before)
+}
+
+// spend leaves some nodes down, or their disks full, as far as every configuration that may be in force has a quorum without
+// them: a leader must come all the same, and what is written be committed.
+func (c *cluster) spend() {
+	if c.seed%2 == 0 {
+		return
+	}
+	for range 3 {
+		m := c.someone()
+		if !c.dispensable(m) {
+			continue
+		}
+		if m.full = c.rng.IntN(2) == 0; !m.full {
+			m.crash()
+		}
+		c.stats["spent"]++
+	}
+}
+
+// dispensable says whether all configurations have quorums without a node, and those that are lost already.
+func (c *cluster) dispensable(m *member) bool {
+	for _, id := range c.ids {
+		o := c.nodes[id]
+		if !o.up {
+			continue
+		}
+		for i := range o.r.log.configs {
+			if x, in := o.r.log.configs[i].Find(m.id); in && x.Role == Learner {
+				return false // it may be about to get a vote, which is needed then
+			}
+			if !c.quorum(&o.r.log.configs[i], func(x Member) bool {
+				y := c.nodes[x.ID]
+				return y != m && y.up && !y.full && y.incarnation == x.Incarnation
+			}) {
+				return false
+			}
+		}
+	}
+	return m.up && !m.full
 }
 
 // equal says whether all members of the newest membership have applied the same.
 func (c *cluster) equal() bool {
 	for _, id := range c.ids {
 		m := c.nodes[id]
+		if !m.up {
+			continue
+		}
 		if leads, ready := m.r.Leading(); leads && ready {
 			for _, x := range m.r.Status().Membership.Members {
 				o := c.nodes[x.ID]
+				if !o.up || o.full {
+					continue
+				}
 				if o.applied != m.applied {
 					return false
 				}
@@ -851,7 +1050,7 @@ func (c *cluster) equal() bool {
 					c.fail("states of %d and %d differ at %d", id, x.ID, m.applied)
 				}
 			}
-			return true
+			return c.done(m)
 		}
 	}
 	return false

@@ -13,6 +13,8 @@ type ledger struct {
 	asked map[uint64]question          // by read
 	known []config                     // committed ones, in order
 
+	entries map[[2]uint64]Entry // by index and term: what was sent, or reached a disk
+	pledges map[pledge]uint64   // newest format that somebody has promised to read
 }
 
 // question is a read: when it was asked, in which term if its node led, and under which configuration.
@@ -27,7 +29,7 @@ type ballot struct {
 }
 
 func newLedger() ledger {
-	return ledger{votes: map[ballot]NodeID{}, left: map[[2]uint64]map[uint64]int{}, heard: map[[2]uint64]int{}, asked: map[uint64]question{}}
+	return ledger{votes: map[ballot]NodeID{}, left: map[[2]uint64]map[uint64]int{}, heard: map[[2]uint64]int{}, asked: map[uint64]question{}, entries: map[[2]uint64]Entry{}, pledges: map[pledge]uint64{}}
 }
 
 // voted: term never falls and at most one vote for each term reaches a disk, over restarts too.
@@ -125,8 +127,8 @@ func (c *cluster) compared(to *member, before HardState, m *Message) {
 	if m.Kind != MsgVote || to.r.term != m.Term || to.r.vote != m.From || before == to.hardState() {
 		return
 	}
-	if c.lease && !m.Transfer && to.promised > 0 && to.clock-to.promised < float64(c.elections) {
-		c.fail("%d votes for %d though a lease may rest on what it answered %.2f ticks ago", to.id, m.From, to.clock-to.promised)
+	if c.lease && !m.Transfer && to.clock < to.promised {
+		c.fail("%d votes for %d though a lease may rest on what it answered for %.2f ticks more", to.id, m.From, to.promised-to.clock)
 	}
 	index, term := to.r.log.last, to.r.log.lastTerm()
 	if m.LogTerm < term || m.LogTerm == term && m.Index < index {
@@ -202,6 +204,9 @@ func (c *cluster) follows(e Entry) {
 		if next.Joint() {
 			to = next.outgoing
 		}
+		if next.ActiveFormat() < was.ActiveFormat() || was.History != 0 && next.History != was.History {
+			c.fail("the configuration at %d is of format %d and history %x, the one before of %d and %x", e.Index, next.Format, next.History, was.Format, was.History)
+		}
 		if was.Joint() && next.Joint() || !slices.Equal(from, to) {
 			c.fail("the configuration at %d (voters %v, outgoing %v) follows the one at %d (%v, %v)", e.Index, next.voters, next.outgoing, was.index, was.voters, was.outgoing)
 		}
@@ -211,6 +216,8 @@ func (c *cluster) follows(e Entry) {
 
 // leaves notes when a leader's message was sent.
 func (c *cluster) leaves(m *member, msg Message) {
+	c.same(m, msg.Entries)
+	c.says(m, &msg)
 	if msg.Seq == 0 || !msg.Kind.fromLeader() {
 		return
 	}
@@ -230,8 +237,8 @@ func (c *cluster) heard(to *member, m Message) {
 	if m.Seq == 0 || !m.Kind.fromLeader() {
 		return
 	}
-	if m.Term == to.r.term {
-		to.promised = to.clock
+	if pledge := to.r.pledge(); m.Term == to.r.term && pledge > 0 {
+		to.promised, to.pledge = max(to.promised, to.clock+float64(pledge)), max(to.pledge, pledge)
 	}
 	k := [2]uint64{uint64(to.id), m.Term}
 	c.ledger.heard[k] = max(c.ledger.heard[k], c.ledger.left[[2]uint64{uint64(m.From), m.Term}][m.Seq])
@@ -257,7 +264,7 @@ const clockDrift = 0.05
 func (c *cluster) pass() {
 	c.ticks++
 	if c.rng.IntN(10) > 0 {
-		c.hurry()
+		c.hurry(12)
 	}
 	for _, id := range c.ids {
 		m := c.nodes[id]
@@ -265,8 +272,7 @@ func (c *cluster) pass() {
 		for m.clock-m.ticked >= 1 {
 			m.ticked++
 			if m.up && !c.sleeps(id) {
-				m.r.Tick()
-				c.hears(m)
+				m.tick()
 				c.check(m)
 			}
 		}
@@ -274,16 +280,18 @@ func (c *cluster) pass() {
 	}
 }
 
-// hurry lets disks and network be quick beside a tick.
-func (c *cluster) hurry() {
-	for range 12 {
+// hurry lets disks and network be quick for a while.
+func (c *cluster) hurry(rounds int) {
+	for range rounds {
 		for _, id := range c.ids {
 			m := c.nodes[id]
 			if !m.up || c.sleeps(id) {
 				continue
 			}
-			for m.r.HasReady() {
-				m.ready()
+			for n := 0; m.wants(); n++ {
+				if m.ready(); n > 1000 {
+					c.fail("%d has work without end", id)
+				}
 			}
 			for len(m.pending) > 0 {
 				m.persist()
@@ -317,10 +325,10 @@ func (c *cluster) leaseRead(m *member) {
 		return
 	}
 	since, known := m.sent[answered]
-	if len(m.r.log.config().voters) == 1 && len(m.r.log.config().outgoing) == 0 {
+	if cf := m.r.log.config(); len(cf.voters) == 1 && len(cf.outgoing) == 0 && cf.votes(m.id) {
 		since, known = m.clock, true
 	}
-	if !known || m.clock-since >= float64(c.elections)*(1-clockDrift)/(1+clockDrift) {
+	if !known || m.clock-since >= float64(m.r.cfg.ElectionTicks)*(1-clockDrift)/(1+clockDrift) {
 		return
 	}
 	c.stats["lease read"]++
@@ -332,4 +340,41 @@ func (c *cluster) leaseRead(m *member) {
 // sleeps says whether a node is paused: it does nothing, and what is sent to it waits.
 func (c *cluster) sleeps(id NodeID) bool {
 	return c.faults && (c.steps < c.paused[id] || c.ticks < c.nodes[id].wakes)
+}
+
+// same is log matching: what has an index and a term is one entry, wherever it is.
+func (c *cluster) same(m *member, list []Entry) {
+	for _, e := range list {
+		k := [2]uint64{e.Index, e.Term}
+		was, known := c.ledger.entries[k]
+		if known && (was.Kind != e.Kind || was.Time != e.Time || !bytes.Equal(was.Data, e.Data)) {
+			c.fail("log matching: %d has at %d of term %d %q, elsewhere it is %q", m.id, e.Index, e.Term, e.Data, was.Data)
+		}
+		if !known {
+			c.ledger.entries[k] = e
+		}
+	}
+}
+
+// views is that all that a replica says of itself agrees.
+func (c *cluster) views(m *member, s Status) {
+	leads, ready, term, start := m.r.Leadership()
+	l, y := m.r.Leading()
+	if leads != (s.State == Leader) || l != leads || y != ready || term != s.Term || ready != (leads && s.Commit >= start) {
+		c.fail("%d leads: %v %v %v %v, ready: %v %v, in term %d from %d on: %+v", m.id, leads, l, s.State, s.Lead, ready, y, term, start, s)
+	}
+	if lead := m.r.Lead(); lead != s.Lead && (lead != 0 || leads) {
+		c.fail("%d says that %d leads, and %d", m.id, lead, s.Lead)
+	}
+	if told, untold := m.r.Untold(); untold && (!leads || told >= s.Commit) {
+		c.fail("%d has told of the commit %d, which is %d", m.id, told, s.Commit)
+	}
+	if in, bytes, ok := m.r.Incoming(); ok && (bytes > in.Size || in.Index == 0) {
+		c.fail("%d has %d bytes of %+v", m.id, bytes, in)
+	}
+	for _, out := range m.r.Offering() {
+		if out.Index == 0 || !leads {
+			c.fail("%d offers %+v", m.id, out)
+		}
+	}
 }

@@ -218,7 +218,7 @@ func TestSameCallsSameResults(t *testing.T) {
 }
 
 func story(t *testing.T, seed uint64) []string {
-	c := newCluster(t, seed, 5)
+	c := newCluster(t, seed, 5, nil)
 	c.verbose = true
 	for range 3000 {
 		c.step()

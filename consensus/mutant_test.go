@@ -76,6 +76,17 @@ var mutants = []struct{ name, file, old, new string }{
 	{"a leader that left counts itself on", "leader.go", "	case !c.votes(r.cfg.ID):\n", "	case c.votes(0):\n"},
 	{"a change before the term's first commit", "leader.go", "	case r.log.commit < r.termStart:\n		return 0, ErrTooEarly\n	case c.index > r.log.commit && c.index != r.raisedAt || c.Joint():", "	case c.Joint():"},
 	{"a voter that is left out does not stand while it is needed", "raft.go", "	for i := range r.log.configs {\n", "	for i := range r.log.configs[:0] {\n		_ = i\n	}\n	for i := len(r.log.configs) - 1; i < len(r.log.configs); i++ {\n"},
+	{"a leader that leaves drops what its full disk refused as if it were alone", "refused.go", "if r.role == Leader && r.alone() {", "if r.role == Leader && len(r.log.config().Members) == 1 {"},
+	{"a leader that was not alone drops what its full disk refused", "refused.go", "if r.role == Leader && r.alone() {", "if r.role == Leader && r.log.config().IsOnly(r.cfg.ID) {"},
+	{"a leader that leaves raises the format as if it were alone", "format.go", "if !m.IsOnly(r.cfg.ID) || f", "if len(m.Members) != 1 || f"},
+	{"a full disk: what is not dropped is not given out again", "refused.go", "	l.emitted, l.writes = l.durable, nil\n", "	l.writes = nil\n"},
+	{"the format is raised without asking learners", "format.go", "		if x.ID == r.cfg.ID {\n			continue\n		}\n		p := r.peers[x.ID]\n		if p.inc", "		if x.ID == r.cfg.ID || x.Role == Learner {\n			continue\n		}\n		p := r.peers[x.ID]\n		if p.inc"},
+	{"the format is raised when all read it, before they have promised to", "format.go", "	if promised < f || c.Joint()", "	if f == 0 || c.Joint()"},
+	{"a promise of a format is told before it is durable", "format.go", "		r.format, r.hardNumber = f, r.number+1\n", "		r.format = f\n"},
+	{"a newcomer is sent all before it has promised to read it", "format.go", "	return p.newest == 0 && x.Role != Learner\n", "	return x.ID > 0\n"},
+	{"a change of the members forgets the format", "membership.go", "	next := Membership{Members: slices.Clone(m.Members), Format: m.Format, History: m.History}\n", "	next := Membership{Members: slices.Clone(m.Members)}\n"},
+	{"what a release promised for leases is forgotten by one without them", "raft.go", "if t := cfg.TickTime; cfg.Promised > 0 {", "if t := cfg.TickTime; cfg.Promised > 1<<60 {"},
+	{"a fenced node stands", "raft.go", "if r.fenced || r.install != nil", "if r.install != nil"},
 	{"where the logs agree is sought above the log's beginning", "log.go", "	if limit >= l.before && l.beforeTerm <= term {\n		return l.before, l.beforeTerm\n	}\n	return min(limit, l.before-1), 0\n", "	return min(limit, l.before), l.beforeTerm\n"},
 }
 

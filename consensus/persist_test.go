@@ -70,7 +70,7 @@ func (p *play) run(script []string) {
 			p.t.Fatalf("%s: node %d, write %d, part %d (%s): %v", p.name, p.node, p.at, p.part, p.what, e)
 		}
 	}()
-	p.c = newCluster(p.t, 1, 3)
+	p.c = newCluster(p.t, 8, 3, nil) // formats stay as they are
 	p.c.faults = false
 	p.count = 0
 	for i, s := range script {

@@ -37,7 +37,7 @@ func TestRandomRuns(t *testing.T) {
 		total["step"] += c.steps
 	}
 	t.Logf("%d runs: %v", runs, total)
-	for _, k := range []string{"leader", "crash", "cut", "proposal", "read", "change", "transfer", "snapshot", "snapshot received"} {
+	for _, k := range []string{"leader", "crash", "cut", "proposal", "read", "change", "transfer", "snapshot", "snapshot received", "lease read", "refused", "dropped", "format raised", "older release", "older release refused", "resize", "fenced"} {
 		if total[k] == 0 {
 			t.Errorf("nothing of %q happened", k)
 		}
@@ -45,14 +45,11 @@ func TestRandomRuns(t *testing.T) {
 }
 
 func run(t testing.TB, seed uint64, verbose bool) *cluster {
-	c := newCluster(t, seed, []int{3, 3, 5, 1, 2, 4, 7}[seed%7])
+	c := newCluster(t, seed, []int{3, 3, 5, 1, 2, 4, 7}[seed%7], func(c *cluster, cfg *Config) {
+		cfg.FastFailover = (seed%2 == 0 || c.lease) && !cfg.LeaseReads
+		cfg.MaxUncommittedBytes, cfg.MaxUnappliedBytes, cfg.HeartbeatTicks = c.mood.uncommitted, c.mood.unapplied, c.mood.beat
+	})
 	c.verbose = verbose
-	c.tweak = func(cfg *Config) {
-		cfg.FastFailover = seed%2 == 0 && !c.lease
-		if seed%3 != 2 {
-			cfg.Formats = Formats{OldestFormat, NewestFormat}
-		}
-	}
 	defer func() {
 		if e := recover(); e != nil {
 			for _, l := range c.log {
@@ -66,7 +63,11 @@ func run(t testing.TB, seed uint64, verbose bool) *cluster {
 			}
 		}
 	}()
-	for range 6000 {
+	steps := 6000
+	if c.directed == "shrinking" {
+		steps *= 2 // a change waits for the one before
+	}
+	for range steps {
 		c.step()
 	}
 	c.settle()

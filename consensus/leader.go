@@ -289,12 +289,15 @@ func (r *Replica) tickLeader() {
 func (r *Replica) active(p *progress) bool { return p.quiet < r.cfg.ElectionTicks }
 
 // quorum returns an error unless a quorum of c was heard of within an election timeout.
-func (r *Replica) quorum(c *config) error {
+func (r *Replica) quorum(c *config) error { return r.answer(c, r.cfg.ID) }
+
+// answer is quorum with self among those who answer, if it is a voter.
+func (r *Replica) answer(c *config, self NodeID) error {
 	for _, half := range [...][]NodeID{c.voters, c.outgoing} {
 		answer := 0
 		for _, id := range half {
 			x, _ := c.Find(id)
-			if p := r.peers[id]; id == r.cfg.ID || p != nil && r.active(p) && p.incarnation == x.Incarnation {
+			if p := r.peers[id]; id == self || p != nil && r.active(p) && p.incarnation == x.Incarnation {
 				answer++
 			}
 		}

@@ -108,9 +108,20 @@ func (r *Replica) Persisted(number uint64) {
 	if number <= r.persisted {
 		return
 	}
-	r.persisted = number
 	before := r.log.durable
 	r.log.persisted(number)
+	r.release(number)
+	switch {
+	case r.role == Leader:
+		r.advanceCommit()
+	case r.log.durable != before || r.owesAck:
+		r.acknowledge()
+	}
+}
+
+// release lets go of messages that waited for the term, vote and format of the Readies up to number.
+func (r *Replica) release(number uint64) {
+	r.persisted = number
 	n := 0
 	for n < len(r.held) && r.held[n].number <= number {
 		m := r.held[n].message
@@ -122,12 +133,6 @@ func (r *Replica) Persisted(number uint64) {
 		}
 	}
 	r.held = r.held[:copy(r.held, r.held[n:])]
-	switch {
-	case r.role == Leader:
-		r.advanceCommit()
-	case r.log.durable != before || r.owesAck:
-		r.acknowledge()
-	}
 }
 
 // send puts a message out, or holds it back while the term, vote and format that it speaks for are not

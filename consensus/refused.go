@@ -1,14 +1,16 @@
 package consensus
 
 // Refused says that the disk has cleanly refused every entry that was given out behind what is
-// durable, for want of room: none of them is there. With dropped true they are gone, as if
+// durable, for want of room: none of them is there. Term, vote and promises, which have their place, are durable: the
+// replica votes, and answers. With dropped true the entries are gone, as if
 // they had never been proposed, and their indexes will be given again; that is so on the
 // leader of a cluster with no other member, then as now, who alone has seen them. Otherwise others may have
 // them, and they will be given out again by a later Ready: the caller waits until there
-// is room, and had better let another lead meanwhile.
+// is room, and had better let another lead meanwhile, see Spared.
 func (r *Replica) Refused() (dropped bool) {
 	l := r.log
 	must(r.install == nil && l.durable >= l.before, "a refused write while a snapshot is being installed")
+	defer r.release(r.number)
 	if r.role == Leader && r.alone() {
 		l.truncate(l.durable)
 		l.writes = nil
@@ -26,6 +28,11 @@ func (r *Replica) Refused() (dropped bool) {
 	}
 	l.emitted, l.writes = l.durable, nil
 	return false
+}
+
+// Spared says whether this replica leads and a quorum answers without it: another one could commit what this one cannot.
+func (r *Replica) Spared() bool {
+	return r.role == Leader && r.answer(r.log.config(), 0) == nil
 }
 
 // alone says that nobody else was a member when any of what is not durable was appended, nor is now.

@@ -82,3 +82,37 @@ func TestALeaderWithAFullDiskGoes(t *testing.T) {
 		t.Errorf("%d are committed, the full disk has %d; the entry is %d", c.list[2].Committed(), leader.Status().Durable, index)
 	}
 }
+
+// TestAFullDiskVotes: its disk takes no entries, but term and vote have their place. Without its votes and answers nobody
+// would lead, and reads would not go on.
+func TestAFullDiskVotes(t *testing.T) {
+	c := newReplicas(t, Voters(1, 2, 3), map[NodeID]Formats{1: first, 2: first, 3: first})
+	leader := c.lead(1)
+	c.full[1] = true
+	if _, err := leader.Propose(FirstKind, 1, nil); err != nil {
+		t.Fatal(err)
+	}
+	if c.settle(); !leader.Spared() {
+		t.Error("two of three do not answer")
+	}
+	if err := leader.Transfer(2); err != nil {
+		t.Fatal(err)
+	}
+	c.pass(3)
+	c.down[3] = true
+	c.pass(50)
+	if leads, ready := c.list[2].Leading(); !leads || !ready {
+		t.Error("node 2 leads no more, with node 1, whose disk is full")
+	}
+	if c.list[2].Spared() {
+		t.Error("node 1 is a quorum of three")
+	}
+	term := c.list[2].Status().Term
+	if err := c.start(2, first, Voters(1, 2, 3)); err != nil {
+		t.Fatal(err)
+	}
+	c.pass(100)
+	if leads, _ := c.list[2].Leading(); !leads || c.list[2].Status().Term == term {
+		t.Error("node 2 does not lead with the vote of node 1, whose disk is full")
+	}
+}

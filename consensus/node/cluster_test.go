@@ -351,6 +351,42 @@ func TestALeaderWithAFullDiskHandsOver(t *testing.T) {
 	m.loose.Wait()
 }
 
+// TestALeaderWithAFullDiskIsNeeded: of two nodes the other one could write nothing either, and reads go on where they are.
+func TestALeaderWithAFullDiskIsNeeded(t *testing.T) {
+	m := &mesh{nodes: map[consensus.NodeID]*peer{}, cut: map[consensus.NodeID]bool{}}
+	peers := []*peer{m.start(t, 1, consensus.Voters(1, 2), 0), m.start(t, 2, consensus.Voters(1, 2), 0)}
+	until(t, "the newest format", func() bool { return m.leader(t).n.Status().Membership.Format == consensus.NewestFormat })
+	m.leader(t).sim.SetCapacity(1)
+	until(t, "a write that is refused", func() bool {
+		first := m.leader(t)
+		_ = first.propose(strings.Repeat("x", 20<<10))
+		s := first.n.Status()
+		return s.State == consensus.Leader && s.Durable < s.Last
+	})
+	first := m.leader(t)
+	term := first.n.Status().Term
+	for ticket := range uint64(30) {
+		first.n.Barrier(2, 100+ticket)
+		until(t, "a barrier's answer", func() bool {
+			first.mu.Lock()
+			defer first.mu.Unlock()
+			err, ok := first.answers[100+ticket]
+			if ok && err != nil {
+				t.Fatalf("barrier %d: %v", ticket, err)
+			}
+			return ok
+		})
+	}
+	if now := first.n.Status(); now.Term != term || now.State != consensus.Leader {
+		t.Errorf("%v in term %d, was leader in %d", now.State, now.Term, term)
+	}
+	for _, p := range peers {
+		p.sim.SetCapacity(0)
+		m.close(t, p)
+	}
+	m.loose.Wait()
+}
+
 // TestNoChainNoCluster: a log without a chain is none for a node of a cluster.
 func TestNoChainNoCluster(t *testing.T) {
 	sim := disk.NewSim(1)

@@ -309,6 +309,9 @@ func (n *Node) takeBack() {
 		return
 	}
 	n.waiting = true
+	if !n.core.Spared() {
+		return // nobody else could write, and reads go on here
+	}
 	peers := n.core.Status().Peers
 	slices.SortStableFunc(peers, func(a, b consensus.PeerStatus) int { return cmp.Compare(b.Match, a.Match) }) // a disk that is full as well is behind
 	for _, p := range peers {

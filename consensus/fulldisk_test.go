@@ -40,6 +40,9 @@ func (m *member) refuse() {
 		return
 	}
 	m.waits = true
+	if m.c.rng.IntN(2) == 0 {
+		m.r.HandOver()
+	}
 	for _, p := range m.r.Status().Peers {
 		if p.Active && m.c.rng.IntN(2) == 0 && m.r.Transfer(p.ID) == nil {
 			return

@@ -32,7 +32,7 @@ type progress struct {
 	waiting  bool   // probing: an answer is awaited until the next heartbeat
 
 	declined int // transfers to it that it did not take, up to maxDeclined
-	rest     int // ticks until it may be handed the lead for its priority again
+	rest     int // ticks until it may be handed the lead again
 
 	inflight inflight
 	snapshot Snapshot // restoring: the one that is offered, until it is there or gone

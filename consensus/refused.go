@@ -6,7 +6,7 @@ package consensus
 // they had never been proposed, and their indexes will be given again; that is so on the
 // leader of a cluster with no other member, then as now, who alone has seen them. Otherwise others may have
 // them, and they will be given out again by a later Ready: the caller waits until there
-// is room, and had better let another lead meanwhile, see Spared.
+// is room, and had better let another lead meanwhile, see HandOver.
 func (r *Replica) Refused() (dropped bool) {
 	l := r.log
 	must(r.install == nil && l.durable >= l.before, "a refused write while a snapshot is being installed")
@@ -28,11 +28,6 @@ func (r *Replica) Refused() (dropped bool) {
 	}
 	l.emitted, l.writes = l.durable, nil
 	return false
-}
-
-// Spared says whether this replica leads and a quorum answers without it: another one could commit what this one cannot.
-func (r *Replica) Spared() bool {
-	return r.role == Leader && r.answer(r.log.config(), 0) == nil
 }
 
 // alone says that nobody else was a member when any of what is not durable was appended, nor is now.

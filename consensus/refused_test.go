@@ -61,25 +61,27 @@ func TestAFullDiskOfALeaderThatLeaves(t *testing.T) {
 	}
 }
 
-// TestALeaderWithAFullDiskGoes: what its disk refuses the others have, and one of them is told to lead.
+// TestALeaderWithAFullDiskGoes: what its disk refuses the others have, and one of them is told to lead; if that one does not
+// take it, as it is fenced, the other one.
 func TestALeaderWithAFullDiskGoes(t *testing.T) {
 	c := newReplicas(t, Voters(1, 2, 3), map[NodeID]Formats{1: both, 2: both, 3: both})
 	leader := c.lead(1)
 	c.full[1] = true
+	c.list[2].Fence()
 	index, err := leader.Propose(FirstKind, 1, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	c.settle()
-	if err := leader.Transfer(2); err != nil {
-		t.Fatal(err)
+	for range 15 {
+		leader.HandOver()
+		c.pass(1)
 	}
-	c.pass(3)
-	if leads, ready := c.list[2].Leading(); !leads || !ready {
-		t.Error("node 2 does not lead")
+	if leads, ready := c.list[3].Leading(); !leads || !ready {
+		t.Error("node 3 does not lead")
 	}
-	if c.list[2].Committed() <= index || leader.Status().Durable >= index {
-		t.Errorf("%d are committed, the full disk has %d; the entry is %d", c.list[2].Committed(), leader.Status().Durable, index)
+	if c.list[3].Committed() <= index || leader.Status().Durable >= index {
+		t.Errorf("%d are committed, the full disk has %d; the entry is %d", c.list[3].Committed(), leader.Status().Durable, index)
 	}
 }
 
@@ -92,19 +94,15 @@ func TestAFullDiskVotes(t *testing.T) {
 	if _, err := leader.Propose(FirstKind, 1, nil); err != nil {
 		t.Fatal(err)
 	}
-	if c.settle(); !leader.Spared() {
-		t.Error("two of three do not answer")
-	}
-	if err := leader.Transfer(2); err != nil {
-		t.Fatal(err)
-	}
+	c.settle()
+	leader.HandOver()
 	c.pass(3)
 	c.down[3] = true
 	c.pass(50)
 	if leads, ready := c.list[2].Leading(); !leads || !ready {
 		t.Error("node 2 leads no more, with node 1, whose disk is full")
 	}
-	if c.list[2].Spared() {
+	if c.list[2].HandOver(); c.list[2].Status().Transferee != 0 {
 		t.Error("node 1 is a quorum of three")
 	}
 	term := c.list[2].Status().Term

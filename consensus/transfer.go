@@ -22,6 +22,25 @@ func (r *Replica) Transfer(to NodeID) error {
 	return nil
 }
 
+// HandOver transfers leadership to the voter whose log is longest, of those that answer and have not let a transfer pass lately:
+// another one's disk may be full as well. It is for a leader that can write nothing, and does nothing where no quorum
+// answers without this replica: nobody else could commit anything then, nor answer reads before it has.
+func (r *Replica) HandOver() {
+	if r.role != Leader || r.transferee != 0 || r.answer(r.log.config(), 0) != nil {
+		return
+	}
+	var best NodeID
+	for _, x := range r.log.config().Members {
+		p := r.peers[x.ID]
+		if p != nil && (x.Role == Voter || x.Role == Incoming) && r.counts(x.ID, p) && r.active(p) && p.rest == 0 && (best == 0 || p.match > r.peers[best].match) {
+			best = x.ID
+		}
+	}
+	if best != 0 {
+		_ = r.Transfer(best) // best is another voter, and nothing else is under way
+	}
+}
+
 // finishTransfer tells the target to stand once it has everything, durable: what this replica's own disk has says nothing
 // of that, and one that takes nothing more, as it is full, is a reason to go.
 func (r *Replica) finishTransfer() {
@@ -34,7 +53,7 @@ func (r *Replica) finishTransfer() {
 }
 
 // declined goes on leading, as the transfer did not come about. Whoever did not take the lead, for it is fenced, say, is not
-// handed it for its priority again soon: each time costs an election timeout in which nothing can be written.
+// handed it again soon but by Transfer: each time costs an election timeout in which nothing can be written.
 func (r *Replica) declined() {
 	if p := r.peers[r.transferee]; p != nil {
 		p.rest = r.cfg.ElectionTicks << (2*p.declined + 1)
@@ -43,8 +62,8 @@ func (r *Replica) declined() {
 	r.transferee, r.elapsed = 0, 0
 }
 
-// maxDeclined is how often the time in which nobody is handed the lead for its priority, since it did not take it, becomes
-// four times as long.
+// maxDeclined is how often the time in which somebody is not handed the lead, since it did not take it, becomes four times
+// as long.
 const maxDeclined = 4
 
 // better returns a voter of the highest priority that is up to date and answers, if this one

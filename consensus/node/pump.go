@@ -1,11 +1,9 @@
 package node
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"runtime"
-	"slices"
 	"time"
 
 	"github.com/lithair/lithair-go/consensus"
@@ -309,16 +307,7 @@ func (n *Node) takeBack() {
 		return
 	}
 	n.waiting = true
-	if !n.core.Spared() {
-		return // nobody else could write, and reads go on here
-	}
-	peers := n.core.Status().Peers
-	slices.SortStableFunc(peers, func(a, b consensus.PeerStatus) int { return cmp.Compare(b.Match, a.Match) }) // a disk that is full as well is behind
-	for _, p := range peers {
-		if p.Active && n.core.Transfer(p.ID) == nil {
-			return
-		}
-	}
+	n.core.HandOver()
 }
 
 // report gives committed entries to the sink.

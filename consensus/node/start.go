@@ -63,12 +63,25 @@ func Start(cfg Config) (*Node, error) {
 	n.teller = time.AfterFunc(time.Hour, n.tellLate)
 	n.teller.Stop()
 	if err := n.begin(); err != nil {
+		n.abandon(err)
 		if n.file != nil {
 			err = errors.Join(err, n.file.close())
 		}
 		return nil, err
 	}
 	return n, nil
+}
+
+// abandon ends what a start that failed has begun. The log stays open; what it still has to say goes to nobody.
+func (n *Node) abandon(cause error) {
+	n.mu.Lock()
+	n.awaitKept()
+	n.closed, n.ended, n.dead = true, true, cause
+	n.mu.Unlock()
+	n.teller.Stop()
+	close(n.stop)
+	n.ticking.Wait()
+	n.workers.Wait()
 }
 
 func (n *Node) begin() error {

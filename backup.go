@@ -21,7 +21,11 @@ func (a *App) Backup(ctx context.Context, w io.Writer) (sum backup.Summary, err 
 	a.copying.RLock()
 	defer a.copying.RUnlock()
 	err = a.engine.Export(ctx, func(x *engine.Export) error {
-		src := backup.Of(x, backup.Info{Name: a.cfg.Name, NodeID: a.identity.NodeID.String(), ClusterID: a.identity.ClusterID.String(), Release: version})
+		info := backup.Info{Name: a.cfg.Name, NodeID: a.identity.NodeID.String(), ClusterID: a.identity.ClusterID.String(), Release: version}
+		if a.cfg.Cluster != "" {
+			info.Cluster = clusterNumber(a.cfg.Cluster)
+		}
+		src := backup.Of(x, info)
 		src.Keys = a.keys
 		if src.Files, err = backup.DirFiles(a.cfg.FS, a.cfg.Dir, a.keys); err == nil {
 			sum, err = backup.Write(w, src)

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/lithair/lithair-go/backup"
 	"github.com/lithair/lithair-go/internal/crypt"
@@ -226,5 +227,47 @@ func TestACutOffRestoreIsFinishedAtTheStart(t *testing.T) {
 	}
 	if _, err := os.Stat(staging); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the staging folder is left: %v", err)
+	}
+}
+
+// TestARestoredClusterHasAnotherName: what was restored from a backup of a cluster does not begin under its name, where old members would be taken
+// for its own, and their word for newer than what it acknowledges; it does under another, and alone.
+func TestARestoredClusterHasAnotherName(t *testing.T) {
+	m := startCluster(t, 3, notes)
+	m.insist(m.follower(), `{"text":"kept"}`, "kept")
+	m.equal()
+	var b bytes.Buffer
+	if _, err := m.apps[m.leader()].Backup(t.Context(), &b); err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if _, err := backup.Restore(&b, backup.Options{Dir: dir}); err != nil {
+		t.Fatal(err)
+	}
+	begin := func(cfg Config) error {
+		t.Helper()
+		cfg.Dir = dir
+		a := newApp(t, cfg)
+		notes(a)
+		if err := a.Start(bounded(t)); err != nil {
+			return err
+		}
+		if got := call(t, a, "GET", "/api/notes", ""); !strings.Contains(got.body, "kept") {
+			t.Errorf("%d %s", got.StatusCode, got.body)
+		}
+		return stop(a)
+	}
+	same := Config{Cluster: m.cfgs[0].Cluster, NodeID: 1, PeerAddr: freeAddr(t), ClusterSecretFile: m.cfgs[0].ClusterSecretFile, ElectionTimeout: 200 * time.Millisecond}
+	if err := begin(same); err == nil || !strings.Contains(err.Error(), "under another -cluster name") {
+		t.Fatalf("under the old name: %v", err)
+	}
+	if err := begin(Config{}); err != nil {
+		t.Errorf("alone: %v", err)
+	}
+	same.Cluster = "other"
+	for range 2 {
+		if err := begin(same); err != nil {
+			t.Errorf("under another name: %v", err)
+		}
 	}
 }

@@ -63,6 +63,9 @@ const raftFile = "raft"
 
 // openCluster starts this node as a member; its log is open already.
 func (a *App) openCluster(cc *clusterConfig, log *eventlog.Log, sink engine.Sink) (engine.Order, error) {
+	if err := a.checkRestored(); err != nil {
+		return nil, err
+	}
 	tcp, err := a.openPeers(cc)
 	if err != nil {
 		return nil, err

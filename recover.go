@@ -3,6 +3,7 @@ package lithair
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"path"
 	"time"
 
@@ -13,6 +14,18 @@ import (
 	"github.com/lithair/lithair-go/internal/disk"
 	"github.com/lithair/lithair-go/jsonx"
 )
+
+// checkRestored refuses a directory that was restored from a backup of this very cluster and begins here: see backup.RestoredOf.
+func (a *App) checkRestored() error {
+	of, err := backup.RestoredOf(a.cfg.FS, a.cfg.Dir)
+	if err != nil || of != clusterNumber(a.cfg.Cluster) {
+		return err
+	}
+	if _, err := disk.ReadFile(a.cfg.FS, path.Join(a.cfg.Dir, raftFile)); !errors.Is(err, fs.ErrNotExist) {
+		return err // it has begun before there was this rule, or it is not known
+	}
+	return fmt.Errorf("cluster: what was restored comes from a cluster called %s, whose old members would take this node for one of theirs: start it under another -cluster name, without -peers and -join, and let the others join it with empty directories", a.cfg.Cluster)
+}
 
 // RecoverConfig says of which data directory a new cluster is made. Dir, Cluster, Address and Agree
 // are required.

@@ -39,12 +39,13 @@ var (
 	le         = binary.LittleEndian
 )
 
-// Info says where a backup comes from. Nothing depends on it.
+// Info says where a backup comes from. Nothing depends on it, but that a restore leaves Cluster behind, see [RestoredOf].
 type Info struct {
 	Name      string `json:"name,omitempty"`
 	NodeID    string `json:"node_id,omitempty"`
 	ClusterID string `json:"cluster_id,omitempty"`
 	Release   string `json:"release,omitempty"`
+	Cluster   uint64 `json:"cluster,omitempty"` // number that the name of the application's cluster stands for; 0: it stood alone
 }
 
 // header is the front of a file.

@@ -76,7 +76,27 @@ func takePlace(opt Options) (*place, error) {
 // topFiles are the files of a data directory that stand in no folder, and are no settings: who the node is, how far its log
 // went, and, of a member of a cluster, what it has promised. What is restored has promised nothing: with the
 // log of another time, a member would take back what it has acknowledged.
-var topFiles = []string{"node.json", "reached", "raft", "raft.lease", "raft.fenced"}
+var topFiles = []string{"node.json", "reached", "raft", "raft.lease", "raft.fenced", restoredFile}
+
+// restoredFile says of which cluster the restored log is.
+const restoredFile = "restored"
+
+// RestoredOf returns the number of the cluster that a restored directory's log comes from; 0 where it was not restored, or comes from none. Its
+// other members may still have what the restore took back: under their cluster's name they would take the directory for that of the
+// member it was, and it them, and what is acknowledged from now on would be lost.
+func RestoredOf(files disk.FS, dir string) (cluster uint64, err error) {
+	b, err := disk.ReadFile(files, path.Join(dir, restoredFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	if _, err := fmt.Sscanf(string(b), "%d\n", &cluster); err != nil {
+		return 0, fmt.Errorf("backup: %s in %s holds no number of a cluster: %.40q", restoredFile, dir, b)
+	}
+	return cluster, nil
+}
 
 // inPlace lists the files that a restore replaces, by their names below the directory.
 func (p *place) inPlace() (names []string, err error) {

@@ -2,8 +2,10 @@ package backup
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"math"
+	"path"
 	"strings"
 	"time"
 
@@ -83,6 +85,9 @@ func build(r io.Reader, files disk.FS, dir string, opt Options) (done Restored, 
 	w, err := read(r, opt.Keys, b)
 	if err == nil {
 		err = b.finish(w)
+	}
+	if err == nil && !opt.DryRun && w.sum.Info.Cluster != 0 {
+		err = disk.WriteFileAtomic(files, path.Join(dir, restoredFile), fmt.Appendf(nil, "%d\n", w.sum.Info.Cluster))
 	}
 	if err = errors.Join(err, b.close()); err != nil {
 		return done, err

@@ -126,7 +126,11 @@ func setupClusterChange(do string) func(fs *flag.FlagSet) func(*Console, Input) 
 			if err != nil {
 				return err
 			}
-			return c.cluster(f, "POST", body)
+			if err := c.cluster(f, "POST", body); err != nil || do != "remove" {
+				return err
+			}
+			fmt.Fprintf(c.Err, "Node %d is removed: stop it.\n", id)
+			return nil
 		}
 	}
 }

@@ -352,6 +352,42 @@ func TestADoubtOutlivesAConnection(t *testing.T) {
 	}
 }
 
+// TestAPausedLeaderKeepsNoRequest: a node that was handed a request, and answers nothing while another one leads, is not waited for until the client
+// gives up: what can be sent again goes to the new leader, and of the rest it is said that nobody knows.
+func TestAPausedLeaderKeepsNoRequest(t *testing.T) {
+	var paused atomic.Int64
+	release, entered := make(chan struct{}), make(chan struct{}, 10)
+	defer close(release)
+	m := startCluster(t, 3, func(a *App) {
+		a.Post("/slow", func(w *wire.Response, r *wire.Request) error {
+			if a.cfg.NodeID == paused.Load() {
+				entered <- struct{}{}
+				<-release
+			}
+			return w.Send(200, "text/plain", []byte("made"))
+		})
+	})
+	for _, c := range []struct {
+		status int
+		fields []string
+	}{{200, []string{"Idempotency-Key: again"}}, {503, nil}} {
+		lead := m.leader()
+		via, next := m.apps[(lead+1)%3], (lead+2)%3
+		paused.Store(int64(lead + 1))
+		answers := make(chan answer, 1)
+		go func() { answers <- call(t, via, "POST", "/slow", "", c.fields...) }()
+		select {
+		case <-entered:
+		case <-time.After(15 * time.Second):
+			t.Fatal("the leader is never asked")
+		}
+		m.leads(next)
+		if got := <-answers; got.StatusCode != c.status || c.status == 503 && (got.Header.Get(fieldOutcome) != "unknown" || !strings.Contains(got.body, "went away")) {
+			t.Errorf("%q: %d, outcome %q: %s", c.fields, got.StatusCode, got.Header.Get(fieldOutcome), got.body)
+		}
+	}
+}
+
 // TestFunctionsDoNotTravel: Update on a node that follows says who leads.
 func TestFunctionsDoNotTravel(t *testing.T) {
 	m := startCluster(t, 3, notes)

@@ -230,8 +230,13 @@ func (a *App) try(ctx context.Context, w *wire.Response, r *wire.Request, c *clu
 			return untouched, err
 		}
 	}
-	keyed := r.HasHeader("Idempotency-Key")
-	res, err := c.client.Do(ctx, q)
+	keyed := r.HasHeader("Idempotency-Key") || r.Method() == "GET" || r.Method() == "HEAD" // those change nothing
+	asked, cancel := context.WithCancel(ctx)
+	defer cancel()
+	heard := make(chan struct{})
+	go c.giveUp(heard, to, cancel)
+	res, err := c.client.Do(asked, q)
+	close(heard)
 	var failed *wire.ClientError
 	switch {
 	case errors.As(err, &failed) && failed.Stage == wire.StageRequest:
@@ -254,6 +259,29 @@ func (a *App) try(ctx context.Context, w *wire.Response, r *wire.Request, c *clu
 	}
 	return answered, a.relay(ctx, w, res)
 }
+
+// giveUp cancels what a node was asked, a while after another one is known to lead: a process that is paused, or behind a network that drops
+// everything, answers nothing and ends no connection, while one that lives says at once that it does not lead any more.
+func (c *cluster) giveUp(heard <-chan struct{}, to consensus.NodeID, cancel func()) {
+	for {
+		v, changed := c.node.View()
+		var late <-chan time.Time
+		if v.Leader != 0 && v.Leader != to {
+			late = time.After(supersededWait)
+		}
+		select {
+		case <-changed:
+		case <-late:
+			cancel()
+			return
+		case <-heard:
+			return
+		}
+	}
+}
+
+// supersededWait is how long the answer of a node is waited for that does not lead any more.
+const supersededWait = time.Second
 
 // originForm is a request's target as path and query (RFC 9112 §3.2.1).
 func originForm(r *wire.Request) string {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -98,5 +99,42 @@ func TestCloseDoesNotWaitForAPeerThatDoesNotRead(t *testing.T) {
 	go func() { ended <- a.Close() }()
 	if err := taken(t, ended); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestStrangersKeepNoPeerOut: connections that never come to the end of their handshake make place, the oldest first.
+func TestStrangersKeepNoPeerOut(t *testing.T) {
+	const most = 4
+	a, _, _ := newTCP(t, 1, nil)
+	b, got, _ := newTCP(t, 2, func(c *TCPConfig) { c.MaxStrangers, c.DialTimeout = most, time.Hour })
+	var first net.Conn
+	for range most {
+		c, err := net.Dial("tcp", b.cfg.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if first == nil {
+			first = c
+		}
+	}
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+		b.mu.Lock()
+		n := len(b.strangers)
+		b.mu.Unlock()
+		if n == most {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%d strangers", n)
+		}
+	}
+	know(a, b)
+	resend(t, a, got, consensus.Message{Kind: consensus.MsgAppend, From: 1, To: 2, Term: 1})
+	if err := first.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := first.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("the oldest stranger stays: %v", err)
 	}
 }

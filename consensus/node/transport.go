@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,7 +33,7 @@ type TCPConfig struct {
 
 	MaxFrameBytes int           // of one message; default 80 MiB
 	MaxQueueBytes int           // waiting for one peer or one group, beyond which messages are dropped; default 64 MiB
-	MaxStrangers  int           // connections in their handshake; default 64
+	MaxStrangers  int           // connections in their handshake; one more ends the oldest of them; default 64
 	MaxStreams    int           // named streams that others have opened, for each group; default 1024
 	DialTimeout   time.Duration // of a connection and its handshake; default 2 s
 	WriteTimeout  time.Duration // default 10 s
@@ -98,7 +99,7 @@ type TCP struct {
 	conns     map[place]*outgoing
 	incoming  map[net.Conn]bool
 	reading   map[*incoming]bool
-	strangers int
+	strangers []net.Conn // in their handshake, oldest first
 	ends      ends
 	closed    bool
 
@@ -468,12 +469,17 @@ func (t *TCP) accept() {
 			continue
 		}
 		t.mu.Lock()
-		if t.closed || t.strangers >= t.cfg.MaxStrangers {
+		if t.closed {
 			t.mu.Unlock()
-			_ = c.Close() // a stranger too many
+			_ = c.Close()
 			continue
 		}
-		t.strangers++
+		if len(t.strangers) >= t.cfg.MaxStrangers {
+			// Peers are quick; who is not may be somebody who keeps all places taken. Its goroutine ends, too.
+			_ = t.strangers[0].Close()
+			t.strangers = slices.Delete(t.strangers, 0, 1)
+		}
+		t.strangers = append(t.strangers, c)
 		t.incoming[c] = true
 		t.done.Add(1)
 		t.mu.Unlock()
@@ -510,7 +516,7 @@ func (t *TCP) serve(raw net.Conn) {
 		from, stream, version, err = t.welcome(c)
 	}
 	t.mu.Lock()
-	t.strangers--
+	t.strangers = slices.DeleteFunc(t.strangers, func(x net.Conn) bool { return x == raw })
 	t.mu.Unlock()
 	if err == nil {
 		err = c.SetDeadline(time.Time{})

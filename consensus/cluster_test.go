@@ -28,6 +28,7 @@ type cluster struct {
 
 	leaders   map[uint64]NodeID // by term
 	committed []Entry           // everything that was ever released, by index-1
+	since     []uint64          // in which term at the latest
 	proposed  uint64
 	reads     map[uint64]uint64 // id -> length of committed when it was asked
 	nextRead  uint64
@@ -516,7 +517,7 @@ func (c *cluster) release(m *member, list []Entry) {
 			c.fail("%d releases %d, which it has not made durable (%d)", m.id, e.Index, m.durableLast())
 		}
 		if n := uint64(len(c.committed)); e.Index == n+1 {
-			c.committed = append(c.committed, e)
+			c.committed, c.since = append(c.committed, e), append(c.since, m.r.term)
 			c.follows(e)
 		} else if e.Index > n {
 			c.fail("%d releases %d while %d are known", m.id, e.Index, n)
@@ -565,10 +566,14 @@ func (c *cluster) check(m *member) {
 	}
 }
 
-// complete is leader completeness: all that was committed is in a new leader's log.
+// complete is leader completeness: all that was committed in earlier terms is in a new leader's log. A late vote may elect
+// one of a term that is over.
 func (c *cluster) complete(m *member) {
 	for i := range c.committed {
 		e := &c.committed[i]
+		if c.since[i] >= m.r.term {
+			break // so were those that follow
+		}
 		if t, ok := m.r.Term(e.Index); ok && t != e.Term || !ok && e.Index > m.before.Index {
 			c.fail("leader completeness: %d leads term %d and has term %d (%v) at %d, committed was term %d", m.id, m.r.term, t, ok, e.Index, e.Term)
 		}

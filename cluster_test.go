@@ -213,6 +213,17 @@ func notes(a *App) { Model[note](a, "/api/notes") }
 func TestAnyNodeTakesAnyRequest(t *testing.T) {
 	m := startCluster(t, 3, notes)
 	lead := m.leader()
+	ids := map[any]bool{}
+	for _, a := range m.apps {
+		var info map[string]any
+		if err := jsonx.Unmarshal([]byte(call(t, a, "GET", "/info", "").body), &info); err != nil {
+			t.Fatal(err)
+		}
+		ids[info["cluster_id"]] = true
+	}
+	if len(ids) != 1 || ids[nil] {
+		t.Errorf("ids of one cluster: %v", ids)
+	}
 	for i, a := range m.apps {
 		var got answer
 		m.await("a write through a node, and one leader meanwhile", func() bool {

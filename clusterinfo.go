@@ -152,6 +152,7 @@ type memberView struct {
 func (a *App) clusterInfo(c *cluster, info map[string]any) {
 	s := c.node.Status()
 	info["cluster"], info["node"] = a.cfg.Cluster, uint64(s.ID)
+	info["cluster_id"] = fmt.Sprintf("%016x", clusterNumber(a.cfg.Cluster)) // that of node.json is this directory's alone
 	info["role"], info["term"], info["leader_id"] = s.State.String(), s.Term, uint64(s.Lead)
 	info["format"] = s.Membership.ActiveFormat()
 	info["log_commit"], info["log_applied"] = s.Commit, a.engine.Stats().Applied

@@ -237,7 +237,7 @@ func TestAnyNodeTakesAnyRequest(t *testing.T) {
 		if read := call(t, a, "GET", got.Header.Get("Location")+"?level=none", ""); read.StatusCode != 200 || read.Header.Get("Lithair-Level") != "none" {
 			t.Errorf("node %d does not have what was written through it: %d %s", i+1, read.StatusCode, read.body)
 		}
-		for _, level := range []string{"", "?level=weak", "?level=linearizable", "?level=strong", "?min_index=" + got.Header.Get("Lithair-Index"), "?level=none&freshness=20s"} {
+		for _, level := range []string{"", "?level=weak", "?level=linearizable", "?level=strong", "?min_index=" + got.Header.Get("Lithair-Index"), "?level=none&freshness=20s", "?freshness=20s&freshness_strict"} {
 			for j, b := range m.apps {
 				if read := call(t, b, "GET", "/api/notes"+level, ""); read.StatusCode != 200 || !strings.Contains(read.body, fmt.Sprintf("of node %d", i+1)) {
 					t.Errorf("node %d%s: %d %s", j+1, level, read.StatusCode, read.body)
@@ -574,12 +574,16 @@ func TestRemovedNodesSaySo(t *testing.T) {
 	m.insist(4, `{"text":"before"}`, "before")
 	for _, out := range []int{4, m.leader(), m.follower()} {
 		gone := m.apps[out]
+		follower := dialLive(t, gone)
 		m.await("node "+strconv.Itoa(out+1)+" is removed", func() bool {
 			via := m.apps[slices.IndexFunc(m.apps, func(a *App) bool { return a != nil && a != gone })]
 			_, err := via.change(t.Context(), via.cluster.Load(), memberChange{Do: "remove", ID: uint64(out + 1)})
 			return err == nil || strings.Contains(err.Error(), "is not a member") // made, and the answer lost
 		})
 		m.await("it knows", func() bool { return gone.cluster.Load().removed.Load() })
+		if _, _, err := follower.c.Read(bounded(t)); !strings.Contains(fmt.Sprint(err), "answers nothing any more") {
+			t.Errorf("a live connection there: %v", err)
+		}
 		for _, ask := range [][3]string{{"GET", "/api/notes"}, {"GET", "/api/notes?level=none"}, {"POST", "/api/notes", `{"text":"after"}`}} {
 			if got := call(t, gone, ask[0], ask[1], ask[2]); got.StatusCode != 503 || !strings.Contains(got.body, "removed from its cluster") || got.Header.Get(fieldOutcome) != "none" {
 				t.Errorf("%s %s: %d %s", ask[0], ask[1], got.StatusCode, got.body)
@@ -672,6 +676,22 @@ func TestNodesSpeakTLS(t *testing.T) {
 	if n := len(m.apps[0].cluster.Load().node.Status().Membership.Members); n != 3 {
 		t.Errorf("the cluster has %d members", n)
 	}
+	trusted := filepath.Join(ours.dir, "ca.pem")
+	both, err := os.ReadFile(trusted)
+	more, other := os.ReadFile(filepath.Join(theirs.dir, "ca.pem"))
+	if err = errors.Join(err, other); err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range [][]byte{[]byte("no certificate"), append(both, more...)} { // the first changes nothing
+		if err := os.WriteFile(trusted, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		m.insist(0, `{"text":"more"}`, "more")
+	}
+	m.await("the other authority is taken as well, while nodes run", func() bool {
+		_, in := m.apps[0].cluster.Load().node.Status().Membership.Find(5)
+		return in
+	})
 }
 
 // TestClusterSettings: what cannot be is refused, with the setting's name.

@@ -3,8 +3,6 @@ package lithair
 import (
 	"bytes"
 	"crypto/sha256"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -17,7 +15,6 @@ import (
 
 	"github.com/lithair/lithair-go/consensus"
 	"github.com/lithair/lithair-go/consensus/node"
-	"github.com/lithair/lithair-go/wire"
 )
 
 // clusterConfig is what the settings of a cluster say, read.
@@ -154,7 +151,7 @@ func (a *App) openPeers(cc *clusterConfig) (*node.TCP, error) {
 	cfg := node.TCPConfig{ID: cc.id, Cluster: clusterNumber(a.cfg.Cluster), Insecure: a.cfg.ClusterInsecure, Logger: a.log, RetryAfter: min(100*time.Millisecond, a.cfg.ElectionTimeout/10)}
 	var err error
 	if cfg.Secret, err = a.cfg.secret(); err == nil {
-		cfg.TLS, err = a.peerTLS()
+		cfg.TLS, cfg.Trust, err = a.peerTLS()
 	}
 	if err != nil {
 		return nil, &startError{err: err, kind: startConfig}
@@ -183,30 +180,4 @@ func readSecret(name string) ([]byte, error) {
 		return nil, fmt.Errorf("cluster-secret-file: %s holds %d bytes; a secret has %d to %d", name, len(b), minSecretBytes, maxSecretBytes)
 	}
 	return b, nil
-}
-
-// peerTLS is TLS between nodes: both sides show a certificate of the cluster's authorities.
-func (a *App) peerTLS() (*tls.Config, error) {
-	if a.cfg.PeerTLSCert == "" {
-		return nil, nil
-	}
-	certs, err := wire.LoadCertificates(wire.CertificatesConfig{Pairs: []wire.KeyPair{{CertFile: a.cfg.PeerTLSCert, KeyFile: a.cfg.PeerTLSKey}}, Logger: a.log})
-	if err != nil {
-		return nil, fmt.Errorf("peer-tls-cert, peer-tls-key: %w", err)
-	}
-	pem, err := os.ReadFile(a.cfg.PeerTLSCA)
-	if err != nil {
-		return nil, fmt.Errorf("peer-tls-ca: %w", err)
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("peer-tls-ca: %s holds no certificate", a.cfg.PeerTLSCA)
-	}
-	return &tls.Config{
-		MinVersion: tls.VersionTLS13, RootCAs: pool, ClientCAs: pool, ClientAuth: tls.RequireAndVerifyClientCert,
-		GetCertificate: certs.GetCertificate,
-		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-			return certs.GetCertificate(&tls.ClientHelloInfo{})
-		},
-	}, nil
 }

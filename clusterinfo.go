@@ -168,11 +168,8 @@ func (a *App) clusterInfo(c *cluster, info map[string]any) {
 
 // checkCluster says whether this node has a leader to ask, and is not far behind it.
 func (a *App) checkCluster(c *cluster) error {
-	if err := errors.Join(c.node.Fenced(), c.node.Err()); err != nil {
+	if err := errors.Join(c.refuses(), c.node.Err()); err != nil {
 		return err
-	}
-	if c.removed.Load() {
-		return errRemoved
 	}
 	v, _ := c.node.View()
 	if v.Leader == 0 {
@@ -190,6 +187,17 @@ func (a *App) checkCluster(c *cluster) error {
 
 // errRemoved is what a node says that has been removed.
 var errRemoved = errors.New("this node has been removed from its cluster; stop it, or start it with an empty directory to have it join as a new one")
+
+// refuses returns why this node answers nothing; nil: it does.
+func (c *cluster) refuses() error {
+	if err := c.node.Fenced(); err != nil {
+		return err
+	}
+	if c.removed.Load() {
+		return errRemoved
+	}
+	return nil
+}
 
 // noteMembers takes in whom the leader has for members. Who is removed hears nothing more of Raft, so it may find that out in this way alone.
 func (c *cluster) noteMembers(members []uint64, log *slog.Logger) {

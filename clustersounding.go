@@ -50,6 +50,9 @@ func (a *App) sound(ctx context.Context, c *cluster) {
 		}
 		a.peerStats(c)
 		a.soundAll(ctx, c)
+		if c.refuses() != nil {
+			a.endLive("this node answers nothing any more")
+		}
 		drift, known := c.soundings.judge()
 		off := known && drift.Abs() > maxDrift
 		if off && !wrong {

@@ -45,11 +45,8 @@ func goesToLeader(r *wire.Request) bool {
 // enter sees to it that a request is answered where it can be; here says that this node
 // does. Otherwise it has been answered, or err is what to answer.
 func (a *App) enter(w *wire.Response, r *wire.Request, c *cluster) (here bool, err error) {
-	if err := c.node.Fenced(); err != nil && !isOperation(r.RawPath()) {
-		return false, &wire.Error{Status: 503, Code: rest.CodeUnavailable.Code, Title: rest.CodeUnavailable.Title, Detail: err.Error(), Header: [][2]string{{fieldOutcome, "none"}}}
-	}
-	if c.removed.Load() && !isOperation(r.RawPath()) {
-		return false, notMade(errRemoved.Error())
+	if err := c.refuses(); err != nil && !isOperation(r.RawPath()) {
+		return false, notMade(err.Error())
 	}
 	if here, err = a.leads(w, r, c); here || err != nil {
 		err = errors.Join(err, c.stamp(w))

@@ -121,6 +121,13 @@ func (a *App) AuthenticateToken(fn func(token string) (Principal, error)) {
 	a.guard.authenticateToken = fn
 }
 
+// endLive ends all live connections: what their clients have would stand still. They come again, to another node, or are refused.
+func (a *App) endLive(why string) {
+	for _, c := range a.live.Conns() {
+		a.live.Kick(c.ID, why)
+	}
+}
+
 // liveSpread is the time over which live connections are sent away when the application stops.
 func (a *App) liveSpread() time.Duration { return min(a.cfg.ShutdownTimeout/4, 2*time.Second) }
 

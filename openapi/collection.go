@@ -15,6 +15,7 @@ var (
 	consistency = []object{
 		param("level", "query", object{{"type", "string"}, {"enum", []string{"none", "weak", "linearizable", "strong"}}}, "How sure the answer is to be of the newest state"),
 		param("freshness", "query", object{{"type", "string"}}, "How old the state may be, such as 1s"),
+		param("freshness_strict", "query", object{{"type", "boolean"}}, "Changes nothing: freshness is always how old the state is"),
 		param("min_index", "query", object{{"type", "integer"}}, "Wait for this Lithair-Index"),
 		param("at", "query", object{{"type", "string"}}, "The state at this Lithair-Index, or at this time (RFC 3339)"),
 	}

@@ -30,7 +30,7 @@
 // wait for it (412 when it does not come in time), level= is none, weak (default),
 // linearizable or strong: on a node of a cluster that follows, all but none ask the leader.
 // freshness=1s refuses a state that may be older (503); it and min_index read at none where
-// no level is named. Lithair-Level tells the level a read had, Lithair-Age how old the
+// no level is named; freshness_strict=true asks for what freshness always means here. Lithair-Level tells the level a read had, Lithair-Age how old the
 // state may be.
 //
 // # The past

@@ -86,12 +86,15 @@ func (c *collection) root(w *wire.Response, r *wire.Request) (*state.Root, error
 		if c.t.Model().MemoryOnly {
 			return nil, &query.Error{Field: "at", Problem: "has no meaning for " + c.t.Name() + ", which is kept in memory only: it has no past"}
 		}
-		for _, other := range []string{"level", "freshness", "min_index"} {
+		for _, other := range []string{"level", "freshness", "freshness_strict", "min_index"} {
 			if q.Has(other) {
 				return nil, &query.Error{Field: other, Problem: "has no meaning together with at: the past does not change"}
 			}
 		}
 		return c.at(r.Context(), q.Get("at"))
+	}
+	if err := strict(&q); err != nil {
+		return nil, err
 	}
 	asked := ""
 	if q.Has("level") {
@@ -132,6 +135,19 @@ func (c *collection) level(w *wire.Response, r *wire.Request, asked string) (*st
 		return nil, err
 	}
 	return root, w.SetHeader("Lithair-Level", level.String())
+}
+
+// strict checks freshness_strict, by which others ask for what freshness always means here: how old the state is, and not only
+// for how long nothing was heard.
+func strict(q *wire.Query) error {
+	switch v := q.Get("freshness_strict"); {
+	case !q.Has("freshness_strict"):
+	case !q.Has("freshness"):
+		return &query.Error{Field: "freshness_strict", Problem: "has a meaning together with freshness alone"}
+	case v != "" && v != "true" && v != "false":
+		return &query.Error{Field: "freshness_strict", Problem: "is true or false"}
+	}
+	return nil
 }
 
 // fresh refuses a state that may be older than asked for.

@@ -264,6 +264,9 @@ func TestBadInput(t *testing.T) {
 		{"GET", "/api/articles?views=x", "", "LTH1004", 400, "whole number", nil},
 		{"GET", "/api/articles/count?titel=x", "", "LTH1004", 400, "title", nil},
 		{"GET", path + "?level=most", "", "LTH1004", 400, "level", nil},
+		{"GET", path + "?freshness_strict", "", "LTH1004", 400, "together with freshness alone", nil},
+		{"GET", path + "?freshness=1s&freshness_strict=yes", "", "LTH1004", 400, "is true or false", nil},
+		{"GET", path + "?at=1&freshness_strict", "", "LTH1004", 400, "together with at", nil},
 		{"GET", path + "?min_index=99999999", "", "LTH1018", 412, "in time", nil},
 		{"POST", "/api/articles", `{"slug":"x","title":"x"}`, "LTH1005", 400, "Idempotency-Key", []string{"Idempotency-Key", "a b"}},
 	} {

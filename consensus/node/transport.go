@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -27,6 +28,8 @@ type TCPConfig struct {
 	Secret []byte
 	// TLS, if set, is used on both sides; its certificates say what is asked of whom.
 	TLS *tls.Config
+	// Trust returns the authorities of both sides in place of those in TLS, anew for each connection; nil: those in TLS.
+	Trust func() *x509.CertPool
 	// Insecure allows peers off loopback without Secret and TLS, both of which they need
 	// otherwise: the secret says who may speak, TLS that nobody else does on the way.
 	Insecure bool
@@ -370,7 +373,7 @@ func (t *TCP) dial(ctx context.Context, address string, id consensus.NodeID, str
 	if err = c.SetDeadline(deadline); err == nil {
 		goesOn := context.AfterFunc(ctx, func() { _ = raw.Close() }) // whoever closes the transport does not wait for an answer
 		if t.cfg.TLS != nil {
-			cfg := t.cfg.TLS.Clone()
+			cfg := t.tls()
 			if cfg.ServerName == "" {
 				cfg.ServerName, _, _ = net.SplitHostPort(address)
 			}
@@ -391,6 +394,16 @@ func (t *TCP) dial(ctx context.Context, address string, id consensus.NodeID, str
 		return nil, 0, errors.Join(err, c.Close())
 	}
 	return c, version, nil
+}
+
+// tls is TLS for one connection.
+func (t *TCP) tls() *tls.Config {
+	cfg := t.cfg.TLS.Clone()
+	if t.cfg.Trust != nil {
+		cfg.RootCAs = t.cfg.Trust()
+		cfg.ClientCAs = cfg.RootCAs
+	}
+	return cfg
 }
 
 // write sends what waits, all at once. An end of the connection is noticed at once.
@@ -506,7 +519,7 @@ func (t *TCP) serve(raw net.Conn) {
 	c := raw
 	err := c.SetDeadline(time.Now().Add(t.cfg.DialTimeout))
 	if err == nil && t.cfg.TLS != nil {
-		s := tls.Server(c, t.cfg.TLS)
+		s := tls.Server(c, t.tls())
 		err, c = s.HandshakeContext(t.ctx), s
 	}
 	var from consensus.NodeID

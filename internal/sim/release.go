@@ -85,7 +85,9 @@ func (p *part) unfed(err error) bool {
 		m.s.stats["older release not fed"]++
 		m.s.world.after(m.s.world.about(m.s.mood.down), func() {
 			m.waits = false
-			m.install(consensus.NewestFormat)
+			if m.newest == older { // else somebody has meanwhile
+				m.install(consensus.NewestFormat)
+			}
 		})
 	}
 	return true

@@ -151,7 +151,7 @@ func (r *Replica) refused(p *progress, m Message, stale bool) {
 	if stale && (m.Index <= p.match || p.state == replicating) {
 		return // crossed with later answers
 	}
-	if p.state == restoring {
+	if p.state == restoring || m.Seq <= p.reset {
 		return
 	}
 	hint, _ := r.log.lastOfTerm(m.Hint, m.HintTerm)
@@ -159,11 +159,15 @@ func (r *Replica) refused(p *progress, m Message, stale bool) {
 		p.match = hint // it lost what it had: it must get it again
 	}
 	p.probe(min(hint, m.Index) + 1)
+	p.again(r.seq, r.cfg.MaxInflight)
 }
 
 func (r *Replica) agreed(id NodeID, p *progress, m Message) {
 	p.match = max(p.match, m.Match)
 	p.inflight.freeTo(m.Match)
+	if p.window > 0 {
+		p.wider(r.cfg.MaxInflight)
+	}
 	switch p.state {
 	case probing:
 		p.replicate(m.Index + 1)
@@ -173,9 +177,10 @@ func (r *Replica) agreed(id NodeID, p *progress, m Message) {
 		}
 	case replicating:
 		p.next = max(p.next, p.match+1)
-		if m.Seq >= p.lastSeq && m.Index+1 < p.next {
+		if m.Seq >= p.lastSeq && m.Seq > p.reset && m.Index+1 < p.next {
 			p.replicate(m.Index + 1) // what was sent in between did not arrive
 			p.inflight.clear()
+			p.again(r.seq, r.cfg.MaxInflight)
 		}
 	}
 	r.advanceCommit()

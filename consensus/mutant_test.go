@@ -60,7 +60,7 @@ var mutants = []struct{ name, file, old, new string }{
 	{"messages of an earlier term are taken", "raft.go", "if m.Term < r.term && m.Kind != MsgReadIndex {", "if m.Term < r.term && m.Kind != MsgReadIndex && m.Kind != MsgAppendResp && m.Kind != MsgVoteResp {"},
 	{"a leader that hears nobody stays", "leader.go", "	if r.quorum(r.log.config()) != nil {", "	if r.quorum(r.log.config()) != nil && r.term == 0 {"},
 	{"what is under way is never freed", "progress.go", "	for n < len(f.list) && f.list[n].last <= index {", "	for n < len(f.list) && f.list[n].last+1<<40 <= index {"},
-	{"a lost message is never sent again", "leader.go", "if m.Seq >= p.lastSeq && m.Index+1 < p.next {", "if m.Seq >= p.lastSeq && m.Index+1 < p.match {"},
+	{"a lost message is never sent again", "leader.go", "if m.Seq >= p.lastSeq && m.Seq > p.reset && m.Index+1 < p.next {", "if m.Seq >= p.lastSeq && m.Seq > p.reset && m.Index+1 < p.match {"},
 	{"one write that is durable stands for all that were given out", "ready.go", "	r.log.persisted(number)\n", "	r.log.persisted(r.number)\n"},
 	{"a lease through a transfer", "read.go", "r.transferee != 0 || r.gaveAway || r.log.commit", "r.log.commit"},
 	{"a lease before anybody has answered", "read.go", "min(r.log.config().agreed(r.pledged), r.seq), r.seq, true", "r.seq, r.seq, true"},

@@ -25,6 +25,7 @@ type progress struct {
 	quiet    int    // ticks since it was heard of
 	lastSeq  uint64 // of the newest message with entries sent to it
 	seq      uint64 // highest one it has answered
+	reset    uint64 // newest message sent before sending began anew at an earlier place: who has heard of none behind it says nothing new
 	newest   uint64 // format that it reads, 0: it has not said so yet; promised: to read
 	promised uint64
 	pledge   uint64 // for how long it said then that it votes for nobody else
@@ -35,6 +36,7 @@ type progress struct {
 	rest     int // ticks until it may be handed the lead again
 
 	inflight inflight
+	window   int      // of messages, where fewer than Config.MaxInflight may be under way: what follows a gap may be out of order again
 	snapshot Snapshot // restoring: the one that is offered, until it is there or gone
 
 	// A learner has caught up when a round of replication, up to what was the log's end at
@@ -47,6 +49,23 @@ func (p *progress) probe(next uint64) {
 	p.state, p.next, p.waiting = probing, max(next, p.match+1), false
 	p.inflight.clear()
 	p.snapshot = Snapshot{}
+}
+
+// again notes that sending begins anew: the newest message has number seq, and of most messages may be under way. Fewer may now.
+// Else each message that overtakes another could have all of a window sent again.
+func (p *progress) again(seq uint64, most int) {
+	p.reset = seq
+	if p.window == 0 {
+		p.window = most
+	}
+	p.window = max(1, p.window/4)
+}
+
+// wider lets one more message be under way, as one has arrived in its place.
+func (p *progress) wider(most int) {
+	if p.window++; p.window >= most {
+		p.window = 0
+	}
 }
 
 func (p *progress) replicate(next uint64) {

@@ -51,7 +51,11 @@ func (r *Replica) maySend(id NodeID, p *progress) bool {
 	case probing:
 		return !p.waiting
 	case replicating:
-		return p.next <= r.log.last && len(p.inflight.list) < r.cfg.MaxInflight && p.inflight.bytes < r.cfg.MaxInflightBytes
+		most := r.cfg.MaxInflight
+		if p.window > 0 {
+			most = p.window
+		}
+		return p.next <= r.log.last && len(p.inflight.list) < most && p.inflight.bytes < r.cfg.MaxInflightBytes
 	}
 	return false
 }

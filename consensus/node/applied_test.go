@@ -29,7 +29,7 @@ func TestAFollowerWaitsForItsState(t *testing.T) {
 	sink := &slowApplier{recorder: newRecorder()}
 	n, err := node.Start(node.Config{
 		Log: openSim(t, sim), Sink: sink, FS: sim, Dir: "raft", File: "node", Transport: sent, Manual: true, Logger: quiet(),
-		Raft:  consensus.Config{MaxUnappliedBytes: 10 << 10},
+		Raft:  consensus.Config{MaxUnappliedBytes: 10 << 10, MaxMessageBytes: 4 << 10}, // as much again may go beyond it
 		First: node.Identity{Cluster: 42, ID: 1, Membership: consensus.Voters(1, 2, 3)},
 	})
 	if err != nil {

@@ -39,12 +39,18 @@ type members struct {
 	set  func(*App)
 }
 
+// Ports are tried in turn from one at random on, so that nobody is given the same one twice.
+var (
+	firstPort  = mathrand.Uint32N(20000)
+	portsTried atomic.Uint32
+)
+
 // freeAddr finds an address that nobody listens on, below the ports that systems give out by
 // themselves: there, somebody's connection would take it soon.
 func freeAddr(t *testing.T) string {
 	t.Helper()
 	for range 100 {
-		l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", 10000+mathrand.IntN(20000)))
+		l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", 10000+(firstPort+portsTried.Add(1))%20000))
 		if err == nil {
 			defer l.Close()
 			return l.Addr().String()

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -54,12 +55,18 @@ func StartCluster(t testing.TB, n int, create Make, o Options) *Cluster {
 	return c
 }
 
+// Ports are tried in turn from one at random on, so that nobody is given the same one twice.
+var (
+	firstPort  = rand.Uint32N(20000)
+	portsTried atomic.Uint32
+)
+
 // freeAddr finds a port below those that systems give out by themselves: there, somebody's
 // connection would take it soon.
 func freeAddr(t testing.TB) string {
 	t.Helper()
 	for range 100 {
-		l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", 10000+rand.IntN(20000)))
+		l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", 10000+(firstPort+portsTried.Add(1))%20000))
 		if err != nil {
 			continue
 		}

@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -175,11 +176,17 @@ func startCluster(t *testing.T) (nodes [3]*server) {
 	return nodes
 }
 
+// Ports are tried in turn from one at random on, so that nobody is given the same one twice.
+var (
+	firstPort  = rand.Uint32N(20000)
+	portsTried atomic.Uint32
+)
+
 // freeAddr finds an address that nobody listens on, below the ports that systems give out by themselves.
 func freeAddr(t *testing.T) string {
 	t.Helper()
 	for {
-		l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", 10000+rand.IntN(20000)))
+		l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", 10000+(firstPort+portsTried.Add(1))%20000))
 		if err != nil {
 			continue
 		}

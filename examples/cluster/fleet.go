@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/lithair/lithair-go/jsonx"
@@ -64,13 +65,19 @@ func newFleet(ctx context.Context, dir string, n int) (*fleet, error) {
 	return f, nil
 }
 
+// Ports are tried in turn from one at random on, so that nobody is given the same one twice.
+var (
+	firstPort  = rand.Uint32N(20000)
+	portsTried atomic.Uint32
+)
+
 // freeAddr finds an address that nobody listens on, below the ports that systems give out by
 // themselves: there, somebody's connection could take it while its node is down.
 func freeAddr() (string, error) {
 	var l net.Listener
 	var err error
 	for range 100 {
-		if l, err = net.Listen("tcp", fmt.Sprint("127.0.0.1:", 10000+rand.IntN(20000))); err == nil {
+		if l, err = net.Listen("tcp", fmt.Sprint("127.0.0.1:", 10000+(firstPort+portsTried.Add(1))%20000)); err == nil {
 			return l.Addr().String(), l.Close()
 		}
 	}

@@ -68,12 +68,18 @@ func (n *Node) Running() bool { return n.cmd != nil }
 // Pid is the number of the process, and starts how often it was started; 0 where it does not run. It may be called at any time.
 func (n *Node) Pid() (pid int, starts int64) { return int(n.pid.Load()), n.starts.Load() }
 
+// Ports are tried in turn from one at random on, so that nobody is given the same one twice.
+var (
+	firstPort  = rand.Uint32N(20000)
+	portsTried atomic.Uint32
+)
+
 // FreeAddr finds an address that nobody listens on, below the ports that systems give out by
 // themselves: there, somebody's connection could take it while its node is down.
 func FreeAddr(t T) string {
 	t.Helper()
 	for range 100 {
-		l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", 10000+rand.IntN(20000)))
+		l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", 10000+(firstPort+portsTried.Add(1))%20000))
 		if err == nil {
 			defer l.Close()
 			return l.Addr().String()

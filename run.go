@@ -216,6 +216,7 @@ func (a *App) run(addr string, args, environ []string, out io.Writer) int {
 	for _, kv := range environ {
 		if file, ok := strings.CutPrefix(kv, devpage.Variable+"="); ok {
 			a.cfg.wrong = file
+			a.engine.AllowRenames()
 		}
 	}
 	a.log = a.cfg.logger(os.Stderr)

@@ -59,6 +59,7 @@ type Engine struct {
 	barriers map[uint64]*barrier
 	tickets  uint64 // from a number drawn at the start: none comes again, over restarts neither
 	started  bool
+	renames  bool // AllowRenames was called
 	closing  bool
 	member   bool // of a cluster where others may lead
 	closed   bool // Close was called: it closes the order, once
@@ -200,6 +201,10 @@ func (e *Engine) Start(ctx context.Context) error {
 	if err == nil && e.order != nil {
 		if err = checkReviewed(e.tables, ex.Root()); err == nil {
 			err = e.CheckGone(ex.Root(), e.tellGone)
+		}
+		if _, renamed := errors.AsType[*model.RenameError](err); renamed && e.renames {
+			e.log.Warn("a field may have a new name, whose values nobody sees any more: accepted in development, refused elsewhere", "error", err)
+			err = nil
 		}
 		if err != nil {
 			err = errors.Join(err, e.order.Close())

@@ -136,6 +136,10 @@ func (e *Engine) CheckGone(r *state.Root, say func(model, field string, records 
 	return nil
 }
 
+// AllowRenames has Start log, and not refuse, a field that may have a new name: where programs change all the time, as under lithair dev. It
+// comes before Start.
+func (e *Engine) AllowRenames() { e.renames = true }
+
 // tellGone logs what the program does not serve of what there is.
 func (e *Engine) tellGone(model, field string, records int) {
 	if field == "" {

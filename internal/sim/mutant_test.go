@@ -166,13 +166,13 @@ func planted() (list []bug) {
 	return list
 }
 
-// TestMutants takes some seconds for each: by default a few of them, all with LITHAIR_LONG=1.
+// TestMutants takes some seconds for each: by default one of them, all with LITHAIR_LONG=1.
 // MUTANT=text plants those whose name holds it.
 func TestMutants(t *testing.T) {
 	if testing.Short() {
 		t.Skip("compiles the module with other texts")
 	}
-	every, only := 40, os.Getenv("MUTANT")
+	every, only := 80, os.Getenv("MUTANT")
 	if os.Getenv("LITHAIR_LONG") != "" || only != "" {
 		every = 1
 	}

@@ -158,8 +158,8 @@ func (r *Replica) refused(p *progress, m Message, stale bool) {
 	if m.Index <= p.match && hint < p.match {
 		p.match = hint // it lost what it had: it must get it again
 	}
-	p.probe(min(hint, m.Index) + 1)
 	p.again(r.seq, r.cfg.MaxInflight)
+	p.probe(min(hint, m.Index) + 1)
 }
 
 func (r *Replica) agreed(id NodeID, p *progress, m Message) {
@@ -178,9 +178,9 @@ func (r *Replica) agreed(id NodeID, p *progress, m Message) {
 	case replicating:
 		p.next = max(p.next, p.match+1)
 		if m.Seq >= p.lastSeq && m.Seq > p.reset && m.Index+1 < p.next {
-			p.replicate(m.Index + 1) // what was sent in between did not arrive
+			p.again(r.seq, r.cfg.MaxInflight) // what was sent in between did not arrive
+			p.replicate(m.Index + 1)
 			p.inflight.clear()
-			p.again(r.seq, r.cfg.MaxInflight)
 		}
 	}
 	r.advanceCommit()

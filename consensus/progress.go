@@ -51,10 +51,13 @@ func (p *progress) probe(next uint64) {
 	p.snapshot = Snapshot{}
 }
 
-// again notes that sending begins anew: the newest message has number seq, and of most messages may be under way. Fewer may now.
-// Else each message that overtakes another could have all of a window sent again.
+// again notes that sending is about to begin anew: the newest message has number seq, and of most messages may be under way. Where they
+// follow each other fewer may now; else each that overtakes another could have all of a window sent again.
 func (p *progress) again(seq uint64, most int) {
 	p.reset = seq
+	if p.state != replicating {
+		return
+	}
 	if p.window == 0 {
 		p.window = most
 	}

@@ -342,7 +342,7 @@ func (f *Fleet) Equal() Info {
 			}
 			n, ok := f.Ask(i)
 			switch {
-			case !ok:
+			case !ok || n.Hash == "": // it does not answer, or is starting
 				return false
 			case first.Hash == "":
 				first = n

@@ -58,12 +58,9 @@ func reset(l *eventlog.Log, p eventlog.Position, recs []eventlog.Record) error {
 // while it does so again behind a restart: what is found can be opened, and in the end the log
 // begins where it was to. It is begun behind its end, amid its records and at its beginning.
 func TestReset(t *testing.T) {
-	workloads, patterns := 9, 4
-	switch {
-	case long:
+	workloads, patterns := 9, 2
+	if long {
 		workloads, patterns = 90, 12
-	case testing.Short():
-		patterns = 2
 	}
 	points, again, old, empty, done := 0, 0, 0, 0, 0
 	for seed := range uint64(workloads) {

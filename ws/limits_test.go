@@ -359,7 +359,7 @@ func TestHandlerErrors(t *testing.T) {
 // memory is taken.
 func TestMessageLimit(t *testing.T) {
 	const limit = 10_000
-	zeros := make([]byte, 100<<20)
+	zeros := make([]byte, 16<<20)
 	bomb := standardDeflate(t, nil, zeros, 9)
 	half := repeated("half ", limit/2+1)
 	cases := map[string]struct {

@@ -266,8 +266,11 @@ func (s *simulation) recover() time.Duration {
 	}
 	slowest := s.slowest()
 	for end := begun + recoveryBound; s.world.now < end; {
-		if at := s.slowest(); at > slowest { // it is being fed, entry by entry where messages are small: that may take its time
+		switch at := s.slowest(); {
+		case at > slowest: // it is being fed, entry by entry where messages are small: that may take its time
 			slowest, end = at, min(s.world.now+recoveryBound, begun+feedingBound)
+		case at < slowest: // a lost disk was replaced: it is fed from the first entry
+			slowest = at
 		}
 		next := s.world.now + 100*time.Millisecond
 		for s.world.step(next) {

@@ -429,6 +429,7 @@ func TestFunctionsDoNotTravel(t *testing.T) {
 // TestWithoutAQuorum: a node that is left alone takes no writes and says so truly; what it has
 // can be read by who asks for no more.
 func TestWithoutAQuorum(t *testing.T) {
+	t.Parallel()
 	m := startCluster(t, 3, notes)
 	for i := range m.cfgs {
 		m.cfgs[i].RequestTimeout = 300 * time.Millisecond
@@ -570,6 +571,7 @@ func TestMembersComeAndGo(t *testing.T) {
 // TestRemovedNodesSaySo: a voter that led, one that followed and a learner find out that they are removed, and say so at once,
 // instead of waiting for a leader, or of showing for ever what they had.
 func TestRemovedNodesSaySo(t *testing.T) {
+	t.Parallel()
 	m := startCluster(t, 4, notes)
 	cfg := m.cfgs[0]
 	cfg.Dir, cfg.NodeID, cfg.Peers, cfg.PeerAddr, cfg.Learner = t.TempDir(), 5, "", freeAddr(t), true

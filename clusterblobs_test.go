@@ -57,6 +57,7 @@ func TestFileForAFullDisk(t *testing.T) {
 // named by a record after its uploader is gone, and comes to a node that joins; one that nobody has cannot be named, and
 // without a majority none is taken.
 func TestFilesFollow(t *testing.T) {
+	t.Parallel()
 	m := startCluster(t, 3, func(a *App) { Model[photo](a, "/api/photos") }, func(c *Config) { c.MaxBlobBytes = 8 << 20 })
 	content := bytes.Repeat([]byte("a picture "), 300_000) // more than a request that is kept to be sent again
 	upload := func(a *App, what []byte) Blob {

@@ -130,6 +130,7 @@ func ports(t *testing.T, text string) string {
 // TestShellBlocks runs every block of commands that README.md shows, in order, as a reader of this
 // checkout would; ports and folders alone are others.
 func TestShellBlocks(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("NOT RUN: with -short, the commands of the documents are not run")
 	}

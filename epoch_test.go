@@ -114,6 +114,7 @@ func (m *members) resumes(seq uint64, epoch, want string, lost bool) (asked int)
 // TestEpochOfARestoredCluster: a cluster has one name for its history, on all nodes, over restarts and snapshots; what is made of
 // a backup has another one, and so has what is left of a cluster without a quorum. Who comes back with a position of a past life is told so.
 func TestEpochOfARestoredCluster(t *testing.T) {
+	t.Parallel()
 	m := startCluster(t, 3, func(a *App) { a.segmentBytes = 8 << 10; notes(a) }, func(c *Config) { c.Retention, c.MaxLagBytes, c.Addr = "snapshot", 1, freeAddr(t) })
 	first := m.epoch("")
 	kept := m.post("kept", 3)

@@ -23,6 +23,7 @@ type ticket struct {
 // TestRetriesInFlight: of many requests with one idempotency key at the same time one is
 // carried out, and all get its answer; also after a restart.
 func TestRetriesInFlight(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	body := `{"seat":"12A"}`
 	var first string

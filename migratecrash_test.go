@@ -131,6 +131,7 @@ func powerless(a *App) {
 // TestMigrateCrash lets the power fail in every call that changes the disk, from the start of the program with a migration, with a snapshot
 // half way, to the end of its shutdown. What is found goes on, and each record is migrated once.
 func TestMigrateCrash(t *testing.T) {
+	t.Parallel()
 	many, patterns, stride := migrationBatch+7, uint64(1), 2
 	if os.Getenv("LITHAIR_LONG") != "" {
 		many, patterns, stride = 3*migrationBatch+7, 12, 1
@@ -237,6 +238,7 @@ func TestMigrateCrash(t *testing.T) {
 // TestMigrateLeaderCrash lets the power fail in calls of the leader of three nodes while it migrates; the others go on, and so does
 // the old leader, with what is left on its disk.
 func TestMigrateLeaderCrash(t *testing.T) {
+	t.Parallel()
 	many, patterns := 2*migrationBatch, 1
 	if os.Getenv("LITHAIR_LONG") != "" {
 		many, patterns = 5*migrationBatch, 6
@@ -337,6 +339,7 @@ func TestMigrateLeaderCrash(t *testing.T) {
 // TestMigrateDeposedLeader: a leader is held up in the middle of a transaction of its migration until another leads and has
 // done it all; what it does then, when it goes on, is nothing. And one that gets leadership back half way goes on from there.
 func TestMigrateDeposedLeader(t *testing.T) {
+	t.Parallel()
 	const many = 3*migrationBatch + 1
 	for _, back := range []bool{false, true} {
 		var mu sync.Mutex

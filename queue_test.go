@@ -333,6 +333,7 @@ func TestConsumerOfCustomEvents(t *testing.T) {
 // TestLargeEventFails: an event that leaves no room in its transaction for what a job is more than its fields is tried, and put
 // aside, as any other; one that fills it is waited for.
 func TestLargeEventFails(t *testing.T) {
+	t.Parallel()
 	a := newApp(t, Config{})
 	in := Model[note](a, "")
 	marks := Model[seen](a, "")

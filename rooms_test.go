@@ -132,6 +132,7 @@ func TestRooms(t *testing.T) {
 
 // TestRoomsAcrossNodes: members on three nodes see one order and each other; a node that stops is gone for the others.
 func TestRoomsAcrossNodes(t *testing.T) {
+	t.Parallel()
 	m := startCluster(t, 3, func(a *App) {
 		a.Authenticate(func(r *wire.Request) (Principal, error) { return Principal{ID: r.Header("X-User")}, nil })
 		Room(a, "hall/{id}", RoomOptions{Presence: true, History: 100})

@@ -110,7 +110,7 @@ func TestMutants(t *testing.T) {
 	if testing.Short() {
 		t.Skip("compiles copies of the package")
 	}
-	every, runs := 9, 2000
+	every, runs := 18, 2000
 	if os.Getenv("LITHAIR_LONG") != "" {
 		every = 1
 	}

@@ -292,15 +292,13 @@ func TestCompactionWaitsForHooks(t *testing.T) {
 // compaction, with several outcomes for what was not synced: whatever was acknowledged
 // is there, whole.
 func TestSnapshotCrash(t *testing.T) {
-	seeds := 1
+	seeds, step := 1, 3
 	if os.Getenv("LITHAIR_LONG") != "" {
-		seeds = 40
-	}
-	cfg := engine.SnapshotConfig{EveryBytes: 6 << 10, Compact: true}
-	step := 1
-	if testing.Short() {
+		seeds, step = 40, 1
+	} else if testing.Short() {
 		step = 7
 	}
+	cfg := engine.SnapshotConfig{EveryBytes: 6 << 10, Compact: true}
 	points, snapshots := 0, 0
 	for seed := range seeds {
 		for at := 1; ; at += step {

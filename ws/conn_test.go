@@ -162,6 +162,7 @@ func TestReadEndsWithContext(t *testing.T) {
 
 // TestHandlerParks: a connection that rests goes on, and its end is noticed.
 func TestHandlerParks(t *testing.T) {
+	t.Parallel()
 	closed := make(chan error, 1)
 	s := newTestServer(t, Config{})
 	h := &Handler{Message: echo.Message, Close: func(c *Conn, err error) { closed <- err }}

@@ -34,6 +34,7 @@ func bothWays(t *testing.T, cfg Config, test func(t *testing.T, s *Server, h fun
 // TestIdleTimeout: who is silent is pinged, and cut when no answer comes. A pong is a sign
 // of life, and so is half a frame.
 func TestIdleTimeout(t *testing.T) {
+	t.Parallel()
 	bothWays(t, Config{Limits: Limits{IdleTimeout: time.Second}}, func(t *testing.T, s *Server, h func() wire.Handler, ended <-chan error) {
 		p := asClient(t, serveHTTP(t, h()))
 		for range 2 {
@@ -301,12 +302,14 @@ func TestPanics(t *testing.T) {
 		if f, err := p.read(); err == nil {
 			t.Errorf("%s: %+v behind a close frame", name, f)
 		}
+		p.Close() // or the server waits for it
 	}
 	p := asClient(t, serveHTTP(t, s.Handler(&Handler{Close: func(*Conn, error) { boom() }})))
 	p.send(closeFrame(1000, ""))
 	if code, err := p.awaitClose(); err != nil || code != 1000 {
 		t.Errorf("Close: %d, %v", code, err)
 	}
+	p.Close()
 	eventually(t, "the others are gone", func() bool { return s.Len() == 1 })
 	if err := other.Write(t.Context(), Text, []byte("alive")); err != nil {
 		t.Error(err)

@@ -56,6 +56,7 @@ func TestCommandsReport(t *testing.T) {
 		{"state -records 2000 -parts read,pause,write", 5},
 	} {
 		t.Run(c.args, func(t *testing.T) {
+			t.Parallel()
 			out, said, code := bench(t, "", append(strings.Fields(c.args), "-rounds", "1", "-duration", "50ms", "-json")...)
 			checkDocument(t, out, said, code, c.tables)
 		})
@@ -84,6 +85,7 @@ func checkDocument(t *testing.T, out, said string, code, tables int) {
 
 // TestProfileAndCompare: -profile leaves profiles of both processes, and -compare reads what -json printed.
 func TestProfileAndCompare(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	quick := []string{"-rounds", "1", "-duration", "20ms", "-clients", "1"}
 	out, said, code := bench(t, "", append([]string{"wire", "-case", "plain", "-json", "-profile", filepath.Join(dir, "profiles")}, quick...)...)

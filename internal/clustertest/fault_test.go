@@ -24,6 +24,7 @@ func judge(t *testing.T, r *fleet.Recorder) {
 // TestLeadersDie: three processes; the leader is killed again and again, sometimes stopped instead or
 // another one killed.
 func TestLeadersDie(t *testing.T) {
+	t.Parallel()
 	runs, every, pace := 6*time.Second, 1200*time.Millisecond, time.Duration(0)
 	if long() {
 		runs, every, pace = 10*time.Minute, 3*time.Second, 15*time.Millisecond
@@ -69,6 +70,7 @@ func TestLeadersDie(t *testing.T) {
 
 // TestNetworkFaults: what goes wrong is between the nodes; none of them dies.
 func TestNetworkFaults(t *testing.T) {
+	t.Parallel()
 	runs, each, pause, pace := 7*time.Second, 700*time.Millisecond, 500*time.Millisecond, time.Duration(0)
 	if long() {
 		runs, each, pause, pace = 5*time.Minute, 2500*time.Millisecond, 1500*time.Millisecond, 15*time.Millisecond

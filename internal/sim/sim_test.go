@@ -2,7 +2,6 @@ package sim
 
 import (
 	"os"
-	"runtime/debug"
 	"strconv"
 	"testing"
 	"time"
@@ -25,7 +24,6 @@ func TestRuns(t *testing.T) {
 		}
 		runs = n
 	}
-	defer debug.SetGCPercent(debug.SetGCPercent(400)) // runs are short, and leave much behind
 	cfg := Config{}
 	if s := os.Getenv("SEED"); s != "" {
 		n, err := strconv.ParseUint(s, 10, 64)

@@ -152,6 +152,7 @@ func TestFollowing(t *testing.T) {
 		{"events", "events", nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			app := lithair.New(lithair.Config{Name: "notes", Addr: "127.0.0.1:0", Dir: t.TempDir(), Logger: slog.New(slog.DiscardHandler)})
 			notes := lithair.Model[Note](app, "/api/notes")
 			if err := app.Start(t.Context()); err != nil {

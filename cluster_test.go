@@ -334,6 +334,7 @@ func TestADoubtOutlivesTheLeader(t *testing.T) {
 // TestADoubtOutlivesAConnection: the leader may have carried a request out when its connection ends, and says of the
 // next attempt that nothing was: the client of nodes does not send again by itself what this one must know of.
 func TestADoubtOutlivesAConnection(t *testing.T) {
+	t.Parallel()
 	var mu sync.Mutex
 	asked := map[string]int{} // attempts of each case
 	m := startCluster(t, 3, func(a *App) {

@@ -18,6 +18,7 @@ import (
 
 // TestFileForAFullDisk: a node that has no room for a file which it would have to fetch says so; others serve it.
 func TestFileForAFullDisk(t *testing.T) {
+	t.Parallel()
 	sims := map[int64]*disk.Sim{}
 	m := startCluster(t, 3, func(a *App) { Model[photo](a, "/api/photos") }, func(c *Config) {
 		sims[c.NodeID] = disk.NewSim(uint64(c.NodeID))

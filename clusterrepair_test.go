@@ -161,6 +161,7 @@ func TestAllRepairAtOnce(t *testing.T) {
 // TestLostSnapshotIsFilledAnew: all snapshots of a node are damaged, and the log before them is gone. It comes back
 // as another incarnation and is fed with a snapshot.
 func TestLostSnapshotIsFilledAnew(t *testing.T) {
+	t.Parallel()
 	m := compacting(t, 3, 1)
 	m.write(m.leader(), 30)
 	m.equal()

@@ -93,6 +93,7 @@ func (m *members) installed(i int) {
 // snapshot, then the log behind it, and votes and writes as before; retries of requests find their
 // first answer in what the snapshot brought. Then it leads, and a node with an empty directory joins.
 func TestMemberIsFedWithSnapshot(t *testing.T) {
+	t.Parallel()
 	m := compacting(t, 3, 1)
 	lead := m.leader()
 	first := m.insist(lead, `{"text":"once"}`, "k1")

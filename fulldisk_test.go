@@ -13,6 +13,7 @@ import (
 // TestAStartOnAFullDisk: a program that was there before starts although there is no room at all, alone
 // and as a member; it reads, refuses writes, and takes them when there is room.
 func TestAStartOnAFullDisk(t *testing.T) {
+	t.Parallel()
 	for name, cfg := range map[string]Config{
 		"alone":  {Dir: "data"},
 		"member": {Dir: "data", NodeID: 1, Cluster: "test", Peers: "1=" + freeAddr(t), ElectionTimeout: 100 * time.Millisecond},

@@ -74,6 +74,7 @@ func TestRetriesInFlight(t *testing.T) {
 // TestOneSeatForMany: of racing requests for one unique value one wins; the others are told
 // the field.
 func TestOneSeatForMany(t *testing.T) {
+	t.Parallel()
 	a := newApp(t, Config{})
 	Model[ticket](a, "/api/tickets")
 	start(t, a)
@@ -194,6 +195,7 @@ func TestATransactionTooLargeIsRefused(t *testing.T) {
 }
 
 func TestSlowTransactionsAreNamed(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("takes more than a second")
 	}

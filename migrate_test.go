@@ -36,6 +36,7 @@ func awaitMigration(t *testing.T, a *App, m *Migration) (records uint64) {
 // TestMigrate changes the type of a field: the old program's records have their values in the new field,
 // once, over restarts and a failure, and from snapshots.
 func TestMigrate(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	const many = 3*migrationBatch + 7
 	must := func(err error) {
@@ -208,6 +209,7 @@ func TestMigrateOthers(t *testing.T) {
 // TestMigrateInCluster: whoever leads goes on where another stopped; each record is changed once, and all
 // nodes have it.
 func TestMigrateInCluster(t *testing.T) {
+	t.Parallel()
 	const many = 10 * migrationBatch
 	all, migrations := map[*App]*Collection[good]{}, map[*App]*Migration{}
 	c := startCluster(t, 3, func(a *App) { all[a] = Model[good](a, "/goods") })

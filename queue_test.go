@@ -228,6 +228,7 @@ func TestWorker(t *testing.T) {
 
 // TestAWorkerCannotHoldUpTheEnd: a function that does not heed its context is named and left.
 func TestAWorkerCannotHoldUpTheEnd(t *testing.T) {
+	t.Parallel()
 	a := newApp(t, Config{Dir: "data", FS: disk.NewSim(1)}) // not a real one: let go, the work ends there
 	entered, release := make(chan struct{}), make(chan struct{})
 	defer close(release)

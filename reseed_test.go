@@ -59,6 +59,7 @@ func (m *members) push(n int) {
 // it answers nothing and says why, on the follower and, where it led, on the leader, whom another
 // one replaces. Seeded anew it is what the others are.
 func TestNodeWithAnotherStateIsFenced(t *testing.T) {
+	t.Parallel()
 	for _, leads := range []bool{false, true} {
 		m := startCluster(t, 3, notes, func(c *Config) { c.checkpointEvery = 64 })
 		m.push(20)

@@ -288,9 +288,8 @@ func TestCompactionWaitsForHooks(t *testing.T) {
 	}
 }
 
-// TestSnapshotCrash ends the power at every call to the disk of a run with snapshots and
-// compaction, with several outcomes for what was not synced: whatever was acknowledged
-// is there, whole.
+// TestSnapshotCrash ends the power at every third call to the disk of a run with snapshots and
+// compaction, or, with LITHAIR_LONG=1, at each of many runs: whatever was acknowledged is there, whole.
 func TestSnapshotCrash(t *testing.T) {
 	seeds, step := 1, 3
 	if os.Getenv("LITHAIR_LONG") != "" {
@@ -347,7 +346,7 @@ func TestSnapshotCrash(t *testing.T) {
 			}
 		}
 	}
-	t.Logf("%d crash points in %d sweeps", points, seeds)
+	t.Logf("%d crash points, %d calls apart, in %d sweeps", points, step, seeds)
 	if points < 50 || snapshots != 2 {
 		t.Errorf("%d points, %d snapshots: too few to mean something", points, snapshots)
 	}

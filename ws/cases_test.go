@@ -518,7 +518,7 @@ func (c *wsCase) judge(got []seen, end string) error {
 }
 
 // TestCases plays the cases against both ways to receive: whole, byte by byte and in random
-// pieces.
+// pieces. Of what is cut, it plays every third, and all with LITHAIR_LONG=1.
 func TestCases(t *testing.T) {
 	cuts := map[string]func(b []byte, write func([]byte)){
 		"whole": func(b []byte, write func([]byte)) { write(b) },
